@@ -1,0 +1,73 @@
+"""Names for what stops a capture: the closed vocabulary that capture rules match on."""
+
+from __future__ import annotations
+
+import re
+
+from convlint.capture.sites import place_of_exception, place_of_text
+from convlint.model import CaptureFailure
+
+KINDS = (
+    "data-dependent-branch",
+    "data-dependent-shape",
+    "data-dependent-index",
+    "item-call",
+    "numpy-call",
+    "print-side-effect",
+    "unsupported-output",
+    "unsupported-python",
+    "fake-tensor",
+    "shape-error",
+    "time-limit",
+    "unknown",
+)
+
+# Tried in order against "ExceptionType: message"; torch has no stable codes for these.
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("time-limit", r"^TimeLimit|time limit"),
+    ("data-dependent-branch", r"GuardOnDataDependentSymNode|guard on data-dependent expression"),
+    ("numpy-call", r"\.numpy\(\)|numpy\(\) is not supported|__array__|can't convert .* to numpy|to_numpy"),
+    ("item-call", r"_local_scalar_dense|aten\.item|\.item\(\)|\.tolist\(\)|value out of (a )?tracing tensor"),
+    ("data-dependent-shape", r"DynamicOutputShape|DataDependentOutput|aten\.nonzero|unbacked|aten\.masked_select"),
+    ("data-dependent-index", r"PendingUnbackedSymbol|slice indices must be integers.*Sym|indices.*data-dependent"),
+    ("unsupported-output", r"not supported (as|in) (an )?output|unsupported (type|output)|register_dataclass|pytree"),
+    ("fake-tensor", r"FakeTensor|fake tensor|[Mm]eta (device|tensor)|device meta|UnsupportedFakeTensor|data pointer"),
+    (
+        "shape-error",
+        r"shapes? cannot be multiplied|size mismatch|must match the size|must match except|"
+        r"Expected .*D|expected input\[|invalid for input of size|channels?, but got",
+    ),
+    ("unsupported-python", r"Unsupported|torch\._dynamo|NotImplementedError|not traceable|TraceError|control flow"),
+)
+
+
+def failure_kind(error: BaseException) -> str:
+    """The word for an exception, "unknown" where no pattern fits."""
+    text = f"{type(error).__name__}: {error}"
+    for kind, pattern in _PATTERNS:
+        if re.search(pattern, text):
+            return kind
+    return "unknown"
+
+
+def describe_failure(method: str, error: BaseException) -> CaptureFailure:
+    """What stopped ``method``, at the user's line."""
+    place = place_of_exception(error)
+    if place.site is None:
+        place = place_of_text(str(error))
+    return CaptureFailure(
+        method=method,
+        kind=failure_kind(error),
+        error_type=type(error).__name__,
+        message=_first_paragraph(str(error)),
+        site=place.site,
+        caller=place.caller,
+    )
+
+
+def _first_paragraph(text: str) -> str:
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        flat = " ".join(paragraph.split())
+        if flat:
+            return flat[:600]
+    return ""

@@ -1,0 +1,234 @@
+"""The ways of capturing a model, tried in order until one gives a graph.
+
+1. ``torch.export`` on tensors without data; 2. ``torch.export`` on the CPU with real random
+weights; 3. ``torch.fx.symbolic_trace``, and 4. one run with random inputs, both recorded as ATen
+calls. The last two give no program to convert, only the ops to judge. What stopped each is kept.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from convlint import torch_adapter
+from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, weight_bytes
+from convlint.capture.failures import describe_failure
+from convlint.capture.lower import lower
+from convlint.capture.record import record_run
+from convlint.capture.sites import choose_frames, place_of_exception
+from convlint.capture.walk import graph_of_program
+from convlint.errors import ConvlintError, ModelError
+from convlint.model import CaptureFailure, Graph
+from convlint.sandbox import time_limit, user_code
+
+if TYPE_CHECKING:
+    import torch
+
+EXPORT_FAKE = "torch.export on tensors without data"
+EXPORT_CPU = "torch.export on the CPU"
+SYMBOLIC = "torch.fx.symbolic_trace"
+RECORDED = "one recorded run"
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+MakeInputs = Callable[[], Inputs]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model to capture: a builder or an instance, and how to make its example inputs."""
+
+    build: Callable[[], Any] | None
+    instance: torch.nn.Module | None
+    make_inputs: MakeInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None."""
+
+    graph: Graph | None
+    program: Any
+    method: str
+    failures: tuple[CaptureFailure, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def capture(source: Source, limit: float | None = None, room: int | None = None) -> Capture:
+    """Capture by the first method that works.
+
+    ``limit`` ends each method after so many seconds; ``room`` is the number of bytes that real
+    weights may take, beyond which the methods that need them are left out.
+    Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
+    """
+    attempts = _Attempts(source, limit, room)
+    try:
+        return attempts.run()
+    finally:
+        attempts.close()
+
+
+class _Attempts:
+    def __init__(self, source: Source, limit: float | None, room: int | None) -> None:
+        self.source = source
+        self.limit = limit
+        self.room = room
+        self.failures: list[CaptureFailure] = []
+        self.notes: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self._real: tuple[torch.nn.Module, Inputs] | None = None
+        self._size = 0
+
+    def close(self) -> None:
+        self._real = None
+
+    def run(self) -> Capture:
+        for method, attempt in (
+            (EXPORT_FAKE, self.export_fake),
+            (EXPORT_CPU, self.export_cpu),
+            (SYMBOLIC, self.trace_symbolically),
+            (RECORDED, self.record),
+        ):
+            try:
+                with quiet_torch(), time_limit(self.limit):
+                    graph, program = attempt()
+            except ConvlintError:
+                raise
+            except Exception as error:  # user code and torch may raise anything
+                self.failures.append(describe_failure(method, error))
+            else:
+                return Capture(
+                    graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds
+                )
+        return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
+
+    def export_fake(self) -> tuple[Graph, Any]:
+        mode = torch_adapter.fake_mode()
+        if self.source.instance is not None:
+            args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
+            with borrowed(self.source.instance) as module:
+                return self.export(module, args, kwargs)
+        assert self.source.build is not None
+        with self.timed("build"):
+            module = build_on_meta(self.source.build)
+            self._size = weight_bytes(module)
+            module = fake_weights(module, mode)
+        args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
+        return self.export(module, args, kwargs)
+
+    def export_cpu(self) -> tuple[Graph, Any]:
+        module, (args, kwargs) = self.real()
+        try:
+            with borrowed(module):
+                return self.export(module, args, kwargs)
+        except Exception:
+            self.run_forward(module, args, kwargs)
+            raise
+
+    def trace_symbolically(self) -> tuple[Graph, Any]:
+        import torch
+
+        module, (args, kwargs) = self.real()
+        with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
+            traced = torch.fx.symbolic_trace(module)
+            return record_run(traced, args, kwargs), None
+
+    def record(self) -> tuple[Graph, Any]:
+        module, (args, kwargs) = self.real()
+        with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
+            return record_run(module, args, kwargs), None
+
+    def export(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, Any]:
+        import torch
+
+        with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
+            with self.timed("export"):
+                program = torch.export.export(module, args, kwargs or None, strict=False)
+            with self.timed("decompose"):
+                program = lower(program) or program.run_decompositions({})
+        with self.timed("walk"):
+            return graph_of_program(program), program
+
+    def real(self) -> tuple[torch.nn.Module, Inputs]:
+        """The model with real weights and real inputs, built once."""
+        if self._real is None:
+            if self.source.instance is None and self.room is not None and self._size > self.room:
+                raise MemoryError(
+                    f"its weights take {self._size / 1e9:.1f} GB, more than the {self.room / 1e9:.1f} GB at hand"
+                )
+            module = self.source.instance
+            if module is None:
+                assert self.source.build is not None
+                try:
+                    module = build_on_cpu(self.source.build)
+                except ConvlintError:
+                    raise
+                except Exception as error:
+                    raise ModelError(_told("building the model", error)) from error
+            self._real = module, self.source.make_inputs()
+        return self._real
+
+    def run_forward(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the model once, as PyTorch would: a model that does not run is the user's error."""
+        import torch
+
+        try:
+            with borrowed(module), user_code(), torch.no_grad():
+                module(*args, **kwargs)
+        except Exception as error:
+            raise ModelError(
+                _told("running the model's forward", error)
+                + " The model does not run in PyTorch with these inputs; check --input (names, shapes, dtypes) first."
+            ) from error
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _told(action: str, error: Exception) -> str:
+    place = place_of_exception(error)
+    where = ""
+    if place.site is not None:
+        where = f" at {place.site}"
+        if place.site.source:
+            where += f", in the line `{place.site.source}`"
+    text = " ".join(str(error).split())
+    return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+
+
+def _fake_inputs(inputs: Inputs, mode: Any) -> Inputs:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    def fake(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        with mode:
+            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cpu")
+
+    args, kwargs = pytree.tree_map(fake, inputs)
+    return args, kwargs
+
+
+@contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Without the warnings and log lines of torch and of user code, which are not about this check."""
+    import logging
+
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

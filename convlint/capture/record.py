@@ -1,0 +1,137 @@
+"""Recording: the ATen calls of one run, for models that no tracer turns into a program.
+
+The model runs with real random inputs, so a branch on data takes one side: the graph names the ops
+of that path, and cannot be converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from convlint.capture.walk import node_meta, scalar_value, walk
+from convlint.model import Graph, Origin, Port
+
+if TYPE_CHECKING:
+    import torch
+    from torch.fx import Graph as FxGraph
+    from torch.fx import Node
+
+_PASSED_OVER = ("detach", "lift_fresh", "_local_scalar_dense", "item", "is_nonzero")
+
+
+def record_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+    """Run ``module`` once and return the ops that it called, with module paths and lines."""
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.utils import _pytree as pytree
+
+    leaves, spec = pytree.tree_flatten((args, kwargs))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+    def run(*given: torch.Tensor) -> list[torch.Tensor]:
+        queue = list(given)
+        filled = [queue.pop(0) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        run_args, run_kwargs = pytree.tree_unflatten(filled, spec)
+        outputs = pytree.tree_leaves(module(*run_args, **run_kwargs))
+        return [output for output in outputs if isinstance(output, torch.Tensor)]
+
+    with torch.no_grad(), module_paths(module), torch.fx.traceback.preserve_node_meta():
+        traced = make_fx(
+            run,
+            tracing_mode="real",
+            pre_dispatch=True,
+            record_stack_traces=True,
+            _error_on_data_dependent_ops=False,
+        )(*tensors)
+    return _graph(traced, module)
+
+
+def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:
+    import torch
+
+    _replace_inplace(traced.graph)
+    nodes = [node for node in traced.graph.nodes if _base_name(node) not in _PASSED_OVER]
+    origins: dict[str, Port | Origin] = {}
+    values: dict[str, Any] = {}
+    inputs = []
+    for node in nodes:
+        if node.op == "placeholder":
+            port = Port(node.name, "tensor", node_meta(node))
+            inputs.append(port)
+            origins[node.name] = port
+        elif node.op == "get_attr":
+            tensor = getattr(traced, str(node.target), None)
+            origins[str(node.target)] = "parameter" if isinstance(tensor, torch.nn.Parameter) else "constant"
+            value = scalar_value(tensor)
+            if value is not None:
+                values[str(node.target)] = value
+    result = next(node for node in traced.graph.nodes if node.op == "output")
+    outputs = [Port(node.name, "tensor", node_meta(node)) for node in result.all_input_nodes]
+    parameters = list(module.parameters())
+    return Graph(
+        calls=walk(nodes, origins, values),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        parameter_count=sum(parameter.numel() for parameter in parameters),
+        parameter_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
+    )
+
+
+def _base_name(node: Node) -> str:
+    name = getattr(getattr(node.target, "_schema", None), "name", "")
+    return str(name).rpartition("::")[2]
+
+
+def _replace_inplace(graph: FxGraph) -> None:
+    """``relu_`` stands for ``relu`` here: what a program without side effects would call."""
+    import torch
+
+    for node in graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or not schema.is_mutable or not schema.name.endswith("_"):
+            continue
+        namespace, _, name = schema.name.partition("::")
+        packet = getattr(getattr(torch.ops, namespace), name[:-1], None)
+        functional = getattr(packet, schema.overload_name or "default", None) if packet is not None else None
+        if functional is not None:
+            node.target = functional
+
+
+@contextmanager
+def module_paths(module: torch.nn.Module) -> Iterator[None]:
+    """While open, nodes traced inside a submodule carry its path and type in ``nn_module_stack``."""
+    import torch
+    from torch.fx import traceback as fx_traceback
+
+    names = {part: name for name, part in module.named_modules()}
+    stack: list[tuple[str, str]] = []
+
+    def publish() -> None:
+        meta = fx_traceback.get_current_meta()
+        if stack:
+            meta["nn_module_stack"] = {str(index): entry for index, entry in enumerate(stack)}
+        else:
+            meta.pop("nn_module_stack", None)
+
+    def enter(part: torch.nn.Module, args: Any) -> None:
+        if part in names:
+            kind = type(part)
+            stack.append((names[part], f"{kind.__module__}.{kind.__qualname__}"))
+            publish()
+
+    def leave(part: torch.nn.Module, args: Any, output: Any) -> None:
+        if part in names and stack:
+            stack.pop()
+            publish()
+
+    handles = [
+        torch.nn.modules.module.register_module_forward_pre_hook(enter),
+        torch.nn.modules.module.register_module_forward_hook(leave, always_call=True),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,130 @@
+"""From Python stacks to the user's source lines.
+
+torch.export hands stacks over as text (``node.meta["stack_trace"]``), exceptions as frames. The
+site is the innermost frame outside torch and convlint; where that lies in an installed library,
+the innermost frame inside the user's own project is kept beside it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from convlint.model import Site
+
+_FRAME = re.compile(r'^ *File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<function>.*))?$', re.MULTILINE)
+_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+_HIDDEN_FILES = ("<string>", "<eval_with_key>", "<frozen ")
+
+
+@lru_cache(maxsize=1)
+def _machinery() -> tuple[str, ...]:
+    """Folders whose frames are never the user's: torch, coremltools, convlint, the standard library."""
+    folders = [_PACKAGE]
+    for name in ("torch", "coremltools"):
+        module = sys.modules.get(name)
+        if module is not None and getattr(module, "__file__", None):
+            folders.append(str(Path(str(module.__file__)).parent) + os.sep)
+    standard = sysconfig.get_path("stdlib") + os.sep
+    return (*folders, standard)
+
+
+@lru_cache(maxsize=4096)
+def is_machinery(path: str) -> bool:
+    """Whether a frame of this file belongs to torch, coremltools, convlint or Python itself."""
+    if path.startswith(_HIDDEN_FILES) or "<eval_with_key>" in path:
+        return True
+    if is_library(path) and not path.startswith(_machinery()):
+        return False
+    return path.startswith(_machinery())
+
+
+@lru_cache(maxsize=4096)
+def is_library(path: str) -> bool:
+    """Whether the file was installed, and is not the user's to edit."""
+    return f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something happened: the line itself, and the user's own line that led to it."""
+
+    site: Site | None = None
+    caller: Site | None = None
+
+
+NOWHERE = Place()
+
+
+def _site(path: str, line: int, function: str) -> Site:
+    return Site(path, max(line, 1), linecache.getline(path, line).strip(), function)
+
+
+def choose_frames(summary: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """The frames worth keeping of a stack, outermost first: the user's, or else torch's forwards."""
+    mine = [frame for frame in summary if not is_machinery(frame.filename)]
+    forwards = [index for index, frame in enumerate(mine) if frame.name in ("forward", "__call__")]
+    if forwards:
+        return mine[forwards[0] :]
+    layers = [frame for frame in summary if frame.name == "forward" and not frame.filename.startswith(_PACKAGE)]
+    return layers or mine
+
+
+def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
+    """The place of a stack of (path, line, function), outermost first."""
+    stack = list(frames)
+    user = [frame for frame in stack if not is_machinery(frame[0])]
+    if not user:
+        return Place(_site(*stack[-1])) if stack else NOWHERE
+    site = _site(*user[-1])
+    if not is_library(site.path):
+        return Place(site)
+    own = [frame for frame in user if not is_library(frame[0])]
+    return Place(site, _site(*own[-1]) if own else None)
+
+
+@lru_cache(maxsize=65536)
+def place_of_text(stack: str) -> Place:
+    """The place of a stack as torch.fx keeps it: the text of ``traceback.format_list``."""
+    return place_of_frames(
+        (found["path"], int(found["line"]), found["function"] or "") for found in _FRAME.finditer(stack)
+    )
+
+
+def place_of_exception(error: BaseException) -> Place:
+    """The place where an exception arose, through its causes, seen from the user's side."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    fallback = NOWHERE
+    while queue:
+        current = queue.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        frames = list(_frames(current.__traceback__))
+        if any(not is_machinery(path) for path, _, _ in frames):
+            place = place_of_frames(frames)
+            if place.site is not None:
+                return place
+        elif frames and fallback.site is None:
+            layers = [frame for frame in frames if frame[2] == "forward"]
+            if layers:
+                fallback = Place(_site(*layers[-1]))
+        queue += [current.__cause__, current.__context__]
+    return fallback
+
+
+def _frames(trace: TracebackType | None) -> Iterable[tuple[str, int, str]]:
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        yield code.co_filename, trace.tb_lineno, code.co_name
+        trace = trace.tb_next

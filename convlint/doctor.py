@@ -1,0 +1,69 @@
+"""What is installed here, and whether a trial conversion can run: versions and native libraries.
+
+Nothing heavy is imported: versions come from package metadata, and the native library of
+coremltools is loaded by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = ("torch", "coremltools", "numpy", "rich", "networkx")
+NATIVE_LIBRARY = "libmilstoragepython"
+"""The part of coremltools that is compiled and writes weights; without it nothing is serialised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Versions by name (None where a package is absent), and why the native library does not load."""
+
+    versions: dict[str, str | None]
+    native_error: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that a check with its trial needs is there."""
+        return not self.native_error and all(self.versions.values())
+
+
+def diagnose() -> Diagnosis:
+    """Look at this environment."""
+    from convlint import __version__
+
+    versions: dict[str, str | None] = {"convlint": __version__, "python": platform.python_version()}
+    versions |= {name: installed_version(name) for name in PACKAGES}
+    return Diagnosis(versions, _native_error())
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, without importing it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _native_error() -> str:
+    """Why the native library of coremltools does not load; empty where it does."""
+    found = importlib.util.find_spec("coremltools")
+    if found is None or found.origin is None:
+        return "coremltools is not installed"
+    name = f"coremltools.{NATIVE_LIBRARY}"
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        path = Path(found.origin).with_name(NATIVE_LIBRARY + suffix)
+        if path.is_file():
+            try:
+                spec = importlib.util.spec_from_file_location(name, path)
+                if spec is not None:
+                    importlib.util.module_from_spec(spec)
+            except ImportError as error:
+                return str(error)
+            return ""
+    return (
+        f"{NATIVE_LIBRARY} is not part of this coremltools: there is no build of it for this Python or system"
+    )

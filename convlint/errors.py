@@ -1,0 +1,27 @@
+"""Errors that a user can act on. Each carries the exit code that the command line returns for it."""
+
+from __future__ import annotations
+
+
+class ConvlintError(Exception):
+    """One clear paragraph: what is wrong, and the next step."""
+
+    exit_code = 2
+
+
+class UsageError(ConvlintError):
+    """Bad use or configuration (exit code 2)."""
+
+
+class RuleError(UsageError):
+    """Rule files that cannot be loaded; ``problems`` has every mistake with its path (exit code 2)."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class ModelError(ConvlintError):
+    """The model could not be imported, built, run or captured (exit code 3)."""
+
+    exit_code = 3

@@ -1,0 +1,179 @@
+"""Input specs: what one tensor input of a model looks like, written as ``name=1x3x224x224:float32``.
+
+A spec without a name is a positional argument of ``forward``, one with a name a keyword argument.
+Parsing needs no torch; only :func:`make_tensors` and :func:`spec_of` touch tensors.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from convlint.errors import UsageError
+from convlint.nearest import did_you_mean
+
+DEFAULT_DTYPE = "float32"
+
+# fmt: off
+DTYPES: tuple[str, ...] = (
+    "float32", "float16", "bfloat16", "float64",
+    "int64", "int32", "int16", "int8", "uint8", "bool",
+    "uint16", "uint32", "uint64",
+    "complex64", "complex128", "complex32", "bcomplex32",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
+    "float4_e2m1fn_x2",
+    "int1", "int2", "int3", "int4", "int5", "int6", "int7",
+    "uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7",
+    "qint8", "quint8", "qint32", "quint4x2", "quint2x4",
+    "bits1x8", "bits2x4", "bits4x2", "bits8", "bits16",
+)
+# fmt: on
+"""Every dtype of torch under its own name; a test compares this with the installed torch."""
+
+_ALIASES = {
+    "float": "float32",
+    "half": "float16",
+    "double": "float64",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+    "chalf": "complex32",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
+    "bit": "uint1",
+}
+
+_EXAMPLE = "write for example 1x3x224x224, image=1x3x224x224:float32 or input_ids=1x64:int64"
+_LARGEST_SIZE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """Shape and dtype of one input of a model. ``name`` is None for a positional argument."""
+
+    name: str | None
+    shape: tuple[int, ...]
+    dtype: str = DEFAULT_DTYPE
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.shape)) or "()"
+        return f"{self.name}={shape}:{self.dtype}" if self.name else f"{shape}:{self.dtype}"
+
+
+def parse_input(text: str) -> InputSpec:
+    """Read one input spec; every mistake is a :class:`UsageError` that shows a right one."""
+    rest = text.strip()
+    name: str | None = None
+    if "=" in rest:
+        if rest.count("=") > 1:
+            raise _wrong(text, "it has more than one '='; give --input once for each tensor")
+        name, rest = (part.strip() for part in rest.split("="))
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise _wrong(text, f"{name!r} cannot be the name of an argument of forward")
+    shape_text, colon, dtype_text = rest.partition(":")
+    return InputSpec(
+        name, _parse_shape(text, shape_text.strip()), _parse_dtype(text, colon, dtype_text.strip())
+    )
+
+
+def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
+    """Read several input specs; the same name twice is a mistake."""
+    specs = tuple(parse_input(text) for text in texts)
+    names = [spec.name for spec in specs if spec.name]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two inputs are named {name!r}; each argument of forward takes one tensor.")
+    return specs
+
+
+def _wrong(text: str, why: str) -> UsageError:
+    return UsageError(f"malformed input spec {text!r}: {why}; {_EXAMPLE}.")
+
+
+def _parse_shape(text: str, shape: str) -> tuple[int, ...]:
+    if shape in ("()", "scalar"):
+        return ()
+    if not shape:
+        raise _wrong(text, "it has no shape (a tensor of rank 0 is spelled '()')")
+    sizes = []
+    for part in shape.split("x"):
+        size = part.strip()
+        if re.fullmatch("[0-9]+", size) and 0 < int(size) <= _LARGEST_SIZE:
+            sizes.append(int(size))
+        elif re.fullmatch("-?[0-9]+", size):
+            limit = "above 0" if int(size) <= 0 else f"at most {_LARGEST_SIZE}"
+            raise _wrong(text, f"size {size} must be {limit}")
+        elif not size:
+            raise _wrong(text, "a size is missing beside an 'x'")
+        elif re.fullmatch(r"[\[({]?[0-9]+([,;*X× ]+[0-9]+)+[\])}]?", shape):
+            raise _wrong(text, f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
+        else:
+            raise _wrong(text, f"{size!r} is not a size")
+    return tuple(sizes)
+
+
+def _parse_dtype(text: str, colon: str, dtype: str) -> str:
+    if not colon:
+        return DEFAULT_DTYPE
+    if not dtype:
+        raise _wrong(text, "no dtype follows the ':'")
+    name = dtype.removeprefix("torch.")
+    name = _ALIASES.get(name, name)
+    if name not in DTYPES:
+        hint = did_you_mean(name, (*DTYPES, *_ALIASES)).strip()
+        raise _wrong(text, f"unknown dtype {dtype!r}" + (f" ({hint})" if hint else ""))
+    return name
+
+
+def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
+    """A maker of plausible CPU tensors: normal floats, integer zeros, true booleans.
+
+    Integers are zeros because they are mostly indices, and zero is inside every table. One
+    generator serves all inputs, so that two inputs of the same shape differ.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def make(spec: InputSpec) -> Any:
+        dtype = getattr(torch, spec.dtype)
+        if dtype == torch.bool:
+            return torch.ones(spec.shape, dtype=dtype)
+        if dtype.is_floating_point and dtype.itemsize > 1:
+            return torch.randn(spec.shape, generator=generator).to(dtype)
+        if dtype.is_complex:
+            return torch.randn(spec.shape, generator=generator, dtype=torch.complex64).to(dtype)
+        if spec.dtype.startswith("q"):
+            return torch.empty(spec.shape, dtype=dtype)
+        return torch.zeros(spec.shape, dtype=dtype)
+
+    return make
+
+
+def make_tensors(
+    specs: Iterable[InputSpec], factory: Callable[[InputSpec], Any] | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments for ``forward``.
+
+    Named inputs are keyword arguments wherever they stand, so ``mask=... 1x3x8x8`` calls
+    ``forward(x, mask=...)``. ``factory`` makes one tensor, :func:`random_factory` where none is given.
+    """
+    make = factory or random_factory()
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for spec in specs:
+        if spec.name is None:
+            args.append(make(spec))
+        else:
+            kwargs[spec.name] = make(spec)
+    return tuple(args), kwargs
+
+
+def spec_of(tensor: Any, name: str | None = None) -> InputSpec:
+    """The spec that describes an existing tensor."""
+    return InputSpec(
+        name, tuple(int(size) for size in tensor.shape), str(tensor.dtype).removeprefix("torch.")
+    )

@@ -1,0 +1,241 @@
+"""Matching: which rules fire where, and for a rule that does not, the condition that was false.
+
+The rules are indexed by the op names that they ask for, each name resolved once, so that the work
+grows with the number of op calls and not with calls times rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from convlint.errors import UsageError
+from convlint.model import (
+    SEVERITIES,
+    CaptureFailure,
+    Finding,
+    Graph,
+    Match,
+    OpCall,
+    Port,
+    Rule,
+    Site,
+)
+from convlint.predicate import evaluate, holds
+from convlint.rulebook import Rulebook
+from convlint.subjects import (
+    Environment,
+    Looked,
+    Subject,
+    look_at_call,
+    look_at_environment,
+    look_at_failure,
+    look_at_graph,
+    look_at_port,
+)
+from convlint.supported import converter_name
+from convlint.template import render
+from convlint.versions import parse_bounds, parse_target
+
+__all__ = [
+    "Environment",
+    "NearMiss",
+    "RawMatch",
+    "converter_name",
+    "explain",
+    "group_findings",
+    "match_environment",
+    "match_failures",
+    "match_graph",
+    "near_misses",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RawMatch:
+    """One rule that fires on one subject. ``looked.of`` is the op call, port or failure itself."""
+
+    rule: Rule
+    looked: Looked
+
+    @property
+    def site(self) -> Site | None:
+        """The source line of the subject, where it has one."""
+        of = self.looked.of
+        return of.site if isinstance(of, OpCall | CaptureFailure) else None
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A condition that kept a rule from firing on a subject that it names, with the values that made it false."""
+
+    rule: Rule
+    subject: str
+    condition: str
+    reason: str
+    site: Site | None = None
+
+
+class _Index:
+    """The blocks of the applicable rules by subject and name."""
+
+    def __init__(self, rulebook: Iterable[Rule], environment: Environment) -> None:
+        self.blocks: dict[Subject, list[tuple[Rule, Match]]] = {}
+        self.resolved: dict[tuple[Subject, str], list[tuple[Rule, Match]]] = {}
+        for rule in rulebook:
+            if inapplicable(rule, environment) is None:
+                for block in rule.matches:
+                    self.blocks.setdefault(block.subject, []).append((rule, block))
+
+    def of(self, subject: Subject, name: str) -> list[tuple[Rule, Match]]:
+        found = self.resolved.get((subject, name))
+        if found is None:
+            found = [(rule, block) for rule, block in self.blocks.get(subject, ()) if _names(block, name)]
+            self.resolved[subject, name] = found
+        return found
+
+    def fire(self, looked: Looked) -> Iterator[RawMatch]:
+        """One match for each rule with a block that holds."""
+        fired: set[str] = set()
+        for rule, block in self.of(looked.subject, looked.name):
+            if rule.code not in fired and all(
+                holds(condition, looked.namespace, looked.functions) for condition in block.where
+            ):
+                fired.add(rule.code)
+                yield RawMatch(rule, looked)
+
+
+def _names(block: Match, name: str) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in block.names)
+
+
+def inapplicable(rule: Rule, environment: Environment) -> tuple[str, str] | None:
+    """The bound of ``applies`` that ``environment`` is outside of, and what it is instead; None where there is none."""
+    for key, bounds in rule.applies.items():
+        condition = f"{key} {bounds}"
+        if key == "frontend":
+            if environment.frontend != bounds:
+                return condition, f"the frontend is {environment.frontend}"
+            continue
+        value = parse_target(environment.target) if key == "target" else environment.release(key)
+        if value is None:
+            return condition, f"{key} has no known version here"
+        if not parse_bounds(bounds, "target" if key == "target" else "version").hold(value):
+            return condition, f"{key} is {value}"
+    return None
+
+
+def match_graph(rulebook: Rulebook, graph: Graph, environment: Environment) -> list[RawMatch]:
+    """Every rule that fires on the model, its inputs, ops (in graph order) and outputs."""
+    index = _Index(rulebook, environment)
+    return [match for looked in look_at_graph(graph, environment) for match in index.fire(looked)]
+
+
+def match_failures(
+    rulebook: Rulebook, failures: Iterable[CaptureFailure], environment: Environment
+) -> list[RawMatch]:
+    """Every rule that fires on what stopped a capture."""
+    index = _Index(rulebook, environment)
+    context = environment.context()
+    return [match for failure in failures for match in index.fire(look_at_failure(failure, context))]
+
+
+def match_environment(rulebook: Rulebook, environment: Environment) -> list[RawMatch]:
+    """Every rule that fires on the versions themselves."""
+    index = _Index(rulebook, environment)
+    return [match for looked in look_at_environment(environment) for match in index.fire(looked)]
+
+
+def explain(
+    rule: Rule, subject: OpCall | Port | CaptureFailure, environment: Environment, of: Subject = "input"
+) -> list[NearMiss]:
+    """Why ``rule`` does not fire on ``subject``: each false condition of each block that names it.
+
+    Empty where it fires, or where no block names the subject. ``of`` says whether a Port is an input or an output.
+    """
+    looked = _look(subject, environment, of)
+    blocks = [
+        block for block in rule.matches if block.subject == looked.subject and _names(block, looked.name)
+    ]
+    site = subject.site if isinstance(subject, OpCall | CaptureFailure) else None
+    found: list[NearMiss] = []
+    outside = inapplicable(rule, environment)
+    if outside is not None and blocks:
+        found.append(NearMiss(rule, looked.name, *outside, site))
+    for block in blocks:
+        false = []
+        for condition in block.where:
+            outcome = evaluate(condition, looked.namespace, looked.functions)
+            if not outcome.holds:
+                false.append(NearMiss(rule, looked.name, str(condition), outcome.reason, site))
+        if not false and outside is None:
+            return []
+        found += false
+    return found
+
+
+def near_misses(rule: Rule, graph: Graph, environment: Environment) -> list[NearMiss]:
+    """Every near miss of ``rule`` in a graph, in graph order."""
+    found = [miss for port in graph.inputs for miss in explain(rule, port, environment, "input")]
+    found += [miss for call in graph.calls for miss in explain(rule, call, environment)]
+    return found + [miss for port in graph.outputs for miss in explain(rule, port, environment, "output")]
+
+
+def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of: Subject) -> Looked:
+    context = environment.context()
+    if isinstance(subject, OpCall):
+        return look_at_call(subject, environment, context)
+    if isinstance(subject, CaptureFailure):
+        return look_at_failure(subject, context)
+    if of not in ("input", "output"):
+        raise UsageError(f"a port is an input or an output, not {of}")
+    return look_at_port("input" if of == "input" else "output", subject, context)
+
+
+def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
+    """One finding for each rule and source line, with the line's calls in graph order.
+
+    Where a line has several ops of one rule, ``{op}`` in the message names them all; everything
+    else in it is of the first call. Without a line, each op name, port or component is by itself.
+    """
+    groups: dict[tuple[str, ...], list[RawMatch]] = {}
+    for match in matches:
+        site = match.site
+        place = (site.path, str(site.line)) if site else ("", _apart(match.looked))
+        groups.setdefault((match.rule.code, *place), []).append(match)
+    return tuple(sorted(map(_finding, groups.values()), key=_order))
+
+
+def _apart(looked: Looked) -> str:
+    return looked.of.name if isinstance(looked.of, Port) else looked.name
+
+
+def _finding(group: list[RawMatch]) -> Finding:
+    rule, looked = group[0].rule, group[0].looked
+    first = looked.of
+    namespace = looked.namespace
+    if looked.subject == "op":
+        names = list(dict.fromkeys(match.looked.name for match in group))
+        namespace = {
+            **namespace,
+            "op": " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
+        }
+    traced = first if isinstance(first, OpCall | CaptureFailure) else None
+    return Finding(
+        rule=rule,
+        severity=rule.severity,
+        message=render(rule.message, namespace, looked.functions),
+        op=looked.name if looked.subject == "op" else "",
+        site=group[0].site,
+        calls=tuple(match.looked.of for match in group if isinstance(match.looked.of, OpCall)),
+        replacements=rule.replacements,
+        caller=traced.caller if traced else None,
+        module=traced.module if traced else "",
+    )
+
+
+def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:
+    site = finding.site
+    place = (site is None, site.path if site else "", site.line if site else 0)
+    return (*place, SEVERITIES.index(finding.severity), finding.rule.code, finding.op)

@@ -1,0 +1,310 @@
+"""The nouns: plain frozen data that passes between the stages.
+
+Standard library only. Nothing here prints, reads a file or imports torch; a stage takes some of
+these, and returns others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+"""Version of the JSON that :meth:`Report.to_dict` returns; grows when a field changes its meaning."""
+
+Severity = Literal["error", "warning", "note"]
+Convertible = Literal["yes", "no", "unknown"]
+Frontend = Literal["export", "torchscript"]
+FrontendChoice = Literal["export", "torchscript", "auto"]
+TrialLevel = Literal["frontend", "passes", "full"]
+TrialStatus = Literal["converted", "failed", "timeout", "crashed"]
+Safety = Literal["safe", "unsafe", "retrain"]
+Confidence = Literal["measured", "documented", "reported"]
+Origin = Literal["input", "parameter", "buffer", "constant", "computed"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMeta:
+    """Shape and dtype of one tensor. A dimension is an int, or the text of a symbolic size."""
+
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{'x'.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorArg:
+    """A tensor handed to an op: what it is, and where it comes from.
+
+    ``const`` says that the tensor depends on no input of the model, so that a converter may know
+    its value when it converts; ``value`` is a Python number where the capture could tell it.
+    """
+
+    name: str
+    meta: TensorMeta
+    origin: Origin
+    const: bool
+    producer: str = ""
+    value: bool | int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of source. ``line`` starts at 1; torch gives no columns."""
+
+    path: str
+    line: int
+    source: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One ATen call of the captured graph, with its arguments bound by schema name.
+
+    ``args`` holds every argument of the schema, defaults filled in; tensors stand in it as
+    :class:`TensorArg`, lists as tuples. ``given`` names the arguments that stand in the graph:
+    the export door of coremltools counts them. ``positional`` is how many of those stand there
+    without a keyword. ``outputs`` has one entry for each tensor that the op returns (None for an
+    output that is not a tensor), ``used_outputs`` the indices that something reads.
+    ``caller`` is the first line inside the user's own project, where ``site`` lies in a library.
+    """
+
+    op: str
+    name: str
+    args: Mapping[str, Any]
+    given: tuple[str, ...]
+    positional: int
+    inputs: tuple[TensorMeta, ...]
+    outputs: tuple[TensorMeta | None, ...]
+    used_outputs: tuple[int, ...]
+    users: tuple[str, ...]
+    const: bool
+    site: Site | None
+    caller: Site | None = None
+    module: str = ""
+    module_type: str = ""
+
+    @property
+    def out(self) -> TensorMeta | None:
+        return self.outputs[0] if self.outputs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output of the captured model, under the name that it has in the graph."""
+
+    name: str
+    kind: str
+    meta: TensorMeta | None
+    mutated: bool = False
+    alias_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The captured model: its op calls in order, its inputs and outputs."""
+
+    calls: tuple[OpCall, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    parameter_count: int = 0
+    parameter_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFailure:
+    """What stopped one way of capturing, with the user's line where the exception names one.
+
+    ``kind`` is a word of the closed vocabulary that capture rules match on.
+    """
+
+    method: str
+    kind: str
+    error_type: str
+    message: str
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A model inside a rule file that the rule must (bad) or must not (good) report.
+
+    ``inputs`` are input specs as on the command line (``1x3x8x8:float32``); ``lines`` are the
+    1-based lines of ``code`` marked ``# <- CODE``.
+    """
+
+    code: str
+    inputs: tuple[str, ...]
+    lines: tuple[int, ...] = ()
+    title: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Other code that coremltools converts.
+
+    ``kind``: "rewrite" (the rule's before and after), "decomposition" (PyTorch's own),
+    "upgrade" (a newer coremltools), "advice" (words only). ``proof`` says what was run to prove
+    it on this model; empty where nothing was.
+    """
+
+    title: str
+    kind: str = "rewrite"
+    safety: Safety = "safe"
+    before: str = ""
+    after: str = ""
+    rtol: float | None = None
+    proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """When a rule fires: ``subject`` is what it looks at, ``names`` what that must be called
+    (shell-style patterns), ``where`` conditions that must all hold."""
+
+    subject: Literal["op", "capture", "input", "output", "model", "environment"]
+    names: tuple[str, ...]
+    where: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One file under ``rules/``. ``message`` may name the subject's fields in braces."""
+
+    code: str
+    name: str
+    category: str
+    severity: Severity
+    message: str
+    why: str
+    confidence: Confidence
+    sources: tuple[str, ...]
+    applies: Mapping[str, str]
+    matches: tuple[Match, ...]
+    bad: tuple[Example, ...] = ()
+    good: tuple[Example, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule at one source line, with all the op calls of that line.
+
+    ``trial`` tells what the trial said of the same ops: "failed", "converted", or "" without one.
+    """
+
+    rule: Rule
+    severity: Severity
+    message: str
+    op: str
+    site: Site | None
+    calls: tuple[OpCall, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    caller: Site | None = None
+    module: str = ""
+    trial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """One thing that coremltools refused.
+
+    ``stage``: "input", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
+    failing node whose stand-in this one consumed: it may be a consequence, not a cause.
+    """
+
+    op: str
+    error: str
+    error_type: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    node: str = ""
+    stage: str = "frontend"
+    follows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A real coremltools conversion of the untrained model, through one frontend."""
+
+    status: TrialStatus
+    failures: tuple[TrialFailure, ...] = ()
+    seconds: float = 0.0
+    level: TrialLevel = "frontend"
+    frontend: Frontend = "export"
+    coremltools: str = ""
+    detail: str = ""
+    output: str = ""
+    mil_ops: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Where the rules and coremltools say different things about one op or the whole model."""
+
+    op: str
+    static: str
+    trial: str
+    site: Site | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no."""
+
+    model: str
+    target: str
+    frontend: FrontendChoice
+    convertible: Convertible
+    findings: tuple[Finding, ...] = ()
+    trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
+    graph: Graph | None = None
+    capture_method: str = ""
+    capture_failures: tuple[CaptureFailure, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    fix_proof: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int = 0
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a convlint Report has no truth value, because a verdict may be unknown; "
+            'compare report.convertible with "yes", "no" or "unknown"'
+        )
+
+    def __str__(self) -> str:
+        from convlint.output.terminal import render_text
+
+        return render_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON-ready data, with its ``schema_version``."""
+        from convlint.output.json import report_to_dict
+
+        return report_to_dict(self)
+
+    def errors(self) -> Iterator[Finding]:
+        """The findings that stop a conversion."""
+        return (finding for finding in self.findings if finding.severity == "error")

@@ -1,0 +1,39 @@
+"""One line a finding, as editors and ``grep`` like it: ``path:line: CODE severity message [name]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convlint.model import Finding, Report, Site
+from convlint.output.verdict import unforeseen
+from convlint.text import one_line, shown_path
+
+
+def render_concise(report: Report) -> str:
+    """Every finding, then every refusal of the trial that no finding names, each on a line of its own.
+
+    A model that could not be captured, and has no finding that says so, gets a line too: silence
+    would read as a clean bill.
+    """
+    return "".join(f"{line}\n" for line in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    for finding in report.findings:
+        yield f"{_place(report, finding.site or finding.caller)}: {_text(finding)}"
+    for failure in unforeseen(report):
+        error = f"{failure.error_type}: {failure.error}" if failure.error_type else failure.error
+        yield f"{_place(report, failure.site or failure.caller)}: trial error {failure.op}: {one_line(error)}"
+    if report.graph is None and not report.findings:
+        for stopped in report.capture_failures:
+            message = one_line(f"{stopped.method}: {stopped.error_type}: {stopped.message}")
+            yield f"{_place(report, stopped.site)}: capture error {message}"
+
+
+def _text(finding: Finding) -> str:
+    message = one_line(finding.message)
+    return f"{finding.rule.code} {finding.severity} {message} [{finding.rule.name}]"
+
+
+def _place(report: Report, site: Site | None) -> str:
+    return one_line(f"{shown_path(site.path)}:{site.line}" if site else f"<{report.model}>")

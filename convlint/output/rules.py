@@ -1,0 +1,109 @@
+"""A rule as a page, and the list of rules: Markdown and plain text, from the rule's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from convlint.model import SCHEMA_VERSION, Example, Match, Replacement, Rule
+
+_SAFETY = {
+    "safe": "computes the same",
+    "unsafe": "may differ for some inputs",
+    "retrain": "another function: only before training",
+}
+
+
+def rule_markdown(rule: Rule) -> str:
+    """All that a rule's file says, as one Markdown page."""
+    facts = [f"**{rule.severity}**", rule.category, f"confidence: {rule.confidence}"]
+    facts += [f"{what} {bounds}" for what, bounds in rule.applies.items()]
+    parts = [f"# {rule.code} {rule.name}", rule.message, " · ".join(facts), "## Why", rule.why.strip()]
+    parts += ["## When", "\n".join(map(_match, rule.matches))] if rule.matches else []
+    parts += ["## Write instead", *map(_replacement, rule.replacements)] if rule.replacements else []
+    parts += ["## Reported", *map(_example, rule.bad)] if rule.bad else []
+    parts += ["## Not reported", *map(_example, rule.good)] if rule.good else []
+    parts += ["## Sources", "\n".join(f"- {source}" for source in rule.sources)] if rule.sources else []
+    return "\n\n".join(parts) + "\n"
+
+
+def rules_text(rules: Iterable[Rule]) -> str:
+    """One line a rule: code, severity, name and message."""
+    rows = [(rule.code, rule.severity, rule.name, rule.message) for rule in rules]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    return "".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]) + "\n"
+        for row in rows
+    )
+
+
+def rules_to_dict(rules: Iterable[Rule]) -> dict[str, Any]:
+    """The list of rules for programs."""
+    return {"schema_version": SCHEMA_VERSION, "rules": [rule_to_dict(rule) for rule in rules]}
+
+
+def rule_to_dict(rule: Rule) -> dict[str, Any]:
+    """One rule with all its texts, as plain JSON types."""
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "category": rule.category,
+        "severity": rule.severity,
+        "confidence": rule.confidence,
+        "message": rule.message,
+        "why": rule.why,
+        "sources": list(rule.sources),
+        "applies": dict(rule.applies),
+        "matches": [
+            {"subject": m.subject, "names": list(m.names), "where": [str(condition) for condition in m.where]}
+            for m in rule.matches
+        ],
+        "replacements": [
+            {
+                "title": r.title,
+                "kind": r.kind,
+                "safety": r.safety,
+                "before": r.before,
+                "after": r.after,
+                "rtol": r.rtol,
+            }
+            for r in rule.replacements
+        ],
+        "bad": [_example_to_dict(example) for example in rule.bad],
+        "good": [_example_to_dict(example) for example in rule.good],
+        "path": rule.path,
+    }
+
+
+def _example_to_dict(example: Example) -> dict[str, Any]:
+    return {
+        "title": example.title,
+        "code": example.code,
+        "inputs": list(example.inputs),
+        "lines": list(example.lines),
+    }
+
+
+def _match(match: Match) -> str:
+    names = ", ".join(f"`{name}`" for name in match.names)
+    where = " and ".join(f"`{condition}`" for condition in match.where)
+    return f"- {match.subject} {names}" + (f" where {where}" if where else "")
+
+
+def _replacement(replacement: Replacement) -> str:
+    remark = _SAFETY[replacement.safety]
+    remark += f", equal within {replacement.rtol:g}" if replacement.rtol is not None else ""
+    parts = [f"### {replacement.title}", f"({remark})"]
+    parts += ["Before:", _code(replacement.before)] if replacement.before.strip() else []
+    parts += ["After:", _code(replacement.after)] if replacement.after.strip() else []
+    return "\n\n".join(parts)
+
+
+def _example(example: Example) -> str:
+    title = f"{example.title}, " if example.title else ""
+    return f"{title}inputs {', '.join(f'`{text}`' for text in example.inputs)}:\n\n{_code(example.code)}"
+
+
+def _code(text: str) -> str:
+    stripped = text.strip("\n")
+    return f"```python\n{stripped}\n```"

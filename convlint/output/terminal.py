@@ -1,0 +1,256 @@
+"""The report for people: findings first, then what was tried, and the verdict as the last line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
+from convlint.output.modules import fold_modules
+from convlint.output.page import Page, Span
+from convlint.output.verdict import Kind, foretold, tally, unforeseen, verdict
+from convlint.text import count, one_line, shown_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+_SIGNS: dict[Kind, tuple[str, str]] = {
+    "converts": ("✓", "bold green"),
+    "converts-after-fixes": ("✗", "bold yellow"),
+    "does-not-convert": ("✗", "bold red"),
+    "unknown": ("?", "bold yellow"),
+}
+_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+_DIM = "bright_black"
+_SAFETY = {
+    "safe": "",
+    "unsafe": "may differ for some inputs",
+    "retrain": "another function: only before training",
+}
+_KINDS = {"decomposition": "PyTorch decomposes it", "upgrade": "newer coremltools"}
+
+
+def render(report: Report, console: Console, *, quiet: bool = False) -> None:
+    """Write the report to ``console``; ``quiet`` leaves out all but the findings."""
+    page = Page(console)
+    if not quiet:
+        _head(page, report)
+    for group in _groups(report.findings):
+        _findings(page, report, group)
+    if quiet:
+        return
+    _captures(page, report)
+    _refusals(page, report)
+    _disagreements(page, report)
+    _summary(page, report)
+    _last_line(page, report)
+
+
+def render_text(report: Report) -> str:
+    """The report as plain text, one line a paragraph."""
+    from rich.console import Console
+
+    buffer = StringIO()
+    render(report, Console(file=buffer, force_terminal=False, color_system=None, width=100))
+    return buffer.getvalue()
+
+
+def _head(page: Page, report: Report) -> None:
+    door = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
+    page.put((report.model, "bold"), (f"  for {report.target}, {door}", _DIM))
+    page.gap()
+
+
+def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that say the same of different lines, together: errors first, else in their order."""
+    groups: dict[object, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.severity)):
+        key = (finding.rule.code, finding.severity, finding.message, finding.replacements)
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def _findings(page: Page, report: Report, group: list[Finding]) -> None:
+    finding = group[0]
+    rule = finding.rule
+    colour = _COLOURS[finding.severity]
+    places = ("", "") if len(group) == 1 else (f"  ({len(group)} places)", _DIM)
+    title = (f" {rule.code} {rule.name}", "bold")
+    page.put((finding.severity, colour), title, ": ", finding.message, places, hang=2)
+    for each in group:
+        _place(page, report, each)
+    for replacement in finding.replacements:
+        _replacement(page, replacement)
+    page.put((f"why: convlint rule {rule.code} ({rule.confidence})", _DIM), indent=2, hang=2)
+    page.gap()
+
+
+def _place(page: Page, report: Report, finding: Finding) -> None:
+    _sites(page, finding.site, finding.caller)
+    folded = fold_modules(call.module for call in finding.calls) if finding.calls else [(finding.module, 1)]
+    types = {call.module_type.rpartition(".")[2] for call in finding.calls} - {""}
+    of_type = f" ({types.pop()})" if len(types) == 1 else ""
+    modules = ", ".join(f"{path}{of_type}{_times(repeats)}" for path, repeats in folded if path)
+    repeats = "" if modules else _times(len(finding.calls))
+    op = f"{finding.op}{repeats}" if repeats or finding.op not in finding.message else ""
+    if modules or op:
+        page.put((" ".join(filter(None, (op, modules and f"in {modules}"))), _DIM), indent=4, hang=2)
+    said = {_error(failure): None for failure in foretold(report, finding)}
+    if said or finding.trial:
+        text = "; ".join(said) or {"failed": "refused", "converted": "converted"}.get(
+            finding.trial, finding.trial
+        )
+        page.put((f"trial: {text}", _DIM), indent=4, hang=2)
+
+
+def _times(number: int) -> str:
+    return f" ×{number}" if number > 1 else ""
+
+
+def _sites(page: Page, site: Site | None, caller: Site | None) -> None:
+    _site(page, site)
+    if caller is not None and caller != site:
+        _site(page, caller, "called from ")
+
+
+def _site(page: Page, site: Site | None, before: str = "") -> None:
+    if site is None:
+        return
+    function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
+    place = (f"{shown_path(site.path)}:{site.line}", "cyan")
+    page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
+    if site.source.strip():
+        number = f"{site.line} │ "
+        page.put((number, _DIM), site.source.strip(), indent=4, hang=len(number))
+
+
+def _replacement(page: Page, replacement: Replacement) -> None:
+    remarks = [_KINDS.get(replacement.kind, ""), _SAFETY[replacement.safety]]
+    remarks += [f"equal within {replacement.rtol:g}"] if replacement.rtol is not None else []
+    remark = "; ".join(filter(None, remarks))
+    remark = f"  ({remark})" if remark else ""
+    page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
+    for sign, code, colour in (("- ", replacement.before, "red"), ("+ ", replacement.after, "green")):
+        for line in code.strip("\n").splitlines():
+            page.put((f"{sign}{line}", colour), indent=6, hang=2)
+    if replacement.proof:
+        page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
+
+
+def _captures(page: Page, report: Report) -> None:
+    if not report.capture_failures:
+        return
+    heading = "What stopped the capture" if report.graph is None else "Ways of capturing that failed"
+    page.put((heading, "bold"))
+    for failure in report.capture_failures:
+        error = ": ".join(filter(None, (failure.error_type, one_line(failure.message))))
+        page.put((failure.method, "bold"), f": {error}", indent=2, hang=2)
+        _sites(page, failure.site, failure.caller)
+    page.gap()
+
+
+def _refusals(page: Page, report: Report) -> None:
+    """What the trial said that no finding has shown already, and what may only follow from that."""
+    trials = _trials(report)
+    missed = unforeseen(report)
+    follows = Counter(
+        (failure.op, failure.follows) for trial in trials for failure in trial.failures if failure.follows
+    )
+    details = [(trial, trial.detail) for trial in trials if trial.detail]
+    if not (missed or follows or details):
+        return
+    page.put(("From the trial", "bold"))
+    for trial, detail in details:
+        page.put((f"{trial.frontend}: ", _DIM), detail, indent=2, hang=2)
+    for failure in missed:
+        stage = "" if failure.stage == "frontend" else f" [{failure.stage}]"
+        module = f" in {failure.module}" if failure.module and failure.site is None else ""
+        page.put((failure.op, "bold"), (stage + module, _DIM), ": ", _error(failure), indent=2, hang=2)
+        _sites(page, failure.site, failure.caller)
+    for (op, cause), repeats in follows.items():
+        page.put(
+            (f"{op}{_times(repeats)}: fails after {cause}, perhaps only because of it", _DIM),
+            indent=2,
+            hang=2,
+        )
+    page.gap()
+
+
+def _error(failure: TrialFailure) -> str:
+    return (
+        f"{failure.error_type}: {one_line(failure.error)}" if failure.error_type else one_line(failure.error)
+    )
+
+
+def _trials(report: Report) -> tuple[Trial, ...]:
+    return report.trials or ((report.trial,) if report.trial else ())
+
+
+def _disagreements(page: Page, report: Report) -> None:
+    if not report.disagreements:
+        return
+    page.put(("The rules and coremltools disagree here", "bold yellow"))
+    for each in report.disagreements:
+        words = f": the rules say {each.static}, the trial says {each.trial}"
+        detail = f"  ({each.detail})" if each.detail else ""
+        page.put((each.op or "the whole model", "bold"), words, (detail, _DIM), indent=2, hang=2)
+        _site(page, each.site)
+    page.gap()
+
+
+def _summary(page: Page, report: Report) -> None:
+    rows: list[tuple[str, str]] = []
+    if report.graph is not None:
+        calls = report.graph.calls
+        kinds = len({call.op for call in calls})
+        ops = f"{count(len(calls), 'op')} of {count(kinds, 'kind')}"
+        rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))
+    rows.append(("found", tally(report)))
+    rows += [("trial", _trial(trial)) for trial in _trials(report)] or [("trial", "not run")]
+    if report.fix_proof:
+        rows.append(("fixes", report.fix_proof))
+    if report.seconds:
+        rows.append(("time", _durations(report)))
+    rows += [("note", note) for note in report.notes]
+    for label, text in rows:
+        page.put((f"{label:7}", _DIM), text, hang=7)
+    page.gap()
+
+
+def _trial(trial: Trial) -> str:
+    refused = len({(failure.op, str(failure.site)) for failure in trial.failures if not failure.follows})
+    status = {
+        "converted": "converted",
+        "failed": f"failed, {count(refused, 'op')} refused" if refused else "failed",
+        "timeout": "timed out",
+        "crashed": "crashed",
+    }[trial.status]
+    release = trial.coremltools and f"coremltools {trial.coremltools}"
+    level = "" if trial.level == "frontend" else f"level {trial.level}"
+    how = ", ".join(filter(None, (release, f"{trial.frontend} frontend", level)))
+    written = f", written to {trial.output}" if trial.output else ""
+    return f"{status} ({how}) in {trial.seconds:.2f} s{written}"
+
+
+def _durations(report: Report) -> str:
+    parts = {name: seconds for name, seconds in report.seconds.items() if name != "total"}
+    total = report.seconds.get("total", sum(parts.values()))
+    detail = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
+    return f"{total:.2f} s" + (f" ({detail})" if detail else "")
+
+
+def _quantity(number: int) -> str:
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return str(number)
+
+
+def _last_line(page: Page, report: Report) -> None:
+    result = verdict(report)
+    sign, colour = _SIGNS[result.kind]
+    spans: list[Span] = [(f"{sign} {result.headline}", colour), f" {result.next_step}"]
+    page.put(*spans, hang=2)

@@ -1,0 +1,126 @@
+"""What a report comes to, in words: does the model convert, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from convlint.model import Finding, OpCall, Report, TrialFailure
+from convlint.text import count
+
+Kind = Literal["converts", "converts-after-fixes", "does-not-convert", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One plain sentence, and the next step. ``kind`` is the sentence as a word for programs."""
+
+    kind: Kind
+    headline: str
+    next_step: str
+
+
+def verdict(report: Report) -> Verdict:
+    """The verdict of a report, in the words that every output uses."""
+    by_kind = {"yes": _converts, "no": _does_not_convert, "unknown": _unknown}
+    return by_kind[report.convertible](report)
+
+
+def has_fix(finding: Finding) -> bool:
+    """Whether other code is proposed for this finding, rather than words or nothing."""
+    return any(replacement.kind != "advice" for replacement in finding.replacements)
+
+
+def causes(report: Report) -> tuple[TrialFailure, ...]:
+    """What the trials refused, one of each op, line and error; consequences of another refusal left out."""
+    trials = report.trials or ((report.trial,) if report.trial else ())
+    failures = (failure for trial in trials for failure in trial.failures if not failure.follows)
+    return tuple({(*_place(failure), failure.error): failure for failure in failures}.values())
+
+
+def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
+    """What the trials said of the ops of this finding."""
+    places = {_place(finding), *map(_place, finding.calls)}
+    return tuple(failure for failure in causes(report) if _place(failure) in places)
+
+
+def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
+    """What the trials refused and no error among the findings names, at the same op and line."""
+    told = {place for finding in report.errors() for place in (_place(finding), *map(_place, finding.calls))}
+    return tuple(failure for failure in causes(report) if _place(failure) not in told)
+
+
+def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
+    return thing.op, str(thing.site or "")
+
+
+def tally(report: Report) -> str:
+    """``"2 errors, 1 warning"``, or ``"no findings"``."""
+    found = Counter(finding.severity for finding in report.findings)
+    return ", ".join(
+        count(n, severity) for severity in ("error", "warning", "note") if (n := found[severity])
+    ) or ("no findings")
+
+
+def _converts(report: Report) -> Verdict:
+    remarks = sum(1 for finding in report.findings if finding.severity != "note")
+    proved = "" if report.trial else " by the rules alone"
+    after = (
+        f"Look at the {count(remarks, 'finding')} above before you train."
+        if remarks
+        else "Nothing stands in the way of training it."
+    )
+    if report.trial is None:
+        after += " Run without --no-trial to have coremltools confirm it."
+    return Verdict("converts", f"Converts as it is{proved}.", after)
+
+
+def _does_not_convert(report: Report) -> Verdict:
+    errors = list(report.errors())
+    fixable = sum(1 for finding in errors if has_fix(finding))
+    if report.fix_proof and errors:
+        return Verdict(
+            "converts-after-fixes",
+            f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to mend.",
+            "Make the changes shown under each error, then check again.",
+        )
+    missed = len(unforeseen(report))
+    blockers = " and ".join(
+        filter(None, (errors and count(len(errors), "error"), missed and count(missed, "more refused op")))
+    )
+    headline = "Does not convert as it is" + (f": {blockers}." if blockers else ".")
+    if fixable and fixable == len(errors) and not missed:
+        step = "Every error has a replacement above: make those changes, then check again."
+    elif fixable:
+        have = "1 of them has" if fixable == 1 else f"{fixable} of them have"
+        step = f"{have} a replacement above: start there, then check again."
+    else:
+        step = "Rewrite the lines above with operations that coremltools has, then check again."
+    return Verdict("does-not-convert", headline, step)
+
+
+def _unknown(report: Report) -> Verdict:
+    if report.capture_failures and report.graph is None:
+        return Verdict(
+            "unknown",
+            "Unknown: the model could not be captured.",
+            "Mend the line that stopped the capture, then check again.",
+        )
+    if report.trial and report.trial.status in ("timeout", "crashed"):
+        how = "took too long" if report.trial.status == "timeout" else "crashed"
+        step = (
+            "Raise --timeout, or" if report.trial.status == "timeout" else "See what the trial says above, or"
+        )
+        return Verdict("unknown", f"Unknown: the trial {how}.", f"{step} try the other --frontend.")
+    if report.trial is None:
+        return Verdict(
+            "unknown",
+            "Unknown: the rules cannot tell, and no trial ran.",
+            "Run with --trial frontend to let coremltools decide.",
+        )
+    return Verdict(
+        "unknown",
+        "Unknown: the rules and coremltools do not settle it.",
+        "Run with --trial full for a whole conversion.",
+    )

@@ -1,0 +1,185 @@
+"""What a rule can look at, and the names that conditions and messages may use for each.
+
+The names are data, so that the loader can refuse a rule that asks for something that is never
+there. An op has, beside these, every argument of its schema under the schema's own name.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from convlint.errors import UsageError
+from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port
+from convlint.supported import Snapshot
+from convlint.versions import Release, parse_release, parse_target
+
+Subject = Literal["op", "capture", "input", "output", "model", "environment"]
+
+COMPONENTS = ("coremltools", "torch", "numpy", "python")
+"""What an ``environment`` block can name."""
+
+CONTEXT = (*COMPONENTS, "frontend", "target")
+"""The names that every subject has: versions, the frontend, the deployment target."""
+
+CAPTURE_KINDS = (
+    "data-dependent-branch",
+    "data-dependent-shape",
+    "data-dependent-index",
+    "item-call",
+    "numpy-call",
+    "print-side-effect",
+    "unsupported-output",
+    "unsupported-python",
+    "fake-tensor",
+    "shape-error",
+    "time-limit",
+    "unknown",
+)
+KINDS: Mapping[Subject, tuple[str, ...]] = {
+    "op": (),
+    "capture": CAPTURE_KINDS,
+    "input": ("tensor", "constant", "state"),
+    "output": ("tensor", "constant", "state", "input-mutation"),
+    "model": ("graph",),
+    "environment": COMPONENTS,
+}
+"""What a match block may name, by subject; ops are open."""
+
+_OF_CALL = (
+    "module",
+    "module_type",
+    "inputs",
+    "outputs",
+    "out",
+    "given",
+    "positional",
+    "users",
+    "used_outputs",
+    "const",
+)
+_OF_PORT = ("name", "kind", "shape", "dtype", "rank", "numel", "mutated", "alias_of")
+_OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
+NAMES: Mapping[Subject, tuple[str, ...]] = {
+    "op": ("op", "kind", *_OF_CALL, *CONTEXT),
+    "capture": ("method", "kind", "error_type", "message", "module", *CONTEXT),
+    "input": (*_OF_PORT, *CONTEXT),
+    "output": (*_OF_PORT, *CONTEXT),
+    "model": (*_OF_GRAPH, *CONTEXT),
+    "environment": ("name", "version", *CONTEXT),
+}
+"""The names of each subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a model is linted for. A version is None where the package is not there.
+
+    ``supported`` is the snapshot of converters that ``has_converter()`` asks.
+    """
+
+    coremltools: str | None
+    torch: str | None
+    supported: Snapshot
+    numpy: str | None = None
+    python: str | None = None
+    frontend: Frontend = "export"
+    target: str = "iOS17"
+
+    def release(self, component: str) -> Release | None:
+        """The version of one of the :data:`COMPONENTS`; None where it is absent or has no readable version."""
+        text = getattr(self, component)
+        try:
+            return None if text is None else parse_release(text)
+        except UsageError:
+            return None
+
+    def context(self) -> dict[str, Any]:
+        """The names of :data:`CONTEXT` with their values."""
+        found: dict[str, Any] = {component: self.release(component) for component in COMPONENTS}
+        return found | {"frontend": self.frontend, "target": parse_target(self.target)}
+
+
+def argument_name(name: str) -> str:
+    """How a condition spells a schema argument: ``from_``, ``target_`` and ``out_`` where the name is taken."""
+    return f"{name}_" if keyword.iskeyword(name) or name in NAMES["op"] else name
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One thing that rules look at, ready for conditions: its name for the patterns, names and functions."""
+
+    subject: Subject
+    name: str
+    namespace: Mapping[str, Any]
+    of: OpCall | Port | CaptureFailure | None = None
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+def look_at_call(call: OpCall, environment: Environment, context: Mapping[str, Any]) -> Looked:
+    """An op call as rules see it."""
+    namespace = {argument_name(name): value for name, value in call.args.items()}
+    namespace |= {name: getattr(call, name) for name in _OF_CALL}
+    namespace |= context
+    namespace["op"] = call.op
+    namespace["kind"] = environment.supported.kind(call.op, environment.frontend)
+    functions = {"has_converter": lambda: environment.supported.converts(call.op, environment.frontend)}
+    return Looked("op", call.op, namespace, call, functions)
+
+
+def look_at_port(subject: Literal["input", "output"], port: Port, context: Mapping[str, Any]) -> Looked:
+    """An input or output of the graph as rules see it; one that is no tensor has no shape."""
+    namespace = {
+        "name": port.name,
+        "kind": port.kind,
+        "mutated": port.mutated,
+        "alias_of": port.alias_of,
+        **context,
+    }
+    if port.meta is not None:
+        sizes = port.meta.shape
+        namespace |= {"shape": sizes, "dtype": port.meta.dtype, "rank": len(sizes)}
+        numel = 1
+        for size in sizes:
+            numel = numel * size if isinstance(size, int) else -1
+            if numel < 0:
+                break
+        if numel >= 0:
+            namespace["numel"] = numel
+    return Looked(subject, port.kind, namespace, port)
+
+
+def look_at_failure(failure: CaptureFailure, context: Mapping[str, Any]) -> Looked:
+    """A capture failure as rules see it."""
+    names = ("method", "kind", "error_type", "message", "module")
+    return Looked(
+        "capture", failure.kind, {name: getattr(failure, name) for name in names} | dict(context), failure
+    )
+
+
+def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
+    """Everything in a captured graph that rules look at: the model, its inputs, its ops, its outputs."""
+    context = environment.context()
+    facts = {
+        "op_count": len(graph.calls),
+        "input_count": len(graph.inputs),
+        "output_count": len(graph.outputs),
+        "parameter_count": graph.parameter_count,
+        "parameter_bytes": graph.parameter_bytes,
+    }
+    yield Looked("model", "graph", facts | context)
+    for port in graph.inputs:
+        yield look_at_port("input", port, context)
+    for call in graph.calls:
+        yield look_at_call(call, environment, context)
+    for port in graph.outputs:
+        yield look_at_port("output", port, context)
+
+
+def look_at_environment(environment: Environment) -> Iterator[Looked]:
+    """Each component of the environment as rules see it."""
+    context = environment.context()
+    for component in COMPONENTS:
+        yield Looked("environment", component, {"name": component, "version": context[component], **context})

@@ -1,0 +1,113 @@
+"""Every private API of torch that convlint leans on, behind names of its own.
+
+``tests/test_torch_adapter.py`` fails, naming the function here, when a release of torch moves one.
+Nothing else in the package may import a ``torch._something``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import traceback
+
+    import torch
+
+FrameFilter = Callable[["traceback.StackSummary"], list["traceback.FrameSummary"]]
+
+
+def fake_mode() -> Any:
+    """A fresh ``FakeTensorMode`` that ``torch.export.export`` accepts inputs from.
+
+    Export asks for a shape environment with tracked fakes in its own error message:
+    https://github.com/pytorch/pytorch/blob/v2.9.0/torch/_export/non_strict_utils.py
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    return FakeTensorMode(shape_env=ShapeEnv(tracked_fakes=[]), allow_non_fake_inputs=True, export=True)
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether the tensor carries a shape and a dtype but no data."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    return isinstance(tensor, FakeTensor) or tensor.is_meta
+
+
+def fake_outside_mode(tensor: torch.Tensor, mode: Any) -> bool:
+    """Whether the tensor is fake and belongs to another fake mode than ``mode``."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    return isinstance(tensor, FakeTensor) and tensor.fake_mode is not mode
+
+
+@contextmanager
+def stack_frames(choose: FrameFilter) -> Iterator[None]:
+    """While open, every node that torch.fx traces keeps the stack frames that ``choose`` returns.
+
+    Non-strict export keeps the frames of functions called ``forward`` alone, so that a line in a
+    helper function is lost; the tracer's hook for choosing frames brings it back.
+    """
+    import traceback
+
+    from torch.fx.proxy import TracerBase
+
+    name = "_filter_traceback_frames"
+    original = getattr(TracerBase, name, None)
+    if original is None:  # releases before 2.9 filter inline; the frames called forward must do
+        yield
+        return
+
+    def filtered(self: Any, summary: traceback.StackSummary) -> traceback.StackSummary:
+        return traceback.StackSummary.from_list(choose(summary))
+
+    setattr(TracerBase, name, filtered)
+    try:
+        yield
+    finally:
+        setattr(TracerBase, name, original)
+
+
+def survives_decomposition(op: Any) -> bool:
+    """Whether ``run_decompositions({})`` leaves a call of this overload in the graph as it is.
+
+    True for functional ops that either have kernels of their own or are composites that export
+    preserves; a composite whose schema lies about aliasing is always taken apart.
+    """
+    import torch
+    from torch._export.utils import _is_preservable_cia_op
+
+    schema = op._schema
+    if schema.is_mutable or any(argument.alias_info is not None for argument in schema.returns):
+        if schema.is_mutable:
+            return False
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    if op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels:
+        return bool(_is_preservable_cia_op(op))
+    return True
+
+
+def aten_program(program: Any, graph_module: Any, signature: Any) -> Any:
+    """``program`` with another graph and signature, in the ATen dialect."""
+    from torch.export import ExportedProgram
+
+    return ExportedProgram(
+        root=graph_module,
+        graph=graph_module.graph,
+        graph_signature=signature,
+        state_dict=program.state_dict,
+        range_constraints=program.range_constraints,
+        module_call_graph=program.module_call_graph,
+        example_inputs=program.example_inputs,
+        constants=program.constants,
+    )
+
+
+def decomposition_table() -> dict[Any, Callable[..., Any]]:
+    """PyTorch's own decompositions: overload to function, every one that is registered."""
+    from torch._decomp import decomposition_table as table
+
+    return dict(table)

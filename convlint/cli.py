@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn, TextIO
 
 from convlint import __version__, commands
@@ -46,11 +48,17 @@ examples:
 """
 
 
+_USAGES = {"check": "[SPEC]", "rule": "CODE|NAME", "rules": "[list]", "doctor": ""}
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are ordinary errors of convlint."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message.rstrip('.')}. See `{self.prog} --help`.")
+        hint = ""
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            hint = did_you_mean(wrong[1], [choice.strip("' ") for choice in wrong[2].split(",")])
+        raise UsageError(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
 
     def options(self) -> list[str]:
         """Every option that this parser knows."""
@@ -64,7 +72,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     then goes to stderr for the rest of the process.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    out: TextIO = sys.stdout
+    out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
@@ -113,8 +121,7 @@ def report_error(error: ConvlintError, out: TextIO, *, json_format: bool) -> Non
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any((one, other) == ("--format", "json") or one == "--format=json" for one, other in pairs)
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -130,7 +137,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """The parser with all its commands."""
     parser = _Parser(
         prog="convlint",
@@ -158,6 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add(subparsers: argparse._SubParsersAction[_Parser], name: str, text: str, epilog: str = "") -> _Parser:
     parser = subparsers.add_parser(
         name,
+        usage=f"convlint {name} {_USAGES[name]} [options]".replace("  ", " "),
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=epilog,
@@ -169,7 +177,7 @@ def _add(subparsers: argparse._SubParsersAction[_Parser], name: str, text: str, 
     return parser
 
 
-def _add_rule_paths(parser: _Parser) -> None:
+def _add_rule_paths(parser: argparse._ActionsContainer) -> None:
     text = "a file or folder of more rules; repeat for several"
     parser.add_argument("--rule-path", action="append", metavar="PATH", help=text)
 
@@ -228,13 +236,17 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
     rules = parser.add_argument_group("which rules")
-    rules.add_argument("--select", action="append", metavar="RULES", help="only these: codes, beginnings of codes,"
-                       " names or categories, separated by commas")  # fmt: skip
+    rules.add_argument(
+        "--select",
+        action="append",
+        metavar="RULES",
+        help="only these: codes, beginnings of codes, names or categories, separated by commas",
+    )
     rules.add_argument("--ignore", action="append", metavar="RULES", help="all but these")
     rules.add_argument(
         "--fail-on", choices=SEVERITIES, help="lowest severity for exit code 1; default: error"
     )
-    _add_rule_paths(parser)
+    _add_rule_paths(rules)
     rules.add_argument("--why", metavar="RULE", help="say for each op why this rule did not fire on it")
     shown = parser.add_argument_group("what to show")
     shown.add_argument(

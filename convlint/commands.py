@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from convlint.config import NO_TRIAL, Project, Settings, find_project
 from convlint.errors import ConvlintError, UsageError
 from convlint.inputs import InputSpec, parse_inputs
+from convlint.progress import Progress
 from convlint.targets import normalise_target
 from convlint.text import count, visible
+from convlint.versions import parse_release
 
 if TYPE_CHECKING:
     from convlint.model import Report, Rule
@@ -38,6 +40,8 @@ class _Job:
 def check(options: argparse.Namespace, out: TextIO) -> int:
     """Check one model, or every configured one; the exit code is the worst of all."""
     project = find_project()
+    if options.coremltools is not None:
+        parse_release(options.coremltools)
     jobs = _jobs(options, project)
     several = options.spec is None and len(options.model or ()) != 1
     entries: list[dict[str, Any]] = []
@@ -133,8 +137,8 @@ def _jobs(options: argparse.Namespace, project: Project) -> list[_Job]:
         models = list(project.models)
     if not models:
         raise UsageError(
-            "nothing to check: give a model such as torchvision.models:resnet50 with its --input, or configure"
-            " models in [[tool.convlint.models]] of pyproject.toml."
+            "nothing to check: give a model such as torchvision.models:resnet50 with its --input, or"
+            " configure models in [[tool.convlint.models]] of pyproject.toml."
         )
     one_only = {"--input": inputs, "--arg": args, "--arg-expr": arg_exprs, "--output": options.output}
     given = [name for name, value in one_only.items() if value]
@@ -186,18 +190,16 @@ def _words(name: str, texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Report:
-    from convlint.check import Options, check_model
     from convlint.spec import load_model
-    from convlint.versions import parse_release
 
-    if options.coremltools is not None:
-        parse_release(options.coremltools)
     settings = job.settings
-    with _Progress(job.name, enabled=not options.quiet) as progress:
+    with Progress(job.name, enabled=not options.quiet) as progress:
         progress("importing")
         loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
         if not job.inputs:
             raise UsageError(_no_input(job, loaded))
+        from convlint.check import Options, check_model
+
         return check_model(
             job.name,
             loaded.build,
@@ -263,26 +265,3 @@ def _tally(verdicts: Sequence[str]) -> str:
 
 def _tell(text: str) -> None:
     sys.stderr.write(f"{visible(text)}\n")
-
-
-class _Progress:
-    """One line on stderr that says what is being done, gone when it is done. Silent without a terminal."""
-
-    def __init__(self, name: str, *, enabled: bool) -> None:
-        self._name = name
-        self._enabled = enabled and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-    def __enter__(self) -> Callable[[str], None]:
-        return self._say
-
-    def __exit__(self, *_: object) -> None:
-        if self._enabled:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
-
-    def _say(self, text: str) -> None:
-        if self._enabled:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            line = visible(f"{self._name}: {text} ...")[: columns - 1]
-            sys.stderr.write(f"\r\x1b[2K\x1b[2m{line}\x1b[0m")
-            sys.stderr.flush()

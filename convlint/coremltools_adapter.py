@@ -6,6 +6,10 @@ itself, so that importing this module costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 
 def registered_converters() -> tuple[str, ...]:
     """The names of all torch ops that the installed coremltools has a converter for, sorted."""
@@ -19,3 +23,152 @@ def converter_name_of(kind: str) -> str:
     from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
     return str(sanitize_op_kind(kind))
+
+
+def converter_for(kind: str) -> Callable[..., Any] | None:
+    """The function that converts ops of this name, None where the installed coremltools has none."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    return _TORCH_OPS_REGISTRY.get_func(kind)
+
+
+def is_registered(kind: str) -> bool:
+    """Whether the export door, which does not strip the underscore of in-place names, knows this name."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    return kind in _TORCH_OPS_REGISTRY.name_to_func_mapping
+
+
+def register_converter(kind: str, function: Callable[..., Any]) -> None:
+    """Put ``function`` in the place of the converter of ``kind``, in-place names included."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    _TORCH_OPS_REGISTRY.set_func_by_name(function, kind)
+
+
+def unregister_converter(kind: str) -> None:
+    """Take back a name that coremltools itself does not register."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(kind, None)
+
+
+def export_kind(node: Any) -> str:
+    """The name under which the export door looks for the converter of an fx node."""
+    from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
+
+    target = node.target
+    if hasattr(target, "name") and callable(target.name):
+        name = target.name()
+    else:
+        name = getattr(target, "__name__", None) or str(target)
+    return str(sanitize_op_kind(name))
+
+
+@contextmanager
+def node_reader(read: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
+    """While open, ``read(raw_node, original)`` makes coremltools' internal node of each graph node."""
+    from coremltools.converters.mil.frontend.torch.internal_graph import InternalTorchIRNode
+
+    names = ("from_exir_node", "from_torchscript_node")
+    originals = {name: InternalTorchIRNode.__dict__[name] for name in names}
+
+    def wrapped(name: str) -> Any:
+        original = originals[name].__func__
+
+        def from_node(cls: Any, node: Any, *args: Any, **kwargs: Any) -> Any:
+            return read(node, lambda: original(cls, node, *args, **kwargs))
+
+        return classmethod(from_node)
+
+    for name in names:
+        setattr(InternalTorchIRNode, name, wrapped(name))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(InternalTorchIRNode, name, original)
+
+
+def internal_node(kind: str, name: str, inputs: list[str], meta: dict[str, Any]) -> Any:
+    """A node of coremltools' internal graph."""
+    from coremltools.converters.mil.frontend.torch.internal_graph import InternalTorchIRNode
+
+    return InternalTorchIRNode(kind=kind, name=name, inputs=inputs, outputs=[name], meta=meta)
+
+
+def stand_in(shape: tuple[int, ...], dtype: str, name: str, known: bool) -> Any:
+    """A MIL variable of this shape and dtype that took no memory; ``known`` if its value may be folded.
+
+    Its value is zero without strides; hiding it makes converters treat it as computed.
+    """
+    import numpy as np
+    from coremltools.converters.mil.mil import Builder as mb
+
+    if dtype.startswith("complex"):
+        parts = [stand_in(shape, "float32", f"{name}_{part}", known) for part in ("real", "imag")]
+        return mb.complex(real_data=parts[0], imag_data=parts[1], name=name)
+    if dtype == "bool":
+        kind: Any = np.bool_
+    elif dtype.startswith(("int", "uint")):
+        kind = np.int32
+    else:
+        kind = np.float16 if dtype == "float16" else np.float32
+    variable = mb.const(val=np.broadcast_to(np.zeros((), kind), shape), name=name)
+    if not known:
+        variable._sym_val = None
+    return variable
+
+
+def stack_text(variable: Any) -> str:
+    """The stack trace that the export door noted for the op that made a MIL variable."""
+    from coremltools.converters.mil.mil.scope import ScopeSource
+
+    operation = getattr(variable, "op", variable)
+    texts = operation.scopes.get(ScopeSource.EXIR_STACK_TRACE) or [None]
+    return texts[-1] or ""
+
+
+def operations(program: Any) -> Iterator[Any]:
+    """Every operation of a MIL program, those in nested blocks too, constants left out."""
+
+    def block_operations(block: Any) -> Iterator[Any]:
+        for operation in block.operations:
+            for inner in operation.blocks:
+                yield from block_operations(inner)
+            if operation.op_type != "const":
+                yield operation
+
+    for function in program.functions.values():
+        yield from block_operations(function)
+
+
+def check_program(program: Any) -> None:
+    """The checks that the mlprogram backend makes before it writes anything; raises as it does."""
+    program._check_early_error_out_for_invalid_program()
+
+
+def backend_pipeline() -> Any:
+    """The passes that run after the default ones when the target is an ML Program."""
+    import coremltools as ct
+
+    return ct.PassPipeline.get_pipeline("backend_mlprogram")
+
+
+def apply_pipeline(program: Any, pipeline: Any) -> None:
+    """Run a pass pipeline over a MIL program, in place."""
+    from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
+
+    PassPipelineManager.apply_pipeline(program, pipeline)
+
+
+def native_library_error() -> str:
+    """Why the native library that writes models is missing, empty where it loads.
+
+    Without it a conversion ends in "BlobWriter not loaded": https://github.com/apple/coremltools/issues/2361
+    """
+    try:
+        import coremltools.libmilstoragepython  # noqa: F401
+    except Exception as error:  # a broken library may raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""

@@ -77,6 +77,9 @@ class NearMiss:
     site: Site | None = None
 
 
+_EVERYTHING = "*"
+
+
 class _Index:
     """The blocks of the applicable rules by subject and name."""
 
@@ -89,20 +92,29 @@ class _Index:
                     self.blocks.setdefault(block.subject, []).append((rule, block))
 
     def of(self, subject: Subject, name: str) -> list[tuple[Rule, Match]]:
+        """The blocks that name this subject, those for everything last."""
         found = self.resolved.get((subject, name))
         if found is None:
             found = [(rule, block) for rule, block in self.blocks.get(subject, ()) if _names(block, name)]
+            found.sort(key=lambda pair: _EVERYTHING in pair[1].names)
             self.resolved[subject, name] = found
         return found
 
     def fire(self, looked: Looked) -> Iterator[RawMatch]:
-        """One match for each rule with a block that holds."""
+        """One match for each rule with a block that holds.
+
+        A rule for everything (``*``) gives way to one of the same category and severity that names the op.
+        """
         fired: set[str] = set()
+        told: set[tuple[str, str]] = set()
         for rule, block in self.of(looked.subject, looked.name):
-            if rule.code not in fired and all(
-                holds(condition, looked.namespace, looked.functions) for condition in block.where
-            ):
+            everything = _EVERYTHING in block.names
+            if rule.code in fired or (everything and (rule.category, rule.severity) in told):
+                continue
+            if all(holds(condition, looked.namespace, looked.functions) for condition in block.where):
                 fired.add(rule.code)
+                if not everything:
+                    told.add((rule.category, rule.severity))
                 yield RawMatch(rule, looked)
 
 

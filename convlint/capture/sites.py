@@ -128,3 +128,13 @@ def _frames(trace: TracebackType | None) -> Iterable[tuple[str, int, str]]:
         code = trace.tb_frame.f_code
         yield code.co_filename, trace.tb_lineno, code.co_name
         trace = trace.tb_next
+
+
+_TORCHSCRIPT_FRAME = re.compile(r"^(?P<path>.+)\((?P<line>\d+)\): (?P<function>.*)$", re.MULTILINE)
+
+
+@lru_cache(maxsize=65536)
+def place_of_torchscript(stack: str) -> Place:
+    """The place of a TorchScript node's source range: ``path(line): function``, innermost first."""
+    frames = [(m["path"], int(m["line"]), m["function"]) for m in _TORCHSCRIPT_FRAME.finditer(stack)]
+    return place_of_frames(reversed(frames))

@@ -86,10 +86,9 @@ def _does_not_convert(report: Report) -> Verdict:
             "Make the changes shown under each error, then check again.",
         )
     missed = len(unforeseen(report))
-    blockers = " and ".join(
-        filter(None, (errors and count(len(errors), "error"), missed and count(missed, "more refused op")))
-    )
-    headline = "Does not convert as it is" + (f": {blockers}." if blockers else ".")
+    blockers = [count(len(errors), "error")] if errors else []
+    blockers += [count(missed, "more refused op")] if missed else []
+    headline = "Does not convert as it is" + (f": {' and '.join(blockers)}." if blockers else ".")
     if fixable and fixable == len(errors) and not missed:
         step = "Every error has a replacement above: make those changes, then check again."
     elif fixable:

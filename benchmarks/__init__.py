@@ -1,0 +1,1 @@
+"""Measurements of convlint against the real coremltools."""

@@ -1,0 +1,40 @@
+"""Whole architectures as cases, named ``library/model``; nothing is downloaded and no weights are trained."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+import torch
+
+from . import Example
+
+__all__ = ["build", "names"]
+
+LIBRARIES = ("torchvision", "timm", "transformers")
+SEED = 20_240
+
+
+def names() -> list[str]:
+    """All architectures."""
+    return [f"{library}/{model}" for library in LIBRARIES for model in _builders(library)]
+
+
+def build(name: str) -> Example:
+    """The architecture called ``name``, with the same random weights in every process."""
+    library, _, model = name.partition("/")
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _builders(library)[model]()
+
+
+@cache
+def _builders(library: str) -> dict[str, Callable[[], Example]]:
+    return import_module(f"{__package__}.{library}_models").BUILDERS

@@ -1,0 +1,245 @@
+"""The conversion itself, as the child process runs it: frontend, passes, backend.
+
+Weightless, unless asked for in full: every large constant becomes a zero-stride tensor, which
+coremltools takes for an array of its shape while it fills no memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from convlint import coremltools_adapter as adapter
+from convlint.model import Frontend, TrialLevel
+from convlint.torch_adapter import is_fake
+from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
+from convlint.trial.process import Channel
+
+_KEEP_BYTES = 1 << 16
+_HALF_PRECISION_BYTES = 2 << 30
+"""Above this much weight the passes run at float32: the cast to float16 copies every weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One conversion. ``model`` is an ``ExportedProgram``, or a traced ``ScriptModule`` with ``inputs``."""
+
+    model: Any
+    frontend: Frontend
+    target: str
+    level: TrialLevel
+    output: str | None = None
+    known: frozenset[str] = frozenset()
+    inputs: tuple[Any, ...] = ()
+    weight_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failure that belongs to no single node of the frontend."""
+
+    stage: str
+    error_type: str
+    error: str
+    op: str = ""
+    node: str = ""
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program."""
+
+    mil_ops: dict[str, int]
+    output: str = ""
+
+
+def convert(job: Job, channel: Channel) -> None:
+    """Run ``job`` and send :class:`NodeFailure`, :class:`Failed` and at last :class:`Finished`."""
+    import coremltools as ct
+
+    order = _positions(job)
+    recorder = Recorder(report=channel.send, position=lambda name: channel.at(order.get(name, -1)))
+    if job.frontend == "export":
+        _mark_known(job)
+        if job.level != "full":
+            take_weights(job.model)
+    kinds = [adapter.export_kind(node) for node in _call_nodes(job)]
+    options = _options(job)
+    with recorder.listening(kinds):
+        program = _frontend(job, recorder, channel, ct.PassPipeline.EMPTY, options)
+    if program is None or recorder.failures:
+        return
+    counts = dict(Counter(str(op.op_type) for op in adapter.operations(program)))
+    if job.level == "frontend" and not _needs_passes(program):
+        channel.send(Finished(counts))
+        return
+    if job.level == "full":
+        _full(job, options, channel)
+        return
+    if _passes(job, program, channel):
+        channel.send(Finished(dict(Counter(str(op.op_type) for op in adapter.operations(program)))))
+
+
+def _options(job: Job) -> dict[str, Any]:
+    import coremltools as ct
+
+    options: dict[str, Any] = {"minimum_deployment_target": getattr(ct.target, job.target)}
+    if job.frontend == "torchscript":
+        options["inputs"] = list(job.inputs)
+    return options
+
+
+def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, options: dict[str, Any]) -> Any:
+    """The MIL program, or None after telling why there is none."""
+    import coremltools as ct
+
+    try:
+        return ct.convert(job.model, convert_to="milinternal", pass_pipeline=pipeline, **options)
+    except CannotStandIn:
+        return None
+    except Exception as error:
+        channel.send(_failed("frontend" if recorder.failures else "input", error))
+    if job.frontend != "export" or not _drop_odd_outputs(job.model):
+        return None
+    # The interface alone was refused: convert once more without what it refused, for the ops.
+    try:
+        ct.convert(job.model, convert_to="milinternal", pass_pipeline=pipeline, **options)
+    except CannotStandIn:
+        pass
+    except Exception as error:
+        channel.send(_failed("frontend", error))
+    return None
+
+
+def _drop_odd_outputs(program: Any) -> bool:
+    """Take outputs that Core ML has no word for out of the signature; whether there were any."""
+    from torch.export.graph_signature import OutputKind, TensorArgument
+
+    specs = program.graph_signature.output_specs
+    kept = [
+        spec
+        for spec in specs
+        if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.BUFFER_MUTATION) and isinstance(spec.arg, TensorArgument)
+    ]
+    if len(kept) == len(specs) or not kept:
+        return False
+    specs[:] = kept
+    return True
+
+
+def _failed(stage: str, error: BaseException) -> Failed:
+    return Failed(stage, type(error).__name__, " ".join(str(error).split())[:800])
+
+
+def _needs_passes(program: Any) -> bool:
+    """Whether the frontend's word is not the last: ranks that passes may fold, ops that they lower."""
+    for operation in adapter.operations(program):
+        if "_dialect" in type(operation).__module__ or getattr(operation, "_dialect_namespace", None):
+            return True
+        if any(_rank(variable) > 5 for variable in operation.outputs):
+            return True
+    return False
+
+
+def _rank(variable: Any) -> int:
+    try:
+        return int(variable.rank)
+    except (AttributeError, TypeError):  # lists have none
+        return 0
+
+
+def _passes(job: Job, program: Any, channel: Channel) -> bool:
+    """Run the passes of a full conversion over ``program``; whether the backend would take the result."""
+    import coremltools as ct
+
+    pipeline = ct.PassPipeline.DEFAULT
+    if job.weight_bytes > _HALF_PRECISION_BYTES:
+        pipeline.remove_passes({"common::add_fp16_cast", "common::add_int16_cast"})
+    stages = [ct.PassPipeline.get_pipeline("frontend_pytorch"), pipeline, adapter.backend_pipeline()]
+    try:
+        for stage in stages:
+            adapter.apply_pipeline(program, stage)
+    except Exception as error:
+        channel.send(_failed("passes", error))
+        return False
+    high = [op for op in adapter.operations(program) if any(_rank(variable) > 5 for variable in op.outputs)]
+    for operation in high:
+        rank = max(_rank(variable) for variable in operation.outputs)
+        channel.send(
+            Failed(
+                "backend",
+                "ValueError",
+                f"Core ML only supports tensors with rank <= 5; the {operation.op_type} named "
+                f"{operation.name} has rank {rank} after all passes",
+                op=str(operation.op_type),
+                node=str(operation.name),
+                stack=adapter.stack_text(operation),
+            )
+        )
+    if high:
+        return False
+    try:
+        adapter.check_program(program)
+    except Exception as error:
+        channel.send(_failed("backend", error))
+        return False
+    return True
+
+
+def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
+    """The whole conversion as a user runs it, written to a package."""
+    import coremltools as ct
+
+    try:
+        model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
+        if job.output is not None:
+            model.save(job.output)
+        program = model._mil_program
+    except Exception as error:
+        channel.send(_failed("backend", error))
+        return
+    counts = Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
+    channel.send(Finished(dict(counts), job.output or ""))
+
+
+def take_weights(program: Any) -> None:
+    """Replace every large or absent constant of an exported program by a tensor without memory."""
+    for store in (program.state_dict, program.constants):
+        for name, tensor in list(store.items()):
+            light = without_memory(tensor)
+            if light is not tensor:
+                store[name] = light
+
+
+def without_memory(tensor: Any) -> Any:
+    """``tensor`` as a zero-stride tensor of its shape, or itself where it is small and has data."""
+    import torch
+
+    if not isinstance(tensor, torch.Tensor) or tensor.is_quantized:
+        return tensor
+    if not is_fake(tensor) and tensor.numel() * tensor.element_size() <= _KEEP_BYTES:
+        return tensor
+    value = torch.zeros((), dtype=tensor.dtype).expand(tuple(tensor.shape))
+    return torch.nn.Parameter(value, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else value
+
+
+def _call_nodes(job: Job) -> list[Any]:
+    if job.frontend != "export":
+        return []
+    return [node for node in job.model.graph.nodes if node.op == "call_function"]
+
+
+def _mark_known(job: Job) -> None:
+    for node in _call_nodes(job):
+        node.meta["known"] = node.name in job.known
+
+
+def _positions(job: Job) -> dict[str, int]:
+    return {node.name: index for index, node in enumerate(_call_nodes(job))}
+
+
+Send = Callable[[Any], None]
+Results = Iterable[NodeFailure | Failed | Finished]

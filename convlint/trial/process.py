@@ -1,0 +1,146 @@
+"""A forked child for work that may hang, crash or eat the memory.
+
+Forking pays the imports once: the child has torch, coremltools and the captured model at hand. It
+says where it is in shared memory and sends results as it has them, so that whatever happens to it
+the parent knows how far it came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import select
+import signal
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Ending = Literal["finished", "timeout", "crashed"]
+_POSITION = struct.Struct("q")
+_LENGTH = struct.Struct("Q")
+
+
+@dataclass(slots=True)
+class Channel:
+    """The child's side: ``send`` a picklable thing, ``at`` the index of what is being worked on."""
+
+    descriptor: int
+    memory: mmap.mmap
+
+    def send(self, thing: Any) -> None:
+        data = pickle.dumps(thing)
+        message = memoryview(_LENGTH.pack(len(data)) + data)
+        while message:
+            message = message[os.write(self.descriptor, message) :]
+
+    def at(self, index: int) -> None:
+        self.memory[: _POSITION.size] = _POSITION.pack(index)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the child: how it ended, what it sent, and the index that it last was at."""
+
+    ending: Ending
+    sent: list[Any] = field(default_factory=list)
+    position: int = -1
+    detail: str = ""
+
+
+def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outcome:
+    """Run ``work`` in a forked child, and end the child after ``timeout`` seconds.
+
+    An exception out of ``work`` counts as a crash. Ctrl-C ends the child first.
+    """
+    memory = mmap.mmap(-1, mmap.PAGESIZE)
+    memory[: _POSITION.size] = _POSITION.pack(-1)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _work_and_exit(work, Channel(writing, memory))
+    os.close(writing)
+    try:
+        sent, late = _receive(reading, None if timeout is None else time.monotonic() + timeout)
+        if late:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        child = 0
+    finally:
+        os.close(reading)
+        if child:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+    position = int(_POSITION.unpack(memory[: _POSITION.size])[0])
+    memory.close()
+    if late:
+        return Outcome("timeout", sent, position, f"ended after {timeout:g} s")
+    if status != 0:
+        return Outcome("crashed", sent, position, _told(status))
+    return Outcome("finished", sent, position)
+
+
+def _work_and_exit(work: Callable[[Channel], None], channel: Channel) -> None:
+    """Never returns: the parent's clean-up, its buffers and its threads are not the child's."""
+    code = 70
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        with open(os.devnull, "r+b") as null:
+            for descriptor in (0, 1, 2):
+                os.dup2(null.fileno(), descriptor)
+        work(channel)
+        code = 0
+    except MemoryError:
+        code = 71
+    finally:
+        os._exit(code)
+
+
+def _receive(descriptor: int, deadline: float | None) -> tuple[list[Any], bool]:
+    """Everything that arrives until the pipe closes, and whether the deadline came first."""
+    data = bytearray()
+    late = False
+    while True:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            late = True
+            break
+        if not select.select([descriptor], [], [], left)[0]:
+            continue
+        chunk = os.read(descriptor, 1 << 20)
+        if not chunk:
+            break
+        data += chunk
+    return _messages(bytes(data)), late
+
+
+def _messages(data: bytes) -> list[Any]:
+    """The whole messages in ``data``; a last one that was cut off is dropped."""
+    messages = []
+    offset = 0
+    while offset + _LENGTH.size <= len(data):
+        start = offset + _LENGTH.size
+        end = start + int(_LENGTH.unpack_from(data, offset)[0])
+        if end > len(data):
+            break
+        messages.append(pickle.loads(data[start:end]))
+        offset = end
+    return messages
+
+
+def _told(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+        hint = " (the system may have been out of memory)" if number == signal.SIGKILL else ""
+        return f"the conversion process died of {name}{hint}"
+    code = os.WEXITSTATUS(status)
+    if code == 71:
+        return "the conversion ran out of memory"
+    return f"the conversion process ended with exit code {code}"

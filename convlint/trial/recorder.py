@@ -1,0 +1,157 @@
+"""Keep going: every failing node of a conversion in one pass.
+
+coremltools stops at the first op that it cannot convert. Here each converter is wrapped: where one
+raises, or none exists, the failure is noted and a stand-in of the shape and dtype that the capture
+names takes the op's place, so that the conversion goes on to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from convlint import coremltools_adapter as adapter
+
+STAND_IN = "convlint_stand_in"
+
+
+@dataclass(slots=True)
+class NodeFailure:
+    """A node that coremltools refused, in plain picklable data."""
+
+    node: str
+    kind: str
+    error_type: str
+    error: str
+    follows: str = ""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Wraps converters, and keeps what they raise.
+
+    ``report`` hears of each failure at once, ``position`` of each node before it is converted.
+    """
+
+    report: Callable[[NodeFailure], None]
+    position: Callable[[str], None]
+    failures: list[NodeFailure] = field(default_factory=list)
+    stood_in: set[str] = field(default_factory=set)
+    wrong_shapes: list[tuple[str, str]] = field(default_factory=list)
+
+    @contextmanager
+    def listening(self, kinds: Iterable[str]) -> Iterator[None]:
+        """While open, converters of ``kinds`` and of all registered names are wrapped."""
+        names = {*adapter.registered_converters(), *kinds, STAND_IN}
+        originals: dict[str, Callable[..., Any] | None] = {}
+        for name in names:
+            originals[name] = adapter.converter_for(name) if adapter.is_registered(name) else None
+            if originals[name] is None and name != STAND_IN and adapter.converter_for(name) is not None:
+                originals.pop(name)  # an in-place name: the functional converter serves it
+                continue
+            adapter.register_converter(name, self._wrapped(name, originals[name]))
+        try:
+            with adapter.node_reader(self._read):
+                yield
+        finally:
+            for name, original in originals.items():
+                if original is None:
+                    adapter.unregister_converter(name)
+                else:
+                    adapter.register_converter(name, original)
+
+    def note(self, node: str, kind: str, error: BaseException, inputs: Iterable[Any] = ()) -> None:
+        follows = next((name for name in _names(inputs) if name in self.stood_in), "")
+        text = " ".join(str(error).split())[:800]
+        failure = NodeFailure(node, kind, type(error).__name__, text, follows)
+        self.failures.append(failure)
+        self.report(failure)
+
+    def _read(self, raw: Any, original: Callable[[], Any]) -> Any:
+        try:
+            made = original()
+        except Exception as error:
+            if not hasattr(raw, "all_input_nodes"):
+                raise
+            kind = adapter.export_kind(raw)
+            self.note(raw.name, kind, error)
+            return adapter.internal_node(STAND_IN, raw.name, [], dict(raw.meta))
+        if made.meta is None:
+            made.meta = torchscript_meta(raw)
+        return made
+
+    def _wrapped(self, name: str, original: Callable[..., Any] | None) -> Callable[..., Any]:
+        def convert(context: Any, node: Any) -> None:
+            self.position(node.name)
+            if node.kind == STAND_IN:
+                self._stand_in(context, node)
+                return
+            try:
+                if original is None:
+                    raise NotImplementedError(f"PyTorch convert function for op '{node.kind}' not implemented.")
+                original(context, node)
+            except Exception as error:
+                self.note(node.name, node.kind, error, node.inputs)
+                self._stand_in(context, node)
+
+        convert.__name__ = name
+        return convert
+
+    def _stand_in(self, context: Any, node: Any) -> None:
+        self.stood_in.update(node.outputs)
+        self.stood_in.add(node.name)
+        value = (node.meta or {}).get("val")
+        if value is None:
+            if not node.outputs or not (node.meta or {}).get("needed", True):
+                return
+            raise CannotStandIn(node.name)
+        known = bool((node.meta or {}).get("known"))
+        if isinstance(value, (list, tuple)) and len(node.outputs) <= 1:
+            parts = [_variable(item, f"{node.name}_{index}", known) for index, item in enumerate(value)]
+            context.add(tuple(parts), torch_name=node.name, override=True)
+        elif isinstance(value, (list, tuple)):
+            for output, item in zip(node.outputs, value, strict=False):
+                context.add(_variable(item, output, known), torch_name=output, override=True)
+        else:
+            context.add(_variable(value, node.name, known), torch_name=node.name, override=True)
+
+
+class CannotStandIn(Exception):
+    """A failing node whose shape nobody knows: the conversion ends there."""
+
+
+def _variable(value: Any, name: str, known: bool) -> Any:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return None
+    shape = tuple(size if type(size) is int else int(str(size)) for size in value.shape)
+    return adapter.stand_in(shape, str(value.dtype).removeprefix("torch."), name, known)
+
+
+def _names(inputs: Iterable[Any]) -> Iterator[str]:
+    for item in inputs:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, (list, tuple)):
+            yield from _names(item)
+
+
+def torchscript_meta(raw: Any) -> dict[str, Any]:
+    """Shapes, source lines and module path of a TorchScript node, in the terms of an fx node."""
+    import torch
+
+    values = []
+    for output in raw.outputs():
+        kind = output.type()
+        sizes = kind.sizes() if kind.kind() == "TensorType" else None
+        dtype = kind.dtype() if sizes is not None else None
+        values.append(None if sizes is None or dtype is None else torch.empty(sizes, dtype=dtype, device="meta"))
+    single = values[0] if len(values) == 1 else values
+    return {
+        "val": single if any(value is not None for value in values) else None,
+        "stack": repr(raw.sourceRange())[1:-1],
+        "scope": raw.scopeName(),
+    }

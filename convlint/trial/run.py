@@ -1,0 +1,138 @@
+"""From a captured model to a :class:`~convlint.model.Trial`, whatever the converter does."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torchscript
+from convlint.capture.walk import node_module, node_place, op_name
+from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
+from convlint.trial.conversion import Failed, Finished, Job, convert
+from convlint.trial.process import Outcome, run_in_child
+from convlint.trial.recorder import NodeFailure
+
+# Ops that look at the shape and dtype of their argument alone: what they return is a constant.
+_CREATE = ("aten.new_", "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.full", "aten.ones", "aten.zeros")
+
+
+def run_trial(
+    model: Any,
+    graph: Graph | None,
+    frontend: Frontend,
+    target: str,
+    level: TrialLevel,
+    timeout: float | None,
+    output: str | None = None,
+    inputs: tuple[Any, ...] = (),
+) -> Trial:
+    """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process."""
+    import coremltools
+
+    known = frozenset(call.name for call in graph.calls if call.const or call.op.startswith(_CREATE)) if graph else ()
+    job = Job(
+        model=model,
+        frontend=frontend,
+        target=target,
+        level=level,
+        output=output,
+        known=frozenset(known),
+        inputs=inputs,
+        weight_bytes=graph.parameter_bytes if graph else 0,
+    )
+    start = time.perf_counter()
+    if hasattr(os, "fork"):
+        outcome = run_in_child(lambda channel: convert(job, channel), timeout)
+    else:
+        outcome = Outcome("crashed", detail="this system cannot fork a process for the trial")
+    nodes = _Nodes(job)
+    failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]
+    finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
+    status: TrialStatus
+    if outcome.ending == "finished":
+        status = "converted" if finished is not None and not failures else "failed"
+    else:
+        status = outcome.ending
+        failures.append(nodes.stopped(outcome))
+    return Trial(
+        status=status,
+        failures=tuple(failures),
+        seconds=time.perf_counter() - start,
+        level=level,
+        frontend=frontend,
+        coremltools=str(coremltools.__version__),
+        detail=outcome.detail,
+        output=finished.output if finished else "",
+        mil_ops=finished.mil_ops if finished else {},
+    )
+
+
+class _Nodes:
+    """Finds the user's line and module of what the conversion names."""
+
+    def __init__(self, job: Job) -> None:
+        self.exported = job.frontend == "export"
+        self.order: list[Any] = []
+        self.places: dict[str, tuple[str, Place, str]] = {}
+        if self.exported:
+            self.order = [node for node in job.model.graph.nodes if node.op == "call_function"]
+            self.by_name = {node.name: node for node in self.order}
+        else:
+            self.by_name = {}
+            self.places = _torchscript_places(job.model)
+
+    def failure(self, sent: NodeFailure | Failed) -> TrialFailure:
+        if isinstance(sent, NodeFailure):
+            op, place, module = self.locate(sent.node, sent.kind)
+            return TrialFailure(
+                op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, "frontend", sent.follows
+            )
+        op, place, module = self.locate(sent.node, sent.op)
+        if place.site is None and sent.stack:
+            place = place_of_text(sent.stack)
+        return TrialFailure(op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage)
+
+    def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
+        node = self.by_name.get(name)
+        while node is None and "_" in name:  # MIL names grow suffixes: view_3_cast_fp16
+            name = name.rpartition("_")[0]
+            node = self.by_name.get(name)
+        if node is not None:
+            return op_name(node.target), node_place(node), node_module(node)[0]
+        return self.places.get(name, (kind, NOWHERE, ""))
+
+    def stopped(self, outcome: Outcome) -> TrialFailure:
+        """The failure that stands for a conversion that hung or died."""
+        doing = "before the first op"
+        op, place, module, name = "", NOWHERE, "", ""
+        if 0 <= outcome.position < len(self.order):
+            node = self.order[outcome.position]
+            name = node.name
+            op, place, module = self.locate(name, "")
+            doing = f"while it converted {op}"
+            if outcome.position == len(self.order) - 1:
+                doing = f"while or after it converted the last op, {op}"
+        what = "timed out" if outcome.ending == "timeout" else "died"
+        error = f"the conversion {what} {doing}: {outcome.detail}"
+        kind = "TimeoutError" if outcome.ending == "timeout" else "ProcessDied"
+        return TrialFailure(op, error, kind, place.site, place.caller, module, name, "process")
+
+
+def _torchscript_places(traced: Any) -> dict[str, tuple[str, Place, str]]:
+    places: dict[str, tuple[str, Place, str]] = {}
+
+    def visit(block: Any) -> None:
+        for node in block.nodes():
+            kind = node.kind().replace("::", ".")
+            place = place_of_torchscript(repr(node.sourceRange())[1:-1].replace("\\n", "\n"))
+            module = node.scopeName().rpartition("/")[2].removeprefix("__module.")
+            for output in node.outputs():
+                places[output.debugName()] = (kind, place, "" if module == "__module" else module)
+            for inner in node.blocks():
+                visit(inner)
+
+    visit(traced.inlined_graph)
+    return places
+
+

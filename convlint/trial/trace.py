@@ -1,0 +1,84 @@
+"""The other door: a TorchScript trace, on the meta device where the model allows it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from convlint.sandbox import user_code
+
+if TYPE_CHECKING:
+    import torch
+
+
+def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``module`` as TorchScript, its outputs flattened to a tuple of tensors.
+
+    ``torch.jit.trace`` takes tensors, tuples and dicts of tensors alone; what a user would wrap by
+    hand (dataclasses, None, caches) is flattened here by a hook, and the hook is taken back.
+    """
+    import torch
+
+    handle = module.register_forward_hook(lambda part, given, output: _flat(output))
+    try:
+        with user_code(), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.jit.trace(
+                module,
+                example_inputs=args if not kwargs else None,
+                example_kwarg_inputs=_all_named(module, args, kwargs) if kwargs else None,
+                strict=False,
+                check_trace=False,
+            )
+    finally:
+        handle.remove()
+
+
+def input_types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """``ct.TensorType`` for every tensor input, in the order of the trace."""
+    import coremltools as ct
+    import numpy as np
+    import torch
+    from torch.utils import _pytree as pytree
+
+    kinds: dict[torch.dtype, Any] = {
+        torch.int64: np.int32,
+        torch.int32: np.int32,
+        torch.int16: np.int32,
+        torch.bool: np.bool_,
+        torch.float16: np.float16,
+    }
+    tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    return tuple(ct.TensorType(shape=tuple(t.shape), dtype=kinds.get(t.dtype, np.float32)) for t in tensors)
+
+
+def _all_named(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    import inspect
+
+    bound = inspect.signature(module.forward).bind_partial(*args, **kwargs)
+    return dict(bound.arguments) if not any(isinstance(v, dict) for v in bound.arguments.values()) else kwargs
+
+
+def _flat(output: Any) -> Any:
+    leaves = tuple(tensor_leaves(output))
+    return leaves[0] if len(leaves) == 1 else leaves
+
+
+def tensor_leaves(value: Any) -> list[Any]:
+    """Every tensor in a nested output: tuples, lists, mappings, dataclasses; all else is left out."""
+    import dataclasses
+    from collections.abc import Mapping
+
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        parts: list[Any] = list(value.values())
+    elif isinstance(value, (list, tuple)):
+        parts = list(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    else:
+        return []
+    return [tensor for part in parts for tensor in tensor_leaves(part)]

@@ -1,0 +1,304 @@
+"""What is on the page: every fact of a report, in every format, on narrow terminals and in pipes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import CALLER_SITE, CLEAN, FINDINGS, HYPOT_CALLS, HYPOT_SITE, REPORT, TRIAL, call, rule
+from rich.console import Console
+
+from convlint.errors import RuleError, UsageError
+from convlint.model import SCHEMA_VERSION, CaptureFailure, Finding, Report, Site, Trial, TrialFailure
+from convlint.output.concise import render_concise
+from convlint.output.json import dumps, error_to_dict, report_to_dict
+from convlint.output.modules import fold_modules
+from convlint.output.rules import rule_markdown, rules_text
+from convlint.output.terminal import render, render_text
+from convlint.output.verdict import unforeseen, verdict
+from convlint.text import shown_path, visible
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def on_terminal(report: Report, width: int, **options: Any) -> str:
+    buffer = StringIO()
+    render(report, Console(file=buffer, width=width, force_terminal=True, **options))
+    return buffer.getvalue()
+
+
+class TestTerminal:
+    def test_a_finding_says_all(self) -> None:
+        text = render_text(REPORT)
+        for fact in (
+            "error CL104 hypot: coremltools has no translation for aten.hypot.default",
+            "models/unet.py:41 in forward",
+            "41 │ return torch.hypot(x, y)",
+            "in encoder.layers.{0-11}.attn (Attention) ×12",
+            "trial: NotImplementedError: PyTorch convert function for op 'hypot' not implemented.",
+            "help: spell hypot out as a square root  (may differ for some inputs; equal within 1e-05)",
+            "- return torch.hypot(x, y)",
+            "+ return torch.sqrt(x * x + y * y)",
+            "proved: same outputs on random inputs, and coremltools 9.0 converts it",
+            "convlint rule CL104 (measured)",
+        ):
+            assert fact in text
+
+    def test_findings_that_say_the_same_share_their_help(self) -> None:
+        text = render_text(REPORT)
+        assert text.count("error CL105 diff") == 1
+        assert "(2 places)" in text
+        assert text.count("run_decompositions turns diff into sub and slice") == 1
+        assert "pool.py:7" in text
+        assert f"called from {CALLER_SITE}" in text
+
+    def test_errors_come_first(self) -> None:
+        text = render_text(REPORT)
+        assert text.index("CL104") < text.index("CL105") < text.index("CL201")
+
+    def test_the_summary_says_what_was_seen_and_tried(self) -> None:
+        text = render_text(REPORT)
+        assert "12 ops of 1 kind, 25.6 M parameters" in text
+        assert "3 errors, 1 warning" in text
+        assert "failed, 2 ops refused (coremltools 9.0, export frontend) in 0.34 s" in text
+        assert "0.80 s (capture 0.41, rules 0.02, trial 0.34)" in text
+        assert "numpy 2.4 breaks coremltools 9.0" in text
+
+    def test_what_stopped_the_capture_is_told(self) -> None:
+        text = render_text(REPORT)
+        assert "torch.export on meta tensors: GuardOnDataDependentSymNode: Could not guard on u0 > 0" in text
+        assert "33 │ if x.sum() > 0:" in text
+
+    def test_what_the_rules_did_not_foretell_is_told(self) -> None:
+        text = render_text(REPORT)
+        assert "aten.narrow.default: IndexError: Dimension out of range second line" in text
+        assert "aten.add.Tensor: fails after hypot, perhaps only because of it" in text
+        assert "aten.narrow.default: the rules say converts, the trial says fails" in text
+
+    def test_the_last_line_is_the_verdict(self) -> None:
+        assert (
+            render_text(REPORT)
+            .splitlines()[-1]
+            .startswith("✗ Does not convert as it is: 3 errors and 1 more")
+        )
+        assert render_text(CLEAN).splitlines()[-1].startswith("✓ Converts as it is.")
+
+    def test_quiet_shows_findings_alone(self) -> None:
+        buffer = StringIO()
+        render(REPORT, Console(file=buffer), quiet=True)
+        assert "CL104" in buffer.getvalue()
+        assert "Does not convert" not in buffer.getvalue()
+        buffer = StringIO()
+        render(CLEAN, Console(file=buffer), quiet=True)
+        assert buffer.getvalue() == ""
+
+    def test_a_pipe_gets_whole_lines_without_colour(self) -> None:
+        long = replace(FINDINGS[0], message="word " * 60)
+        text = render_text(replace(REPORT, findings=(long,)))
+        assert ("word " * 60).strip() in text
+        assert "\x1b" not in text
+
+    @pytest.mark.parametrize("width", [20, 40, 80, 200])
+    def test_a_narrow_terminal_loses_nothing(self, width: int) -> None:
+        shown = ESCAPES.sub("", on_terminal(REPORT, width))
+        assert max(map(len, shown.splitlines())) <= width
+        assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", render_text(REPORT))
+
+    def test_no_color_is_honoured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "\x1b[31m" in on_terminal(REPORT, 80) or "31m" in on_terminal(REPORT, 80)
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_terminal(REPORT, 80))
+
+    def test_foreign_text_is_text(self) -> None:
+        source = "x[bold] = '\x1b[31m:smile:\x07' # \u202e\ud800"
+        finding = replace(FINDINGS[0], site=Site("a[red].py", 3, source, "f"), message="[link]m[/link]")
+        text = on_terminal(replace(REPORT, findings=(finding,), model="m[b]\x1b]0;t\x07"), 100)
+        plain = ESCAPES.sub("", text)
+        assert "x[bold] = '␛[31m:smile:␇' # \\u202e\\ud800" in plain
+        assert "a[red].py:3" in plain
+        assert "[link]m[/link]" in plain
+        assert "\x07" not in text
+        text.encode("utf-8")
+
+    def test_a_console_that_has_only_ascii(self) -> None:
+        raw = BytesIO()
+        stream = TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+        render(REPORT, Console(file=stream))
+        stream.flush()
+        assert b"-> models/unet.py:41" in raw.getvalue()
+        assert b"\\u" not in raw.getvalue()
+
+    def test_a_report_with_nothing_in_it(self) -> None:
+        empty = Report("m", "iOS17", "auto", "unknown")
+        assert render_text(empty).splitlines()[-1].startswith("? Unknown")
+
+    def test_a_finding_without_a_line(self) -> None:
+        bare = Finding(rule("CL501", "numpy"), "error", "numpy is too new", "", None)
+        text = render_text(replace(REPORT, findings=(bare,), trial=None, trials=()))
+        assert "error CL501 numpy: numpy is too new" in text
+
+    def test_str_is_the_plain_report(self) -> None:
+        assert str(REPORT) == render_text(REPORT)
+
+
+class TestVerdict:
+    def kind(self, **changes: Any) -> str:
+        return verdict(replace(REPORT, **changes)).kind
+
+    def test_the_four_kinds(self) -> None:
+        assert verdict(CLEAN).kind == "converts"
+        assert self.kind() == "does-not-convert"
+        assert self.kind(fix_proof="converted with all of them applied") == "converts-after-fixes"
+        assert self.kind(convertible="unknown", graph=None) == "unknown"
+
+    def test_fixes_count_only_when_they_were_proved_together(self) -> None:
+        assert "Converts after the listed fixes" in verdict(replace(REPORT, fix_proof="proved")).headline
+        assert "Does not convert as it is" in verdict(REPORT).headline
+
+    def test_without_a_trial_it_says_so(self) -> None:
+        result = verdict(replace(CLEAN, trial=None, trials=()))
+        assert "by the rules alone" in result.headline
+        assert "--no-trial" in result.next_step
+
+    @pytest.mark.parametrize(("status", "word"), [("timeout", "too long"), ("crashed", "crashed")])
+    def test_a_trial_that_did_not_end_is_named(self, status: Any, word: str) -> None:
+        trial = Trial(status)
+        assert word in verdict(replace(CLEAN, convertible="unknown", trial=trial, trials=(trial,))).headline
+
+    def test_a_capture_that_failed_is_named(self) -> None:
+        assert "could not be captured" in verdict(replace(REPORT, convertible="unknown", graph=None)).headline
+
+    def test_consequences_are_not_counted(self) -> None:
+        assert [failure.op for failure in unforeseen(REPORT)] == ["aten.narrow.default"]
+
+    def test_the_same_refusal_in_many_blocks_counts_once(self) -> None:
+        failures = tuple(TrialFailure("aten.x", "no", site=HYPOT_SITE, module=f"l.{i}") for i in range(5))
+        trial = replace(TRIAL, failures=failures)
+        assert len(unforeseen(replace(REPORT, trial=trial, trials=(trial,)))) == 1
+
+
+class TestConcise:
+    def test_one_line_a_finding(self) -> None:
+        lines = render_concise(REPORT).splitlines()
+        assert lines[1] == (
+            "models/unet.py:41: CL104 error coremltools has no translation for aten.hypot.default [hypot]"
+        )
+        assert len(lines) == len(FINDINGS) + 1
+        assert lines[-1].startswith(
+            "models/unet.py:80: trial error aten.narrow.default: IndexError: Dimension"
+        )
+
+    def test_a_clean_model_is_silent(self) -> None:
+        assert render_concise(CLEAN) == ""
+
+    def test_a_capture_that_failed_is_not_silent(self) -> None:
+        stopped = CaptureFailure("export", "unknown", "RuntimeError", "no")
+        report = Report("m.py:M", "iOS17", "auto", "unknown", capture_failures=(stopped,))
+        assert render_concise(report) == "<m.py:M>: capture error export: RuntimeError: no\n"
+
+    def test_line_breaks_stay_inside_their_line(self) -> None:
+        finding = replace(FINDINGS[0], message="a\nb\x1b[0m")
+        assert render_concise(replace(REPORT, findings=(finding,), trial=None, trials=())).count("\n") == 1
+
+
+class TestJson:
+    def test_it_is_plain_json(self) -> None:
+        document = report_to_dict(REPORT)
+        assert json.loads(dumps(document)) == document
+        assert document["schema_version"] == SCHEMA_VERSION
+
+    def test_it_has_what_the_terminal_has(self) -> None:
+        document = report_to_dict(REPORT)
+        finding = document["findings"][1]
+        assert finding["code"] == "CL104"
+        assert finding["site"] == {
+            "path": "models/unet.py",
+            "line": 41,
+            "source": "return torch.hypot(x, y)",
+            "function": "forward",
+        }
+        assert len(finding["calls"]) == len(HYPOT_CALLS)
+        assert finding["calls"][3]["module"] == "encoder.layers.3.attn"
+        assert finding["calls"][3]["args"] == {
+            "self": {"tensor": "x_3"},
+            "dims": [1, -1],
+            "p": "inf",
+            "dtype": None,
+        }
+        assert finding["replacements"][0]["proof"].startswith("same outputs")
+        assert document["verdict"]["headline"] == verdict(REPORT).headline
+        assert document["trial"]["failures"][1]["op"] == "aten.narrow.default"
+        assert document["graph"]["ops"] == {"aten.hypot.default": 12}
+        assert document["disagreements"][0]["op"] == "aten.narrow.default"
+        assert document["capture_failures"][0]["site"]["line"] == 33
+        assert document["seconds"]["capture"] == 0.41
+        assert REPORT.to_dict() == document
+
+    def test_the_keys_stay(self) -> None:
+        assert list(report_to_dict(CLEAN)) == [
+            "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code", "findings",
+            "trial", "trials", "unforeseen_failures", "disagreements", "capture_method", "capture_failures",
+            "graph", "fix_proof", "notes", "seconds", "versions",
+        ]  # fmt: skip
+        assert list(report_to_dict(REPORT)["findings"][0]) == [
+            "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",
+            "trial", "replacements", "calls", "rule",
+        ]  # fmt: skip
+
+    def test_odd_values_have_words(self) -> None:
+        odd = call(
+            "aten.x.y",
+            None,
+            args={"a": float("nan"), "b": {1, 1}, "c": object, "d": complex(1, 2), "e": "\ud800"},
+        )
+        finding = replace(FINDINGS[0], calls=(odd,))
+        args = json.loads(dumps(report_to_dict(replace(REPORT, findings=(finding,)))))["findings"][0][
+            "calls"
+        ][0]["args"]
+        assert args == {"a": "nan", "b": [1], "c": "<class 'object'>", "d": "(1+2j)", "e": "\ud800"}
+
+    def test_an_error_is_a_document_too(self) -> None:
+        assert error_to_dict(UsageError("no")) == {
+            "schema_version": SCHEMA_VERSION,
+            "error": {"type": "UsageError", "message": "no", "exit_code": 2},
+        }
+        assert error_to_dict(RuleError(["a: b", "c: d"]))["error"]["problems"] == ["a: b", "c: d"]
+
+
+class TestPieces:
+    def test_modules_fold_by_their_indices(self) -> None:
+        paths = [f"layers.{i}.mlp" for i in (0, 1, 2, 5)] + ["head", "conv1", "layers.0.norm"]
+        assert fold_modules(paths) == [
+            ("layers.{0-2,5}.mlp", 4),
+            ("head", 1),
+            ("conv1", 1),
+            ("layers.0.norm", 1),
+        ]
+
+    def test_paths_are_relative_inside_the_working_directory_only(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "in").mkdir()
+        monkeypatch.chdir(tmp_path / "in")
+        assert shown_path(str(tmp_path / "in" / "a.py")) == "a.py"
+        assert shown_path(str(tmp_path / "a.py")) == str(tmp_path / "a.py")
+        assert shown_path(str(tmp_path / "in" / "..a.py")) == "..a.py"
+
+    def test_visible_keeps_what_is_harmless(self) -> None:
+        assert visible("naïve 漢字\t→\n") == "naïve 漢字\t→\n"
+        assert visible("\x00\x7f\x85\u200b") == "␀␡\\u0085\\u200b"
+
+    def test_a_rule_is_a_page(self) -> None:
+        page = rule_markdown(replace(FINDINGS[1].rule, replacements=FINDINGS[1].replacements))
+        assert page.startswith("# CL104 hypot\n")
+        assert "```python\nreturn torch.sqrt(x * x + y * y)\n```" in page
+        assert "- https://example.org/issue/1" in page
+
+    def test_the_list_of_rules_is_a_table(self) -> None:
+        text = rules_text([FINDINGS[0].rule, FINDINGS[1].rule])
+        assert text.splitlines()[1] == "CL104  error    hypot         coremltools has no translation for {op}"

@@ -19,7 +19,7 @@ def registered_converters() -> tuple[str, ...]:
 
 
 def converter_name_of(kind: str) -> str:
-    """What the installed coremltools makes of an op's name (``aten::add.Tensor``) before it looks for a converter."""
+    """The name under which the installed coremltools looks for a converter of, say, ``aten::add.Tensor``."""
     from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
     return str(sanitize_op_kind(kind))

@@ -68,7 +68,7 @@ class RawMatch:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A condition that kept a rule from firing on a subject that it names, with the values that made it false."""
+    """A condition that kept a rule from firing on a subject that it names, with what made it false."""
 
     rule: Rule
     subject: str
@@ -123,7 +123,7 @@ def _names(block: Match, name: str) -> bool:
 
 
 def inapplicable(rule: Rule, environment: Environment) -> tuple[str, str] | None:
-    """The bound of ``applies`` that ``environment`` is outside of, and what it is instead; None where there is none."""
+    """The bound of ``applies`` that ``environment`` is outside of, and what it has instead; else None."""
     for key, bounds in rule.applies.items():
         condition = f"{key} {bounds}"
         if key == "frontend":
@@ -164,7 +164,8 @@ def explain(
 ) -> list[NearMiss]:
     """Why ``rule`` does not fire on ``subject``: each false condition of each block that names it.
 
-    Empty where it fires, or where no block names the subject. ``of`` says whether a Port is an input or an output.
+    Empty where it fires, or where no block names the subject. ``of`` says whether a Port is an input
+    or an output.
     """
     looked = _look(subject, environment, of)
     blocks = [

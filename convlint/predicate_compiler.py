@@ -94,7 +94,7 @@ class Compiler:
         return PredicateError(message, len(start.decode(errors="replace")) + 1)
 
     def compile(self, node: ast.AST, bound: frozenset[str] = frozenset(), depth: int = 0) -> Run:
-        """A closure that gives the value of ``node``; ``bound`` are the variables of comprehensions around it."""
+        """A closure that gives the value of ``node``; ``bound`` are the variables of comprehensions."""
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise self.fail(node, f"nested deeper than {MAX_DEPTH}, or more than {MAX_NODES} parts")
@@ -276,14 +276,14 @@ class Compiler:
         return run
 
     def _variables(self, target: ast.expr) -> list[str]:
-        names = [part for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
+        names = target.elts if isinstance(target, ast.Tuple) else [target]
         if not all(isinstance(name, ast.Name) for name in names):
             raise self.fail(target, "a comprehension binds plain names only")
         return [name.id for name in names if isinstance(name, ast.Name)]
 
 
 def _decide(parts: Iterator[Callable[[], Any]], decisive: bool) -> bool:
-    """``or`` (decisive True) and ``and`` (False): one decisive part decides, even where others have no answer."""
+    """``or`` (decisive True) and ``and`` (False): one decisive part decides, whatever has no answer."""
     unanswered: Undecided | None = None
     for part in parts:
         try:

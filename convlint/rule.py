@@ -92,7 +92,7 @@ def load_rule(path: Path, shown: str = "") -> Rule:
 
 
 def parse_rule(content: bytes, path: str) -> Rule:
-    """The rule in ``content``, whose code, name and category the file name and folder of ``path`` must repeat."""
+    """The rule in ``content``; file name and folder of ``path`` must repeat its code, name and category."""
     problems = Problems(path)
     data = _toml(content, problems)
     rule = _read(Table(data, "", KEYS, problems), path) if data is not None else None

@@ -82,7 +82,7 @@ def _conditions(block: Table, subject: Subject) -> tuple[Predicate, ...]:
 
 
 def _check_names(table: Table, key: str, predicate: Predicate, subjects: tuple[Subject, ...]) -> None:
-    """Refuse names that a subject never has. An op has the arguments of its schema, which torch alone knows."""
+    """Refuse names that a subject never has; an op has those of its schema, which torch alone knows."""
     for subject in (subject for subject in subjects if subject != "op"):
         for name in sorted(predicate.names.difference(NAMES[subject])):
             near = did_you_mean(name, NAMES[subject])
@@ -185,7 +185,7 @@ def _inputs(example: Table) -> tuple[str, ...]:
 
 
 def _options(example: Table) -> dict[str, Any]:
-    """What an example needs: ``target``, ``frontend``, versions under which it holds, an environment to judge."""
+    """What an example needs: ``target``, ``frontend``, versions under which it holds, an environment."""
     table = example.table("options", APPLIES)
     found: dict[str, Any] = {}
     if "target" in table:
@@ -216,7 +216,7 @@ def _checked(table: Table, name: str, check: Any) -> str:
 
 
 def read_replacements(table: Table, bad: tuple[Example, ...]) -> tuple[Replacement, ...]:
-    """The ``[[replace]]`` blocks. What a rewrite replaces must stand in a bad example, so that it can be proved."""
+    """The ``[[replace]]`` blocks. What a rewrite replaces must stand in a bad example, to be proved there."""
     found = []
     for block in table.tables("replace", ("title", "kind", "safety", "rtol", "before", "after")):
         kind = block.choice("kind", REPLACEMENT_KINDS, "rewrite") or "rewrite"
@@ -241,7 +241,7 @@ def read_replacements(table: Table, bad: tuple[Example, ...]) -> tuple[Replaceme
 
 
 def replaced_example(rule: Rule, replacement: Replacement) -> Example | None:
-    """The first bad example that has the ``before`` text, with ``after`` in its place: it must convert, and agree."""
+    """The first bad example with ``before`` in it, made to say ``after``: it must convert, and agree."""
     for example in rule.bad:
         if replacement.before and replacement.before.strip() in example.code:
             code = example.code.replace(replacement.before.strip(), replacement.after.strip())
@@ -251,7 +251,7 @@ def replaced_example(rule: Rule, replacement: Replacement) -> Example | None:
 
 
 def example_problems(rule: Rule) -> list[str]:
-    """What is wrong with the Python inside a rule: slower than loading, so that ``rules test`` and tests ask."""
+    """What is wrong with the Python inside a rule; slower than loading, so only tests of rules ask."""
     texts = [
         (f"{key}[{n}].code", example.code) for key in ("bad", "good") for n, example in _numbered(rule, key)
     ]

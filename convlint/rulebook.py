@@ -43,7 +43,7 @@ class Rulebook:
         found = self._known.get(word) or self._known.get(word.upper()) or self._known.get(word.lower())
         if found is None:
             raise UsageError(
-                f"there is no rule {word!r}.{did_you_mean(word, self._known)} `convlint rules` lists all of them."
+                f"there is no rule {word!r}.{did_you_mean(word, self._known)} `convlint rules` lists all."
             )
         return found
 
@@ -75,7 +75,7 @@ class Rulebook:
 def _answers(rule: Rule, word: str) -> bool:
     if not word:
         return False
-    is_code = word[:2].isalpha() and rule.code.startswith(word.upper())
+    is_code = len(word) > 1 and word[:2].isalpha() and rule.code.startswith(word.upper())
     return is_code or word.lower() in (rule.name, rule.category)
 
 
@@ -115,7 +115,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _shown(file: Path, root: Path, is_shipped: bool) -> str:
-    """Shipped rules are named from ``rules/`` on, wherever the package lies; others as the user wrote them."""
+    """Shipped rules are named from ``rules/`` on, wherever the package lies; others as the user wrote."""
     return f"rules/{file.relative_to(root).as_posix()}" if is_shipped else str(file)
 
 

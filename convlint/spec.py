@@ -64,8 +64,6 @@ def load_model(
         compile_expression(name, text)
     folder = os.path.abspath(root or os.getcwd())
     with told(f"importing {where}"), time_limit(timeout), user_code():
-        import torch
-
         module = (
             import_file(os.path.join(folder, os.path.expanduser(where)), where)
             if _is_file(where)
@@ -73,6 +71,8 @@ def load_model(
         )
     with told(f"reading {spec}"), time_limit(timeout), user_code():
         found = _attribute(module, where, attribute)
+    import torch  # after the user's module, so that a wrong name is answered at once
+
     path = getattr(module, "__file__", None)
     values, expressions = dict(args or {}), dict(arg_exprs or {})
     given = {name: repr(value) for name, value in values.items()} | expressions

@@ -89,7 +89,7 @@ class Environment:
     target: str = "iOS17"
 
     def release(self, component: str) -> Release | None:
-        """The version of one of the :data:`COMPONENTS`; None where it is absent or has no readable version."""
+        """The version of one of the :data:`COMPONENTS`; None where it is absent or cannot be read."""
         text = getattr(self, component)
         try:
             return None if text is None else parse_release(text)
@@ -103,7 +103,7 @@ class Environment:
 
 
 def argument_name(name: str) -> str:
-    """How a condition spells a schema argument: ``from_``, ``target_`` and ``out_`` where the name is taken."""
+    """How a condition spells a schema argument: ``from_``, ``target_``, ``out_`` where the name is taken."""
     return f"{name}_" if keyword.iskeyword(name) or name in NAMES["op"] else name
 
 

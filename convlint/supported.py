@@ -55,7 +55,7 @@ class Snapshot:
 
 @lru_cache(maxsize=8192)
 def converter_name(op: str, frontend: Frontend = "export", unwrap_dunders: bool = False) -> str:
-    """coremltools' own name for an op: ``add`` for ``aten.add.Tensor``, ``where.scalarother`` for its namesake."""
+    """coremltools' own name for an op: ``add`` for ``aten.add.Tensor``, ``eye.m`` for ``aten.eye.m``."""
     kind = _without_wrapper(_registered_name(op, frontend).lower())
     for separator in ("::", "."):
         kind = _without_namespace_and_suffix(kind, separator)
@@ -149,17 +149,16 @@ def write(found: Snapshot, folder: Path = DATA) -> Path:
 def main(arguments: Sequence[str]) -> int:
     """``--write`` stores the snapshot of the installed coremltools; without it, says what would change."""
     if any(argument != "--write" for argument in arguments):
-        print("usage: python -m convlint.supported [--write]", file=sys.stderr)
+        sys.stderr.write("usage: python -m convlint.supported [--write]\n")
         return 2
     found = installed_snapshot()
-    print(f"coremltools {found.version}: {len(found.names)} converters")
+    lines = [f"coremltools {found.version}: {len(found.names)} converters"]
     if found.version in known_versions():
-        change = found.names ^ snapshot(found.version).names
-        print(
-            f"stored snapshot: {len(change)} differences{': ' if change else ''}{', '.join(sorted(change))}"
-        )
+        change = sorted(found.names ^ snapshot(found.version).names)
+        lines.append(f"stored snapshot: {len(change)} differences {' '.join(change)}".strip())
     if "--write" in arguments:
-        print(f"wrote {write(found).name}")
+        lines.append(f"wrote {write(found).name}")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

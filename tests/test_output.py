@@ -103,14 +103,14 @@ class TestTerminal:
         assert ("word " * 60).strip() in text
         assert "\x1b" not in text
 
-    @pytest.mark.parametrize("width", [20, 40, 80, 200])
+    @pytest.mark.parametrize("width", [30, 40, 80, 200])
     def test_a_narrow_terminal_loses_nothing(self, width: int) -> None:
         shown = ESCAPES.sub("", on_terminal(REPORT, width))
         assert max(map(len, shown.splitlines())) <= width
         assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", render_text(REPORT))
 
     def test_no_color_is_honoured(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert "\x1b[31m" in on_terminal(REPORT, 80) or "31m" in on_terminal(REPORT, 80)
+        assert re.search(r"\x1b\[[0-9;]*31m", on_terminal(REPORT, 80))
         monkeypatch.setenv("NO_COLOR", "1")
         assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_terminal(REPORT, 80))
 
@@ -241,9 +241,9 @@ class TestJson:
 
     def test_the_keys_stay(self) -> None:
         assert list(report_to_dict(CLEAN)) == [
-            "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code", "findings",
-            "trial", "trials", "unforeseen_failures", "disagreements", "capture_method", "capture_failures",
-            "graph", "fix_proof", "notes", "seconds", "versions",
+            "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
+            "findings", "trial", "trials", "unforeseen_failures", "disagreements", "capture_method",
+            "capture_failures", "graph", "fix_proof", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",
@@ -254,7 +254,7 @@ class TestJson:
         odd = call(
             "aten.x.y",
             None,
-            args={"a": float("nan"), "b": {1, 1}, "c": object, "d": complex(1, 2), "e": "\ud800"},
+            args={"a": float("nan"), "b": {1}, "c": object, "d": complex(1, 2), "e": "\ud800"},
         )
         finding = replace(FINDINGS[0], calls=(odd,))
         args = json.loads(dumps(report_to_dict(replace(REPORT, findings=(finding,)))))["findings"][0][

@@ -140,7 +140,9 @@ def test_the_caller_answers_its_own_functions() -> None:
         ("not " * 60 + "x", 1, "nested deeper"),
     ],
 )
-def test_what_is_not_in_the_language_is_refused_with_its_column(source: str, column: int, message: str) -> None:
+def test_what_is_not_in_the_language_is_refused_with_its_column(
+    source: str, column: int, message: str
+) -> None:
     with pytest.raises(PredicateError) as caught:
         parse(source)
     assert message in caught.value.message
@@ -184,10 +186,18 @@ NODES = st.recursive(
         [*NAMES, "unknown", "None", "True", "0", "-7", "2.5", "1e999", "'same'", "()", "9007199254740993"]
     ),
     lambda parts: st.one_of(
-        st.builds("({} {} {})".format, parts, st.sampled_from("+ - * / // % ** == < >= in and or".split()), parts),
+        st.builds(
+            "({} {} {})".format, parts, st.sampled_from("+ - * / // % ** == < >= in and or".split()), parts
+        ),
         st.builds("{}[{}]".format, parts, parts),
-        st.builds("({}).{}".format, parts, st.sampled_from(["rank", "shape", "dtype", "numel", "const", "value"])),
-        st.builds("{}({})".format, st.sampled_from(["len", "any", "sum", "max", "is_const", "is_float", "not"]), parts),
+        st.builds(
+            "({}).{}".format, parts, st.sampled_from(["rank", "shape", "dtype", "numel", "const", "value"])
+        ),
+        st.builds(
+            "{}({})".format,
+            st.sampled_from(["len", "any", "sum", "max", "is_const", "is_float", "not"]),
+            parts,
+        ),
         st.builds("all({} for dim in {} if {})".format, parts, parts, parts),
         st.builds("({} if {} else {})".format, parts, parts, parts),
         st.builds("{}[{}:{}]".format, parts, parts, parts),
@@ -219,7 +229,19 @@ def test_messages_show_values_and_stay_on_the_nouns() -> None:
 
 
 def test_versions_are_ordered_as_packages_are() -> None:
-    texts = ["8.3", "9.0a1", "9.0rc1.dev2", "9.0rc1", "9.0", "9.0.post1", "9.1.dev1", "9.1.dev2", "9.1b2", "9.1", "10"]
+    texts = [
+        "8.3",
+        "9.0a1",
+        "9.0rc1.dev2",
+        "9.0rc1",
+        "9.0",
+        "9.0.post1",
+        "9.1.dev1",
+        "9.1.dev2",
+        "9.1b2",
+        "9.1",
+        "10",
+    ]
     releases = [parse_release(text) for text in texts]
     assert releases == sorted(releases)
     assert len(set(releases)) == len(releases)

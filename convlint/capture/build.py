@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 
 def build_on_meta(build: Callable[[], Any]) -> torch.nn.Module:
-    """The model that ``build`` returns, in eval mode, its tensors on the meta device."""
+    """The model that ``build`` returns, its new tensors on the meta device."""
     import torch
 
     with user_code(), torch.device("meta"), torch.random.fork_rng(devices=()):
-        return checked_module(build()).eval()
+        return checked_module(build())
 
 
 def build_on_cpu(build: Callable[[], Any]) -> torch.nn.Module:
-    """The model that ``build`` returns, in eval mode, with real random weights."""
+    """The model that ``build`` returns, with real random weights."""
     import torch
 
     with user_code(), torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return checked_module(build()).eval()
+        return checked_module(build())
+
+
+def has_data(module: torch.nn.Module) -> bool:
+    """Whether a parameter or buffer has data: the model existed before, and is not ours to empty."""
+    return any(not tensor.is_meta for tensor in [*module.parameters(), *module.buffers()])
 
 
 def checked_module(model: Any) -> torch.nn.Module:
@@ -100,3 +105,17 @@ def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             part.training = training
         for parameter, needed in gradients.items():
             parameter.requires_grad_(needed)
+
+
+def zero_weights(module: torch.nn.Module) -> torch.nn.Module:
+    """``module`` (on meta) with CPU tensors that run, all their elements the same zero in memory."""
+    import torch
+
+    def zero(tensor: torch.Tensor) -> torch.Tensor:
+        value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+        return torch.nn.Parameter(value, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else value
+
+    for part in module.modules():
+        for name, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
+            setattr(part, name, zero(tensor))
+    return module

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
-from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, weight_bytes
+from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
 from convlint.capture.failures import describe_failure
 from convlint.capture.lower import lower
 from convlint.capture.record import record_run
@@ -116,9 +116,11 @@ class _Attempts:
         with self.timed("build"):
             module = build_on_meta(self.source.build)
             self._size = weight_bytes(module)
-            module = fake_weights(module, mode)
+            if not has_data(module):
+                module = fake_weights(module, mode)
         args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
-        return self.export(module, args, kwargs)
+        with borrowed(module):
+            return self.export(module, args, kwargs)
 
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
@@ -232,3 +234,36 @@ def quiet_torch() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous)
+
+
+def trace_torchscript(source: Source, limit: float | None, room: int) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """The model as TorchScript with the inputs it was traced with: (traced, args, kwargs).
+
+    Traced with real random weights where they fit into ``room`` bytes, else with weights that are
+    all one zero in memory.
+    """
+    from convlint.capture.build import zero_weights
+    from convlint.trial.trace import trace_module
+
+    attempts = _Attempts(source, limit, None)
+    args, kwargs = source.make_inputs()
+    with quiet_torch(), time_limit(limit):
+        module = source.instance
+        if module is None:
+            assert source.build is not None
+            module = build_on_meta(source.build)
+            if not has_data(module):
+                if weight_bytes(module) > room:
+                    module = zero_weights(module)
+                else:
+                    module = attempts.real()[0]
+        with borrowed(module):
+            return trace_module(module, args, kwargs), args, kwargs
+
+
+def real_program(source: Source, program: Any, limit: float | None) -> Any:
+    """``program`` again with real random weights, for a conversion in full."""
+    attempts = _Attempts(source, limit, None)
+    module, (args, kwargs) = attempts.real()
+    with quiet_torch(), time_limit(limit), borrowed(module):
+        return attempts.export(module, args, kwargs)[1]

@@ -1,0 +1,373 @@
+"""The pipeline: capture, match, trial, and what they come to together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlint.errors import ModelError, UsageError
+from convlint.inputs import InputSpec, make_tensors
+from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph, near_misses
+from convlint.model import (
+    SEVERITIES,
+    Convertible,
+    Finding,
+    Frontend,
+    FrontendChoice,
+    Report,
+    Severity,
+    Trial,
+    TrialLevel,
+)
+from convlint.reconcile import BLOCKING, compare_doors, disagreements, findings_of_trial, mark_trial
+from convlint.rulebook import Rulebook, load_rulebook
+from convlint.supported import installed_snapshot, snapshot
+from convlint.targets import normalise_target
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture, Source
+
+Progress = Callable[[str], None]
+DEFAULT_TIMEOUT = 120.0
+REAL_WEIGHTS_ROOM = 4 << 30
+"""Bytes of real weights that a fallback may allocate; more would not fit beside the conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to check. ``target`` and ``frontend`` as in coremltools; ``trial`` None for the rules alone."""
+
+    target: str = "iOS17"
+    frontend: FrontendChoice = "auto"
+    trial: TrialLevel | None = "frontend"
+    timeout: float = DEFAULT_TIMEOUT
+    output: str | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    rule_paths: tuple[str, ...] = ()
+    coremltools: str | None = None
+    why: str | None = None
+    fail_on: Severity = "error"
+    project: str | None = None
+
+
+def check(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    frontend: FrontendChoice = "export",
+    trial: TrialLevel | None = "frontend",
+    timeout: float = DEFAULT_TIMEOUT,
+    output: str | None = None,
+    select: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    rule_paths: tuple[str, ...] = (),
+    coremltools: str | None = None,
+    fail_on: Severity = "error",
+) -> Report:
+    """Check whether a model converts to Core ML.
+
+    ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
+    callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
+    tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter.
+    Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
+    """
+    import torch
+
+    from convlint.capture.methods import Source
+
+    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    options = Options(
+        target=normalise_target(target),
+        frontend=frontend,
+        trial=trial,
+        timeout=timeout,
+        output=output,
+        select=tuple(select),
+        ignore=tuple(ignore),
+        rule_paths=tuple(map(str, rule_paths)),
+        coremltools=coremltools,
+        fail_on=fail_on,
+    )
+    instance = model if isinstance(model, torch.nn.Module) else None
+    if instance is None and not callable(model):
+        raise ModelError(f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one.")
+    name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
+    source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
+    return _Check(name, source, options, lambda stage: None).run()
+
+
+def check_model(
+    name: str,
+    build: Callable[[], Any],
+    inputs: tuple[InputSpec, ...],
+    options: Options,
+    progress: Progress = lambda stage: None,
+) -> Report:
+    """Check the model that ``build`` returns with inputs made from their specs."""
+    from convlint.capture.methods import Source
+
+    return _Check(name, Source(build, None, lambda: make_tensors(inputs)), options, progress).run()
+
+
+class _Check:
+    def __init__(self, name: str, source: Source, options: Options, progress: Progress) -> None:
+        self.name = name
+        self.source = source
+        self.options = options
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> Report:
+        start = time.perf_counter()
+        options = self.options
+        with self.timed("rules"):
+            whole = load_rulebook([Path(path) for path in options.rule_paths])
+            rules = whole.select(options.select, options.ignore)
+            why = whole.find(options.why) if options.why else None
+        with self.timed("capture"):
+            captured = self.capture()
+        environment = self.environment()
+        trials = self.trials(captured, environment)
+        with self.timed("match"):
+            findings = self.findings(captured, rules, environment, trials)
+        if why is not None and captured.graph is not None:
+            for miss in near_misses(why, captured.graph, environment):
+                where = f" at {miss.site}" if miss.site else ""
+                self.notes.append(f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})")
+        if captured.graph is not None and any(f.severity == "error" for f in findings):
+            self.progress("looking for replacements")
+            from convlint.decompose import add_replacements
+
+            with self.timed("replacements"):
+                findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
+        convertible = self.verdict(captured, findings, trials)
+        self.seconds["total"] = time.perf_counter() - start
+        return Report(
+            model=self.name,
+            target=options.target,
+            frontend=options.frontend,
+            convertible=convertible,
+            findings=findings,
+            trial=_deciding(trials),
+            trials=trials,
+            graph=captured.graph,
+            capture_method=captured.method,
+            capture_failures=captured.failures,
+            disagreements=disagreements(findings, captured, _export_trial(trials), whole, environment),
+            notes=(*captured.notes, *self.notes),
+            seconds=self.seconds,
+            versions=_versions(environment),
+            exit_code=self.exit_code(captured, findings, convertible),
+        )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def capture(self) -> Capture:
+        from convlint.capture.methods import capture
+
+        self.progress("capturing")
+        captured = capture(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+        for stage, seconds in captured.seconds.items():
+            self.seconds[f"capture.{stage}"] = seconds
+        if captured.graph is not None and not captured.graph.calls and not captured.graph.outputs:
+            raise ModelError(f"{self.name} has no tensor output; a Core ML model needs at least one.")
+        return captured
+
+    def environment(self) -> Environment:
+        """What to lint for: the installed coremltools, or the one that was named."""
+        installed = installed_version("coremltools")
+        wanted = self.options.coremltools
+        if wanted is None and installed is not None and self.options.trial is not None and can_try() == "":
+            supported = installed_snapshot()
+        else:
+            supported = snapshot(wanted or installed)
+        if not supported.exact:
+            self.notes.append(
+                f"coremltools {supported.requested} is not among the snapshots; judged by those of {supported.version}"
+            )
+        return Environment(
+            coremltools=wanted or installed or supported.version,
+            torch=installed_version("torch"),
+            supported=supported,
+            numpy=installed_version("numpy"),
+            python=platform.python_version(),
+            frontend="torchscript" if self.options.frontend == "torchscript" else "export",
+            target=self.options.target,
+        )
+
+    def trials(self, captured: Capture, environment: Environment) -> tuple[Trial, ...]:
+        """One trial for each door that was asked for; with auto, the second where the first refuses."""
+        level = self.options.trial
+        if level is None:
+            return ()
+        if self.options.coremltools is not None and self.options.coremltools != installed_version("coremltools"):
+            self.notes.append(
+                f"no trial: coremltools {self.options.coremltools} was asked for, and "
+                f"{installed_version('coremltools') or 'none'} is installed"
+            )
+            return ()
+        problem = can_try()
+        if problem:
+            self.notes.append(f"the trial did not run: {problem}")
+            return ()
+        made: list[Trial] = []
+        choice = self.options.frontend
+        with self.timed("trial"):
+            if choice != "torchscript" and captured.program is not None:
+                made.append(self.trial("export", captured.program, captured, level))
+            if choice == "torchscript" or (choice == "auto" and not (made and made[0].status == "converted")):
+                second = self.torchscript(captured, level)
+                if second is not None:
+                    made.append(second)
+        if len(made) == 2:
+            self.notes += compare_doors(*made)
+        return tuple(made)
+
+    def trial(self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()) -> Trial:
+        from convlint.trial.run import run_trial
+
+        self.progress(f"converting through {frontend}")
+        if level == "full" and frontend == "export":
+            model = self.with_weights(model)
+        return run_trial(
+            model,
+            captured.graph,
+            frontend,
+            self.options.target,
+            level,
+            self.options.timeout,
+            self.options.output if level == "full" else None,
+            inputs,
+        )
+
+    def with_weights(self, program: Any) -> Any:
+        from convlint.capture.methods import real_program
+
+        return real_program(self.source, program, self.options.timeout)
+
+    def torchscript(self, captured: Capture, level: TrialLevel) -> Trial | None:
+        """The trial through TorchScript; a model that cannot be traced is told as a note."""
+        from convlint.capture.methods import trace_torchscript
+        from convlint.trial.trace import input_types
+
+        self.progress("tracing to TorchScript")
+        try:
+            traced, args, kwargs = trace_torchscript(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+        except ModelError:
+            raise
+        except Exception as error:  # the tracer runs user code
+            text = " ".join(str(error).split())[:300]
+            self.notes.append(f"TorchScript cannot trace the model: {type(error).__name__}: {text}")
+            return None
+        return self.trial("torchscript", traced, captured, level, input_types(args, kwargs))
+
+    def findings(
+        self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
+    ) -> tuple[Finding, ...]:
+        matches = match_environment(rules, environment)
+        matches += match_failures(rules, _telling(captured), environment)
+        if captured.graph is not None:
+            matches += match_graph(rules, captured.graph, environment)
+        findings = group_findings(matches)
+        findings = mark_trial(findings, _export_trial(trials) or _deciding(trials))
+        findings += findings_of_trial(findings, trials, rules)
+        if len(trials) == 2 and trials[1].status == "converted":
+            # The other door is open: what this one refuses is no longer an error.
+            findings = tuple(
+                replace(finding, severity="warning")
+                if finding.severity == "error" and finding.rule.category in BLOCKING
+                else finding
+                for finding in findings
+            )
+        return findings
+
+    def verdict(self, captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
+        if any(trial.status == "converted" for trial in trials):
+            return "yes"
+        if any(trial.status in ("timeout", "crashed") for trial in trials):
+            return "unknown"
+        if trials:
+            return "no"
+        if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
+            return "no"
+        return "yes" if captured.program is not None else "unknown"
+
+    def exit_code(self, captured: Capture, findings: tuple[Finding, ...], convertible: Convertible) -> int:
+        worst = SEVERITIES.index(self.options.fail_on)
+        if captured.graph is None:
+            return 3
+        if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
+            return 1
+        return 1 if convertible == "no" else 0
+
+
+def _telling(captured: Capture) -> Iterator[Any]:
+    """The capture failures worth a finding: those of export, where nothing could be exported."""
+    if captured.program is None:
+        seen = set()
+        for failure in captured.failures:
+            key = (failure.kind, failure.site)
+            if failure.method.startswith("torch.export") and key not in seen and failure.kind != "fake-tensor":
+                seen.add(key)
+                yield failure
+
+
+def _export_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    return next((trial for trial in trials if trial.frontend == "export"), None)
+
+
+def _deciding(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial that the verdict rests on: the one that converted, else the first."""
+    return next((trial for trial in trials if trial.status == "converted"), trials[0] if trials else None)
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, without importing it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def can_try() -> str:
+    """Why no trial can run here, empty where one can."""
+    if importlib.util.find_spec("coremltools") is None:
+        return "coremltools is not installed; pip install coremltools adds it"
+    try:
+        import coremltools  # noqa: F401
+    except Exception as error:  # a broken installation may raise anything
+        return f"coremltools cannot be imported ({type(error).__name__}: {error})"
+    from convlint.coremltools_adapter import native_library_error
+
+    problem = native_library_error()
+    if problem:
+        return (
+            f"the native library of coremltools does not load ({problem}); "
+            "install a coremltools that has a wheel for this Python and platform"
+        )
+    return ""
+
+
+def _versions(environment: Environment) -> dict[str, str]:
+    versions = {name: getattr(environment, name) for name in ("python", "torch", "coremltools", "numpy")}
+    return {name: version for name, version in versions.items() if version}
+
+
+__all__ = ["Options", "Report", "UsageError", "check", "check_model", "installed_version"]

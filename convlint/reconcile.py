@@ -1,0 +1,127 @@
+"""Rules and trial beside each other: what each says of the same op, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convlint.match import Environment, group_findings, match_graph
+from convlint.model import Disagreement, Finding, Rule, Site, Trial, TrialFailure
+from convlint.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture
+
+BLOCKING = ("capture", "support", "interface")
+"""Categories whose errors stop a conversion; the others change what a conversion gives."""
+
+
+def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Finding, ...]:
+    """Each finding with what the trial said of its ops."""
+    if trial is None or trial.status in ("timeout", "crashed"):
+        return tuple(findings)
+    refused = {failure.node for failure in trial.failures if failure.node}
+    marked = []
+    for finding in findings:
+        said = ""
+        if finding.calls and finding.rule.category in BLOCKING:
+            said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
+        marked.append(replace(finding, trial=said))
+    return tuple(marked)
+
+
+def findings_of_trial(findings: Iterable[Finding], trials: Iterable[Trial], rules: Rulebook) -> tuple[Finding, ...]:
+    """A finding for each refusal of the trial that no error among ``findings`` covers."""
+    told_nodes = {call.name for finding in findings if finding.severity == "error" for call in finding.calls}
+    told_lines = {(finding.op, _line(finding.site)) for finding in findings if finding.severity == "error"}
+    interface = any(f.severity == "error" and f.rule.category == "interface" for f in findings)
+    groups: dict[tuple[str, str, str], list[TrialFailure]] = {}
+    for trial in trials:
+        for failure in trial.failures:
+            if failure.node in told_nodes or (failure.op, _line(failure.site)) in told_lines or failure.follows:
+                continue
+            if failure.stage == "input" and interface:
+                continue
+            groups.setdefault((failure.stage, failure.op, _line(failure.site)), []).append(failure)
+    return tuple(_finding(group, rules) for group in groups.values() if _rule(group[0], rules) is not None)
+
+
+def _finding(group: list[TrialFailure], rules: Rulebook) -> Finding:
+    first = group[0]
+    rule = _rule(first, rules)
+    assert rule is not None
+    what = first.op or "the model"
+    return Finding(
+        rule=rule,
+        severity=rule.severity,
+        message=f"coremltools refuses {what}: {first.error}",
+        op=first.op,
+        site=first.site,
+        caller=first.caller,
+        module=first.module,
+        trial="failed",
+    )
+
+
+def _rule(failure: TrialFailure, rules: Rulebook) -> Rule | None:
+    name = "trial-stopped" if failure.stage == "process" else "refused-in-trial"
+    return rules.find(name) if name in rules else None
+
+
+def _line(site: Site | None) -> str:
+    return str(site) if site is not None else ""
+
+
+def disagreements(
+    findings: tuple[Finding, ...],
+    captured: Capture,
+    trial: Trial | None,
+    rules: Rulebook,
+    environment: Environment,
+) -> tuple[Disagreement, ...]:
+    """Where a rule says that an op fails and it converted, or the other way round.
+
+    All rules are asked, those that the user ignores too: ignoring a rule does not make it wrong.
+    """
+    if trial is None or captured.graph is None or trial.status in ("timeout", "crashed"):
+        return ()
+    everything = group_findings(match_graph(rules, captured.graph, environment))
+    errors = [f for f in everything if f.severity == "error" and f.rule.category in BLOCKING]
+    foretold = {call.name for finding in errors for call in finding.calls}
+    refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
+    # Where the conversion ended early, what came after the end was never tried.
+    tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
+    found = [
+        Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
+        for node, failure in refused.items()
+        if node not in foretold and failure.stage in ("frontend", "backend")
+    ]
+    if tried_all:
+        found += [
+            Disagreement(finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}")
+            for finding in errors
+            if finding.calls and not any(call.name in refused for call in finding.calls)
+            and not any(failure.follows for failure in trial.failures)
+        ]
+    return tuple(found)
+
+
+def compare_doors(first: Trial, second: Trial) -> list[str]:
+    """What the two doors of coremltools say of the same model, as notes."""
+    if second.status == "converted":
+        return [f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"]
+    mine = {_operation(failure.op) for failure in first.failures}
+    other = {_operation(failure.op) for failure in second.failures}
+    notes = []
+    for trial, here, there in ((first, mine, other), (second, other, mine)):
+        only = sorted(op for op in here - there if op)
+        if only:
+            notes.append(f"refused by the {trial.frontend} frontend only: {', '.join(only)}")
+    return notes
+
+
+def _operation(op: str) -> str:
+    """``diff`` for ``aten.diff.default``: what both doors can be compared by."""
+    parts = op.split(".")
+    return parts[1] if len(parts) > 1 else op

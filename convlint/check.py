@@ -40,6 +40,10 @@ REAL_WEIGHTS_ROOM = 4 << 30
 """Bytes of real weights that a fallback may allocate; more would not fit beside the conversion."""
 
 
+SECOND_DOOR_ROOM = 2 << 30
+"""Bytes of weights up to which ``auto`` traces the model for the second door."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to check. ``target`` and ``frontend`` as in coremltools; ``trial`` None for the rules alone."""
@@ -232,7 +236,8 @@ class _Check:
         with self.timed("trial"):
             if choice != "torchscript" and captured.program is not None:
                 made.append(self.trial("export", captured.program, captured, level))
-            if choice == "torchscript" or (choice == "auto" and not (made and made[0].status == "converted")):
+            refused = not (made and made[0].status == "converted")
+            if choice == "torchscript" or (choice == "auto" and refused and self.affordable(captured)):
                 second = self.torchscript(captured, level)
                 if second is not None:
                     made.append(second)
@@ -256,6 +261,17 @@ class _Check:
             self.options.output if level == "full" else None,
             inputs,
         )
+
+    def affordable(self, captured: Capture) -> bool:
+        """Whether the other door is tried unasked: tracing runs the model with its weights."""
+        size = captured.graph.parameter_bytes if captured.graph is not None else 0
+        if size <= SECOND_DOOR_ROOM:
+            return True
+        self.notes.append(
+            f"the torchscript frontend was not tried: its trace runs the model, with {size / 1e9:.1f} GB of "
+            "weights; --frontend torchscript tries it"
+        )
+        return False
 
     def with_weights(self, program: Any) -> Any:
         from convlint.capture.methods import real_program
@@ -287,7 +303,8 @@ class _Check:
             matches += match_graph(rules, captured.graph, environment)
         findings = group_findings(matches)
         findings = mark_trial(findings, _export_trial(trials) or _deciding(trials))
-        findings += findings_of_trial(findings, trials, rules)
+        if not any(trial.status == "converted" for trial in trials):
+            findings += findings_of_trial(findings, trials[:1], rules, environment)
         if len(trials) == 2 and trials[1].status == "converted":
             # The other door is open: what this one refuses is no longer an error.
             findings = tuple(
@@ -301,10 +318,10 @@ class _Check:
     def verdict(self, captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
         if any(trial.status == "converted" for trial in trials):
             return "yes"
-        if any(trial.status in ("timeout", "crashed") for trial in trials):
-            return "unknown"
-        if trials:
+        if any(trial.status == "failed" for trial in trials):
             return "no"
+        if trials:
+            return "unknown"
         if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
             return "no"
         return "yes" if captured.program is not None else "unknown"
@@ -350,8 +367,11 @@ def can_try() -> str:
     """Why no trial can run here, empty where one can."""
     if importlib.util.find_spec("coremltools") is None:
         return "coremltools is not installed; pip install coremltools adds it"
+    from convlint.capture.methods import quiet_torch
+
     try:
-        import coremltools  # noqa: F401
+        with quiet_torch():
+            import coremltools  # noqa: F401
     except Exception as error:  # a broken installation may raise anything
         return f"coremltools cannot be imported ({type(error).__name__}: {error})"
     from convlint.coremltools_adapter import native_library_error

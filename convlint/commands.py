@@ -198,6 +198,8 @@ def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Repo
         loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
         if not job.inputs:
             raise UsageError(_no_input(job, loaded))
+        if not options.debug:
+            _silence_libraries()
         from convlint.check import Options, check_model
 
         return check_model(
@@ -220,6 +222,18 @@ def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Repo
             ),
             progress,
         )
+
+
+def _silence_libraries() -> None:
+    """Keep what torch and coremltools log and warn of to themselves: the report says what matters of it."""
+    import logging
+    import warnings
+
+    warnings.simplefilter("ignore")
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "torch":  # torch gives its loggers levels of their own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 
 def _no_input(job: _Job, loaded: LoadedModel) -> str:

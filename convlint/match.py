@@ -21,6 +21,7 @@ from convlint.model import (
     Port,
     Rule,
     Site,
+    TrialFailure,
 )
 from convlint.predicate import evaluate, holds
 from convlint.rulebook import Rulebook
@@ -33,6 +34,7 @@ from convlint.subjects import (
     look_at_failure,
     look_at_graph,
     look_at_port,
+    look_at_trial_failure,
 )
 from convlint.supported import converter_name
 from convlint.template import render
@@ -48,6 +50,7 @@ __all__ = [
     "match_environment",
     "match_failures",
     "match_graph",
+    "match_trial",
     "near_misses",
 ]
 
@@ -63,7 +66,7 @@ class RawMatch:
     def site(self) -> Site | None:
         """The source line of the subject, where it has one."""
         of = self.looked.of
-        return of.site if isinstance(of, OpCall | CaptureFailure) else None
+        return of.site if isinstance(of, OpCall | CaptureFailure | TrialFailure) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,15 @@ def match_failures(
     return [match for failure in failures for match in index.fire(look_at_failure(failure, context))]
 
 
+def match_trial(
+    rulebook: Rulebook, failures: Iterable[TrialFailure], environment: Environment
+) -> list[RawMatch]:
+    """Every rule that fires on what a trial conversion refused."""
+    index = _Index(rulebook, environment)
+    context = environment.context()
+    return [match for failure in failures for match in index.fire(look_at_trial_failure(failure, context))]
+
+
 def match_environment(rulebook: Rulebook, environment: Environment) -> list[RawMatch]:
     """Every rule that fires on the versions themselves."""
     index = _Index(rulebook, environment)
@@ -171,7 +183,7 @@ def explain(
     blocks = [
         block for block in rule.matches if block.subject == looked.subject and _names(block, looked.name)
     ]
-    site = subject.site if isinstance(subject, OpCall | CaptureFailure) else None
+    site = subject.site if isinstance(subject, OpCall | CaptureFailure | TrialFailure) else None
     found: list[NearMiss] = []
     outside = inapplicable(rule, environment)
     if outside is not None and blocks:
@@ -221,6 +233,8 @@ def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
 
 
 def _apart(looked: Looked) -> str:
+    if isinstance(looked.of, TrialFailure):
+        return f"{looked.of.op} {looked.of.error}"
     return looked.of.name if isinstance(looked.of, Port) else looked.name
 
 
@@ -234,12 +248,12 @@ def _finding(group: list[RawMatch]) -> Finding:
             **namespace,
             "op": " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
         }
-    traced = first if isinstance(first, OpCall | CaptureFailure) else None
+    traced = first if isinstance(first, OpCall | CaptureFailure | TrialFailure) else None
     return Finding(
         rule=rule,
         severity=rule.severity,
         message=render(rule.message, namespace, looked.functions),
-        op=looked.name if looked.subject == "op" else "",
+        op=looked.name if looked.subject == "op" else getattr(first, "op", ""),
         site=group[0].site,
         calls=tuple(match.looked.of for match in group if isinstance(match.looked.of, OpCall)),
         replacements=rule.replacements,

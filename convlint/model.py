@@ -178,7 +178,7 @@ class Match:
     """When a rule fires: ``subject`` is what it looks at, ``names`` what that must be called
     (shell-style patterns), ``where`` conditions that must all hold."""
 
-    subject: Literal["op", "capture", "input", "output", "model", "environment"]
+    subject: Literal["op", "capture", "input", "output", "model", "environment", "trial"]
     names: tuple[str, ...]
     where: tuple[Any, ...] = ()
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convlint.match import Environment, group_findings, match_graph
-from convlint.model import Disagreement, Finding, Rule, Site, Trial, TrialFailure
+from convlint.match import Environment, group_findings, match_graph, match_trial
+from convlint.model import Disagreement, Finding, Site, Trial
 from convlint.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -25,48 +25,32 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
     marked = []
     for finding in findings:
         said = ""
+        if trial.status == "converted" and finding.severity == "warning" and finding.rule.category == "support":
+            continue  # the rule could not be sure, and coremltools has settled it
         if finding.calls and finding.rule.category in BLOCKING:
             said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
         marked.append(replace(finding, trial=said))
     return tuple(marked)
 
 
-def findings_of_trial(findings: Iterable[Finding], trials: Iterable[Trial], rules: Rulebook) -> tuple[Finding, ...]:
+def findings_of_trial(
+    findings: tuple[Finding, ...], trials: Iterable[Trial], rules: Rulebook, environment: Environment
+) -> tuple[Finding, ...]:
     """A finding for each refusal of the trial that no error among ``findings`` covers."""
     told_nodes = {call.name for finding in findings if finding.severity == "error" for call in finding.calls}
-    told_lines = {(finding.op, _line(finding.site)) for finding in findings if finding.severity == "error"}
+    told_lines = {(_operation(f.op), _line(f.site)) for f in findings if f.severity == "error"}
     interface = any(f.severity == "error" and f.rule.category == "interface" for f in findings)
-    groups: dict[tuple[str, str, str], list[TrialFailure]] = {}
-    for trial in trials:
-        for failure in trial.failures:
-            if failure.node in told_nodes or (failure.op, _line(failure.site)) in told_lines or failure.follows:
-                continue
-            if failure.stage == "input" and interface:
-                continue
-            groups.setdefault((failure.stage, failure.op, _line(failure.site)), []).append(failure)
-    return tuple(_finding(group, rules) for group in groups.values() if _rule(group[0], rules) is not None)
-
-
-def _finding(group: list[TrialFailure], rules: Rulebook) -> Finding:
-    first = group[0]
-    rule = _rule(first, rules)
-    assert rule is not None
-    what = first.op or "the model"
-    return Finding(
-        rule=rule,
-        severity=rule.severity,
-        message=f"coremltools refuses {what}: {first.error}",
-        op=first.op,
-        site=first.site,
-        caller=first.caller,
-        module=first.module,
-        trial="failed",
-    )
-
-
-def _rule(failure: TrialFailure, rules: Rulebook) -> Rule | None:
-    name = "trial-stopped" if failure.stage == "process" else "refused-in-trial"
-    return rules.find(name) if name in rules else None
+    unforeseen = [
+        failure
+        for trial in trials
+        for failure in trial.failures
+        if not failure.follows
+        and failure.node not in told_nodes
+        and (_operation(failure.op), _line(failure.site)) not in told_lines
+        and not (failure.stage == "input" and interface)
+    ]
+    found = group_findings(match_trial(rules, unforeseen, environment))
+    return tuple(replace(finding, trial="failed") for finding in found)
 
 
 def _line(site: Site | None) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from convlint.errors import UsageError
-from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port
+from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TrialFailure
 from convlint.supported import Snapshot
 from convlint.versions import Release, parse_release, parse_target
 
-Subject = Literal["op", "capture", "input", "output", "model", "environment"]
+Subject = Literal["op", "capture", "input", "output", "model", "environment", "trial"]
 
 COMPONENTS = ("coremltools", "torch", "numpy", "python")
 """What an ``environment`` block can name."""
@@ -38,6 +38,8 @@ CAPTURE_KINDS = (
     "time-limit",
     "unknown",
 )
+TRIAL_STAGES = ("input", "frontend", "passes", "backend", "process")
+"""Where a trial conversion can fail; "process" is the process itself, hung or dead."""
 KINDS: Mapping[Subject, tuple[str, ...]] = {
     "op": (),
     "capture": CAPTURE_KINDS,
@@ -45,6 +47,7 @@ KINDS: Mapping[Subject, tuple[str, ...]] = {
     "output": ("tensor", "constant", "state", "input-mutation"),
     "model": ("graph",),
     "environment": COMPONENTS,
+    "trial": TRIAL_STAGES,
 }
 """What a match block may name, by subject; ops are open."""
 
@@ -69,6 +72,7 @@ NAMES: Mapping[Subject, tuple[str, ...]] = {
     "output": (*_OF_PORT, *CONTEXT),
     "model": (*_OF_GRAPH, *CONTEXT),
     "environment": ("name", "version", *CONTEXT),
+    "trial": ("op", "error", "error_type", "stage", "module", *CONTEXT),
 }
 """The names of each subject."""
 
@@ -114,7 +118,7 @@ class Looked:
     subject: Subject
     name: str
     namespace: Mapping[str, Any]
-    of: OpCall | Port | CaptureFailure | None = None
+    of: OpCall | Port | CaptureFailure | TrialFailure | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
@@ -157,6 +161,13 @@ def look_at_failure(failure: CaptureFailure, context: Mapping[str, Any]) -> Look
     return Looked(
         "capture", failure.kind, {name: getattr(failure, name) for name in names} | dict(context), failure
     )
+
+
+def look_at_trial_failure(failure: TrialFailure, context: Mapping[str, Any]) -> Looked:
+    """What a trial conversion refused, as rules see it."""
+    namespace = {name: getattr(failure, name) for name in ("error", "error_type", "stage", "module")}
+    namespace["op"] = failure.op or "the model"
+    return Looked("trial", failure.stage, namespace | dict(context), failure)
 
 
 def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:

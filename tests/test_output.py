@@ -65,7 +65,7 @@ class TestTerminal:
         text = render_text(REPORT)
         assert "12 ops of 1 kind, 25.6 M parameters" in text
         assert "3 errors, 1 warning" in text
-        assert "failed, 2 ops refused (coremltools 9.0, export frontend) in 0.34 s" in text
+        assert "failed, 3 ops refused (coremltools 9.0, export frontend) in 0.34 s" in text
         assert "0.80 s (capture 0.41, rules 0.02, trial 0.34)" in text
         assert "numpy 2.4 breaks coremltools 9.0" in text
 
@@ -77,14 +77,14 @@ class TestTerminal:
     def test_what_the_rules_did_not_foretell_is_told(self) -> None:
         text = render_text(REPORT)
         assert "aten.narrow.default: IndexError: Dimension out of range second line" in text
-        assert "aten.add.Tensor: fails after hypot, perhaps only because of it" in text
+        assert "refused after another, perhaps only because of it: aten.add.Tensor" in text
         assert "aten.narrow.default: the rules say converts, the trial says fails" in text
 
     def test_the_last_line_is_the_verdict(self) -> None:
         assert (
             render_text(REPORT)
             .splitlines()[-1]
-            .startswith("✗ Does not convert as it is: 3 errors and 1 more")
+            .startswith("✗ Does not convert as it is: 3 errors and 1 more refusal")
         )
         assert render_text(CLEAN).splitlines()[-1].startswith("✓ Converts as it is.")
 
@@ -174,7 +174,19 @@ class TestVerdict:
         assert "could not be captured" in verdict(replace(REPORT, convertible="unknown", graph=None)).headline
 
     def test_consequences_are_not_counted(self) -> None:
-        assert [failure.op for failure in unforeseen(REPORT)] == ["aten.narrow.default"]
+        missed = {failure.op: failure.follows for failure in unforeseen(REPORT)}
+        assert missed == {"aten.narrow.default": "", "aten.add.Tensor": "hypot"}
+        assert "1 more refusal" in verdict(REPORT).headline
+
+    def test_the_other_frontend_saying_the_same_is_not_news(self) -> None:
+        words = TRIAL.failures[0].error
+        other = replace(TRIAL, frontend="torchscript", failures=(TrialFailure("", words, stage="input"),))
+        assert unforeseen(replace(REPORT, trials=(TRIAL, other))) == unforeseen(REPORT)
+
+    def test_the_frontend_that_converts_is_named_where_another_does_not(self) -> None:
+        other = replace(TRIAL, status="converted", frontend="torchscript", failures=())
+        report = replace(CLEAN, trial=other, trials=(TRIAL, other))
+        assert verdict(report).headline == "Converts as it is through the torchscript frontend."
 
     def test_the_same_refusal_in_many_blocks_counts_once(self) -> None:
         failures = tuple(TrialFailure("aten.x", "no", site=HYPOT_SITE, module=f"l.{i}") for i in range(5))

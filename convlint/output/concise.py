@@ -22,8 +22,11 @@ def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield f"{_place(report, finding.site or finding.caller)}: {_text(finding)}"
     for failure in unforeseen(report):
-        error = f"{failure.error_type}: {failure.error}" if failure.error_type else failure.error
-        yield f"{_place(report, failure.site or failure.caller)}: trial error {failure.op}: {one_line(error)}"
+        if failure.follows:
+            continue
+        words = [failure.op or failure.stage, failure.error_type, failure.error]
+        error = one_line(": ".join(filter(None, words)))
+        yield f"{_place(report, failure.site or failure.caller)}: trial error {error}"
     if report.graph is None and not report.findings:
         for stopped in report.capture_failures:
             message = one_line(f"{stopped.method}: {stopped.error_type}: {stopped.message}")

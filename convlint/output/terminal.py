@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Span
-from convlint.output.verdict import Kind, foretold, tally, unforeseen, verdict
+from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.text import count, one_line, shown_path
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
 
 def _replacement(page: Page, replacement: Replacement) -> None:
     remarks = [_KINDS.get(replacement.kind, ""), _SAFETY[replacement.safety]]
-    remarks += [f"equal within {replacement.rtol:g}"] if replacement.rtol is not None else []
+    if replacement.rtol is not None:
+        remarks.append(f"equal within {replacement.rtol:g}" if replacement.rtol else "equal bit for bit")
     remark = "; ".join(filter(None, remarks))
     remark = f"  ({remark})" if remark else ""
     page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
@@ -154,28 +155,23 @@ def _captures(page: Page, report: Report) -> None:
 
 def _refusals(page: Page, report: Report) -> None:
     """What the trial said that no finding has shown already, and what may only follow from that."""
-    trials = _trials(report)
-    missed = unforeseen(report)
-    follows = Counter(
-        (failure.op, failure.follows) for trial in trials for failure in trial.failures if failure.follows
-    )
-    details = [(trial, trial.detail) for trial in trials if trial.detail]
+    missed = [failure for failure in unforeseen(report) if not failure.follows]
+    follows = Counter(failure.op for failure in unforeseen(report) if failure.follows)
+    details = [(trial.frontend, trial.detail) for trial in trials_of(report) if trial.detail]
     if not (missed or follows or details):
         return
     page.put(("From the trial", "bold"))
-    for trial, detail in details:
-        page.put((f"{trial.frontend}: ", _DIM), detail, indent=2, hang=2)
+    for frontend, detail in details:
+        page.put((f"{frontend}: ", _DIM), detail, indent=2, hang=2)
     for failure in missed:
-        stage = "" if failure.stage == "frontend" else f" [{failure.stage}]"
+        stage = "" if failure.stage == "frontend" or not failure.op else f" [{failure.stage}]"
         module = f" in {failure.module}" if failure.module and failure.site is None else ""
-        page.put((failure.op, "bold"), (stage + module, _DIM), ": ", _error(failure), indent=2, hang=2)
+        name = failure.op or failure.stage
+        page.put((name, "bold"), (stage + module, _DIM), ": ", _error(failure), indent=2, hang=2)
         _sites(page, failure.site, failure.caller)
-    for (op, cause), repeats in follows.items():
-        page.put(
-            (f"{op}{_times(repeats)}: fails after {cause}, perhaps only because of it", _DIM),
-            indent=2,
-            hang=2,
-        )
+    if follows:
+        ops = ", ".join(f"{op}{_times(repeats)}" for op, repeats in follows.items())
+        page.put((f"refused after another, perhaps only because of it: {ops}", _DIM), indent=2, hang=2)
     page.gap()
 
 
@@ -183,10 +179,6 @@ def _error(failure: TrialFailure) -> str:
     return (
         f"{failure.error_type}: {one_line(failure.error)}" if failure.error_type else one_line(failure.error)
     )
-
-
-def _trials(report: Report) -> tuple[Trial, ...]:
-    return report.trials or ((report.trial,) if report.trial else ())
 
 
 def _disagreements(page: Page, report: Report) -> None:
@@ -209,7 +201,7 @@ def _summary(page: Page, report: Report) -> None:
         ops = f"{count(len(calls), 'op')} of {count(kinds, 'kind')}"
         rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))
     rows.append(("found", tally(report)))
-    rows += [("trial", _trial(trial)) for trial in _trials(report)] or [("trial", "not run")]
+    rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
     if report.fix_proof:
         rows.append(("fixes", report.fix_proof))
     if report.seconds:
@@ -221,7 +213,7 @@ def _summary(page: Page, report: Report) -> None:
 
 
 def _trial(trial: Trial) -> str:
-    refused = len({(failure.op, str(failure.site)) for failure in trial.failures if not failure.follows})
+    refused = len({(failure.op, str(failure.site)) for failure in trial.failures if failure.op})
     status = {
         "converted": "converted",
         "failed": f"failed, {count(refused, 'op')} refused" if refused else "failed",
@@ -236,7 +228,7 @@ def _trial(trial: Trial) -> str:
 
 
 def _durations(report: Report) -> str:
-    parts = {name: seconds for name, seconds in report.seconds.items() if name != "total"}
+    parts = {name: s for name, s in report.seconds.items() if name != "total" and "." not in name}
     total = report.seconds.get("total", sum(parts.values()))
     detail = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
     return f"{total:.2f} s" + (f" ({detail})" if detail else "")

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from convlint.model import Finding, OpCall, Report, TrialFailure
+from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
 from convlint.text import count
 
 Kind = Literal["converts", "converts-after-fixes", "does-not-convert", "unknown"]
@@ -32,27 +32,46 @@ def has_fix(finding: Finding) -> bool:
     return any(replacement.kind != "advice" for replacement in finding.replacements)
 
 
-def causes(report: Report) -> tuple[TrialFailure, ...]:
-    """What the trials refused, one of each op, line and error; consequences of another refusal left out."""
-    trials = report.trials or ((report.trial,) if report.trial else ())
-    failures = (failure for trial in trials for failure in trial.failures if not failure.follows)
-    return tuple({(*_place(failure), failure.error): failure for failure in failures}.values())
+def trials_of(report: Report) -> tuple[Trial, ...]:
+    """Every trial of the report."""
+    return report.trials or ((report.trial,) if report.trial else ())
+
+
+def refusals(report: Report) -> tuple[TrialFailure, ...]:
+    """What the trials refused, one of each op, line and error."""
+    failures = (failure for trial in trials_of(report) for failure in trial.failures)
+    return tuple({(_place(failure), failure.error): failure for failure in failures}.values())
 
 
 def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
     """What the trials said of the ops of this finding."""
-    places = {_place(finding), *map(_place, finding.calls)}
-    return tuple(failure for failure in causes(report) if _place(failure) in places)
+    places = _places(finding)
+    return tuple(failure for failure in refusals(report) if _place(failure) in places)
 
 
 def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
-    """What the trials refused and no error among the findings names, at the same op and line."""
-    told = {place for finding in report.errors() for place in (_place(finding), *map(_place, finding.calls))}
-    return tuple(failure for failure in causes(report) if _place(failure) not in told)
+    """What the trials refused and no error among the findings names.
+
+    A refusal is named by a finding of its op and line; one without an op, by a finding whose own
+    refusal has the same words. What may only follow from another refusal is among these too, and
+    says so in ``follows``.
+    """
+    places = {place for finding in report.errors() for place in _places(finding)}
+    words = {failure.error for failure in refusals(report) if _place(failure) in places}
+    return tuple(
+        failure
+        for failure in refusals(report)
+        if _place(failure) not in places and (failure.op or failure.error not in words)
+    )
+
+
+def _places(finding: Finding) -> set[tuple[str, str]]:
+    return {_place(finding), *map(_place, finding.calls)}
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    return thing.op, str(thing.site or "")
+    """Its op, without namespace and overload, because the frontends spell these differently, and its line."""
+    return thing.op.removeprefix("aten.").partition(".")[0], str(thing.site or "")
 
 
 def tally(report: Report) -> str:
@@ -65,7 +84,10 @@ def tally(report: Report) -> str:
 
 def _converts(report: Report) -> Verdict:
     remarks = sum(1 for finding in report.findings if finding.severity != "note")
-    proved = "" if report.trial else " by the rules alone"
+    trials = trials_of(report)
+    doors = [trial.frontend for trial in trials if trial.status == "converted"]
+    proved = "" if trials else " by the rules alone"
+    proved += f" through the {doors[0]} frontend" if 0 < len(doors) < len(trials) else ""
     after = (
         f"Look at the {count(remarks, 'finding')} above before you train."
         if remarks
@@ -85,9 +107,9 @@ def _does_not_convert(report: Report) -> Verdict:
             f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to mend.",
             "Make the changes shown under each error, then check again.",
         )
-    missed = len(unforeseen(report))
+    missed = sum(1 for failure in unforeseen(report) if not failure.follows)
     blockers = [count(len(errors), "error")] if errors else []
-    blockers += [count(missed, "more refused op")] if missed else []
+    blockers += [count(missed, "more refusal")] if missed else []
     headline = "Does not convert as it is" + (f": {' and '.join(blockers)}." if blockers else ".")
     if fixable and fixable == len(errors) and not missed:
         step = "Every error has a replacement above: make those changes, then check again."

@@ -67,6 +67,8 @@ def convert(job: Job, channel: Channel) -> None:
         if job.level != "full":
             take_weights(job.model)
     kinds = [adapter.export_kind(node) for node in _call_nodes(job)]
+    if job.frontend == "torchscript":
+        kinds = sorted(_torchscript_kinds(job.model.inlined_graph))
     options = _options(job)
     with recorder.listening(kinds):
         program = _frontend(job, recorder, channel, ct.PassPipeline.EMPTY, options)
@@ -230,6 +232,16 @@ def _call_nodes(job: Job) -> list[Any]:
     if job.frontend != "export":
         return []
     return [node for node in job.model.graph.nodes if node.op == "call_function"]
+
+
+def _torchscript_kinds(block: Any) -> set[str]:
+    """The names under which the TorchScript door looks for converters, nested blocks included."""
+    kinds = set()
+    for node in block.nodes():
+        kinds.add(adapter.converter_name_of(node.kind()).removesuffix("_"))
+        for inner in node.blocks():
+            kinds |= _torchscript_kinds(inner)
+    return kinds
 
 
 def _mark_known(job: Job) -> None:

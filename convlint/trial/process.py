@@ -14,6 +14,7 @@ import pickle
 import select
 import signal
 import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ def _work_and_exit(work: Callable[[Channel], None], channel: Channel) -> None:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _single_thread()
         with open(os.devnull, "r+b") as null:
             for descriptor in (0, 1, 2):
                 os.dup2(null.fileno(), descriptor)
@@ -100,6 +102,13 @@ def _work_and_exit(work: Callable[[Channel], None], channel: Channel) -> None:
         code = 71
     finally:
         os._exit(code)
+
+
+def _single_thread() -> None:
+    """A fork has none of the parent's worker threads: an OpenMP region would wait for them for ever."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 def _receive(descriptor: int, deadline: float | None) -> tuple[list[Any], bool]:

@@ -49,7 +49,7 @@ class Recorder:
         for name in names:
             originals[name] = adapter.converter_for(name) if adapter.is_registered(name) else None
             if originals[name] is None and name != STAND_IN and adapter.converter_for(name) is not None:
-                originals.pop(name)  # an in-place name: the functional converter serves it
+                originals.pop(name)  # found under another spelling, as in-place names are
                 continue
             adapter.register_converter(name, self._wrapped(name, originals[name]))
         try:

@@ -190,7 +190,7 @@ class _Check:
         captured = capture(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
         for stage, seconds in captured.seconds.items():
             self.seconds[f"capture.{stage}"] = seconds
-        if captured.graph is not None and not captured.graph.calls and not captured.graph.outputs:
+        if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):
             raise ModelError(f"{self.name} has no tensor output; a Core ML model needs at least one.")
         return captured
 
@@ -336,14 +336,15 @@ class _Check:
 
 
 def _telling(captured: Capture) -> Iterator[Any]:
-    """The capture failures worth a finding: those of export, where nothing could be exported."""
-    if captured.program is None:
-        seen = set()
-        for failure in captured.failures:
-            key = (failure.kind, failure.site)
-            if failure.method.startswith("torch.export") and key not in seen and failure.kind != "fake-tensor":
-                seen.add(key)
-                yield failure
+    """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
+    seen = set()
+    for failure in captured.failures:
+        key = (failure.kind, failure.site)
+        if not failure.method.startswith("torch.export") or key in seen:
+            continue
+        seen.add(key)
+        if failure.kind == "unsupported-output" or (captured.program is None and failure.kind != "fake-tensor"):
+            yield failure
 
 
 def _export_trial(trials: tuple[Trial, ...]) -> Trial | None:

@@ -180,6 +180,8 @@ def _handlers() -> dict[str, Handler]:
         "aten.chunk.default": _chunk,
         "aten.lift_fresh_copy.default": _lift,
         "aten.to.dtype": _to,
+        "aten.to.dtype_layout": _to_layout,
+        "aten.to.device": _to_device,
         "aten.detach.default": _detach,
         "aten.detach_.default": _detach,
     }
@@ -231,10 +233,8 @@ def _reshape(state: _Lowering, node: Node) -> Node:
     source = state.env[node.args[0]]  # type: ignore[index]
     shape = [int(size) for size in _value(node).shape]
     value = _value(source)
-    if list(value.shape) == shape:
-        if str(node.target) == "aten.flatten.using_ints":
-            return source
-        raise _Unsure  # whether a view or an alias is left depends on the release
+    if list(value.shape) == shape and str(node.target) == "aten.flatten.using_ints":
+        return source
     try:
         viewed = torch.ops.aten.view.default(value, shape)
     except (RuntimeError, ValueError):
@@ -305,6 +305,30 @@ def _to(state: _Lowering, node: Node) -> Node:
         return source
     target = torch.ops.aten._to_copy.default
     return state.add(node, target, (source,), target(_value(source), dtype=dtype), dtype=dtype)
+
+
+def _to_layout(state: _Lowering, node: Node) -> Node:
+    source = state.env[node.args[0]]  # type: ignore[index]
+    value = _value(source)
+    same = {"dtype": value.dtype, "layout": value.layout, "device": value.device}
+    if any(name not in same or same[name] != wanted for name, wanted in node.kwargs.items()):
+        raise _Unsure
+    return source
+
+
+def _to_device(state: _Lowering, node: Node) -> Node:
+    import torch
+
+    source = state.env[node.args[0]]  # type: ignore[index]
+    value = _value(source)
+    dtype, device = _argument(node, "dtype"), torch.device(_argument(node, "device"))
+    if _argument(node, "copy") or _argument(node, "memory_format") is not None or value.device != device:
+        raise _Unsure
+    if value.dtype == dtype:
+        return source
+    target = torch.ops.aten._to_copy.default
+    made = target(value, dtype=dtype, device=device)
+    return state.add(node, target, (source,), made, dtype=dtype, device=device)
 
 
 def _detach(state: _Lowering, node: Node) -> Node:

@@ -11,15 +11,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
-from convlint.capture.failures import describe_failure
+from convlint.capture.failures import describe_failure, failure_kind
 from convlint.capture.lower import lower
+from convlint.capture.outputs import drop_constant_outputs, flat_outputs
 from convlint.capture.record import record_run
-from convlint.capture.sites import choose_frames, place_of_exception
+from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.model import CaptureFailure, Graph
@@ -149,11 +150,21 @@ class _Attempts:
 
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
             with self.timed("export"):
-                program = torch.export.export(module, args, kwargs or None, strict=False)
+                try:
+                    program = torch.export.export(module, args, kwargs or None, strict=False)
+                except Exception as error:
+                    if failure_kind(error) != "unsupported-output":
+                        raise
+                    failure = describe_failure(EXPORT_FAKE, error)
+                    self.failures.append(replace(failure, site=failure.site or definition_of(module)))
+                    with flat_outputs(module):
+                        program = torch.export.export(module, args, kwargs or None, strict=False)
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
         with self.timed("walk"):
-            return graph_of_program(program), program
+            graph = graph_of_program(program)
+        drop_constant_outputs(program)
+        return graph, program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:
         """The model with real weights and real inputs, built once."""

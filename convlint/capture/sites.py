@@ -7,6 +7,7 @@ the innermost frame inside the user's own project is kept beside it.
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import re
@@ -18,12 +19,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from convlint.model import Site
 
+if TYPE_CHECKING:
+    import torch
+
 _FRAME = re.compile(r'^ *File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<function>.*))?$', re.MULTILINE)
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
-_HIDDEN_FILES = ("<string>", "<eval_with_key>", "<frozen ")
+_HIDDEN_FILES = ("<eval_with_key>", "<frozen ", "<string>")
 
 
 @lru_cache(maxsize=1)
@@ -41,10 +46,10 @@ def _machinery() -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def is_machinery(path: str) -> bool:
     """Whether a frame of this file belongs to torch, coremltools, convlint or Python itself."""
-    if path.startswith(_HIDDEN_FILES) or "<eval_with_key>" in path:
+    if path.startswith(_HIDDEN_FILES):
         return True
-    if is_library(path) and not path.startswith(_machinery()):
-        return False
+    if is_library(path):  # installed libraries lie below the standard library's folder
+        return path.startswith(_machinery()[:-1])
     return path.startswith(_machinery())
 
 
@@ -138,3 +143,13 @@ def place_of_torchscript(stack: str) -> Place:
     """The place of a TorchScript node's source range: ``path(line): function``, innermost first."""
     frames = [(m["path"], int(m["line"]), m["function"]) for m in _TORCHSCRIPT_FRAME.finditer(stack)]
     return place_of_frames(reversed(frames))
+
+
+def definition_of(module: torch.nn.Module) -> Site | None:
+    """The line where the ``forward`` of a module begins, for what no line inside it is to blame."""
+    try:
+        lines, number = inspect.getsourcelines(type(module).forward)
+        path = inspect.getsourcefile(type(module).forward)
+    except (OSError, TypeError):
+        return None
+    return Site(path, number, lines[0].strip(), "forward") if path else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.outputs import flat_outputs
 from convlint.sandbox import user_code
 
 if TYPE_CHECKING:
@@ -19,19 +20,15 @@ def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[st
     """
     import torch
 
-    handle = module.register_forward_hook(lambda part, given, output: _flat(output))
-    try:
-        with user_code(), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.jit.trace(
-                module,
-                example_inputs=args if not kwargs else None,
-                example_kwarg_inputs=_all_named(module, args, kwargs) if kwargs else None,
-                strict=False,
-                check_trace=False,
-            )
-    finally:
-        handle.remove()
+    with flat_outputs(module), user_code(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(
+            module,
+            example_inputs=args if not kwargs else None,
+            example_kwarg_inputs=_all_named(module, args, kwargs) if kwargs else None,
+            strict=False,
+            check_trace=False,
+        )
 
 
 def input_types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -57,28 +54,3 @@ def _all_named(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str,
 
     bound = inspect.signature(module.forward).bind_partial(*args, **kwargs)
     return dict(bound.arguments) if not any(isinstance(v, dict) for v in bound.arguments.values()) else kwargs
-
-
-def _flat(output: Any) -> Any:
-    leaves = tuple(tensor_leaves(output))
-    return leaves[0] if len(leaves) == 1 else leaves
-
-
-def tensor_leaves(value: Any) -> list[Any]:
-    """Every tensor in a nested output: tuples, lists, mappings, dataclasses; all else is left out."""
-    import dataclasses
-    from collections.abc import Mapping
-
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        parts: list[Any] = list(value.values())
-    elif isinstance(value, (list, tuple)):
-        parts = list(value)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
-    else:
-        return []
-    return [tensor for part in parts for tensor in tensor_leaves(part)]

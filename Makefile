@@ -1,0 +1,42 @@
+# Sets up .venv by itself. `make demo` checks real models, `make test` runs all checks and tests.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The releases that the tests and benchmarks were measured with.
+PINS := torch==2.14.1 torchvision==0.29.1 coremltools==9.0 "numpy<2.4"
+# A second release of coremltools, beside the first, for tests that compare the two.
+NEXT_COREMLTOOLS := 9.1.dev1
+
+.PHONY: demo test bench venv clean
+.DEFAULT_GOAL := test
+
+venv: $(READY)
+
+$(READY): pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PINS)
+	$(BIN)/python -m pip install --quiet $(PINS) --editable ".[dev]"
+	rm -rf $(VENV)/coremltools-$(NEXT_COREMLTOOLS)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/coremltools-$(NEXT_COREMLTOOLS) \
+	    coremltools==$(NEXT_COREMLTOOLS)
+	touch $@
+
+# Exit code 1 says that the second model does not convert, which is what it shows.
+demo: $(READY)
+	$(BIN)/convlint check torchvision.models:resnet50 --input 1x3x224x224
+	$(BIN)/convlint check torchvision.models:swin_t --input 1x3x224x224 --frontend export || test $$? -eq 1
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

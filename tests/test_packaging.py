@@ -1,0 +1,223 @@
+"""What is shipped, what is loaded, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "convlint"
+HEAVY = ("torch", "coremltools", "rich", "networkx", "numpy")
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("__main__",),
+    ("cli",),
+    ("commands",),
+    ("check",),
+    ("output", "progress", "doctor"),
+    ("decompose", "reconcile"),
+    ("trial",),
+    ("match",),
+    ("spec",),
+    ("importing",),
+    ("capture",),
+    ("rulebook",),
+    ("rule",),
+    ("rule_parts",),
+    ("config",),
+    ("arguments", "template", "toml_table"),
+    ("predicate",),
+    ("predicate_compiler",),
+    ("predicate_values", "subjects"),
+    ("supported",),
+    ("versions",),
+    ("inputs", "targets"),
+    ("model",),
+    ("coremltools_adapter", "sandbox", "torch_adapter"),
+    ("errors", "nearest", "text"),
+)
+"""The package from the top down: a module imports only from the layers below its own."""
+
+ALLOWED = {
+    ("model", "output"): "Report.__str__ and Report.to_dict are conveniences that hand themselves over",
+}
+"""Imports that point up, inside a function, each with its reason."""
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """First parts of the convlint modules that a file imports, those for type checkers alone left out."""
+    nodes: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        nodes += ast.iter_child_nodes(node)
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute here"
+            names = [f"{node.module}.{name}" for name in names]
+        for parts in (name.split(".") for name in names):
+            if parts[0] == "convlint" and len(parts) > 1:
+                yield parts[1]
+
+
+def unit_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_imports_point_one_way() -> None:
+    height = {unit: -number for number, layer in enumerate(LAYERS) for unit in layer}
+    files = [file for file in PACKAGE.rglob("*.py") if unit_of(file) != "__init__"]
+    unplaced = {unit_of(file) for file in files} - set(height)
+    assert not unplaced, f"give {sorted(unplaced)} a place in LAYERS"
+    wrong = {
+        f"{unit_of(file)} imports {other}"
+        for file in files
+        for other in imports_of(file)
+        if other in height
+        and other != unit_of(file)
+        and height[other] >= height[unit_of(file)]
+        and (unit_of(file), other) not in ALLOWED
+    }
+    assert not wrong
+
+
+def loaded_after(code: str) -> set[str]:
+    """Heavy modules that a fresh Python has loaded after ``code``."""
+    report = f"\nimport sys, json\nsys.stderr.write(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["check", "--help"],
+        ["rule", "RULE"],
+        ["rules", "list"],
+        ["rule", "nope"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_line_is_light(arguments: list[str]) -> None:
+    code = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "convlint", "rules", "--format", "json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )["rules"][0]["code"]
+    words = [code if word == "RULE" else word for word in arguments]
+    run = f"""
+from convlint.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+"""
+    assert loaded_after(run) == set()
+
+
+def test_importing_the_package_is_light() -> None:
+    assert loaded_after("import convlint; convlint.__version__; dir(convlint); convlint.Report") == set()
+
+
+def test_check_stays_the_function_when_its_module_is_imported() -> None:
+    code = "from convlint.check import Options; import convlint; assert convlint.check.__name__ == 'check'"
+    assert "torch" not in loaded_after(f"{code}; assert callable(convlint.check)")
+
+
+def shipped(names: list[str], inside: str) -> set[str]:
+    return {name.removeprefix(inside) for name in names if name.startswith(inside) and name.endswith(".toml")}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source distribution, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    return folder
+
+
+def test_the_wheel_holds_the_rules(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        rules = {
+            str(file.relative_to(ROOT / "rules")): file.read_bytes()
+            for file in (ROOT / "rules").rglob("*.toml")
+        }
+        assert rules
+        assert shipped(names, "convlint/_rules/") == set(rules)
+        for name, content in rules.items():
+            assert archive.read(f"convlint/_rules/{name}") == content
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"convlint"}
+    data = {str(file.relative_to(ROOT)) for file in (PACKAGE / "data").iterdir()}
+    assert data <= set(names)
+    assert "convlint/py.typed" in names
+
+
+def test_the_wheel_finds_its_rules(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    listed = [
+        subprocess.run(
+            [sys.executable, "-m", "convlint", "rules"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for folder in (tmp_path, ROOT)
+    ]
+    assert listed[0] == listed[1] != ""
+
+
+def test_the_source_distribution_holds_what_a_build_needs(built: Path) -> None:
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "convlint/__init__.py"} <= names
+    assert any(name.startswith("rules/") for name in names)
+
+
+def test_the_extra_dev_holds_what_the_tests_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {
+        text.partition(">=")[0] for text in project["optional-dependencies"]["dev"] + project["dependencies"]
+    }
+    own = {"convlint", "conftest", "reports", "benchmarks"} | {
+        file.stem for file in (ROOT / "tests").glob("*.py")
+    }
+    needed = set()
+    for file in (ROOT / "tests").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                needed |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                needed.add(node.module.partition(".")[0])
+    missing = needed - own - named - set(sys.stdlib_module_names) - {"numpy"}  # torch brings numpy
+    assert not missing

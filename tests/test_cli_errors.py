@@ -216,12 +216,12 @@ def test_nothing_to_check_is_told(convlint: Convlint) -> None:
 @pytest.mark.usefixtures("models")
 def test_without_coremltools_the_rules_still_answer(convlint: Convlint, models: Path, missing: str) -> None:
     hide = f"""
-        import sys
-        class Hidden:
-            def find_spec(self, name, path=None, target=None):
-                if name == {missing!r} or name.startswith({missing + "."!r}):
-                    raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-        sys.meta_path.insert(0, Hidden())
+        from importlib.machinery import PathFinder
+        find_spec = PathFinder.find_spec
+        def hide(name, path=None, target=None):
+            hidden = name == {missing!r} or name.startswith({missing + "."!r})
+            return None if hidden else find_spec(name, path, target)
+        PathFinder.find_spec = hide
     """
     (models / "sitecustomize.py").write_text(textwrap.dedent(hide), encoding="utf-8")
     ran = convlint("check", *GOOD, "--trial", "full", PYTHONPATH=f"{models}{os.pathsep}{ROOT}")

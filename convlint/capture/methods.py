@@ -11,14 +11,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
-from convlint.capture.failures import describe_failure, failure_kind
+from convlint.capture.failures import describe_failure
 from convlint.capture.lower import lower
-from convlint.capture.outputs import drop_constant_outputs, flat_outputs
+from convlint.capture.outputs import drop_constant_outputs, plain_outputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.walk import graph_of_program
@@ -149,16 +149,10 @@ class _Attempts:
         import torch
 
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
-            with self.timed("export"):
-                try:
-                    program = torch.export.export(module, args, kwargs or None, strict=False)
-                except Exception as error:
-                    if failure_kind(error) != "unsupported-output":
-                        raise
-                    failure = describe_failure(EXPORT_FAKE, error)
-                    self.failures.append(replace(failure, site=failure.site or definition_of(module)))
-                    with flat_outputs(module):
-                        program = torch.export.export(module, args, kwargs or None, strict=False)
+            with self.timed("export"), plain_outputs(module) as odd:
+                program = torch.export.export(module, args, kwargs or None, strict=False)
+            if odd:
+                self.failures.append(_odd_output(module, odd))
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
         with self.timed("walk"):
@@ -216,6 +210,12 @@ def _told(action: str, error: Exception) -> str:
             where += f", in the line `{place.site.source}`"
     text = " ".join(str(error).split())
     return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+
+
+def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:
+    kinds = ", ".join(dict.fromkeys(names))
+    message = f"{kinds} among the outputs, which torch.export has no registered way to take apart"
+    return CaptureFailure(EXPORT_FAKE, "unsupported-output", "TypeError", message, definition_of(module))
 
 
 def _fake_inputs(inputs: Inputs, mode: Any) -> Inputs:

@@ -24,6 +24,32 @@ def flat_outputs(module: torch.nn.Module) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
+    """While open, an output with parts that torch.export cannot take is flattened to its tensors.
+
+    Yields the names of the classes that made it necessary; an output that export takes stays.
+    """
+    import torch
+    from torch.utils import _pytree as pytree
+
+    odd: list[str] = []
+    plain = (torch.Tensor, type(None), bool, int, float, str, torch.SymInt, torch.SymFloat, torch.SymBool)
+
+    def look(part: torch.nn.Module, given: Any, output: Any) -> Any:
+        names = [type(leaf).__qualname__ for leaf in pytree.tree_leaves(output) if not isinstance(leaf, plain)]
+        if not names:
+            return output
+        odd[:] = names
+        return _flat(output)
+
+    handle = module.register_forward_hook(look)
+    try:
+        yield odd
+    finally:
+        handle.remove()
+
+
 def drop_constant_outputs(program: Any) -> None:
     """Take None, numbers and text out of the outputs of an exported program: Core ML has no word for them."""
     from torch.export.graph_signature import ConstantArgument

@@ -114,7 +114,7 @@ def _does_not_convert(report: Report) -> Verdict:
     if fixable and fixable == len(errors) and not missed:
         step = "Every error has a replacement above: make those changes, then check again."
     elif fixable:
-        have = "1 of them has" if fixable == 1 else f"{fixable} of them have"
+        have = "One of the errors has" if fixable == 1 else f"{fixable} of the errors have"
         step = f"{have} a replacement above: start there, then check again."
     else:
         step = "Rewrite the lines above with operations that coremltools has, then check again."

@@ -298,7 +298,7 @@ class _Check:
         self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
     ) -> tuple[Finding, ...]:
         matches = match_environment(rules, environment)
-        matches += match_failures(rules, _telling(captured), environment)
+        matches += match_failures(rules, failures_to_tell(captured), environment)
         if captured.graph is not None:
             matches += match_graph(rules, captured.graph, environment)
         findings = group_findings(matches)
@@ -335,7 +335,7 @@ class _Check:
         return 1 if convertible == "no" else 0
 
 
-def _telling(captured: Capture) -> Iterator[Any]:
+def failures_to_tell(captured: Capture) -> Iterator[Any]:
     """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
     seen = set()
     for failure in captured.failures:

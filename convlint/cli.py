@@ -19,6 +19,7 @@ from convlint.config import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 from convlint.errors import ConvlintError, RuleError, UsageError
 from convlint.model import SEVERITIES
 from convlint.nearest import did_you_mean
+from convlint.rule import CATEGORIES
 from convlint.sandbox import claim_stdout
 from convlint.text import visible
 
@@ -46,9 +47,15 @@ examples:
   convlint rules list --format json
   convlint doctor
 """
+_RULES_EXAMPLES = """\
+examples:
+  convlint rules                        # every rule, one a line
+  convlint rules test                   # prove every rule with the installed coremltools
+  convlint rules test CL104 ane         # one rule, and those of a category
+  convlint rules new gelu-tanh --category support --path lint/rules
+"""
 
-
-_USAGES = {"check": "[SPEC]", "rule": "CODE|NAME", "rules": "[list]", "doctor": ""}
+_USAGES = {"check": "[SPEC]", "rule": "CODE|NAME", "rules": "[list|test|new]", "doctor": ""}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -153,13 +160,44 @@ def build_parser() -> _Parser:
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
     rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
-    rules = _add(subparsers, "rules", "list the rules")
-    rules.add_argument("action", nargs="?", choices=("list",), default="list", help="default: list")
-    _add_rule_paths(rules)
-    _add_terminal_or_json(rules)
+    _add_rules(subparsers)
     doctor = _add(subparsers, "doctor", "show versions, and whether a trial conversion can run here")
     _add_terminal_or_json(doctor)
     return parser
+
+
+def _add_rules(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    """``rules`` and its actions. What both take may stand on either side of the action."""
+    rules = _add(subparsers, "rules", "list the rules, run their examples, or start a new one", _RULES_EXAMPLES)
+    _add_rule_paths(rules)
+    _add_terminal_or_json(rules)
+    rules.set_defaults(action="list")
+    actions = rules.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
+    parsers = {}
+    for name, usage, text in (
+        ("list", "", "list the rules"),
+        ("test", "[RULE ...]", "run the examples of rules: report, convert, compare"),
+        ("new", "NAME", "write the file of a new rule, to be filled in"),
+    ):
+        parser = parsers[name] = actions.add_parser(
+            name,
+            usage=f"convlint rules {name} {usage} [options]".replace("  ", " "),
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
+        )
+        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        _add_rule_paths(parser)
+        parser.add_argument("--format", choices=("terminal", "json"), help="default: terminal")
+        parser.set_defaults(parser=parser)
+    parsers["test"].add_argument(
+        "rules", nargs="*", metavar="RULE", default=[], help="code, beginning of one, name or category; default: all"
+    )
+    new = parsers["new"]
+    new.add_argument("name", metavar="NAME", help="small letters, digits and hyphens: max-pool-kernel")
+    new.add_argument("--category", choices=tuple(CATEGORIES), default="support", help="default: support")
+    new.add_argument("--path", metavar="DIR", default=None, help="default: the first of rule-paths, else rules")
 
 
 def _add(subparsers: argparse._SubParsersAction[_Parser], name: str, text: str, epilog: str = "") -> _Parser:

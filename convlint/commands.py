@@ -83,7 +83,15 @@ def rule(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def rules(options: argparse.Namespace, out: TextIO) -> int:
-    """List the rules."""
+    """List the rules, run their examples, or write the file of a new one."""
+    if options.action == "test":
+        from convlint.rule_commands import test
+
+        return test(options, _rules(options), out)
+    if options.action == "new":
+        from convlint.rule_commands import new
+
+        return new(options, find_project(), _rules(options), out)
     from convlint.output.json import dumps
     from convlint.output.rules import rules_text, rules_to_dict
 

@@ -172,3 +172,31 @@ def native_library_error() -> str:
     except Exception as error:  # a broken library may raise anything
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:
+    """How many inputs, up to ``most``, the converter of ``kind`` takes before it looks at any of them.
+
+    Found by asking: the converter is called with so many absent inputs, and either complains of
+    their number or goes on to something else.
+    """
+    import re
+
+    from coremltools.converters.mil.frontend.torch.converter import TranscriptionContext
+    from coremltools.converters.mil.frontend.torch.internal_graph import InternalTorchIRNode
+    from coremltools.converters.mil.frontend.torch.utils import TorchFrontend
+    from coremltools.converters.mil.mil import Function
+
+    function = converter_for(kind)
+    door = TorchFrontend.TORCHEXPORT if frontend == "export" else TorchFrontend.TORCHSCRIPT
+    accepted = []
+    for count in range(most + 1):
+        node = InternalTorchIRNode(kind=kind, inputs=[None] * count, outputs=["out"], name="out", meta={})
+        try:
+            with Function({}):
+                function(TranscriptionContext(frontend=door), node)  # type: ignore[misc]
+        except Exception as error:  # what it says of absent inputs is not of interest
+            if re.search(rf"got {count} input\(s\), expected", str(error)):
+                continue
+        accepted.append(count)
+    return tuple(accepted)

@@ -129,7 +129,13 @@ def look_at_call(call: OpCall, environment: Environment, context: Mapping[str, A
     namespace |= context
     namespace["op"] = call.op
     namespace["kind"] = environment.supported.kind(call.op, environment.frontend)
-    functions = {"has_converter": lambda: environment.supported.converts(call.op, environment.frontend)}
+    supported, frontend = environment.supported, environment.frontend
+    count = call.positional if frontend == "export" else len(call.args)
+    functions: dict[str, Callable[..., Any]] = {
+        "has_converter": lambda: supported.converts(call.op, frontend),
+        "accepts_arguments": lambda: supported.accepts(call.op, count, frontend),
+        "accepted_arguments": lambda: supported.accepted(call.op, frontend),
+    }
     return Looked("op", call.op, namespace, call, functions)
 
 

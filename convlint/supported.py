@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from convlint.model import Frontend
 from convlint.versions import parse_release
 
 DATA = Path(__file__).parent / "data"
+_MOST_INPUTS = 14
+"""No converter counts further than this."""
 
 _NAMESPACES = ("aten", "prim")
 _SUFFIXES = ("default", "int", "tensor", "tensor_mode", "scalar", "tensor_scalar")
@@ -31,13 +33,15 @@ _SUFFIXES = ("default", "int", "tensor", "tensor_mode", "scalar", "tensor_scalar
 class Snapshot:
     """The converters of one release. ``requested`` is the version that was asked for.
 
-    ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``.
+    ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``. ``counts`` has, by
+    door and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
     """
 
     version: str
     names: frozenset[str] = field(repr=False)
     unwraps_dunders: bool
     requested: str = ""
+    counts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def exact(self) -> bool:
@@ -51,6 +55,18 @@ class Snapshot:
     def converts(self, op: str, frontend: Frontend = "export") -> bool:
         """Whether this release has a converter by the name of ``op``; it may still fail."""
         return self.kind(op, frontend) in self.names
+
+    def accepted(self, op: str, frontend: Frontend = "export") -> str:
+        """How many inputs the converter of ``op`` takes: ``"2,3"``, ``"3+"`` or, where it does not count, ``"any"``."""
+        return self.counts.get(frontend, {}).get(self.kind(op, frontend), "any")
+
+    def accepts(self, op: str, count: int, frontend: Frontend = "export") -> bool:
+        """Whether the converter of ``op`` takes so many inputs; absent optional ones do not count at the export door."""
+        accepted = self.accepted(op, frontend)
+        if accepted == "any":
+            return True
+        numbers, more = accepted.removesuffix("+").split(","), accepted.endswith("+")
+        return str(count) in numbers or (more and count >= int(numbers[-1]))
 
 
 @lru_cache(maxsize=8192)
@@ -118,7 +134,11 @@ def snapshot(version: str | None = None) -> Snapshot:
 def _read(version: str, requested: str) -> Snapshot:
     data = json.loads((DATA / f"supported-{version}.json").read_text(encoding="utf-8"))
     return Snapshot(
-        data["coremltools"], frozenset(data["names"]), data["unwraps_dunders"], requested or version
+        data["coremltools"],
+        frozenset(data["names"]),
+        data["unwraps_dunders"],
+        requested or version,
+        data["counts"],
     )
 
 
@@ -129,9 +149,33 @@ def installed_snapshot() -> Snapshot:
     from convlint.coremltools_adapter import converter_name_of, registered_converters
 
     unwraps = converter_name_of("aten::__or__.Tensor") == "or"
-    return Snapshot(
-        coremltools.__version__, frozenset(registered_converters()), unwraps, coremltools.__version__
-    )
+    version = coremltools.__version__
+    known = snapshot(version)
+    counts = known.counts if known.exact else count_inputs()
+    return Snapshot(version, frozenset(registered_converters()), unwraps, version, counts)
+
+
+def count_inputs() -> dict[str, dict[str, str]]:
+    """How many inputs each converter of the installed release takes, asked one by one; takes seconds."""
+    from convlint.coremltools_adapter import accepted_counts, registered_converters
+
+    found: dict[str, dict[str, str]] = {}
+    for frontend in ("export", "torchscript"):
+        by_name = {name: accepted_counts(name, frontend, _MOST_INPUTS) for name in registered_converters()}
+        found[frontend] = {
+            name: _as_text(counts) for name, counts in by_name.items() if counts and len(counts) <= _MOST_INPUTS
+        }
+    return found
+
+
+def _as_text(counts: tuple[int, ...]) -> str:
+    """``"2,3"`` for (2, 3), ``"1,3+"`` for 1 and everything from 3 on."""
+    if counts[-1] < _MOST_INPUTS:
+        return ",".join(map(str, counts))
+    first = _MOST_INPUTS
+    while first - 1 in counts:
+        first -= 1
+    return ",".join(map(str, (*(count for count in counts if count < first), first))) + "+"
 
 
 def write(found: Snapshot, folder: Path = DATA) -> Path:
@@ -139,6 +183,7 @@ def write(found: Snapshot, folder: Path = DATA) -> Path:
     data = {
         "coremltools": found.version,
         "unwraps_dunders": found.unwraps_dunders,
+        "counts": {door: dict(sorted(counts.items())) for door, counts in found.counts.items()},
         "names": sorted(found.names),
     }
     path = folder / f"supported-{found.version}.json"
@@ -151,7 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     if any(argument != "--write" for argument in arguments):
         sys.stderr.write("usage: python -m convlint.supported [--write]\n")
         return 2
-    found = installed_snapshot()
+    found = replace(installed_snapshot(), counts=count_inputs())
     lines = [f"coremltools {found.version}: {len(found.names)} converters"]
     if found.version in known_versions():
         change = sorted(found.names ^ snapshot(found.version).names)

@@ -93,7 +93,7 @@ class _Walker:
                 given.append(argument.name)
             else:
                 bound[argument.name] = self.value(argument.default_value) if argument.has_default_value() else None
-        return bound, tuple(given), len(node.args)
+        return bound, tuple(given), sum(not _is_skipped(arg) for arg in node.args)
 
     def value(self, value: Any) -> Any:
         """A plain value for an argument: numbers, text, tuples, TensorArg; torch's own types by name."""
@@ -177,6 +177,13 @@ def node_module(node: Node) -> tuple[str, str]:
     path, kind = list(stack.values())[-1]
     name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return str(path), name.rpartition(".")[2]
+
+
+def _is_skipped(value: Any) -> bool:
+    """Whether the export door of coremltools leaves a positional argument out before it counts them."""
+    import torch
+
+    return isinstance(value, (torch.device, torch.layout, torch.memory_format))
 
 
 def _key(node: Node) -> str:

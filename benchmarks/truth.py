@@ -1,11 +1,12 @@
-"""What coremltools really converts: runs the conversion of every case of a corpus and writes down what happened.
+"""What coremltools really converts: runs the conversion of every case of a corpus and writes it down.
 
     python -m benchmarks.truth --corpus opinfo --jobs 2
-    python -m benchmarks.truth --corpus opinfo --coremltools-path DIR     # another release, from `pip install --target DIR`
+    python -m benchmarks.truth --corpus opinfo --coremltools-path DIR
 
-One JSON row a case, appended to ``RESULTS/CORPUS-VERSION.jsonl``. A second run goes on where the first one stopped.
-The conversions run in worker processes, each replaced after ``--fresh`` cases; one that outlives ``--limit`` seconds
-on a case, or dies, is itself the result of that case.
+``DIR`` holds another release, from ``pip install --no-deps --target DIR coremltools==...``.
+One JSON row a case, appended to ``RESULTS/CORPUS-VERSION.jsonl``. A second run goes on where the first one
+stopped. The conversions run in worker processes, each replaced after ``--fresh`` cases; one that outlives
+``--limit`` seconds on a case, or dies, is itself the result of that case.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Worker:
         self.process.communicate()
 
     def _receive(self, limit: float) -> Row | None:
-        """The next row, or None once the process is gone, which it is after ``limit`` seconds at the latest."""
+        """The next row, or None once the process is gone, after ``limit`` seconds at the latest."""
         assert self.process.stdout is not None
         timer = threading.Timer(limit, self.process.kill)
         timer.start()
@@ -174,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIR")
     parser.add_argument("--coremltools-path", type=Path, metavar="DIR", help="import coremltools from here")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
-    parser.add_argument("--fresh", type=int, default=100, metavar="N", help="cases a worker process lives for")
+    parser.add_argument("--fresh", type=int, default=100, metavar="N", help="cases a worker lives for")
     parser.add_argument("--limit", type=float, default=120.0, metavar="SECONDS", help="time for one case")
     parser.add_argument("--only", metavar="TEXT", help="cases whose name contains this")
     parser.add_argument("--sample", type=int, metavar="N", help="so many cases, picked by --seed")

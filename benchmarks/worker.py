@@ -1,7 +1,7 @@
-"""Runs the real conversion of one case after the other, as told on stdin, and answers with one JSON row each.
+"""Runs the real conversion of one case after the other, as told on stdin; answers with one JSON row each.
 
-``python -m benchmarks.worker CORPUS [COREMLTOOLS_PATH]``. Rows go to the stdout that this process was started with;
-whatever the libraries print goes to stderr.
+``python -m benchmarks.worker CORPUS [COREMLTOOLS_PATH]``. Rows go to the stdout that this process was started
+with; whatever the libraries print goes to stderr.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
 import time
@@ -12,9 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlint.doctor import installed_version, native_error
 from convlint.errors import ModelError, UsageError
 from convlint.inputs import InputSpec, make_tensors
-from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph, near_misses
+from convlint.match import (
+    Environment,
+    group_findings,
+    match_environment,
+    match_failures,
+    match_graph,
+    near_misses,
+)
 from convlint.model import (
     SEVERITIES,
     Convertible,
@@ -104,7 +111,9 @@ def check(
     )
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
-        raise ModelError(f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one.")
+        raise ModelError(
+            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+        )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
     source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
     return _Check(name, source, options, lambda stage: None).run()
@@ -148,7 +157,9 @@ class _Check:
         if why is not None and captured.graph is not None:
             for miss in near_misses(why, captured.graph, environment):
                 where = f" at {miss.site}" if miss.site else ""
-                self.notes.append(f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})")
+                self.notes.append(
+                    f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})"
+                )
         if captured.graph is not None and any(f.severity == "error" for f in findings):
             self.progress("looking for replacements")
             from convlint.decompose import add_replacements
@@ -204,7 +215,8 @@ class _Check:
             supported = snapshot(wanted or installed)
         if not supported.exact:
             self.notes.append(
-                f"coremltools {supported.requested} is not among the snapshots; judged by those of {supported.version}"
+                f"coremltools {supported.requested} is not among the snapshots;"
+                f" judged by that of {supported.version}"
             )
         return Environment(
             coremltools=wanted or installed or supported.version,
@@ -221,7 +233,9 @@ class _Check:
         level = self.options.trial
         if level is None:
             return ()
-        if self.options.coremltools is not None and self.options.coremltools != installed_version("coremltools"):
+        if self.options.coremltools is not None and self.options.coremltools != installed_version(
+            "coremltools"
+        ):
             self.notes.append(
                 f"no trial: coremltools {self.options.coremltools} was asked for, and "
                 f"{installed_version('coremltools') or 'none'} is installed"
@@ -245,7 +259,9 @@ class _Check:
             self.notes += compare_doors(*made)
         return tuple(made)
 
-    def trial(self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()) -> Trial:
+    def trial(
+        self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
+    ) -> Trial:
         from convlint.trial.run import run_trial
 
         self.progress(f"converting through {frontend}")
@@ -280,8 +296,7 @@ class _Check:
 
     def torchscript(self, captured: Capture, level: TrialLevel) -> Trial | None:
         """The trial through TorchScript; a model that cannot be traced is told as a note."""
-        from convlint.capture.methods import trace_torchscript
-        from convlint.trial.trace import input_types
+        from convlint.trial.trace import input_types, trace_torchscript
 
         self.progress("tracing to TorchScript")
         try:
@@ -297,7 +312,8 @@ class _Check:
     def findings(
         self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
     ) -> tuple[Finding, ...]:
-        matches = match_environment(rules, environment)
+        # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
+        matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
         matches += match_failures(rules, failures_to_tell(captured), environment)
         if captured.graph is not None:
             matches += match_graph(rules, captured.graph, environment)
@@ -315,7 +331,9 @@ class _Check:
             )
         return findings
 
-    def verdict(self, captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
+    def verdict(
+        self, captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]
+    ) -> Convertible:
         if any(trial.status == "converted" for trial in trials):
             return "yes"
         if any(trial.status == "failed" for trial in trials):
@@ -343,7 +361,9 @@ def failures_to_tell(captured: Capture) -> Iterator[Any]:
         if not failure.method.startswith("torch.export") or key in seen:
             continue
         seen.add(key)
-        if failure.kind == "unsupported-output" or (captured.program is None and failure.kind != "fake-tensor"):
+        if failure.kind == "unsupported-output" or (
+            captured.program is None and failure.kind != "fake-tensor"
+        ):
             yield failure
 
 
@@ -354,14 +374,6 @@ def _export_trial(trials: tuple[Trial, ...]) -> Trial | None:
 def _deciding(trials: tuple[Trial, ...]) -> Trial | None:
     """The trial that the verdict rests on: the one that converted, else the first."""
     return next((trial for trial in trials if trial.status == "converted"), trials[0] if trials else None)
-
-
-def installed_version(package: str) -> str | None:
-    """The version of an installed package, without importing it."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def can_try() -> str:
@@ -375,9 +387,7 @@ def can_try() -> str:
             import coremltools  # noqa: F401
     except Exception as error:  # a broken installation may raise anything
         return f"coremltools cannot be imported ({type(error).__name__}: {error})"
-    from convlint.coremltools_adapter import native_library_error
-
-    problem = native_library_error()
+    problem = native_error()
     if problem:
         return (
             f"the native library of coremltools does not load ({problem}); "

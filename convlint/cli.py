@@ -162,6 +162,7 @@ def build_parser() -> _Parser:
     rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
     _add_rules(subparsers)
     doctor = _add(subparsers, "doctor", "show versions, and whether a trial conversion can run here")
+    _add_rule_paths(doctor)
     _add_terminal_or_json(doctor)
     return parser
 

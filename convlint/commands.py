@@ -104,18 +104,26 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
     """Show this environment; exit code 1 where a check with its trial cannot run."""
     from convlint.doctor import NATIVE_LIBRARY, diagnose
 
-    found = diagnose()
+    found = diagnose(_rules(options))
     if options.format == "json":
         from convlint.output.json import dumps
 
-        out.write(
-            dumps({"versions": found.versions, "native_error": found.native_error, "healthy": found.healthy})
-        )
+        told = [
+            {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
+            for f in found.findings
+        ]
+        facts = {"native_error": found.native_error, "healthy": found.healthy, "findings": told}
+        out.write(dumps({"versions": found.versions, **facts}))
     else:
         rows = {name: version or "not installed" for name, version in found.versions.items()}
         rows[NATIVE_LIBRARY] = found.native_error or "loads"
         width = max(map(len, rows))
         out.write("".join(f"{name:{width}}  {visible(text)}\n" for name, text in rows.items()))
+        for finding in found.findings:
+            rule = finding.rule
+            out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
+        if found.findings:
+            out.write("\n\n`convlint rule CODE` says more.\n")
         if not found.healthy:
             out.write("\nA static check works here; a trial conversion does not.\n")
     return 0 if found.healthy else 1

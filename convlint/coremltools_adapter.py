@@ -29,7 +29,8 @@ def converter_for(kind: str) -> Callable[..., Any] | None:
     """The function that converts ops of this name, None where the installed coremltools has none."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    return _TORCH_OPS_REGISTRY.get_func(kind)
+    function: Callable[..., Any] | None = _TORCH_OPS_REGISTRY.get_func(kind)
+    return function
 
 
 def is_registered(kind: str) -> bool:
@@ -160,18 +161,6 @@ def apply_pipeline(program: Any, pipeline: Any) -> None:
     from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
 
     PassPipelineManager.apply_pipeline(program, pipeline)
-
-
-def native_library_error() -> str:
-    """Why the native library that writes models is missing, empty where it loads.
-
-    Without it a conversion ends in "BlobWriter not loaded": https://github.com/apple/coremltools/issues/2361
-    """
-    try:
-        import coremltools.libmilstoragepython  # noqa: F401
-    except Exception as error:  # a broken library may raise anything
-        return f"{type(error).__name__}: {error}"
-    return ""
 
 
 def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:

@@ -27,9 +27,16 @@ def add_replacements(
     for finding in findings:
         extra: list[Replacement] = []
         if finding.rule.category == "support" and finding.severity in ("error", "warning") and finding.op:
-            if prove and program is not None and finding.calls and (finding.op in tried or len(tried) < _AT_MOST):
+            if (
+                prove
+                and program is not None
+                and finding.calls
+                and (finding.op in tried or len(tried) < _AT_MOST)
+            ):
                 if finding.op not in tried:
-                    tried[finding.op] = prove_decomposition(program, finding.calls[0].name, environment.target)
+                    tried[finding.op] = prove_decomposition(
+                        program, finding.calls[0].name, environment.target
+                    )
                 found = tried[finding.op]
                 if found is not None:
                     extra.append(found)

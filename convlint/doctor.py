@@ -10,8 +10,15 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from convlint.match import Environment, group_findings, match_environment
+from convlint.model import Finding
+from convlint.rule_parts import FRONTENDS
+from convlint.rulebook import Rulebook
+from convlint.supported import snapshot
 
 PACKAGES = ("torch", "coremltools", "numpy", "rich", "networkx")
 NATIVE_LIBRARY = "libmilstoragepython"
@@ -20,10 +27,11 @@ NATIVE_LIBRARY = "libmilstoragepython"
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Versions by name (None where a package is absent), and why the native library does not load."""
+    """Versions by name (None where absent), why the native library does not load, what the rules say of both."""
 
     versions: dict[str, str | None]
     native_error: str
+    findings: tuple[Finding, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -31,13 +39,33 @@ class Diagnosis:
         return not self.native_error and all(self.versions.values())
 
 
-def diagnose() -> Diagnosis:
-    """Look at this environment."""
+def diagnose(rulebook: Rulebook) -> Diagnosis:
+    """Look at this environment, for both frontends."""
     from convlint import __version__
 
     versions: dict[str, str | None] = {"convlint": __version__, "python": platform.python_version()}
     versions |= {name: installed_version(name) for name in PACKAGES}
-    return Diagnosis(versions, _native_error())
+    problem = native_error()
+    return Diagnosis(versions, problem, _findings(rulebook, versions, problem))
+
+
+def _findings(rulebook: Rulebook, versions: Mapping[str, str | None], problem: str) -> tuple[Finding, ...]:
+    """What the environment rules say, each once, whichever frontend it is about."""
+    coremltools = versions["coremltools"]
+    environment = Environment(
+        coremltools=coremltools,
+        torch=versions["torch"],
+        supported=snapshot(coremltools),
+        numpy=versions["numpy"],
+        python=versions["python"],
+        native_error=problem if coremltools else "",
+    )
+    matches = [
+        match
+        for frontend in FRONTENDS
+        for match in match_environment(rulebook, replace(environment, frontend=frontend))
+    ]
+    return group_findings({match.rule.code: match for match in matches}.values())
 
 
 def installed_version(package: str) -> str | None:
@@ -48,7 +76,7 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def _native_error() -> str:
+def native_error() -> str:
     """Why the native library of coremltools does not load; empty where it does."""
     found = importlib.util.find_spec("coremltools")
     if found is None or found.origin is None:

@@ -25,7 +25,11 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
     marked = []
     for finding in findings:
         said = ""
-        if trial.status == "converted" and finding.severity == "warning" and finding.rule.category == "support":
+        if (
+            trial.status == "converted"
+            and finding.severity == "warning"
+            and finding.rule.category == "support"
+        ):
             continue  # the rule could not be sure, and coremltools has settled it
         if finding.calls and finding.rule.category in BLOCKING:
             said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
@@ -83,9 +87,12 @@ def disagreements(
     ]
     if tried_all:
         found += [
-            Disagreement(finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}")
+            Disagreement(
+                finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}"
+            )
             for finding in errors
-            if finding.calls and not any(call.name in refused for call in finding.calls)
+            if finding.calls
+            and not any(call.name in refused for call in finding.calls)
             and not any(failure.follows for failure in trial.failures)
         ]
     return tuple(found)
@@ -94,7 +101,9 @@ def disagreements(
 def compare_doors(first: Trial, second: Trial) -> list[str]:
     """What the two doors of coremltools say of the same model, as notes."""
     if second.status == "converted":
-        return [f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"]
+        return [
+            f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"
+        ]
     mine = {_operation(failure.op) for failure in first.failures}
     other = {_operation(failure.op) for failure in second.failures}
     notes = []

@@ -194,7 +194,7 @@ def _options(example: Table) -> dict[str, Any]:
     bounds = {name: value for name, value in table.data.items() if name != "target"}
     found |= _bounds(Table(bounds, table.key, tuple(bounds), table.problems))
     if "environment" in example:
-        versions = example.table("environment", (*COMPONENTS, "frontend", "target"))
+        versions = example.table("environment", (*COMPONENTS, "frontend", "target", "native_error"))
         found["environment"] = {name: _version(versions, name) for name in versions.data}
     return found
 
@@ -202,6 +202,8 @@ def _options(example: Table) -> dict[str, Any]:
 def _version(table: Table, name: str) -> str:
     if name == "frontend":
         return table.choice(name, FRONTENDS) or ""
+    if name == "native_error":
+        return table.text(name)
     return _checked(
         table, name, normalise_target if name == "target" else lambda text: parse_release(text).text
     )

@@ -71,7 +71,7 @@ NAMES: Mapping[Subject, tuple[str, ...]] = {
     "input": (*_OF_PORT, *CONTEXT),
     "output": (*_OF_PORT, *CONTEXT),
     "model": (*_OF_GRAPH, *CONTEXT),
-    "environment": ("name", "version", *CONTEXT),
+    "environment": ("name", "version", "native_error", *CONTEXT),
     "trial": ("op", "error", "error_type", "stage", "module", *CONTEXT),
 }
 """The names of each subject."""
@@ -81,7 +81,8 @@ NAMES: Mapping[Subject, tuple[str, ...]] = {
 class Environment:
     """What a model is linted for. A version is None where the package is not there.
 
-    ``supported`` is the snapshot of converters that ``has_converter()`` asks.
+    ``supported`` is the snapshot of converters that ``has_converter()`` asks; ``native_error`` is why
+    the compiled part of coremltools does not load, empty where it does.
     """
 
     coremltools: str | None
@@ -91,6 +92,7 @@ class Environment:
     python: str | None = None
     frontend: Frontend = "export"
     target: str = "iOS17"
+    native_error: str = ""
 
     def release(self, component: str) -> Release | None:
         """The version of one of the :data:`COMPONENTS`; None where it is absent or cannot be read."""
@@ -199,4 +201,5 @@ def look_at_environment(environment: Environment) -> Iterator[Looked]:
     """Each component of the environment as rules see it."""
     context = environment.context()
     for component in COMPONENTS:
-        yield Looked("environment", component, {"name": component, "version": context[component], **context})
+        facts = {"name": component, "version": context[component], "native_error": environment.native_error}
+        yield Looked("environment", component, facts | context)

@@ -81,9 +81,8 @@ def survives_decomposition(op: Any) -> bool:
     from torch._export.utils import _is_preservable_cia_op
 
     schema = op._schema
-    if schema.is_mutable or any(argument.alias_info is not None for argument in schema.returns):
-        if schema.is_mutable:
-            return False
+    if schema.is_mutable:
+        return False
     composite = torch._C.DispatchKey.CompositeImplicitAutograd
     if op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels:
         return bool(_is_preservable_cia_op(op))

@@ -37,4 +37,5 @@ def build(name: str) -> Example:
 
 @cache
 def _builders(library: str) -> dict[str, Callable[[], Example]]:
-    return import_module(f"{__package__}.{library}_models").BUILDERS
+    builders: dict[str, Callable[[], Example]] = import_module(f"{__package__}.{library}_models").BUILDERS
+    return builders

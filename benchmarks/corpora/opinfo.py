@@ -1,8 +1,8 @@
 """PyTorch's own operator samples (``op_db``) as cases: one call of one operator each.
 
-A case is named ``operator[.variant][@dtype]/position``: the position is that of the sample in its generator, so a
-name means the same sample however many of them a run takes. The dtype is named where it is not the operator's
-usual one, which is float32, or the first of ``FALLBACK_DTYPES`` that the operator takes.
+A case is named ``operator[.variant][@dtype]/position``: the position is that of the sample in its generator,
+so a name means the same sample however many of them a run takes. The dtype is named where it is not the
+operator's usual one, which is float32, or the first of ``FALLBACK_DTYPES`` that the operator takes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FALLBACK_DTYPES = (
 
 
 class OpCallModule(nn.Module):
-    """One call of an operator: the tensors among its arguments are inputs, all other arguments are constants."""
+    """One call of an operator: the tensors among its arguments are inputs, the others constants."""
 
     def __init__(self, operator: Any, arguments: tuple[Any, dict[str, Any]]) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class OpCallModule(nn.Module):
 def names(samples: int = 3, without: int = 0, dtypes: Sequence[str] = ()) -> list[str]:
     """The cases of every operator: up to ``samples`` each, spread evenly over the operator's generator.
 
-    ``without`` leaves out those that a run with so many samples would take. ``dtypes`` asks for these dtypes instead
-    of the usual one. Operators whose samples cannot be made are left out, and their number is told on stderr.
+    ``without`` leaves out those that a run with so many samples would take. ``dtypes`` asks for these dtypes
+    instead of the usual one. Operators whose samples cannot be made are left out, and counted on stderr.
     """
     found: list[str] = []
     unmade: list[str] = []

@@ -1,8 +1,9 @@
-"""torchvision's architectures, untrained, at the input sizes of their papers or the smallest that they take."""
+"""torchvision's architectures, untrained, at the input sizes of their papers or smaller ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,7 +38,12 @@ CLASSIFIERS = (
     "vit_b_32",
     "wide_resnet50_2",
 )
-SEGMENTERS = ("deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large")
+SEGMENTERS = (
+    "deeplabv3_mobilenet_v3_large",
+    "deeplabv3_resnet50",
+    "fcn_resnet50",
+    "lraspp_mobilenet_v3_large",
+)
 DETECTORS = (
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     "fasterrcnn_resnet50_fpn",
@@ -77,7 +83,9 @@ def _video(name: str) -> Example:
 
 def _flow(name: str) -> Example:
     model = torchvision.models.get_model(name, weights=None)
-    return Example(model.eval(), (torch.rand(1, 3, 128, 160), torch.rand(1, 3, 128, 160)), {"num_flow_updates": 2})
+    return Example(
+        model.eval(), (torch.rand(1, 3, 128, 160), torch.rand(1, 3, 128, 160)), {"num_flow_updates": 2}
+    )
 
 
 def _builders() -> dict[str, Callable[[], Example]]:
@@ -89,7 +97,7 @@ def _builders() -> dict[str, Callable[[], Example]]:
         (VIDEO, _video),
         (("raft_small", "raft_large"), _flow),
     ]
-    return {name: (lambda make=make, name=name: make(name)) for names, make in makers for name in names}
+    return {name: partial(make, name) for names, make in makers for name in names}
 
 
 BUILDERS: dict[str, Callable[[], Example]] = _builders()

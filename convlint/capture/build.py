@@ -66,15 +66,18 @@ def fake_weights(module: torch.nn.Module, mode: Any) -> torch.nn.Module:
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         if tensor not in made:
             empty = torch.empty_like(tensor, device="cpu")
-            parameter = isinstance(tensor, torch.nn.Parameter)
-            made[tensor] = torch.nn.Parameter(empty, tensor.requires_grad) if parameter else empty
+            if isinstance(tensor, torch.nn.Parameter):
+                empty = torch.nn.Parameter(empty, tensor.requires_grad)
+            made[tensor] = empty
         return made[tensor]
 
     with mode:
         for part in module.modules():
-            for name, tensor in [*part.named_parameters(recurse=False, remove_duplicate=False)]:
-                setattr(part, name, fake(tensor))
-            for name, tensor in [*part.named_buffers(recurse=False, remove_duplicate=False)]:
+            own: list[tuple[str, torch.Tensor]] = [
+                *part.named_parameters(recurse=False, remove_duplicate=False),
+                *part.named_buffers(recurse=False, remove_duplicate=False),
+            ]
+            for name, tensor in own:
                 setattr(part, name, fake(tensor))
             for name, value in vars(part).items():
                 if isinstance(value, torch.Tensor) and value.is_meta:
@@ -113,7 +116,11 @@ def zero_weights(module: torch.nn.Module) -> torch.nn.Module:
 
     def zero(tensor: torch.Tensor) -> torch.Tensor:
         value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
-        return torch.nn.Parameter(value, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else value
+        return (
+            torch.nn.Parameter(value, requires_grad=False)
+            if isinstance(tensor, torch.nn.Parameter)
+            else value
+        )
 
     for part in module.modules():
         for name, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:

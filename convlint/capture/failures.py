@@ -28,16 +28,31 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("data-dependent-branch", r"GuardOnDataDependentSymNode|guard on data-dependent expression"),
     ("numpy-call", r"\.numpy\(\)|numpy\(\) is not supported|__array__|can't convert .* to numpy|to_numpy"),
     ("item-call", r"_local_scalar_dense|aten\.item|\.item\(\)|\.tolist\(\)|value out of (a )?tracing tensor"),
-    ("data-dependent-shape", r"DynamicOutputShape|DataDependentOutput|aten\.nonzero|unbacked|aten\.masked_select"),
-    ("data-dependent-index", r"PendingUnbackedSymbol|slice indices must be integers.*Sym|indices.*data-dependent"),
-    ("unsupported-output", r"not supported (as|in) (an )?output|unsupported (type|output)|register_dataclass|pytree"),
-    ("fake-tensor", r"FakeTensor|fake tensor|[Mm]eta (device|tensor)|device meta|UnsupportedFakeTensor|data pointer"),
+    (
+        "data-dependent-shape",
+        r"DynamicOutputShape|DataDependentOutput|aten\.nonzero|unbacked|aten\.masked_select",
+    ),
+    (
+        "data-dependent-index",
+        r"PendingUnbackedSymbol|slice indices must be integers.*Sym|indices.*data-dependent",
+    ),
+    (
+        "unsupported-output",
+        r"not supported (as|in) (an )?output|unsupported (type|output)|register_dataclass|pytree",
+    ),
+    (
+        "fake-tensor",
+        r"FakeTensor|fake tensor|[Mm]eta (device|tensor)|device meta|UnsupportedFakeTensor|data pointer",
+    ),
     (
         "shape-error",
         r"shapes? cannot be multiplied|size mismatch|must match the size|must match except|"
         r"Expected .*D|expected input\[|invalid for input of size|channels?, but got",
     ),
-    ("unsupported-python", r"Unsupported|torch\._dynamo|NotImplementedError|not traceable|TraceError|control flow"),
+    (
+        "unsupported-python",
+        r"Unsupported|torch\._dynamo|NotImplementedError|not traceable|TraceError|control flow",
+    ),
 )
 
 

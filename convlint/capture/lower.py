@@ -70,6 +70,8 @@ class _Lowering:
 
     def copy(self, node: Node) -> Node:
         copied = self.new.node_copy(node, lambda source: self.env[source])
+        if node.op == "placeholder":
+            copied.name = node.name  # an input may be called as a builtin is, and must keep its name
         return copied
 
     def call(self, node: Node) -> None:
@@ -233,6 +235,8 @@ def _reshape(state: _Lowering, node: Node) -> Node:
     source = state.env[node.args[0]]  # type: ignore[index]
     shape = [int(size) for size in _value(node).shape]
     value = _value(source)
+    if str(node.target) == "aten.unflatten.int" and -1 in _argument(node, "sizes"):
+        raise _Unsure
     if list(value.shape) == shape and str(node.target) == "aten.flatten.using_ints":
         return source
     try:
@@ -247,6 +251,8 @@ def _reshape(state: _Lowering, node: Node) -> Node:
         )
         unsafe = torch.ops.aten._unsafe_view.default
         return state.add(node, unsafe, (clone, shape), unsafe(_value(clone), shape))
+    if str(node.target) == "aten.reshape.default" and value.is_contiguous():
+        shape = list(node.args[1])  # type: ignore[arg-type]  # only here does a -1 stay
     return state.add(node, torch.ops.aten.view.default, (source, shape), viewed)
 
 

@@ -66,14 +66,16 @@ def capture(source: Source, limit: float | None = None, room: int | None = None)
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = _Attempts(source, limit, room)
+    attempts = Attempts(source, limit, room)
     try:
         return attempts.run()
     finally:
         attempts.close()
 
 
-class _Attempts:
+class Attempts:
+    """The methods of one capture, with what they share: the real model, built once, and the clock."""
+
     def __init__(self, source: Source, limit: float | None, room: int | None) -> None:
         self.source = source
         self.limit = limit
@@ -81,8 +83,8 @@ class _Attempts:
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
-        self._real: tuple[torch.nn.Module, Inputs] | None = None
         self._size = 0
+        self._real: tuple[torch.nn.Module, Inputs] | None = None
 
     def close(self) -> None:
         self._real = None
@@ -102,9 +104,7 @@ class _Attempts:
             except Exception as error:  # user code and torch may raise anything
                 self.failures.append(describe_failure(method, error))
             else:
-                return Capture(
-                    graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds
-                )
+                return Capture(graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds)
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
     def export_fake(self) -> tuple[Graph, Any]:
@@ -112,7 +112,10 @@ class _Attempts:
         if self.source.instance is not None:
             args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
             with borrowed(self.source.instance) as module:
-                return self.export(module, args, kwargs)
+                graph, program = self.export(module, args, kwargs)
+            if mixes_dtypes(graph):
+                self.run_forward(*self.real())
+            return graph, program
         assert self.source.build is not None
         with self.timed("build"):
             module = build_on_meta(self.source.build)
@@ -121,7 +124,10 @@ class _Attempts:
                 module = fake_weights(module, mode)
         args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
         with borrowed(module):
-            return self.export(module, args, kwargs)
+            graph, program = self.export(module, args, kwargs)
+        if mixes_dtypes(graph):
+            self.run_forward(*self.real())
+        return graph, program
 
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
@@ -129,7 +135,7 @@ class _Attempts:
             with borrowed(module):
                 return self.export(module, args, kwargs)
         except Exception:
-            self.run_forward(module, args, kwargs)
+            self.run_forward(module, (args, kwargs))
             raise
 
     def trace_symbolically(self) -> tuple[Graph, Any]:
@@ -145,7 +151,9 @@ class _Attempts:
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
             return record_run(module, args, kwargs), None
 
-    def export(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, Any]:
+    def export(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Graph, Any]:
         import torch
 
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
@@ -165,7 +173,8 @@ class _Attempts:
         if self._real is None:
             if self.source.instance is None and self.room is not None and self._size > self.room:
                 raise MemoryError(
-                    f"its weights take {self._size / 1e9:.1f} GB, more than the {self.room / 1e9:.1f} GB at hand"
+                    f"its weights take {self._size / 1e9:.1f} GB,"
+                    f" more than the {self.room / 1e9:.1f} GB at hand"
                 )
             module = self.source.instance
             if module is None:
@@ -179,17 +188,19 @@ class _Attempts:
             self._real = module, self.source.make_inputs()
         return self._real
 
-    def run_forward(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def run_forward(self, module: torch.nn.Module, inputs: Inputs) -> None:
         """Run the model once, as PyTorch would: a model that does not run is the user's error."""
         import torch
 
+        args, kwargs = inputs
         try:
             with borrowed(module), user_code(), torch.no_grad():
                 module(*args, **kwargs)
         except Exception as error:
             raise ModelError(
                 _told("running the model's forward", error)
-                + " The model does not run in PyTorch with these inputs; check --input (names, shapes, dtypes) first."
+                + " The model does not run in PyTorch with these inputs;"
+                " check --input (names, shapes, dtypes) first."
             ) from error
 
     @contextmanager
@@ -199,6 +210,28 @@ class _Attempts:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+# Fake tensors multiply integers by floats without a word; PyTorch itself refuses.
+_ONE_DTYPE = (
+    "aten.linear.", "aten.matmul.", "aten.mm.", "aten.bmm.", "aten.addmm.", "aten.baddbmm.", "aten.conv",
+    "aten.scaled_dot_product_attention.", "aten.layer_norm.", "aten.batch_norm.", "aten._native_batch_norm",
+    "aten.embedding.",
+)  # fmt: skip
+
+
+def mixes_dtypes(graph: Graph) -> bool:
+    """Whether an op has operands of dtypes that PyTorch may refuse to combine when it really runs."""
+    for call in graph.calls:
+        if call.op.startswith(_ONE_DTYPE):
+            dtypes = {meta.dtype for meta in call.inputs if meta.dtype != "bool"}
+            if "embedding" in call.op:
+                dtypes = {dtype for dtype in (call.inputs[-1].dtype,) if not dtype.startswith("int")} | {
+                    "table"
+                }
+            if len(dtypes) > 1:
+                return True
+    return False
 
 
 def _told(action: str, error: Exception) -> str:
@@ -247,34 +280,9 @@ def quiet_torch() -> Iterator[None]:
         logging.disable(previous)
 
 
-def trace_torchscript(source: Source, limit: float | None, room: int) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """The model as TorchScript with the inputs it was traced with: (traced, args, kwargs).
-
-    Traced with real random weights where they fit into ``room`` bytes, else with weights that are
-    all one zero in memory.
-    """
-    from convlint.capture.build import zero_weights
-    from convlint.trial.trace import trace_module
-
-    attempts = _Attempts(source, limit, None)
-    args, kwargs = source.make_inputs()
-    with quiet_torch(), time_limit(limit):
-        module = source.instance
-        if module is None:
-            assert source.build is not None
-            module = build_on_meta(source.build)
-            if not has_data(module):
-                if weight_bytes(module) > room:
-                    module = zero_weights(module)
-                else:
-                    module = attempts.real()[0]
-        with borrowed(module):
-            return trace_module(module, args, kwargs), args, kwargs
-
-
 def real_program(source: Source, program: Any, limit: float | None) -> Any:
     """``program`` again with real random weights, for a conversion in full."""
-    attempts = _Attempts(source, limit, None)
+    attempts = Attempts(source, limit, None)
     module, (args, kwargs) = attempts.real()
     with quiet_torch(), time_limit(limit), borrowed(module):
         return attempts.export(module, args, kwargs)[1]

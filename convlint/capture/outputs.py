@@ -37,7 +37,9 @@ def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
     plain = (torch.Tensor, type(None), bool, int, float, str, torch.SymInt, torch.SymFloat, torch.SymBool)
 
     def look(part: torch.nn.Module, given: Any, output: Any) -> Any:
-        names = [type(leaf).__qualname__ for leaf in pytree.tree_leaves(output) if not isinstance(leaf, plain)]
+        names = [
+            type(leaf).__qualname__ for leaf in pytree.tree_leaves(output) if not isinstance(leaf, plain)
+        ]
         if not names:
             return output
         odd[:] = names

@@ -80,7 +80,9 @@ def choose_frames(summary: traceback.StackSummary) -> list[traceback.FrameSummar
     forwards = [index for index, frame in enumerate(mine) if frame.name in ("forward", "__call__")]
     if forwards:
         return mine[forwards[0] :]
-    layers = [frame for frame in summary if frame.name == "forward" and not frame.filename.startswith(_PACKAGE)]
+    layers = [
+        frame for frame in summary if frame.name == "forward" and not frame.filename.startswith(_PACKAGE)
+    ]
     return layers or mine
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _BOOKKEEPING = ("aten.sym_", "aten._assert", "_operator.", "torch.sym_", "math.")
 
 
-def walk(nodes: list[Node], origins: Mapping[str, Port | Origin], values: Mapping[str, Any]) -> tuple[OpCall, ...]:
+def walk(
+    nodes: list[Node], origins: Mapping[str, Port | Origin], values: Mapping[str, Any]
+) -> tuple[OpCall, ...]:
     """Every op call of ``nodes``, in order.
 
     ``origins`` tells what each placeholder is (a Port for inputs), ``values`` the Python number of
@@ -92,7 +94,9 @@ class _Walker:
                 bound[argument.name] = self.value(node.kwargs[argument.name])
                 given.append(argument.name)
             else:
-                bound[argument.name] = self.value(argument.default_value) if argument.has_default_value() else None
+                bound[argument.name] = (
+                    self.value(argument.default_value) if argument.has_default_value() else None
+                )
         return bound, tuple(given), sum(not _is_skipped(arg) for arg in node.args)
 
     def value(self, value: Any) -> Any:
@@ -109,7 +113,9 @@ class _Walker:
 
     def tensor(self, node: Node) -> Any:
         meta = node_meta(node)
-        origin = self.origins.get(_key(node), "computed") if node.op in ("placeholder", "get_attr") else "computed"
+        origin = (
+            self.origins.get(_key(node), "computed") if node.op in ("placeholder", "get_attr") else "computed"
+        )
         if isinstance(origin, Port):
             origin = "input"
         if meta is None:
@@ -125,7 +131,7 @@ class _Walker:
 
 
 def op_name(target: Any) -> str:
-    """``aten.add.Tensor`` for an overload, ``torchvision.nms.default`` for a library's, else its Python name."""
+    """``aten.add.Tensor``, ``torchvision.nms.default`` for an overload; else the target's Python name."""
     schema = getattr(target, "_schema", None)
     if schema is not None:
         return f"{target.namespace}.{schema.name.split('::')[-1]}.{schema.overload_name or 'default'}"
@@ -209,7 +215,7 @@ def _uses(node: Node, count: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
     users: list[str] = []
     for user in node.users:
         if user.target is operator.getitem:
-            used.add(int(user.args[1]))  # type: ignore[call-overload]
+            used.add(int(str(user.args[1])))
             users += [_user_name(reader) for reader in user.users]
         else:
             used.update(range(count))
@@ -253,7 +259,9 @@ def graph_of_program(program: Any) -> Graph:
             inputs.append(port)
             origins[name] = port
         elif spec.kind is InputKind.BUFFER and spec.target in mutated:
-            port = Port(str(spec.target), "state", node_meta(node) if node is not None else None, mutated=True)
+            port = Port(
+                str(spec.target), "state", node_meta(node) if node is not None else None, mutated=True
+            )
             inputs.append(port)
             origins[name] = port
         else:

@@ -14,8 +14,8 @@ from typing import Any
 from convlint import coremltools_adapter as adapter
 from convlint.model import Frontend, TrialLevel
 from convlint.torch_adapter import is_fake
-from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
 from convlint.trial.process import Channel
+from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
 
 _KEEP_BYTES = 1 << 16
 _HALF_PRECISION_BYTES = 2 << 30
@@ -124,7 +124,8 @@ def _drop_odd_outputs(program: Any) -> bool:
     kept = [
         spec
         for spec in specs
-        if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.BUFFER_MUTATION) and isinstance(spec.arg, TensorArgument)
+        if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.BUFFER_MUTATION)
+        and isinstance(spec.arg, TensorArgument)
     ]
     if len(kept) == len(specs) or not kept:
         return False
@@ -203,7 +204,9 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
     except Exception as error:
         channel.send(_failed("backend", error))
         return
-    counts = Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
+    counts = (
+        Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
+    )
     channel.send(Finished(dict(counts), job.output or ""))
 
 

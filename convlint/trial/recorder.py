@@ -90,7 +90,9 @@ class Recorder:
                 return
             try:
                 if original is None:
-                    raise NotImplementedError(f"PyTorch convert function for op '{node.kind}' not implemented.")
+                    raise NotImplementedError(
+                        f"PyTorch convert function for op '{node.kind}' not implemented."
+                    )
                 original(context, node)
             except Exception as error:
                 self.note(node.name, node.kind, error, node.inputs)
@@ -148,7 +150,9 @@ def torchscript_meta(raw: Any) -> dict[str, Any]:
         kind = output.type()
         sizes = kind.sizes() if kind.kind() == "TensorType" else None
         dtype = kind.dtype() if sizes is not None else None
-        values.append(None if sizes is None or dtype is None else torch.empty(sizes, dtype=dtype, device="meta"))
+        values.append(
+            None if sizes is None or dtype is None else torch.empty(sizes, dtype=dtype, device="meta")
+        )
     single = values[0] if len(values) == 1 else values
     return {
         "val": single if any(value is not None for value in values) else None,

@@ -14,7 +14,15 @@ from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
 
 # Ops that look at the shape and dtype of their argument alone: what they return is a constant.
-_CREATE = ("aten.new_", "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.full", "aten.ones", "aten.zeros")
+_CREATE = (
+    "aten.new_",
+    "aten.zeros_like",
+    "aten.ones_like",
+    "aten.full_like",
+    "aten.full",
+    "aten.ones",
+    "aten.zeros",
+)
 
 
 def run_trial(
@@ -30,7 +38,11 @@ def run_trial(
     """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process."""
     import coremltools
 
-    known = frozenset(call.name for call in graph.calls if call.const or call.op.startswith(_CREATE)) if graph else ()
+    known = (
+        frozenset(call.name for call in graph.calls if call.const or call.op.startswith(_CREATE))
+        if graph
+        else ()
+    )
     job = Job(
         model=model,
         frontend=frontend,
@@ -86,12 +98,22 @@ class _Nodes:
         if isinstance(sent, NodeFailure):
             op, place, module = self.locate(sent.node, sent.kind)
             return TrialFailure(
-                op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, "frontend", sent.follows
+                op,
+                sent.error,
+                sent.error_type,
+                place.site,
+                place.caller,
+                module,
+                sent.node,
+                "frontend",
+                sent.follows,
             )
         op, place, module = self.locate(sent.node, sent.op)
         if place.site is None and sent.stack:
             place = place_of_text(sent.stack)
-        return TrialFailure(op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage)
+        return TrialFailure(
+            op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage
+        )
 
     def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
         node = self.by_name.get(name)
@@ -134,5 +156,3 @@ def _torchscript_places(traced: Any) -> dict[str, tuple[str, Place, str]]:
 
     visit(traced.inlined_graph)
     return places
-
-

@@ -5,11 +5,34 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.build import borrowed, build_on_meta, has_data, weight_bytes, zero_weights
+from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs
-from convlint.sandbox import user_code
+from convlint.sandbox import time_limit, user_code
 
 if TYPE_CHECKING:
     import torch
+
+
+def trace_torchscript(
+    source: Source, limit: float | None, room: int
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """The model as TorchScript with the inputs it was traced with: (traced, args, kwargs).
+
+    Traced with real random weights where they fit into ``room`` bytes, else with weights that are
+    all one zero in memory.
+    """
+    attempts = Attempts(source, limit, None)
+    args, kwargs = source.make_inputs()
+    with quiet_torch(), time_limit(limit):
+        module = source.instance
+        if module is None:
+            assert source.build is not None
+            module = build_on_meta(source.build)
+            if not has_data(module):
+                module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
+        with borrowed(module):
+            return trace_module(module, args, kwargs), args, kwargs
 
 
 def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -22,7 +45,7 @@ def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[st
 
     with flat_outputs(module), user_code(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.jit.trace(
+        return torch.jit.trace(  # type: ignore[no-untyped-call]
             module,
             example_inputs=args if not kwargs else None,
             example_kwarg_inputs=_all_named(module, args, kwargs) if kwargs else None,

@@ -1,0 +1,218 @@
+"""Capturing: without weights, at the user's own lines, and by some way whatever the model does."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from convlint.capture.methods import (
+    EXPORT_CPU,
+    EXPORT_FAKE,
+    RECORDED,
+    Capture,
+    Source,
+    capture,
+)
+from convlint.errors import ModelError
+from convlint.model import OpCall
+
+
+def captured(build: Callable[[], nn.Module], *inputs: torch.Tensor, **named: torch.Tensor) -> Capture:
+    return capture(Source(build, None, lambda: (inputs, named)))
+
+
+def line_of(call: OpCall) -> str:
+    assert call.site is not None
+    return linecache.getline(call.site.path, call.site.line).strip()
+
+
+def find(result: Capture, op: str) -> OpCall:
+    assert result.graph is not None
+    return next(call for call in result.graph.calls if call.op == op)
+
+
+def double(x: torch.Tensor) -> torch.Tensor:
+    return torch.hypot(x, x)  # in a helper
+
+
+class WithHelper(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return double(self.body(x))
+
+
+def test_a_line_in_a_helper_function_is_kept() -> None:
+    call = find(captured(WithHelper, torch.rand(1, 3, 8, 8)), "aten.hypot.default")
+    assert line_of(call) == "return torch.hypot(x, x)  # in a helper"
+    assert call.site is not None
+    assert call.site.function == "double"
+
+
+def test_a_layer_of_torch_is_told_at_the_line_that_calls_it_with_its_module_path() -> None:
+    call = find(captured(WithHelper, torch.rand(1, 3, 8, 8)), "aten.conv2d.default")
+    assert line_of(call) == "return double(self.body(x))"
+    assert (call.module, call.module_type) == ("body.0", "Conv2d")
+
+
+def test_arguments_are_bound_by_schema_with_defaults() -> None:
+    call = find(captured(WithHelper, torch.rand(1, 3, 8, 8)), "aten.conv2d.default")
+    assert call.args["stride"] == (1, 1)
+    assert call.args["groups"] == 1
+    assert call.given == ("input", "weight", "bias")
+    assert call.args["weight"].origin == "parameter"
+    assert call.args["weight"].const
+    assert not call.args["input"].const
+    assert call.out is not None
+    assert (call.out.shape, call.out.dtype) == ((1, 4, 6, 6), "float32")
+
+
+class Huge(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(200_000, 200_000)  # 160 GB of weights
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+def test_weights_are_never_made() -> None:
+    result = captured(Huge, torch.rand(1, 200_000))
+    assert result.method == EXPORT_FAKE
+    assert result.graph is not None
+    assert result.graph.parameter_bytes > 150e9
+
+
+class ReadsValues(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = float(torch.linspace(0, 1, 5).sum().item())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale
+
+
+def test_a_constructor_that_reads_values_falls_back_to_the_cpu() -> None:
+    result = captured(ReadsValues, torch.rand(2))
+    assert result.method == EXPORT_CPU
+    assert result.failures[0].method == EXPORT_FAKE
+    assert result.failures[0].site is not None
+    assert "linspace" in result.failures[0].site.source
+
+
+class Branches(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if choose(x):
+            return torch.diff(x)
+        return x
+
+
+def choose(x: torch.Tensor) -> bool:
+    return bool(x.sum() > -1e9)  # the user's branch
+
+
+def test_a_branch_on_data_is_recorded_and_its_line_in_a_helper_is_told() -> None:
+    result = captured(Branches, torch.rand(4))
+    assert result.method == RECORDED
+    assert result.program is None
+    kinds = {failure.kind for failure in result.failures}
+    assert "data-dependent-branch" in kinds
+    failure = next(f for f in result.failures if f.kind == "data-dependent-branch")
+    assert failure.site is not None
+    assert failure.site.source == "return bool(x.sum() > -1e9)  # the user's branch"
+    call = find(result, "aten.diff.default")
+    assert line_of(call) == "return torch.diff(x)"
+
+
+class Inner(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > -1e9:
+            x = torch.hypot(x, x)
+        return x
+
+
+def test_a_recorded_run_knows_its_modules() -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)
+
+    call = find(captured(Outer, torch.rand(4)), "aten.hypot.default")
+    assert (call.module, call.module_type) == ("inner", "Inner")
+
+
+def test_a_forward_that_raises_is_the_users_error_with_the_line() -> None:
+    with pytest.raises(ModelError, match="shapes cannot be multiplied") as caught:
+        captured(lambda: nn.Sequential(nn.Linear(3, 4)), torch.rand(1, 5))
+    assert "check --input" in str(caught.value)
+
+
+def test_an_input_of_a_dtype_that_pytorch_refuses_is_the_users_error() -> None:
+    """Tensors without data multiply integers by floats; PyTorch does not."""
+    with pytest.raises(ModelError, match="dtype"):
+        captured(lambda: nn.Linear(3, 4), torch.zeros(1, 3, dtype=torch.int64))
+
+
+def test_an_instance_keeps_its_weights_flags_and_device() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(), nn.BatchNorm1d(3))
+    model[2].eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    flags = [part.training for part in model.modules()]
+    result = capture(Source(None, model, lambda: ((torch.rand(2, 3),), {})))
+    assert result.method == EXPORT_FAKE
+    assert [part.training for part in model.modules()] == flags
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_keyword_inputs_integers_and_nested_outputs() -> None:
+    class Nested(nn.Module):
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> dict[str, Any]:
+            x = ids.float() if mask is None else ids * mask
+            return {"a": (x, [x + 1]), "none": None}
+
+    result = captured(
+        Nested, ids=torch.zeros(1, 4, dtype=torch.int64), mask=torch.ones(1, 4, dtype=torch.bool)
+    )
+    assert result.graph is not None
+    assert [(port.name, str(port.meta)) for port in result.graph.inputs] == [
+        ("ids", "int64[1x4]"),
+        ("mask", "bool[1x4]"),
+    ]
+    assert [port.kind for port in result.graph.outputs] == ["tensor", "tensor", "constant"]
+    assert result.program is not None
+
+
+def test_a_tied_weight_is_one_weight() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(10, 4)
+            self.head = nn.Linear(4, 10, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.head(self.embed(ids))
+
+    result = captured(Tied, torch.zeros(1, 3, dtype=torch.int64))
+    assert result.method == EXPORT_FAKE
+
+
+def test_a_hanging_forward_is_ended() -> None:
+    class Hangs(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            while True:
+                pass
+
+    with pytest.raises(ModelError, match="not finished after"):
+        capture(Source(Hangs, None, lambda: ((torch.rand(1),), {})), limit=0.5)

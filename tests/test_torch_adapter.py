@@ -1,0 +1,57 @@
+"""Every private API of torch that convlint leans on still does what it is used for."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from convlint import torch_adapter
+
+
+class Helped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return helper(x)
+
+
+def helper(x: torch.Tensor) -> torch.Tensor:
+    return x + 1
+
+
+def test_fake_mode_is_taken_by_export() -> None:
+    mode = torch_adapter.fake_mode()
+    with mode:
+        x = torch.empty(2, 3)
+    assert torch_adapter.is_fake(x)
+    program = torch.export.export(nn.ReLU(), (x,), strict=False)
+    assert program.dialect == "TRAINING"
+
+
+def test_stack_frames_brings_helper_functions_back() -> None:
+    def everything(summary: object) -> list[object]:
+        return list(summary)  # type: ignore[call-overload]
+
+    with torch_adapter.stack_frames(everything):  # type: ignore[arg-type]
+        program = torch.export.export(Helped(), (torch.rand(2),), strict=False)
+    (call,) = [node for node in program.graph.nodes if node.op == "call_function"]
+    assert "in helper" in call.meta["stack_trace"]
+    plain = torch.export.export(Helped(), (torch.rand(2),), strict=False)
+    (call,) = [node for node in plain.graph.nodes if node.op == "call_function"]
+    assert "in helper" not in call.meta["stack_trace"], "torch keeps helper frames itself now: drop the hook"
+
+
+def test_survives_decomposition_agrees_with_torch() -> None:
+    aten = torch.ops.aten
+    assert torch_adapter.survives_decomposition(aten.linear.default)
+    assert torch_adapter.survives_decomposition(aten.view.default)
+    assert not torch_adapter.survives_decomposition(aten.relu_.default)
+    assert not torch_adapter.survives_decomposition(aten.reshape.default)
+
+
+def test_aten_program_has_the_dialect_that_coremltools_asks_for() -> None:
+    program = torch.export.export(nn.ReLU(), (torch.rand(2),), strict=False)
+    made = torch_adapter.aten_program(program, program.graph_module, program.graph_signature)
+    assert made.dialect == "ATEN"
+
+
+def test_decomposition_table_is_keyed_by_overload() -> None:
+    assert torch.ops.aten.addcmul.default in torch_adapter.decomposition_table()

@@ -1,0 +1,194 @@
+"""The trial: all refusals in one pass, at their lines, whatever the converter does."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import coremltools
+import pytest
+import torch
+from coremltools.converters.mil.frontend.torch import register_torch_op
+from torch import nn
+
+import convlint
+from convlint.trial.process import Channel, run_in_child
+
+
+class Five(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        a = torch.diff(x)
+        b = torch.hypot(x, x)
+        c = torch.fft.rfft(x).abs()
+        d = torch.acosh(x)
+        return a, b, c, d, x.new_ones(3) + a
+
+
+def test_every_refused_op_is_found_in_one_pass_with_its_line() -> None:
+    report = convlint.check(Five(), (torch.rand(2, 4),))
+    assert report.trial is not None
+    assert report.trial.status == "failed"
+    told = {failure.op: failure for failure in report.trial.failures}
+    assert set(told) == {
+        "aten.diff.default",
+        "aten.hypot.default",
+        "aten.fft_rfft.default",
+        "aten.acosh.default",
+        "aten.new_ones.default",
+    }
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    for op, failure in told.items():
+        assert failure.site is not None
+        name = op.split(".")[1].replace("fft_rfft", "rfft")
+        assert name in lines[failure.site.line - 1]
+    assert not report.disagreements
+
+
+def test_the_model_is_converted_as_it_is_when_it_can_be() -> None:
+    report = convlint.check(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), torch.rand(1, 3, 8, 8))
+    assert report.convertible == "yes"
+    assert report.trial is not None
+    assert report.trial.status == "converted"
+    assert report.trial.mil_ops["conv"] == 1
+    assert report.exit_code == 0
+
+
+class RankSix(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.reshape(1, 2, 2, 2, 2, 2)
+        return y.softmax(3) + y
+
+
+class RankSixFolded(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(1, 2, 2, 2, 2, 2).permute(0, 2, 1, 3, 5, 4).reshape(4, 8).relu()
+
+
+def test_a_rank_above_five_that_stays_is_refused_at_the_users_line() -> None:
+    report = convlint.check(RankSix(), torch.rand(4, 8))
+    assert report.convertible == "no"
+    assert report.trial is not None
+    failure = report.trial.failures[0]
+    assert failure.stage == "backend"
+    assert failure.site is not None
+    assert failure.site.path == __file__
+    assert "rank" in failure.error
+
+
+def test_a_rank_above_five_that_coremltools_folds_away_is_fine() -> None:
+    report = convlint.check(RankSixFolded(), torch.rand(4, 8))
+    assert report.convertible == "yes"
+    assert not [finding for finding in report.findings if finding.severity != "note"]
+
+
+class Sine(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sin(x)  # the line
+
+
+@pytest.fixture
+def sine_converter() -> Any:
+    """Puts another converter of sin into coremltools for one test."""
+    from convlint.coremltools_adapter import converter_for, register_converter
+
+    original = converter_for("sin")
+    assert original is not None
+
+    def use(function: Any) -> None:
+        register_torch_op(function, torch_alias=["sin"], override=True)
+
+    yield use
+    register_converter("sin", original)
+
+
+def test_a_converter_that_raises_anything_is_a_finding(sine_converter: Any) -> None:
+    def raises(context: Any, node: Any) -> None:
+        raise LookupError("a converter of the user's own")
+
+    sine_converter(raises)
+    report = convlint.check(Sine(), torch.rand(3))
+    (finding,) = [finding for finding in report.findings if finding.severity == "error"]
+    assert finding.rule.name == "refused-in-trial"
+    assert "a converter of the user's own" in finding.message
+    assert finding.site is not None
+    assert finding.site.source == "return torch.sin(x)  # the line"
+    assert [d.op for d in report.disagreements] == ["aten.sin.default"]
+
+
+def test_a_converter_that_hangs_is_ended_and_named(sine_converter: Any) -> None:
+    def hangs(context: Any, node: Any) -> None:
+        while True:
+            time.sleep(1)
+
+    sine_converter(hangs)
+    report = convlint.check(Sine(), torch.rand(3), timeout=6.0)
+    assert report.trial is not None
+    assert report.trial.status == "timeout"
+    assert report.trial.failures[0].op == "aten.sin.default"
+    assert report.convertible == "unknown"
+    assert [finding.rule.name for finding in report.findings] == ["trial-stopped"]
+
+
+def test_a_converter_that_kills_the_process_is_named(sine_converter: Any) -> None:
+    def dies(context: Any, node: Any) -> None:
+        os.kill(os.getpid(), 11)
+
+    sine_converter(dies)
+    report = convlint.check(Sine(), torch.rand(3))
+    assert report.trial is not None
+    assert report.trial.status == "crashed"
+    assert "SIGSEGV" in report.trial.detail
+    assert report.trial.failures[0].site is not None
+    assert report.trial.failures[0].site.source == "return torch.sin(x)  # the line"
+
+
+def test_what_the_child_sent_before_it_died_is_kept() -> None:
+    def work(channel: Channel) -> None:
+        channel.send("first")
+        channel.at(7)
+        os._exit(3)
+
+    outcome = run_in_child(work, None)
+    assert (outcome.ending, outcome.sent, outcome.position) == ("crashed", ["first"], 7)
+
+
+def test_a_full_trial_writes_a_model_package(tmp_path: Path) -> None:
+    target = tmp_path / "kept.mlpackage"
+    report = convlint.check(
+        lambda: nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8), trial="full", output=str(target)
+    )
+    assert report.trial is not None
+    assert report.trial.status == "converted"
+    assert report.trial.output == str(target)
+    spec = coremltools.models.MLModel(str(target), skip_model_load=True).get_spec()
+    assert [port.name for port in spec.description.input] == ["input"]
+
+
+def test_the_passes_can_be_tried_too() -> None:
+    report = convlint.check(nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8), trial="passes")
+    assert report.trial is not None
+    assert (report.trial.status, report.trial.level) == ("converted", "passes")
+
+
+class FloorOfItem(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > -1e9:
+            x = x + 1
+        return x * 2
+
+
+def test_auto_tries_torchscript_where_export_refuses_and_says_so() -> None:
+    report = convlint.check(FloorOfItem(), torch.rand(3), frontend="auto")
+    assert report.convertible == "yes"
+    assert report.trial is not None
+    assert report.trial.frontend == "torchscript"
+
+
+def test_torchscript_refusals_have_lines_too() -> None:
+    report = convlint.check(Five(), (torch.rand(2, 4),), frontend="torchscript")
+    assert report.trial is not None
+    told = {failure.op.rpartition(".")[2]: failure for failure in report.trial.failures}
+    assert {"diff", "hypot", "acosh"} <= set(told)
+    assert all(failure.site is not None and failure.site.path == __file__ for failure in told.values())

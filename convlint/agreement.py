@@ -85,12 +85,12 @@ def _gradients(model: torch.nn.Module, specs: Sequence[InputSpec]) -> list[bool]
         return leaves[-1] + 0 if tensor.is_floating_point() else tensor
 
     args, kwargs = make_tensors(specs, leaf)
-    ends = [
-        tensor for tensor in _tensors(model(*args, **kwargs)) if tensor.requires_grad and not tensor.is_complex()
-    ]
-    if ends:
-        torch.stack([tensor.float().sum() for tensor in ends]).sum().backward()
-    return [tensor.grad is not None for tensor in leaves]
+    ends = [end.abs().sum() for end in _tensors(model(*args, **kwargs)) if end.requires_grad]
+    wanted = [tensor for tensor in leaves if tensor.requires_grad]
+    if not ends or not wanted:
+        return [False] * len(leaves)
+    found = iter(torch.autograd.grad(ends, wanted, allow_unused=True))
+    return [tensor.requires_grad and next(found) is not None for tensor in leaves]
 
 
 def _varied(seed: int) -> Callable[[InputSpec], Any]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn, TextIO
 
-from convlint import __version__, commands
+from convlint import __version__, commands, rule_commands
 from convlint.config import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 from convlint.errors import ConvlintError, RuleError, UsageError
 from convlint.model import SEVERITIES
@@ -35,6 +35,7 @@ examples:
       --input input_ids=1x64:int64
   convlint check --model segmenter    # from [tool.convlint] in pyproject.toml
   convlint check                      # every model configured there
+  convlint check my/models.py:Net --input 1x3x64x64 --diff-coremltools 9.0 9.1.dev1
 
 exit codes:
   0 clean   1 findings at or above --fail-on   2 bad use or configuration
@@ -169,7 +170,8 @@ def build_parser() -> _Parser:
 
 def _add_rules(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     """``rules`` and its actions. What both take may stand on either side of the action."""
-    rules = _add(subparsers, "rules", "list the rules, run their examples, or start a new one", _RULES_EXAMPLES)
+    text = "list the rules, run their examples, or start a new one"
+    rules = _add(subparsers, "rules", text, _RULES_EXAMPLES)
     _add_rule_paths(rules)
     _add_terminal_or_json(rules)
     rules.set_defaults(action="list")
@@ -192,13 +194,13 @@ def _add_rules(subparsers: argparse._SubParsersAction[_Parser]) -> None:
         _add_rule_paths(parser)
         parser.add_argument("--format", choices=("terminal", "json"), help="default: terminal")
         parser.set_defaults(parser=parser)
-    parsers["test"].add_argument(
-        "rules", nargs="*", metavar="RULE", default=[], help="code, beginning of one, name or category; default: all"
-    )
+    text = "code, beginning of one, name or category; default: all"
+    parsers["test"].add_argument("rules", nargs="*", metavar="RULE", default=[], help=text)
     new = parsers["new"]
     new.add_argument("name", metavar="NAME", help="small letters, digits and hyphens: max-pool-kernel")
     new.add_argument("--category", choices=tuple(CATEGORIES), default="support", help="default: support")
-    new.add_argument("--path", metavar="DIR", default=None, help="default: the first of rule-paths, else rules")
+    text = "folder of the file; default: the first of rule-paths, else rules"
+    new.add_argument("--path", metavar="DIR", default=None, help=text)
 
 
 def _add(subparsers: argparse._SubParsersAction[_Parser], name: str, text: str, epilog: str = "") -> _Parser:
@@ -274,6 +276,12 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     how.add_argument(
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
+    how.add_argument(
+        "--diff-coremltools",
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="show what changing from one release to the other would fix and break, by the rules alone",
+    )
     rules = parser.add_argument_group("which rules")
     rules.add_argument(
         "--select",
@@ -296,7 +304,7 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
 
 _COMMANDS = {
     "check": commands.check,
-    "rule": commands.rule,
-    "rules": commands.rules,
-    "doctor": commands.doctor,
+    "rule": rule_commands.rule,
+    "rules": rule_commands.rules,
+    "doctor": rule_commands.doctor,
 }

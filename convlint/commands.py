@@ -6,21 +6,20 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from convlint.config import NO_TRIAL, Project, Settings, find_project
 from convlint.errors import ConvlintError, UsageError
 from convlint.inputs import InputSpec, parse_inputs
-from convlint.progress import Progress
+from convlint.progress import Progress, silence_libraries
 from convlint.targets import normalise_target
 from convlint.text import count, visible
 from convlint.versions import parse_release
 
 if TYPE_CHECKING:
-    from convlint.model import Report, Rule
+    from convlint.model import Report
     from convlint.spec import LoadedModel
 
 
@@ -43,6 +42,8 @@ def check(options: argparse.Namespace, out: TextIO) -> int:
     if options.coremltools is not None:
         parse_release(options.coremltools)
     jobs = _jobs(options, project)
+    if options.diff_coremltools:
+        return _compare_releases(jobs, options, project, out)
     several = options.spec is None and len(options.model or ()) != 1
     entries: list[dict[str, Any]] = []
     verdicts: list[str] = []
@@ -72,68 +73,37 @@ def check(options: argparse.Namespace, out: TextIO) -> int:
     return worst
 
 
-def rule(options: argparse.Namespace, out: TextIO) -> int:
-    """Show one rule."""
-    from convlint.output.json import dumps
-    from convlint.output.rules import rule_markdown, rule_to_dict
+def _compare_releases(
+    jobs: Sequence[_Job], options: argparse.Namespace, project: Project, out: TextIO
+) -> int:
+    """Say for each model what another coremltools would change; exit code 1 where it would break something."""
+    from convlint.output.json import dumps, reports_to_dict
+    from convlint.output.upgrade import upgrade_text, upgrade_to_dict
+    from convlint.upgrade import compare
 
-    found = _rules(options).find(options.rule)
-    out.write(dumps(rule_to_dict(found)) if options.format == "json" else rule_markdown(found))
-    return 0
-
-
-def rules(options: argparse.Namespace, out: TextIO) -> int:
-    """List the rules, run their examples, or write the file of a new one."""
-    if options.action == "test":
-        from convlint.rule_commands import test
-
-        return test(options, _rules(options), out)
-    if options.action == "new":
-        from convlint.rule_commands import new
-
-        return new(options, find_project(), _rules(options), out)
-    from convlint.output.json import dumps
-    from convlint.output.rules import rules_text, rules_to_dict
-
-    found: Iterable[Rule] = _rules(options)
-    out.write(dumps(rules_to_dict(found)) if options.format == "json" else rules_text(found))
-    return 0
-
-
-def doctor(options: argparse.Namespace, out: TextIO) -> int:
-    """Show this environment; exit code 1 where a check with its trial cannot run."""
-    from convlint.doctor import NATIVE_LIBRARY, diagnose
-
-    found = diagnose(_rules(options))
-    if options.format == "json":
-        from convlint.output.json import dumps
-
-        told = [
-            {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
-            for f in found.findings
+    releases = [parse_release(text).text for text in options.diff_coremltools]
+    if options.coremltools is not None or options.trial not in (None, NO_TRIAL):
+        raise UsageError(
+            "--diff-coremltools compares by the rules alone: leave --coremltools and --trial out."
+        )
+    entries = []
+    worst = 0
+    for job in jobs:
+        alone = replace(job, settings=replace(job.settings, trial=None))
+        reports = [
+            _check_one(alone, argparse.Namespace(**{**vars(options), "coremltools": release}), project)
+            for release in releases
         ]
-        facts = {"native_error": found.native_error, "healthy": found.healthy, "findings": told}
-        out.write(dumps({"versions": found.versions, **facts}))
-    else:
-        rows = {name: version or "not installed" for name, version in found.versions.items()}
-        rows[NATIVE_LIBRARY] = found.native_error or "loads"
-        width = max(map(len, rows))
-        out.write("".join(f"{name:{width}}  {visible(text)}\n" for name, text in rows.items()))
-        for finding in found.findings:
-            rule = finding.rule
-            out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
-        if found.findings:
-            out.write("\n\n`convlint rule CODE` says more.\n")
-        if not found.healthy:
-            out.write("\nA static check works here; a trial conversion does not.\n")
-    return 0 if found.healthy else 1
-
-
-def _rules(options: argparse.Namespace) -> Any:
-    from convlint.rulebook import load_rulebook
-
-    paths = (*find_project().rule_paths, *(options.rule_path or ()))
-    return load_rulebook([Path(path) for path in paths])
+        upgrade = compare(*reports)
+        codes = [report.exit_code for report in reports if report.exit_code == 3]
+        worst = max(worst, upgrade.exit_code(job.settings.fail_on), *codes)
+        if options.format == "json":
+            entries.append(upgrade_to_dict(upgrade))
+        else:
+            out.write(("\n" if job is not jobs[0] else "") + upgrade_text(upgrade))
+    if options.format == "json":
+        out.write(dumps(reports_to_dict(entries, worst) if len(jobs) > 1 else entries[0]))
+    return worst
 
 
 def _jobs(options: argparse.Namespace, project: Project) -> list[_Job]:
@@ -215,7 +185,7 @@ def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Repo
         if not job.inputs:
             raise UsageError(_no_input(job, loaded))
         if not options.debug:
-            _silence_libraries()
+            silence_libraries()
         from convlint.check import Options, check_model
 
         return check_model(
@@ -238,18 +208,6 @@ def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Repo
             ),
             progress,
         )
-
-
-def _silence_libraries() -> None:
-    """Keep what torch and coremltools log and warn of to themselves: the report says what matters of it."""
-    import logging
-    import warnings
-
-    warnings.simplefilter("ignore")
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "torch":  # torch gives its loggers levels of their own
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 
 def _no_input(job: _Job, loaded: LoadedModel) -> str:

@@ -27,7 +27,7 @@ NATIVE_LIBRARY = "libmilstoragepython"
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Versions by name (None where absent), why the native library does not load, what the rules say of both."""
+    """Versions by name (None where absent), why the native library does not load, what rules say of both."""
 
     versions: dict[str, str | None]
     native_error: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +103,7 @@ class Workshop:
 
         path, build = self.build(example, name)
         specs = parse_inputs(example.inputs)
-        source = Source(build, None, lambda: make_tensors(specs))
+        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example))
         captured = capture(source, TIMEOUT, ROOM)
         findings = self.findings(captured, environment)
         trial = _convert(source, captured, environment)
@@ -148,7 +148,7 @@ def environment_of(rule: Rule, example: Example, installed: Environment) -> Envi
     if versions is not None:
         absent = replace(installed, coremltools=None, torch=None, numpy=None, python=None)
         return replace(absent, **versions)
-    frontend = options.get("frontend") or rule.applies.get("frontend") or installed.frontend
+    frontend: Any = options.get("frontend") or rule.applies.get("frontend") or installed.frontend
     return replace(installed, frontend=frontend, target=options.get("target") or _target(rule, installed))
 
 
@@ -161,7 +161,7 @@ def _target(rule: Rule, installed: Environment) -> str:
     return holding[0] if holding else installed.target
 
 
-def outside(bounds: dict[str, Any], environment: Environment) -> str:
+def outside(bounds: Mapping[str, Any], environment: Environment) -> str:
     """The version bound that ``environment`` lies outside of, in words; empty where it is inside of all."""
     for name in ("coremltools", "torch", "numpy", "python"):
         version = getattr(environment, name)
@@ -181,7 +181,7 @@ def _maker(code: CodeType) -> Callable[[], torch.nn.Module]:
     def make() -> torch.nn.Module:
         import torch
 
-        names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
+        names: dict[str, Any] = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
         exec(code, names)
         model: torch.nn.Module = names["Model"]()
         return model
@@ -197,8 +197,7 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
         if captured.program is None:
             return None
         return run_trial(captured.program, captured.graph, "export", environment.target, "passes", TIMEOUT)
-    from convlint.capture.methods import trace_torchscript
-    from convlint.trial.trace import input_types
+    from convlint.trial.trace import input_types, trace_torchscript
 
     try:
         traced, args, kwargs = trace_torchscript(source, TIMEOUT, ROOM)
@@ -226,4 +225,18 @@ def _refusals(path: str, captured: Capture, trial: Trial | None) -> tuple[Refusa
             bool(failure.follows),
         )
         for failure in trial.failures
+    )
+
+
+def _laid_out(inputs: tuple[tuple[Any, ...], dict[str, Any]], example: Example) -> Any:
+    """The example's inputs in the memory format that it asks for."""
+    import torch
+
+    if example.options.get("memory_format") != "channels_last":
+        return inputs
+    args, kwargs = inputs
+    layout = torch.channels_last
+    return (
+        tuple(arg.to(memory_format=layout) if arg.dim() == 4 else arg for arg in args),
+        {name: arg.to(memory_format=layout) if arg.dim() == 4 else arg for name, arg in kwargs.items()},
     )

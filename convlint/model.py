@@ -104,13 +104,17 @@ class OpCall:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or an output of the captured model, under the name that it has in the graph."""
+    """An input or an output of the captured model, under the name that it has in the graph.
+
+    ``permuted``: its axes do not lie in memory in their order, as after a transposition.
+    """
 
     name: str
     kind: str
     meta: TensorMeta | None
     mutated: bool = False
     alias_of: str = ""
+    permuted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A progress line for people who wait."""
+"""What people see who wait: a progress line, and nothing of what libraries have to say."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ class Progress:
             line = visible(f"{self._name}: {text} ...")[: columns - 1]
             sys.stderr.write(f"\r\x1b[2K\x1b[2m{line}\x1b[0m")
             sys.stderr.flush()
+
+
+def silence_libraries() -> None:
+    """Keep what torch and coremltools log and warn of to themselves: the report says what matters of it."""
+    import logging
+    import warnings
+
+    warnings.simplefilter("ignore")
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "torch":  # torch gives its loggers levels of their own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("coremltools").setLevel(logging.ERROR)

@@ -9,7 +9,6 @@ was overtaken by a newer release: it is *stale*.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -186,7 +185,7 @@ class _Judge:
 
     def fires(self, environment: Environment) -> bool:
         """Whether the rule reports an environment."""
-        return any(match.rule.code == self.rule.code for match in match_environment(Rulebook((self.rule,)), environment))
+        return bool(match_environment(Rulebook((self.rule,)), environment))
 
     def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
         """What keeps an example from being silent and converting."""
@@ -231,7 +230,9 @@ def _wrong_refusals(example: Example, run: Run) -> list[str]:
     if not example.lines or (None in refused and len(refused) == 1):
         return []  # nothing says where it was refused
     told = {*example.lines, *run.lines(tuple(f for f in run.findings if f.severity == "error"))}
-    problems = [f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused]
+    problems = [
+        f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused
+    ]
     problems += [
         f"line {refusal.line} is refused too, and no rule says so: {refusal.text}"
         for refusal in run.refusals

@@ -1,14 +1,15 @@
-"""The commands for those who write rules: ``rules test`` and ``rules new``."""
+"""The commands about rules: show, list, test and begin one; and ``doctor``, which speaks of versions."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.config import Project
-from convlint.progress import Progress
+from convlint.config import Project, find_project
+from convlint.progress import Progress, silence_libraries
 from convlint.text import visible
 
 if TYPE_CHECKING:
@@ -16,7 +17,60 @@ if TYPE_CHECKING:
     from convlint.rulebook import Rulebook
 
 
-def test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
+def rule(options: argparse.Namespace, out: TextIO) -> int:
+    """Show one rule."""
+    from convlint.output.json import dumps
+    from convlint.output.rules import rule_markdown, rule_to_dict
+
+    found = _rulebook(options).find(options.rule)
+    out.write(dumps(rule_to_dict(found)) if options.format == "json" else rule_markdown(found))
+    return 0
+
+
+def rules(options: argparse.Namespace, out: TextIO) -> int:
+    """List the rules, run their examples, or write the file of a new one."""
+    if options.action == "test":
+        return _test(options, _rulebook(options), out)
+    if options.action == "new":
+        return _new(options, find_project(), _rulebook(options), out)
+    from convlint.output.json import dumps
+    from convlint.output.rules import rules_text, rules_to_dict
+
+    found: Iterable[Rule] = _rulebook(options)
+    out.write(dumps(rules_to_dict(found)) if options.format == "json" else rules_text(found))
+    return 0
+
+
+def doctor(options: argparse.Namespace, out: TextIO) -> int:
+    """Show this environment; exit code 1 where a check with its trial cannot run."""
+    from convlint.doctor import NATIVE_LIBRARY, diagnose
+
+    found = diagnose(_rulebook(options))
+    if options.format == "json":
+        from convlint.output.json import dumps
+
+        told = [
+            {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
+            for f in found.findings
+        ]
+        facts = {"native_error": found.native_error, "healthy": found.healthy, "findings": told}
+        out.write(dumps({"versions": found.versions, **facts}))
+    else:
+        rows = {name: version or "not installed" for name, version in found.versions.items()}
+        rows[NATIVE_LIBRARY] = found.native_error or "loads"
+        width = max(map(len, rows))
+        out.write("".join(f"{name:{width}}  {visible(text)}\n" for name, text in rows.items()))
+        for finding in found.findings:
+            rule = finding.rule
+            out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
+        if found.findings:
+            out.write("\n\n`convlint rule CODE` says more.\n")
+        if not found.healthy:
+            out.write("\nA static check works here; a trial conversion does not.\n")
+    return 0 if found.healthy else 1
+
+
+def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
     """Run the examples of the named rules, of all where none is named; exit code 1 where one fails."""
     chosen = _chosen(rulebook, options.rules)
     from convlint.example import workshop
@@ -26,6 +80,8 @@ def test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
 
     proofs = []
     with Progress("convlint rules test", enabled=True) as progress, workshop(rulebook) as shop:
+        if not options.debug:
+            silence_libraries()
         for number, rule in enumerate(chosen, 1):
             progress(f"{rule.code} {rule.name} ({number} of {len(chosen)})")
             proofs.append(prove_rule(rule, shop))
@@ -37,7 +93,7 @@ def test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
     return 1 if any(proof.outcome in ("failed", "stale") for proof in proofs) else 0
 
 
-def new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: TextIO) -> int:
+def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: TextIO) -> int:
     """Write a template, and say how it is used."""
     from convlint.rule_template import new_rule
     from convlint.rulebook import shipped_folder
@@ -59,3 +115,10 @@ def new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: 
 def _chosen(rulebook: Rulebook, words: list[str]) -> list[Rule]:
     """The rules that ``words`` name, as --select does."""
     return list(rulebook.select(words) if words else rulebook)
+
+
+def _rulebook(options: argparse.Namespace) -> Rulebook:
+    from convlint.rulebook import load_rulebook
+
+    paths = (*find_project().rule_paths, *(options.rule_path or ()))
+    return load_rulebook([Path(path) for path in paths])

@@ -187,11 +187,15 @@ def _inputs(example: Table) -> tuple[str, ...]:
 
 def _options(example: Table) -> dict[str, Any]:
     """What an example needs: ``target``, ``frontend``, versions under which it holds, an environment."""
-    table = example.table("options", APPLIES)
+    table = example.table("options", (*APPLIES, "memory_format"))
     found: dict[str, Any] = {}
+    if "memory_format" in table:
+        found["memory_format"] = table.choice("memory_format", ("channels_last",))
     if "target" in table:
         found["target"] = _checked(table, "target", normalise_target)
-    bounds = {name: value for name, value in table.data.items() if name != "target"}
+    bounds = {
+        name: value for name, value in table.data.items() if name not in ("target", "memory_format")
+    }
     found |= _bounds(Table(bounds, table.key, tuple(bounds), table.problems))
     if "environment" in example:
         versions = example.table("environment", (*COMPONENTS, "frontend", "target", "native_error"))

@@ -33,7 +33,9 @@ class _Start:
 
 _STARTS = {
     "capture": _Start(
-        'capture = ["data-dependent-branch"]', "return x if x.sum() > 0 else -x", "return torch.where(x.sum() > 0, x, -x)",
+        'capture = ["data-dependent-branch"]',
+        "return x if x.sum() > 0 else -x",
+        "return torch.where(x.sum() > 0, x, -x)",
         message="a branch depends on ...",
     ),
     "support": _Start(
@@ -84,11 +86,13 @@ def new_rule(name: str, category: str, folder: Path, shipped: Path, taken: Itera
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be the name of a rule: small letters, digits and single hyphens, as in max-pool-kernel."
+            f"{name!r} cannot be the name of a rule: small letters, digits and single hyphens are needed,"
+            " as in max-pool-kernel."
         )
     if category not in CATEGORIES:
         raise UsageError(
-            f"there is no category {category!r}.{did_you_mean(category, CATEGORIES)} Known: {', '.join(CATEGORIES)}."
+            f"there is no category {category!r}.{did_you_mean(category, CATEGORIES)}"
+            f" Known: {', '.join(CATEGORIES)}."
         )
     is_shipped = folder.resolve().is_relative_to(shipped.resolve())
     files = [found for path in folder.rglob("*.toml") if (found := _FILE.fullmatch(path.name))]
@@ -171,7 +175,7 @@ def _versions(numpy: str) -> str:
 
 def _replace(start: _Start) -> str:
     return f"""
-# What to write instead. kind = "advice" is words alone; without it `before` and `after` are code, which is run.
+# What to write instead. `before` and `after` are code, which is run; kind = "advice" is words alone.
 [[replace]]
 title = "write it so"
 safety = "retrain"           # safe; unsafe: may differ for some input; retrain: fine before training only

@@ -63,10 +63,11 @@ _OF_CALL = (
     "used_outputs",
     "const",
 )
-_OF_PORT = ("name", "kind", "shape", "dtype", "rank", "numel", "mutated", "alias_of")
+_MADE = ("arguments",)
+_OF_PORT = ("name", "kind", "shape", "dtype", "rank", "numel", "mutated", "alias_of", "permuted")
 _OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
 NAMES: Mapping[Subject, tuple[str, ...]] = {
-    "op": ("op", "kind", *_OF_CALL, *CONTEXT),
+    "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
     "capture": ("method", "kind", "error_type", "message", "module", *CONTEXT),
     "input": (*_OF_PORT, *CONTEXT),
     "output": (*_OF_PORT, *CONTEXT),
@@ -130,6 +131,7 @@ def look_at_call(call: OpCall, environment: Environment, context: Mapping[str, A
     namespace |= {name: getattr(call, name) for name in _OF_CALL}
     namespace |= context
     namespace["op"] = call.op
+    namespace["arguments"] = tuple(call.args.values())
     namespace["kind"] = environment.supported.kind(call.op, environment.frontend)
     supported, frontend = environment.supported, environment.frontend
     count = call.positional if frontend == "export" else len(call.args)
@@ -148,6 +150,7 @@ def look_at_port(subject: Literal["input", "output"], port: Port, context: Mappi
         "kind": port.kind,
         "mutated": port.mutated,
         "alias_of": port.alias_of,
+        "permuted": port.permuted,
         **context,
     }
     if port.meta is not None:

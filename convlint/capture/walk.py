@@ -169,6 +169,16 @@ def node_meta(node: Node) -> TensorMeta | None:
     return tensor_meta(value) if isinstance(value, torch.Tensor) else None
 
 
+def is_permuted(node: Node) -> bool:
+    """Whether the axes of a node's tensor lie in memory in another order than their own."""
+    import torch
+
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+        return False
+    return tuple(value.dim_order()) != tuple(range(value.dim()))
+
+
 def node_place(node: Node) -> Place:
     """The user's line of a node."""
     stack = node.meta.get("stack_trace") or node.stack_trace
@@ -255,7 +265,9 @@ def graph_of_program(program: Any) -> Graph:
         node = by_name.get(name)
         if spec.kind is InputKind.USER_INPUT:
             meta = node_meta(node) if node is not None else None
-            port = Port(name, "tensor" if meta else "constant", meta, mutated=name in mutated)
+            permuted = node is not None and is_permuted(node)
+            kind = "tensor" if meta else "constant"
+            port = Port(name, kind, meta, mutated=name in mutated, permuted=permuted)
             inputs.append(port)
             origins[name] = port
         elif spec.kind is InputKind.BUFFER and spec.target in mutated:

@@ -28,7 +28,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "convertible": report.convertible,
         "verdict": {"kind": result.kind, "headline": result.headline, "next_step": result.next_step},
         "exit_code": report.exit_code,
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_to_dict(finding) for finding in report.findings],
         "trial": plain(report.trial),
         "trials": plain(report.trials),
         "unforeseen_failures": plain(unforeseen(report)),
@@ -80,7 +80,8 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_to_dict(finding: Finding) -> dict[str, Any]:
+    """One finding with its calls, replacements and what its rule says."""
     return {
         "code": finding.rule.code,
         "name": finding.rule.name,

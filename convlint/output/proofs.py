@@ -11,9 +11,9 @@ from convlint.output.json import plain
 from convlint.text import count, visible
 
 if TYPE_CHECKING:
-    from convlint.proof import RuleProof
+    from convlint.proof import Outcome, RuleProof
 
-_WORDS = {
+_WORDS: dict[Outcome, str] = {
     "passed": "passed",
     "skipped": "skipped",
     "stale": "STALE",

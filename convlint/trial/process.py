@@ -8,6 +8,7 @@ the parent knows how far it came.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import mmap
 import os
 import pickle
@@ -92,6 +93,7 @@ def _work_and_exit(work: Callable[[Channel], None], channel: Channel) -> None:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.disable()  # a crash is told by the parent, not by a dump into the user's terminal
         _single_thread()
         with open(os.devnull, "r+b") as null:
             for descriptor in (0, 1, 2):

@@ -1,0 +1,48 @@
+"""The pages of the rules: generated, complete, and as old as the rules themselves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from conftest import ROOT
+
+from convlint.docs import FOLDER, index, pages, stale, write
+from convlint.rulebook import Rulebook, load_rulebook
+
+RULEBOOK = load_rulebook()
+
+
+def test_the_pages_are_up_to_date() -> None:
+    assert FOLDER == ROOT / "docs" / "rules"
+    assert stale(RULEBOOK) == [], "run `make docs`"
+
+
+def test_every_rule_has_a_page_that_the_index_links() -> None:
+    links = set(re.findall(r"\]\(([^)]+\.md)\)", index(RULEBOOK)))
+    assert links == {f"{rule.code}-{rule.name}.md" for rule in RULEBOOK}
+    assert links | {"index.md"} == set(pages(RULEBOOK))
+
+
+def test_a_page_says_what_its_rule_says() -> None:
+    for rule in RULEBOOK:
+        page = pages(RULEBOOK)[f"{rule.code}-{rule.name}.md"]
+        assert page.startswith(f"# {rule.code} {rule.name}\n")
+        assert rule.message in page
+        assert rule.why in page
+        assert all(source in page for source in rule.sources)
+        assert all(example.code.strip() in page for example in (*rule.bad, *rule.good))
+        assert all(replacement.title in page for replacement in rule.replacements)
+
+
+def test_writing_brings_the_folder_up_to_date_and_says_what_changed(tmp_path: Path) -> None:
+    assert set(write(RULEBOOK, tmp_path)) == set(pages(RULEBOOK))
+    assert write(RULEBOOK, tmp_path) == []
+    first = RULEBOOK.rules[0]
+    changed = Rulebook((replace(first, why="Otherwise."), *RULEBOOK.rules[2:]))
+    gone = RULEBOOK.rules[1]
+    names = write(changed, tmp_path)
+    assert names == sorted([f"{first.code}-{first.name}.md", f"{gone.code}-{gone.name}.md", "index.md"])
+    assert "Otherwise." in (tmp_path / names[0]).read_text(encoding="utf-8")
+    assert not (tmp_path / f"{gone.code}-{gone.name}.md").exists()

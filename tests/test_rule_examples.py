@@ -1,0 +1,86 @@
+"""Every shipped rule proves itself: its examples are reported, converted and compared for real.
+
+Once with the installed coremltools, rule by rule, and once with the next release, which
+``make test`` unpacks beside it. A rule that a release has made false is named stale.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from convlint.example import Workshop, workshop
+from convlint.model import Rule
+from convlint.proof import RuleProof, prove_rule
+from convlint.rule_parts import example_problems
+from convlint.rulebook import load_rulebook
+
+RULEBOOK = load_rulebook()
+RULES = list(RULEBOOK)
+NEXT = "9.1.dev1"
+NEXT_FOLDER = Path(sys.prefix) / f"coremltools-{NEXT}"
+SHARES = 2
+"""The rules are proved under the next release in so many processes, one for each test worker."""
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Workshop]:
+    with workshop(RULEBOOK) as opened:
+        yield opened
+
+
+def told(proof: RuleProof) -> str:
+    return "\n".join(
+        f"[[{each.kind}]] {each.number} {each.outcome}: {'; '.join(each.reasons)}"
+        for each in proof.proofs
+        if each.outcome in ("failed", "stale")
+    )
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.code}-{rule.name}")
+def test_a_rule_is_true_of_the_installed_release(rule: Rule, shop: Workshop) -> None:
+    assert example_problems(rule) == []
+    proof = prove_rule(rule, shop)
+    assert proof.outcome in ("passed", "skipped"), told(proof)
+
+
+@pytest.mark.skipif(
+    not NEXT_FOLDER.is_dir(), reason=f"`make test` unpacks coremltools {NEXT} beside the other"
+)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_the_rules_are_true_of_the_next_release(share: int) -> None:
+    codes = [rule.code for rule in RULES[share::SHARES]]
+    paths = os.pathsep.join([str(NEXT_FOLDER), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "convlint", "rules", "test", *codes, "--format", "json"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr[-2000:]
+    document = json.loads(done.stdout)
+    assert document["versions"]["coremltools"] == NEXT
+    wrong = [
+        f"{rule['code']} [[{proof['kind']}]] {proof['number']} {proof['outcome']}: {'; '.join(proof['reasons'])}"
+        for rule in document["rules"]
+        for proof in rule["proofs"]
+        if proof["outcome"] in ("failed", "stale")
+    ]
+    assert wrong == []
+    assert [rule["code"] for rule in document["rules"]] == codes
+
+
+def test_no_rule_is_left_without_proof() -> None:
+    """A rule without examples is one that only a trial can fire."""
+    bare = [rule for rule in RULES if not rule.bad or not rule.good]
+    assert all(match.subject == "trial" for rule in bare for match in rule.matches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -340,9 +340,7 @@ class _Check:
             return "no"
         if trials:
             return "unknown"
-        if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
-            return "no"
-        return "yes" if captured.program is not None else "unknown"
+        return static_verdict(findings, exported=captured.program is not None)
 
     def exit_code(self, captured: Capture, findings: tuple[Finding, ...], convertible: Convertible) -> int:
         worst = SEVERITIES.index(self.options.fail_on)
@@ -351,6 +349,13 @@ class _Check:
         if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
             return 1
         return 1 if convertible == "no" else 0
+
+
+def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:
+    """What the rules alone say; ``exported`` is whether torch.export gave a program to convert."""
+    if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
+        return "no"
+    return "yes" if exported else "unknown"
 
 
 def failures_to_tell(captured: Capture) -> Iterator[Any]:

@@ -31,7 +31,12 @@ from convlint.predicate_values import (
 )
 from convlint.versions import parse_release, parse_target
 
-CALLER_FUNCTIONS: Mapping[str, int] = {"has_converter": 0, "accepts_arguments": 0, "accepted_arguments": 0}
+CALLER_FUNCTIONS: Mapping[str, int] = {
+    "has_converter": 0,
+    "accepts_arguments": 0,
+    "accepted_arguments": 0,
+    "names_tensor": 1,
+}
 """Functions that only the caller can answer, with their number of arguments; see :func:`evaluate`."""
 
 MAX_SOURCE = 500

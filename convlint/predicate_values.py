@@ -240,6 +240,38 @@ def _dtype(value: object) -> str:
     raise Undecided(f"{describe(value)} has no dtype")
 
 
+_COREML_DTYPES = {
+    "float64": "fp32",
+    "float32": "fp32",
+    "float16": "fp16",
+    "int64": "int32",
+    "int32": "int32",
+    "int16": "int16",
+    "int8": "int8",
+    "uint8": "uint8",
+    "bool": "bool",
+}
+
+
+def _coreml_dtype(value: object) -> str:
+    """What coremltools makes of a tensor, of a Python number or of the name of a dtype."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "int32" if isinstance(value, int) else "fp32"
+    dtype = _dtype(value)
+    if dtype not in _COREML_DTYPES:
+        raise Undecided(f"Core ML has no {dtype}")
+    return _COREML_DTYPES[dtype]
+
+
+def _is_of(starts: tuple[str, ...], number: type, value: object) -> bool:
+    """Whether a dtype begins so, or a Python number is of that type; true and false are no numbers."""
+    if isinstance(value, int | float):
+        return isinstance(value, number) and not isinstance(value, bool)
+    return _dtype(value).startswith(starts)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Undecided(f"{describe(value)} is not a text")
@@ -293,9 +325,10 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "is_number": (1, 1, lambda fuel, x: isinstance(x, int | float) and not isinstance(x, bool)),
     "is_finite": (1, 1, lambda fuel, x: math.isfinite(_number(x))),
     "is_none": (1, 1, lambda fuel, x: x is None),
-    "is_float": (1, 1, lambda fuel, x: _dtype(x).startswith(("float", "bfloat"))),
-    "is_int": (1, 1, lambda fuel, x: _dtype(x).startswith(("int", "uint"))),
+    "is_float": (1, 1, lambda fuel, x: _is_of(("float", "bfloat"), float, x)),
+    "is_int": (1, 1, lambda fuel, x: _is_of(("int", "uint"), int, x)),
     "is_complex": (1, 1, lambda fuel, x: _dtype(x).startswith(("complex", "bcomplex"))),
+    "coreml_dtype": (1, 1, lambda fuel, x: _coreml_dtype(x)),
     "startswith": (2, 2, lambda fuel, x, start: _text(x).startswith(_text(start))),
     "endswith": (2, 2, lambda fuel, x, end: _text(x).endswith(_text(end))),
     "matches": (2, 2, lambda fuel, x, pattern: fnmatchcase(_text(x), _text(pattern))),

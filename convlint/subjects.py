@@ -7,7 +7,7 @@ there. An op has, beside these, every argument of its schema under the schema's 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -125,8 +125,13 @@ class Looked:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
-def look_at_call(call: OpCall, environment: Environment, context: Mapping[str, Any]) -> Looked:
-    """An op call as rules see it."""
+def look_at_call(
+    call: OpCall,
+    environment: Environment,
+    context: Mapping[str, Any],
+    earlier: Collection[str] | None = None,
+) -> Looked:
+    """An op call as rules see it. ``earlier`` are the names of the graph's tensors before it, where they are known."""
     namespace = {argument_name(name): value for name, value in call.args.items()}
     namespace |= {name: getattr(call, name) for name in _OF_CALL}
     namespace |= context
@@ -140,7 +145,14 @@ def look_at_call(call: OpCall, environment: Environment, context: Mapping[str, A
         "accepts_arguments": lambda: supported.accepts(call.op, count, frontend),
         "accepted_arguments": lambda: supported.accepted(call.op, frontend),
     }
+    if earlier is not None:
+        names = frozenset(earlier) if _has_text(call) else frozenset()
+        functions["names_tensor"] = names.__contains__
     return Looked("op", call.op, namespace, call, functions)
+
+
+def _has_text(call: OpCall) -> bool:
+    return any(isinstance(value, str) for value in call.args.values())
 
 
 def look_at_port(subject: Literal["input", "output"], port: Port, context: Mapping[str, Any]) -> Looked:
@@ -194,8 +206,10 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     yield Looked("model", "graph", facts | context)
     for port in graph.inputs:
         yield look_at_port("input", port, context)
+    names = {port.name for port in graph.inputs}
     for call in graph.calls:
-        yield look_at_call(call, environment, context)
+        yield look_at_call(call, environment, context, names)
+        names.add(call.name)
     for port in graph.outputs:
         yield look_at_port("output", port, context)
 

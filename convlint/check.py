@@ -160,12 +160,15 @@ class _Check:
                 self.notes.append(
                     f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})"
                 )
+        fix_proof = ""
         if captured.graph is not None and any(f.severity == "error" for f in findings):
             self.progress("looking for replacements")
-            from convlint.decompose import add_replacements
+            from convlint.decompose import add_replacements, prove_together
 
             with self.timed("replacements"):
                 findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
+                if captured.program is not None and trials:
+                    fix_proof = prove_together(findings, captured.program, options.target)
         convertible = self.verdict(captured, findings, trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -180,6 +183,7 @@ class _Check:
             capture_method=captured.method,
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, _export_trial(trials), whole, environment),
+            fix_proof=fix_proof,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),

@@ -76,7 +76,7 @@ def check(options: argparse.Namespace, out: TextIO) -> int:
 def _compare_releases(
     jobs: Sequence[_Job], options: argparse.Namespace, project: Project, out: TextIO
 ) -> int:
-    """Say for each model what another coremltools would change; exit code 1 where it would break something."""
+    """Say for each model what another coremltools would change; exit code 1 where something breaks."""
     from convlint.output.json import dumps, reports_to_dict
     from convlint.output.upgrade import upgrade_text, upgrade_to_dict
     from convlint.upgrade import compare

@@ -31,7 +31,8 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             and finding.rule.category == "support"
         ):
             continue  # the rule could not be sure, and coremltools has settled it
-        if finding.calls and finding.rule.category in BLOCKING:
+        # What only the passes decide, the frontend's word does not settle.
+        if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
             said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
         marked.append(replace(finding, trial=said))
     return tuple(marked)

@@ -29,7 +29,7 @@ op = ["{op}"]
 MODEL = """
 class Model(nn.Module):
     def forward(self, x):
-        {line}
+        LINE
 """
 
 
@@ -50,7 +50,7 @@ def rule(
     example = f"{options}\ninputs = [[2, 6]]\ncode = '''{MODEL}'''\n"
     return (
         HEAD.format(code=code, name=name, severity=severity, more=more, op=op, where=where)
-        + f"[[bad]]\n{example.format(line=bad)}[[good]]\n{example.format(line=good)}{replace}"
+        + f"[[bad]]\n{example.replace('LINE', bad)}[[good]]\n{example.replace('LINE', good)}{replace}"
     )
 
 

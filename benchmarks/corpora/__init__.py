@@ -40,7 +40,8 @@ CORPORA: dict[str, tuple[str, dict[str, Any]]] = {
     "opinfo": ("opinfo", {}),
     "opinfo-wide": ("opinfo", {"samples": 12, "without": 3}),
     "opinfo-dtypes": ("opinfo", {"samples": 2, "dtypes": ("int64", "bool", "float16")}),
-    "architectures": ("architectures", {}),
+    "architectures": ("architectures", {"half": 0}),
+    "architectures-held-out": ("architectures", {"half": 1}),
 }
 """Corpus name -> module of this package and the options that its ``names`` takes."""
 

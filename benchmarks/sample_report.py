@@ -1,0 +1,45 @@
+"""The real report in the README, and its picture: ``python -m benchmarks.sample_report`` makes both anew."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+SPEC = "torchvision.models:swin_t"
+
+
+def main() -> int:
+    """Check a model that coremltools 9.0 refuses, and put what convlint says of it into README.md."""
+    from rich.console import Console
+
+    from convlint.check import Options, check_model
+    from convlint.inputs import parse_inputs
+    from convlint.output.terminal import render, render_text
+    from convlint.spec import load_model
+
+    loaded = load_model(SPEC, {}, {})
+    report = check_model(SPEC, loaded.build, parse_inputs(["1x3x224x224"]), Options(frontend="export"))
+    text = _short(render_text(report)).strip("\n")
+    command = f"$ convlint check {SPEC} --input 1x3x224x224 --frontend export"
+    block = f"{BEGIN}\n```text\n{command}\n{text}\n```\n\n![The same report in a terminal](docs/report.svg)\n{END}"
+    page = ROOT / "README.md"
+    old = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, old, flags=re.DOTALL), encoding="utf-8")
+    console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True, highlight=False)
+    render(report, console)
+    picture = _short(console.export_svg(title="convlint check"))
+    (ROOT / "docs" / "report.svg").write_text(picture, encoding="utf-8")
+    return 0
+
+
+def _short(text: str) -> str:
+    """Paths of installed libraries from their package on, whatever machine this runs on."""
+    return re.sub(r"[^\s>]*site-packages/", "", text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ PINS := torch==2.14.1 torchvision==0.29.1 coremltools==9.0 "numpy<2.4"
 # A second release of coremltools, beside the first, for tests that compare the two.
 NEXT_COREMLTOOLS := 9.1.dev1
 
-.PHONY: demo test bench venv clean
+.PHONY: demo test bench docs venv clean
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -34,6 +34,10 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+# The pages of the rules, from the rule files. The tests say when they are stale.
+docs: $(READY)
+	$(BIN)/python -m convlint.docs
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

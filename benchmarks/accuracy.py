@@ -35,6 +35,7 @@ from convlint.supported import snapshot
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 120.0
 FRESH = 100
+NOT_BUILT = "not built: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ def capture_case(corpus_name: str, name: str, store: Path) -> None:
     except ConvlintError as error:
         kept = Captured(None, (), False, str(error))
     except Exception as error:  # a case that cannot be built is counted, not fatal
-        kept = Captured(None, (), False, f"{type(error).__name__}: {error}")
+        kept = Captured(None, (), False, f"{NOT_BUILT}{type(error).__name__}: {error}")
     path = _kept(store, name)
-    path.with_suffix(".part").write_bytes(pickle.dumps(kept))
+    plain = (kept.graph, kept.failures, kept.exported, kept.error)
+    path.with_suffix(".part").write_bytes(pickle.dumps(plain))
     path.with_suffix(".part").rename(path)
 
 
@@ -109,7 +111,10 @@ def compare(
         if row is None or not path.exists() or outcome(row) not in ("converts", "refused"):
             without += 1
             continue
-        kept: Captured = pickle.loads(path.read_bytes())
+        kept = Captured(*pickle.loads(path.read_bytes()))
+        if kept.error.startswith(NOT_BUILT):
+            without += 1
+            continue
         foretold, said = judge(kept, rules, environment)
         truth = str(row.get("error", "converts"))
         cases.append(Case(name, outcome(row) == "refused", foretold, truth, said))

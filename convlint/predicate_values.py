@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import struct
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -296,6 +297,14 @@ def _extreme(pick: Callable[[Any], Any]) -> Callable[..., int | float]:
     return run
 
 
+def _float32(value: object) -> float:
+    """The number as a converter holds it, which keeps constants in single precision."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", _number(value)))[0])
+    except OverflowError as error:
+        raise Undecided(str(error)) from None
+
+
 def _sum(fuel: Fuel, values: object) -> int | float:
     total: int | float = 0
     for value in items(values, fuel):
@@ -319,6 +328,7 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "min": (1, 8, _extreme(min)),
     "max": (1, 8, _extreme(max)),
     "abs": (1, 1, lambda fuel, x: bounded(abs(_number(x)))),
+    "float32": (1, 1, lambda fuel, x: _float32(x)),
     "zip": (2, 4, lambda fuel, *xs: tuple(zip(*(items(x, fuel) for x in xs), strict=False))),
     "is_const": (1, 1, lambda fuel, x: _is_const(x)),
     "is_tensor": (1, 1, lambda fuel, x: isinstance(x, TensorArg | TensorMeta)),

@@ -54,6 +54,7 @@ NAMES: dict[str, Any] = {
         "product(kernel_size) == 15 and 2 ** 10 == 1024 and 7 // 2 == 3 and abs(dim) / 2 == 0.5",
         "is_float(self) and is_int('int64') and is_complex('complex64') and not is_int('bool')",
         "is_number(dim) and not is_number(mode)",
+        "float32(0.5) == 0.5 and float32(1.3) < 1.3 and float32(90 * float32(1.3)) < 117 == 90 * 1.3",
         "coremltools >= version('9.0') > version('9.1.dev1') or coremltools < version('9.1.dev1')",
         "target == target('iOS17') and target < target('iOS18')",
         "startswith(mode, 'sa') and endswith(mode, 'me') and matches(mode, 's?m*')",

@@ -25,14 +25,15 @@ def main() -> int:
     report = check_model(SPEC, loaded.build, parse_inputs(["1x3x224x224"]), Options(frontend="export"))
     text = _short(render_text(report)).strip("\n")
     command = f"$ convlint check {SPEC} --input 1x3x224x224 --frontend export"
-    block = f"{BEGIN}\n```text\n{command}\n{text}\n```\n\n![The same report in a terminal](docs/report.svg)\n{END}"
+    picture = "![The same report in a terminal](docs/report.svg)"
+    block = f"{BEGIN}\n```text\n{command}\n{text}\n```\n\n{picture}\n{END}"
     page = ROOT / "README.md"
     old = page.read_text(encoding="utf-8")
     page.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, old, flags=re.DOTALL), encoding="utf-8")
     console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True, highlight=False)
     render(report, console)
-    picture = _short(console.export_svg(title="convlint check"))
-    (ROOT / "docs" / "report.svg").write_text(picture, encoding="utf-8")
+    drawing = _short(console.export_svg(title="convlint check"))
+    (ROOT / "docs" / "report.svg").write_text(drawing, encoding="utf-8")
     return 0
 
 

@@ -193,9 +193,7 @@ def _options(example: Table) -> dict[str, Any]:
         found["memory_format"] = table.choice("memory_format", ("channels_last",))
     if "target" in table:
         found["target"] = _checked(table, "target", normalise_target)
-    bounds = {
-        name: value for name, value in table.data.items() if name not in ("target", "memory_format")
-    }
+    bounds = {name: value for name, value in table.data.items() if name not in ("target", "memory_format")}
     found |= _bounds(Table(bounds, table.key, tuple(bounds), table.problems))
     if "environment" in example:
         versions = example.table("environment", (*COMPONENTS, "frontend", "target", "native_error"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from convlint.errors import RuleError, UsageError
@@ -99,13 +100,19 @@ def load_rulebook(rule_paths: Sequence[Path] = (), shipped: Path | None = None) 
             problems.append(f"{root}: {what}{'; is convlint installed whole?' if is_shipped else ''}")
         for file in files:
             try:
-                rules.append(load_rule(file, _shown(file, root, is_shipped)))
+                rules.append(_load(file, _shown(file, root, is_shipped), file.stat().st_mtime_ns))
             except RuleError as error:
                 problems += error.problems
     problems += _duplicates(rules)
     if problems:
         raise RuleError(problems)
     return Rulebook(tuple(sorted(rules, key=lambda rule: rule.code)))
+
+
+@lru_cache(maxsize=1024)
+def _load(file: Path, shown: str, changed: int) -> Rule:
+    """One rule, read again only where the file has changed: a process may check many models."""
+    return load_rule(file, shown)
 
 
 def _files(root: Path) -> list[Path]:

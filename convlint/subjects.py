@@ -131,7 +131,7 @@ def look_at_call(
     context: Mapping[str, Any],
     earlier: Collection[str] | None = None,
 ) -> Looked:
-    """An op call as rules see it. ``earlier`` are the names of the graph's tensors before it, where they are known."""
+    """An op call as rules see it; ``earlier`` has the names of the tensors before it, where known."""
     namespace = {argument_name(name): value for name, value in call.args.items()}
     namespace |= {name: getattr(call, name) for name in _OF_CALL}
     namespace |= context

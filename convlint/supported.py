@@ -57,11 +57,11 @@ class Snapshot:
         return self.kind(op, frontend) in self.names
 
     def accepted(self, op: str, frontend: Frontend = "export") -> str:
-        """How many inputs the converter of ``op`` takes: ``"2,3"``, ``"3+"`` or, where it does not count, ``"any"``."""
+        """How many inputs the converter of ``op`` takes: ``"2,3"``, ``"3+"``, or ``"any"``."""
         return self.counts.get(frontend, {}).get(self.kind(op, frontend), "any")
 
     def accepts(self, op: str, count: int, frontend: Frontend = "export") -> bool:
-        """Whether the converter of ``op`` takes so many inputs; absent optional ones do not count at the export door."""
+        """Whether the converter of ``op`` takes so many inputs."""
         accepted = self.accepted(op, frontend)
         if accepted == "any":
             return True
@@ -163,7 +163,9 @@ def count_inputs() -> dict[str, dict[str, str]]:
     for frontend in ("export", "torchscript"):
         by_name = {name: accepted_counts(name, frontend, _MOST_INPUTS) for name in registered_converters()}
         found[frontend] = {
-            name: _as_text(counts) for name, counts in by_name.items() if counts and len(counts) <= _MOST_INPUTS
+            name: _as_text(counts)
+            for name, counts in by_name.items()
+            if counts and len(counts) <= _MOST_INPUTS
         }
     return found
 

@@ -47,6 +47,7 @@ class TensorArg:
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
     its value when it converts; ``value`` is a Python number where the capture could tell it.
+    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TensorArg:
     const: bool
     producer: str = ""
     value: bool | int | float | None = None
+    coreml: str = ""
 
 
 @dataclass(frozen=True, slots=True)

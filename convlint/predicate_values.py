@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from convlint.coreml_dtypes import COREML_DTYPES
 from convlint.model import TensorArg, TensorMeta
 from convlint.versions import Release, Target
 
@@ -241,29 +242,18 @@ def _dtype(value: object) -> str:
     raise Undecided(f"{describe(value)} has no dtype")
 
 
-_COREML_DTYPES = {
-    "float64": "fp32",
-    "float32": "fp32",
-    "float16": "fp16",
-    "int64": "int32",
-    "int32": "int32",
-    "int16": "int16",
-    "int8": "int8",
-    "uint8": "uint8",
-    "bool": "bool",
-}
-
-
 def _coreml_dtype(value: object) -> str:
     """What coremltools makes of a tensor, of a Python number or of the name of a dtype."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
         return "int32" if isinstance(value, int) else "fp32"
+    if isinstance(value, TensorArg) and value.coreml:
+        return value.coreml
     dtype = _dtype(value)
-    if dtype not in _COREML_DTYPES:
+    if dtype not in COREML_DTYPES:
         raise Undecided(f"Core ML has no {dtype}")
-    return _COREML_DTYPES[dtype]
+    return COREML_DTYPES[dtype]
 
 
 def _is_of(starts: tuple[str, ...], number: type, value: object) -> bool:

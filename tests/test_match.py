@@ -124,6 +124,15 @@ where = ["from_ < 0", "target_ == 3", "target == target('iOS17')", "out.rank == 
     assert fired(asked, graph(call("aten.uniform.default", target=3, **{"from": -1.0})))
 
 
+def test_a_text_may_be_the_name_of_an_earlier_tensor() -> None:
+    one = rule(block='op = ["aten.div.Tensor_mode"]\nwhere = ["names_tensor(rounding_mode)"]')
+    floor, divide = call("aten.floor.default", 1), call("aten.div.Tensor_mode", 2, rounding_mode="floor")
+    assert fired(one, graph(floor, divide)) == [("ACME101", 2)]
+    assert fired(one, graph(divide, floor)) == []
+    port = Port("floor", "tensor", X.meta)
+    assert fired(one, graph(divide, inputs=(port,))) == [("ACME101", 2)]
+
+
 def test_bounds_of_applies_are_asked() -> None:
     relu = graph(call("aten.relu.default"))
     for applies, fires in (
@@ -200,8 +209,9 @@ def test_capture_failures_and_versions_are_subjects_too() -> None:
         "head",
         (),
     )
-    assert match_environment(book, HERE) == []
-    (found,) = match_environment(book, replace(HERE, numpy="2.4.0", frontend="torchscript"))
+    tested = replace(HERE, torch="2.7.0")
+    assert match_environment(book, tested) == []
+    (found,) = match_environment(book, replace(tested, numpy="2.4.0", frontend="torchscript"))
     assert found.rule.code == "CL501"
 
 

@@ -35,11 +35,11 @@ _Typed = Callable[[Any], str]
 _FLOAT32 = ("empty", "new_empty", "new_zeros", "randn", "randn_like", "zeros")
 _OF_NUMBER = {"fill": "value", "full_like": "fill_value", "new_full": "fill_value", "scalar_tensor": "s"}
 _KEPT = frozenset(
-    "alias alias_copy clone contiguous detach lift_fresh_copy _to_copy dropout expand expand_copy flip index "
-    "_unsafe_index index_select gather masked_fill narrow permute permute_copy repeat repeat_interleave reshape roll "
-    "select select_copy select_scatter slice slice_copy squeeze squeeze_copy t tile transpose transpose_copy "
-    "unsqueeze unsqueeze_copy view view_copy _unsafe_view flatten neg abs amax amin max min zeros_like empty_like "
-    "rand_like tril triu".split()
+    "_to_copy _unsafe_index _unsafe_view abs alias alias_copy amax amin clone contiguous detach "
+    "dropout empty_like expand expand_copy flatten flip gather index index_select lift_fresh_copy "
+    "masked_fill max min narrow neg permute permute_copy rand_like repeat repeat_interleave reshape "
+    "roll select select_copy select_scatter slice slice_copy squeeze squeeze_copy t tile transpose "
+    "transpose_copy tril triu unsqueeze unsqueeze_copy view view_copy zeros_like".split()
 )
 _PROMOTED = frozenset("add sub mul maximum minimum cat slice_scatter where remainder".split())
 _DIVIDED = ("floor_divide", "div.Tensor_mode", "div.Scalar_mode")
@@ -94,9 +94,11 @@ def _result(call: OpCall, out: TensorMeta, typed: _Typed, mended: bool, spread: 
     if name in _FLOAT32 or (name == "ones_like" and not mended):
         return "fp32"
     if name in _OF_NUMBER:
-        return typed(args.get(_OF_NUMBER[name]))
-    if name == "full" and args.get("dtype") is None:
-        return "fp32"
+        number = args.get(_OF_NUMBER[name])
+        return "fp32" if isinstance(number, TensorArg) and not number.const else typed(number)
+    if name == "full":
+        whole = str(args.get("dtype")).startswith(("int", "uint"))
+        return "int32" if whole else "" if args.get("dtype") is not None else "fp32"
     if name == "arange":
         whole = all(isinstance(args.get(key, 0), int) for key in ("start", "end", "step"))
         return "int32" if whole else "fp32"
@@ -120,7 +122,7 @@ def _result(call: OpCall, out: TensorMeta, typed: _Typed, mended: bool, spread: 
 
 
 def _written(args: Mapping[str, Any], typed: _Typed) -> str:
-    """An assignment by indices scatters numbers, also into booleans; beside a slice it writes them as they are."""
+    """Indices alone make a scatter, which turns booleans into numbers; beside a slice they do not."""
     scatters = all(index is not None for index in args.get("indices") or ())
     kept = typed(args.get("self"))
     return "int32" if kept == "bool" and scatters else kept

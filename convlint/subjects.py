@@ -9,8 +9,10 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
+from convlint.coreml_dtypes import coreml_dtypes, with_dtypes
 from convlint.errors import UsageError
 from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TrialFailure
 from convlint.supported import Snapshot
@@ -130,13 +132,18 @@ def look_at_call(
     environment: Environment,
     context: Mapping[str, Any],
     earlier: Collection[str] | None = None,
+    unusual: Mapping[str, str] = MappingProxyType({}),
 ) -> Looked:
-    """An op call as rules see it; ``earlier`` has the names of the tensors before it, where known."""
-    namespace = {argument_name(name): value for name, value in call.args.items()}
+    """An op call as rules see it; ``earlier`` has the names of the tensors before it, where known.
+
+    ``unusual`` has the Core ML dtypes of those that do not keep PyTorch's.
+    """
+    args = {name: with_dtypes(value, unusual) for name, value in call.args.items()} if unusual else call.args
+    namespace = {argument_name(name): value for name, value in args.items()}
     namespace |= {name: getattr(call, name) for name in _OF_CALL}
     namespace |= context
     namespace["op"] = call.op
-    namespace["arguments"] = tuple(call.args.values())
+    namespace["arguments"] = tuple(args.values())
     namespace["kind"] = environment.supported.kind(call.op, environment.frontend)
     supported, frontend = environment.supported, environment.frontend
     count = call.positional if frontend == "export" else len(call.args)
@@ -207,8 +214,10 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     for port in graph.inputs:
         yield look_at_port("input", port, context)
     names = {port.name for port in graph.inputs}
+    export = environment.frontend == "export"
+    unusual = coreml_dtypes(graph.calls, environment.release("coremltools")) if export else {}
     for call in graph.calls:
-        yield look_at_call(call, environment, context, names)
+        yield look_at_call(call, environment, context, names, unusual)
         names.add(call.name)
     for port in graph.outputs:
         yield look_at_port("output", port, context)

@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("predicate",),
     ("predicate_compiler",),
     ("predicate_values", "subjects"),
-    ("supported",),
+    ("coreml_dtypes", "supported"),
     ("versions",),
     ("inputs", "targets"),
     ("model",),

@@ -118,7 +118,8 @@ def _arguments(torch: Any, patterns: tuple[str, ...]) -> set[str]:
 
 def test_severity_and_confidence_of_shipped_rules_fit_their_category(book: Rulebook) -> None:
     def must_be_error(rule: Rule) -> bool:
-        return rule.category == "capture"
+        # An odd output is left out and the rest judged, so it only costs its place.
+        return rule.category == "capture" and rule.name != "unsupported-output"
 
     assert all(rule.severity == "error" for rule in book if must_be_error(rule))
     assert all(rule.severity != "error" for rule in book if rule.category == "ane")

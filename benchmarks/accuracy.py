@@ -28,7 +28,7 @@ from benchmarks.corpora import CORPORA, corpus
 from benchmarks.truth import outcome, read_rows
 from convlint.check import static_verdict
 from convlint.match import Environment, group_findings, match_failures, match_graph
-from convlint.model import CaptureFailure, Finding, Graph
+from convlint.model import CaptureFailure, Finding, Graph, OpCall, Port, TensorArg, TensorMeta
 from convlint.rulebook import Rulebook, load_rulebook
 from convlint.supported import snapshot
 
@@ -121,6 +121,12 @@ def compare(
     return cases, without
 
 
+def _nouns() -> str:
+    """A mark that changes with the fields of the nouns that captures are kept as."""
+    fields = [noun.__slots__ for noun in (TensorArg, TensorMeta, OpCall, Port, Graph, CaptureFailure)]
+    return hashlib.sha256(repr(fields).encode()).hexdigest()[:8]
+
+
 def _torch_version(rows: dict[str, dict[str, Any]]) -> str:
     return str(next(iter(rows.values()))["torch"]).partition("+")[0]
 
@@ -173,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = list(rows)
     if options.sample:
         names = random.Random(options.seed).sample(sorted(names), min(options.sample, len(names)))
-    store = options.results / f"captured-{options.corpus}"
+    store = options.results / f"captured-{options.corpus}-{_nouns()}"
     store.mkdir(parents=True, exist_ok=True)
     missing = [name for name in names if not _kept(store, name).exists()]
     if missing and not options.rematch:

@@ -105,3 +105,17 @@ def test_a_write_that_nobody_else_sees_becomes_functional() -> None:
     lowered = lower(program)
     assert lowered is not None
     assert spelled(lowered) == spelled(program.run_decompositions({}))
+
+
+class MakesConstants(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = torch.tensor(2.0)
+        shift = torch.tensor([1.0, 2.0, 3.0]).detach()
+        return (x * scale + shift).detach_() - x.detach()
+
+
+def test_constants_made_in_forward_and_detached_need_no_second_trace() -> None:
+    program = exported(MakesConstants, ((torch.rand(2, 3),), {}))
+    lowered = lower(program)
+    assert lowered is not None
+    assert spelled(lowered) == spelled(program.run_decompositions({}))

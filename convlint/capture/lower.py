@@ -184,8 +184,7 @@ def _handlers() -> dict[str, Handler]:
         "aten.to.dtype": _to,
         "aten.to.dtype_layout": _to_layout,
         "aten.to.device": _to_device,
-        "aten.detach.default": _detach,
-        "aten.detach_.default": _detach,
+        "aten.detach_.default": _detach_in_place,
     }
 
 
@@ -337,8 +336,9 @@ def _to_device(state: _Lowering, node: Node) -> Node:
     return state.add(node, target, (source,), made, dtype=dtype, device=device)
 
 
-def _detach(state: _Lowering, node: Node) -> Node:
-    raise _Unsure
+def _detach_in_place(state: _Lowering, node: Node) -> Node:
+    """Without gradients it changes nothing; ``torch.tensor(2.0)`` in a forward is exported with one."""
+    return state.env[node.args[0]]  # type: ignore[index]
 
 
 def _value(node: Any) -> Any:

@@ -36,6 +36,7 @@ CALLER_FUNCTIONS: Mapping[str, int] = {
     "accepts_arguments": 0,
     "accepted_arguments": 0,
     "names_tensor": 1,
+    "count_ops": 1,
 }
 """Functions that only the caller can answer, with their number of arguments; see :func:`evaluate`."""
 

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convlint.check import check as check
+    from convlint.fix import Fixed as Fixed
+    from convlint.fix import convert as convert
+    from convlint.fix import fix as fix
     from convlint.model import Report as Report
 
-__all__ = ["Report", "__version__", "check"]
+__all__ = ["Fixed", "Report", "__version__", "check", "convert", "fix"]
 
 __version__ = "0.1.0"
 
@@ -32,6 +35,10 @@ def __getattr__(name: str) -> Any:
         from convlint.model import Report
 
         return Report
+    if name in ("fix", "convert", "Fixed"):
+        from importlib import import_module
+
+        return getattr(import_module("convlint.fix"), name)
     raise AttributeError(f"module 'convlint' has no attribute {name!r}")
 
 
@@ -47,7 +54,7 @@ class _Package(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "check" or not isinstance(value, ModuleType):
+        if name not in ("check", "fix") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

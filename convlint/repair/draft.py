@@ -110,9 +110,11 @@ class Draft:
         self.graph.lint()
         module = torch.fx.GraphModule(self.base.graph_module, self.graph)
         module.meta.update(self.base.graph_module.meta)
+        outputs = self._outputs()
+        if len(outputs) != len(self.signature.output_specs):  # those that are no tensors have left it
+            outputs = [value for value in outputs if isinstance(value, torch.fx.Node)]
         self.signature.output_specs = [
-            self._named(spec, node)
-            for spec, node in zip(self.signature.output_specs, self._outputs(), strict=True)
+            self._named(spec, node) for spec, node in zip(self.signature.output_specs, outputs, strict=True)
         ]
         return torch_adapter.aten_program(self.base, module, self.signature, self.constants)
 

@@ -106,6 +106,8 @@ class Search:
 
     def advance(self, draft: Draft, trial: Trial) -> bool:
         """Take the next step for everything that was refused; whether there was one."""
+        if "*" in self.banned:
+            return False
         refused = _refused_nodes(draft, trial)
         moved = False
         for name, region_pass in REGION_PASSES.items():

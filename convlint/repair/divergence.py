@@ -1,0 +1,85 @@
+"""Where two programs part: the first changed calls after which a value differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convlint.repair.draft import CHANGED
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+RTOL = 1e-4
+
+
+def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozenset[str]:
+    """The calls of ``before`` whose changes lead to the first value of ``after`` that is another.
+
+    Calls that were not changed keep their names, so their values can be laid beside each other.
+    """
+    import torch
+
+    from convlint.capture.build import borrowed
+    from convlint.repair.comparison import varied
+
+    given = varied(inputs, 0)
+    with borrowed(module), torch.no_grad():
+        wanted = _values(module, before, given)
+        found = _values(module, after, given)
+    for node in after.graph.nodes:
+        if node.name in wanted and node.name in found and _apart(wanted[node.name], found[node.name]):
+            return frozenset(_changes_before(node, set(wanted)))
+    last = next(node for node in after.graph.nodes if node.op == "output")
+    return frozenset(_changes_before(last, set(wanted)))
+
+
+def _changes_before(node: Node, common: set[str]) -> set[str]:
+    names: set[str] = set()
+    waiting, seen = [node], {node}
+    while waiting:
+        one = waiting.pop()
+        change = one.meta.get(CHANGED)
+        if change is not None:
+            names.add(change.node)
+        for source in one.all_input_nodes:
+            if source not in seen and (one is node or source.name not in common or change is not None):
+                if source.meta.get(CHANGED) is not None:
+                    seen.add(source)
+                    waiting.append(source)
+    return names
+
+
+def _values(module: Any, program: Any, inputs: Any) -> dict[str, Any]:
+    """The value of every unchanged call, run with the module's own tensors."""
+    import torch
+
+    from convlint.repair.module import FixedModule
+
+    kept: dict[str, Any] = {}
+
+    class Watching(torch.fx.Interpreter):
+        def run_node(self, n: Node) -> Any:
+            value = super().run_node(n)
+            if n.op == "call_function" and n.meta.get(CHANGED) is None and isinstance(value, torch.Tensor):
+                kept[n.name] = value
+            return value
+
+    made = FixedModule(module, program)
+    watching = Watching(program.graph_module)
+    vars(made)["_graph_module"] = watching.run
+    args, kwargs = inputs
+    torch.manual_seed(0)
+    made(*args, **kwargs)
+    return kept
+
+
+def _apart(one: Any, other: Any) -> bool:
+    import torch
+
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return True
+    wide = torch.complex128 if one.is_complex() else torch.float64
+    left, right = one.to(wide), other.to(wide)
+    finite = left[torch.isfinite(left)].abs()
+    scale = float(finite.max()) if finite.numel() else 1.0
+    return not torch.allclose(left, right, rtol=0.0, atol=RTOL * max(scale, 1e-12), equal_nan=True)

@@ -57,11 +57,15 @@ def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> 
             continue
         good = [row for _, row in mine if _good(row)]
         error = max((row.get("max_rel_error") or 0.0 for row in good), default=0.0)
-        lines.append(f"| {library or 'all'} | {len(mine)} | {len(good)} | {len(good) / len(mine):.3f} | {error:.1e} |")
+        lines.append(
+            f"| {library or 'all'} | {len(mine)} | {len(good)} | {len(good) / len(mine):.3f} | {error:.1e} |"
+        )
     lost = [name for name, row in rows.items() if not _refused(truth[name]) and not _good(row)]
     kept = [name for name, row in rows.items() if not _refused(truth[name])]
     if kept:
-        lines.append(f"\nOf {len(kept)} that converted before, {len(lost)} do not after: {', '.join(lost) or 'none'}.")
+        lines.append(
+            f"\nOf {len(kept)} that converted before, {len(lost)} do not after: {', '.join(lost) or 'none'}."
+        )
     lines.append("\nWhat remains:\n")
     for name, row in sorted(rows.items()):
         if _refused(truth[name]) and not _good(row):
@@ -77,7 +81,10 @@ def _good(row: dict[str, Any]) -> bool:
 
 def _told(row: dict[str, Any]) -> str:
     if row.get("converts") == "yes":
-        kinds = ", ".join(f"{kind} {count}" for kind, count in row.get("kinds", {}).items()) or "nothing to change"
+        kinds = (
+            ", ".join(f"{kind} {count}" for kind, count in row.get("kinds", {}).items())
+            or "nothing to change"
+        )
         error = row.get("max_rel_error")
         return f"converts ({kinds}; {'not compared' if error is None else f'{error:.1e}'}; {row['seconds']:.0f} s)"
     left = "; ".join(dict.fromkeys(row.get("remaining", [])))

@@ -98,7 +98,9 @@ def fix(
             )
         model = build_on_cpu(model)
     module = checked_module(model)
-    return fix_module(module, (args, dict(kwargs or {})), normalise_target(target), unsafe=unsafe, timeout=timeout)
+    return fix_module(
+        module, (args, dict(kwargs or {})), normalise_target(target), unsafe=unsafe, timeout=timeout
+    )
 
 
 def fix_module(
@@ -138,7 +140,13 @@ def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, .
     except Exception as error:  # user code and torch may raise anything
         failure = describe_failure("torch.export on the CPU", error)
         told = TrialFailure(
-            "", failure.message, failure.error_type, failure.site, failure.caller, failure.module, stage="capture"
+            "",
+            failure.message,
+            failure.error_type,
+            failure.site,
+            failure.caller,
+            failure.module,
+            stage="capture",
         )
         return None, (told,)
     return program, ()
@@ -211,9 +219,7 @@ class _Fixing:
 
         return first_changes(self.module, self.program, outcome.program, self.inputs)
 
-    def fixed(
-        self, module: Any, outcome: Outcome, compared: Any, converts: Literal["yes", "no"]
-    ) -> Fixed:
+    def fixed(self, module: Any, outcome: Outcome, compared: Any, converts: Literal["yes", "no"]) -> Fixed:
         changed = bool(outcome.changes) and module is not self.module
         return Fixed(
             module=module,
@@ -248,7 +254,15 @@ def _applied(program: Any, outcome: Outcome) -> tuple[Applied, ...]:
         if key in found:
             old = found[key]
             found[key] = Applied(
-                old.op, old.kind, old.title, old.safety, old.rewrite, old.site, old.caller, old.module, old.calls + 1
+                old.op,
+                old.kind,
+                old.title,
+                old.safety,
+                old.rewrite,
+                old.site,
+                old.caller,
+                old.module,
+                old.calls + 1,
             )
         else:
             found[key] = Applied(
@@ -284,5 +298,8 @@ def convert(
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])
         raise ModelError(f"the model does not convert, even after all changes that convlint knows: {left}.")
-    options = {"minimum_deployment_target": getattr(coremltools.target, normalise_target(target)), **ct_options}
+    options = {
+        "minimum_deployment_target": getattr(coremltools.target, normalise_target(target)),
+        **ct_options,
+    }
     return coremltools.convert(fixed.program, **options)

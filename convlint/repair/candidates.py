@@ -83,6 +83,8 @@ def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None
     except NotApplicable as error:
         return None, str(error)
     calls = [inner for inner in traced.graph.nodes if inner.op == "call_function"]
+    if any(str(inner.target).startswith("prims.") for inner in calls):
+        return None, "it ends in ops of another dialect"
     if len(calls) == 1 and calls[0].target is node.target and len(calls[0].args) == len(node.args):
         same = [type(one) for one in calls[0].args] == [type(one) for one in node.args]
         if same and calls[0].kwargs.keys() == node.kwargs.keys():

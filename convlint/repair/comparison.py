@@ -35,7 +35,9 @@ class Comparison:
     checked: tuple[str, ...] = ()
 
 
-def compare(original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int, *, gradients: bool) -> Comparison:
+def compare(
+    original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int, *, gradients: bool
+) -> Comparison:
     """Run both on ``seeds`` sets of inputs, compare gradients once, and outputs in float64 once."""
     largest, relative, checked = 0.0, 0.0, [f"outputs of {seeds} inputs"]
     for seed in range(seeds):

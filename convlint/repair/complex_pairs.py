@@ -46,7 +46,12 @@ def handle(op: str, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if op in ("aten.abs.default", "aten.angle.default"):
         re, im = _of(args[0])
         return torch.sqrt(re * re + im * im) if op == "aten.abs.default" else torch.atan2(im, re)
-    if op in ("aten.conj.default", "aten._conj.default", "aten.conj_physical.default", "aten._conj_physical.default"):
+    if op in (
+        "aten.conj.default",
+        "aten._conj.default",
+        "aten.conj_physical.default",
+        "aten._conj_physical.default",
+    ):
         re, im = _of(args[0])
         return _pair(node, re, -im)
     if op == "aten.exp.default":
@@ -89,7 +94,9 @@ def _pair(node: Any, re: Any, im: Any) -> Any:
 
     dtype = getattr(torch, kind[str(value.dtype)])
     shape = tuple(int(size) for size in value.shape)
-    both = [part.to(dtype).expand(shape) if tuple(part.shape) != shape else part.to(dtype) for part in (re, im)]
+    both = [
+        part.to(dtype).expand(shape) if tuple(part.shape) != shape else part.to(dtype) for part in (re, im)
+    ]
     return Carrier(tuple(both), shape)
 
 
@@ -108,7 +115,8 @@ def _each(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     re, im = side(0), side(1)
     if isinstance(re, (list, tuple)):
         return [
-            Carrier((one, two), tuple(int(size) for size in one.shape)) for one, two in zip(re, im, strict=True)
+            Carrier((one, two), tuple(int(size) for size in one.shape))
+            for one, two in zip(re, im, strict=True)
         ]
     return Carrier((re, im), tuple(int(size) for size in re.shape))
 
@@ -246,7 +254,9 @@ def _times(value: Any, matrix: Any, axis: int) -> Any:
     return made.movedim(-1, axis) if axis != value.dim() - 1 else made
 
 
-def _one_axis(re: Any, im: Any, axis: int, size: int, wanted: int, norm: str, forward: bool) -> tuple[Any, Any]:
+def _one_axis(
+    re: Any, im: Any, axis: int, size: int, wanted: int, norm: str, forward: bool
+) -> tuple[Any, Any]:
     cos, sin = _matrices(size, wanted, size, -1.0 if forward else 1.0, _scale(size, norm, forward))
     if im is None:
         return _times(re, cos, axis), _times(re, sin, axis)

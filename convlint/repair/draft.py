@@ -101,6 +101,30 @@ class Draft:
         self.signature.input_specs.insert(position, spec)
         return node
 
+    def settle(self) -> None:
+        """Let every value follow from what it is computed of now, and copy where a view cannot be one any more.
+
+        A rewrite may lay its result out in memory in another order than the call that it replaces.
+        """
+        import torch
+
+        values: dict[Node, Any] = {}
+        views = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+        with self.fake_mode(), torch.no_grad():
+            for node in self.graph.nodes:
+                if node.op != "call_function":
+                    values[node] = node.meta.get("val")
+                    continue
+                args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda source: values[source])
+                try:
+                    values[node] = node.target(*args, **kwargs)
+                except (RuntimeError, ValueError):
+                    if node.target not in views:
+                        raise
+                    node.target = torch.ops.aten.reshape.default
+                    values[node] = node.target(*args, **kwargs)
+                node.meta["val"] = values[node]
+
     def program(self) -> Any:
         """The changed program, in the ATen dialect."""
         import torch

@@ -89,7 +89,9 @@ def _permuted(value: Any, order: Sequence[int]) -> Any:
     now = sorted(range(len(blocks)), key=lambda block: blocks[block][0])
     low = _low(value)
     if len(blocks) <= _LIMIT:
-        return low.reshape([sizes[block] for block in now]).permute([now.index(b) for b in range(len(blocks))])
+        return low.reshape([sizes[block] for block in now]).permute(
+            [now.index(b) for b in range(len(blocks))]
+        )
     for place in range(len(blocks)):
         found = now.index(place)
         if found == place:

@@ -89,6 +89,8 @@ class Search:
         ) + tuple(step.current.change for step in self.steps if step.current is not None)
         unique = tuple({(change.node, change.title): change for change in changes}.values())
         remaining = tuple(failure for failure in trial.failures if not failure.follows) or trial.failures
+        if unique:
+            draft.settle()
         program = draft.program()
         return Outcome(program, trial, unique, {}, () if trial.status == "converted" else remaining, rounds)
 
@@ -110,11 +112,10 @@ class Search:
             return False
         refused = _refused_nodes(draft, trial)
         moved = False
-        for name, region_pass in REGION_PASSES.items():
+        for region_pass in REGION_PASSES.values():
             if region_pass not in self.passes and region_pass.wanted(draft, trial):
                 self.passes.append(region_pass)
                 self.steps.clear()
-                del name
                 return True
         folder = Folder(draft, float_buffers=self.float_buffers)
         frontier = folder.frontier(refused)
@@ -154,7 +155,9 @@ class Search:
         for args, kwargs in spelled_out(node, error):
             change = Change(node.name, op, "defaults", f"the default arguments of {op} spelled out")
 
-            def spell(draft: Draft, found: Node, args: Any = args, kwargs: Any = kwargs, change: Change = change) -> None:
+            def spell(
+                draft: Draft, found: Node, args: Any = args, kwargs: Any = kwargs, change: Change = change
+            ) -> None:
                 by_name = draft.nodes()
 
                 def here(source: Node) -> Node:
@@ -173,9 +176,7 @@ class Search:
             traced, _ = traced_or_none(node, candidate)
             if traced is None:
                 continue
-            change = Change(
-                node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety
-            )
+            change = Change(node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety)
 
             def put(draft: Draft, found: Node, traced: Any = traced, change: Change = change) -> None:
                 draft.insert(found, traced, change)

@@ -56,8 +56,12 @@ class RegionPass:
             values = [node.meta.get("val"), *(source.meta.get("val") for source in node.all_input_nodes)]
             if any(self.is_odd(value) for value in _tensors(values)):
                 return True
-        return trial.status != "converted" and not trial.failures and any(
-            self.is_odd(value) for node in draft.graph.nodes for value in _tensors([node.meta.get("val")])
+        return (
+            trial.status != "converted"
+            and not trial.failures
+            and any(
+                self.is_odd(value) for node in draft.graph.nodes for value in _tensors([node.meta.get("val")])
+            )
         )
 
     def __call__(self, draft: Draft) -> None:
@@ -86,7 +90,9 @@ class _Walk:
         return any(self.form.is_odd(value) for value in _tensors([node.meta.get("val")]))
 
     def touches(self, node: Node) -> bool:
-        return self.odd(node) or any(self.odd(source) for source in node.all_input_nodes)
+        return self.odd(node) or any(
+            self.odd(source) or source in self.carried for source in node.all_input_nodes
+        )
 
     def constant(self, node: Node) -> None:
         if self.form.carry_constant is None:
@@ -141,7 +147,9 @@ class _Walk:
         _, made = self.draft.copy_before(node, traced, sources, change)
         rest = iter(made)
         results = [
-            next(rest) if described is None else Carrier(tuple(next(rest) for _ in range(described[1])), described[0])
+            next(rest)
+            if described is None
+            else Carrier(tuple(next(rest) for _ in range(described[1])), described[0])
             for described in shapes
         ]
         self.carried[node] = results if isinstance(node.meta.get("val"), (list, tuple)) else None
@@ -180,9 +188,15 @@ def _complex(value: Any) -> bool:
 
 REGION_PASSES: dict[str, RegionPass] = {
     "complex": RegionPass(
-        "complex", "complex numbers as pairs of real ones", _complex, complex_pairs.handle, complex_pairs.parts
+        "complex",
+        "complex numbers as pairs of real ones",
+        _complex,
+        complex_pairs.handle,
+        complex_pairs.parts,
     ),
-    "rank": RegionPass("rank", "tensors of rank above 5 reshaped to lower rank", _high, low_rank.handle, None),
+    "rank": RegionPass(
+        "rank", "tensors of rank above 5 reshaped to lower rank", _high, low_rank.handle, None
+    ),
 }
 """The passes, in the order to try them."""
 

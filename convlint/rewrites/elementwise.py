@@ -26,7 +26,8 @@ def hypot(self: Tensor, other: Tensor) -> Tensor:
     high, low = torch.maximum(one, two), torch.minimum(one, two)
     safe = torch.where(high > 0, high, torch.ones_like(high))
     ratio = low / safe
-    return high * torch.sqrt(1 + ratio * ratio)
+    length = high * torch.sqrt(1 + ratio * ratio)
+    return torch.where(high == math.inf, high, length)
 
 
 def _sum_of_exponents(self: Tensor, other: Tensor, scale: float) -> Tensor:
@@ -265,6 +266,8 @@ def ldexp(self: Tensor, other: Tensor) -> Tensor:
 @rewrite("aten.square.default")
 def square(self: Tensor) -> Tensor:
     """A product with itself."""
+    if self.dtype is torch.bool:
+        raise NotApplicable("it is a boolean")
     return self * self
 
 
@@ -403,7 +406,13 @@ def logit(self: Tensor, eps: float | None = None) -> Tensor:
     return torch.log(inside / (1 - inside))
 
 
-@rewrite("aten.clamp.default", "aten.hardtanh.default", "aten.clamp.Tensor")
+@rewrite("aten.hardtanh.default")
+def hardtanh(self: Tensor, min_val: float = -1, max_val: float = 1) -> Tensor:
+    """torch.maximum and torch.minimum with the bounds."""
+    return clamp(self, min_val, max_val)
+
+
+@rewrite("aten.clamp.default", "aten.clamp.Tensor")
 def clamp(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """torch.maximum and torch.minimum with the bounds."""
     out = self

@@ -31,6 +31,8 @@ def diff(
     self: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
     """The difference of two slices."""
+    if n == 0:
+        return self.clone()
     parts = [part for part in (prepend, self, append) if part is not None]
     out = torch.cat(parts, dim) if len(parts) > 1 else self
     for _ in range(n):

@@ -20,33 +20,41 @@ _LARGEST = 1 << 22
 """Elements of a matrix beyond which the product is no help."""
 
 
-def _matrix(size: int, wanted: int, mode: str, scale: float | None, corners: bool, smooth: bool) -> Tensor:
+def _matrix(
+    size: int, wanted: int | None, mode: str, scale: float | None, corners: bool, smooth: bool
+) -> Tensor:
     """What the mode does to ``size`` values along an axis: (wanted, size)."""
-    if size * wanted > _LARGEST:
+    if size * (wanted or size) > _LARGEST:
         raise NotApplicable("the matrix of an axis would be too large")
     options: dict[str, Any] = {}
     if mode in ("bilinear", "bicubic"):
         options = {"align_corners": corners, "antialias": smooth}
     with torch_adapter.real_tensors():
-        units = torch.eye(size).reshape(1, size, size, 1)
+        # Two columns: some kernels of PyTorch take another way, with other results, for a single one.
+        units = torch.eye(size).reshape(size, 1, size, 1).expand(size, 1, size, 2).contiguous()
         if scale:
             made = functional.interpolate(units, scale_factor=(scale, 1.0), mode=mode, **options)
         else:
-            made = functional.interpolate(units, size=(wanted, 1), mode=mode, **options)
-        if made.shape[2] != wanted:
-            made = functional.interpolate(units, size=(wanted, 1), mode=mode, **options)
-        return made.reshape(size, wanted).T.contiguous()
+            made = functional.interpolate(units, size=(wanted, 2), mode=mode, **options)
+        if wanted is not None and made.shape[2] != wanted:
+            raise NotApplicable("the size is not what the scale gives")
+        return made[:, 0, :, 0].T.contiguous()
 
 
 def _resized(
-    self: Tensor, sizes: Sequence[int], mode: str, scales: Sequence[float | None], corners: bool, smooth: bool
+    self: Tensor,
+    sizes: Sequence[int | None],
+    mode: str,
+    scales: Sequence[float | None],
+    corners: bool,
+    smooth: bool,
 ) -> Tensor:
     out = self
     first = self.dim() - len(sizes)
     for number in reversed(range(len(sizes))):
         axis, wanted = first + number, sizes[number]
         size = self.shape[axis]
-        if not isinstance(size, int) or not isinstance(wanted, int):
+        if not isinstance(size, int) or not isinstance(wanted, (int, type(None))):
             raise NotApplicable("its sizes change")
         matrix = _matrix(size, wanted, mode, scales[number], corners, smooth).to(self.dtype)
         if axis == self.dim() - 1:
@@ -58,11 +66,11 @@ def _resized(
     return out
 
 
-def _sizes(self: Tensor, output_size: Any, factors: Any, axes: int) -> tuple[list[int], list[float | None]]:
+def _sizes(output_size: Any, factors: Any, axes: int) -> tuple[list[int | None], list[float | None]]:
+    """The sizes asked for, or the factors; what a factor comes to is PyTorch's to say."""
     if output_size is not None:
         return list(output_size), [None] * axes
-    scales = list(factors)
-    return [int(size * scale) for size, scale in zip(self.shape[-axes:], scales, strict=True)], scales
+    return [None] * axes, list(factors)
 
 
 @rewrite("aten.upsample_bicubic2d.default")
@@ -80,7 +88,7 @@ def bicubic(
 @rewrite("aten.upsample_bicubic2d.vec")
 def bicubic_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
     """Two products with constant matrices."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 2)
+    sizes, scales = _sizes(output_size, scale_factors, 2)
     return _resized(self, sizes, "bicubic", scales, align_corners, False)
 
 
@@ -113,7 +121,7 @@ def smooth_bicubic_vec(
     self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None
 ) -> Tensor:
     """Two products with constant matrices."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 2)
+    sizes, scales = _sizes(output_size, scale_factors, 2)
     return _resized(self, sizes, "bicubic", scales, align_corners, True)
 
 
@@ -122,7 +130,7 @@ def smooth_bilinear_vec(
     self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None
 ) -> Tensor:
     """Two products with constant matrices."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 2)
+    sizes, scales = _sizes(output_size, scale_factors, 2)
     return _resized(self, sizes, "bilinear", scales, align_corners, True)
 
 
@@ -141,7 +149,7 @@ def bilinear(
 @rewrite("aten.upsample_bilinear2d.vec")
 def bilinear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
     """Two products with constant matrices."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 2)
+    sizes, scales = _sizes(output_size, scale_factors, 2)
     return _resized(self, sizes, "bilinear", scales, align_corners, False)
 
 
@@ -156,14 +164,14 @@ def linear(
 @rewrite("aten.upsample_linear1d.vec")
 def linear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
     """A product with a constant matrix."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 1)
+    sizes, scales = _sizes(output_size, scale_factors, 1)
     return _resized(self, sizes, "bilinear", scales, align_corners, False)
 
 
 @rewrite("aten.upsample_trilinear3d.vec")
 def trilinear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
     """Three products with constant matrices."""
-    sizes, scales = _sizes(self, output_size, scale_factors, 3)
+    sizes, scales = _sizes(output_size, scale_factors, 3)
     return _resized(self, sizes, "bilinear", scales, align_corners, False)
 
 
@@ -173,22 +181,26 @@ def trilinear(self: Tensor, output_size: Sequence[int], align_corners: bool, *sc
     return _resized(self, output_size, "bilinear", [*scales, None, None, None][:3], align_corners, False)
 
 
-def _nearest(self: Tensor, sizes: Sequence[int], scales: Sequence[float | None], exact: bool) -> Tensor:
+def _nearest(
+    self: Tensor, sizes: Sequence[int | None], scales: Sequence[float | None], exact: bool
+) -> Tensor:
     """The nearest places, picked axis by axis."""
     out = self
     mode = "nearest-exact" if exact else "nearest"
     for number, wanted in enumerate(sizes):
         axis = self.dim() - len(sizes) + number
         size = self.shape[axis]
-        if not isinstance(size, int) or not isinstance(wanted, int):
+        if not isinstance(size, int) or not isinstance(wanted, (int, type(None))):
             raise NotApplicable("its sizes change")
         with torch_adapter.real_tensors():
             line = torch.arange(float(size)).reshape(1, 1, size)
-            scale = scales[number]
-            made = functional.interpolate(line, scale_factor=scale, mode=mode) if scale else line[..., :0]
-            if made.shape[-1] != wanted:
+            if scales[number]:
+                made = functional.interpolate(line, scale_factor=scales[number], mode=mode)
+            else:
                 made = functional.interpolate(line, size=wanted, mode=mode)
             places = [int(place) for place in made.reshape(-1).tolist()]
+        if wanted is not None and len(places) != wanted:
+            raise NotApplicable("the size is not what the scale gives")
         if places != list(range(size)):
             out = torch.index_select(out, axis, torch.tensor(places))
     return out.clone() if out is self else out
@@ -206,7 +218,7 @@ def nearest_exact(self: Tensor, output_size: Sequence[int], *scales: float | Non
 def nearest_exact_vec(self: Tensor, output_size: Any, scale_factors: Any = None) -> Tensor:
     """The nearest places, picked axis by axis."""
     axes = self.dim() - 2
-    sizes, scales = _sizes(self, output_size, scale_factors, axes)
+    sizes, scales = _sizes(output_size, scale_factors, axes)
     return _nearest(self, sizes, scales, True)
 
 
@@ -222,5 +234,5 @@ def nearest(self: Tensor, output_size: Sequence[int], *scales: float | None) -> 
 def nearest_vec(self: Tensor, output_size: Any, scale_factors: Any = None) -> Tensor:
     """The nearest places, picked axis by axis."""
     axes = self.dim() - 2
-    sizes, scales = _sizes(self, output_size, scale_factors, axes)
+    sizes, scales = _sizes(output_size, scale_factors, axes)
     return _nearest(self, sizes, scales, False)

@@ -106,7 +106,7 @@ def expand(self: Tensor, size: Sequence[int], *, implicit: bool = False) -> Tens
 
 
 @rewrite("aten.constant_pad_nd.default")
-def pad(self: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+def constant_pad(self: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
     """Slices where the padding is negative, constants put before and behind elsewhere."""
     out = self
     for number in range(len(pad) // 2):
@@ -156,12 +156,24 @@ def replication_pad(self: Tensor, padding: Sequence[int]) -> Tensor:
     return _picked(self, padding, lambda index, size: min(max(index, 0), size - 1))
 
 
-@rewrite("aten.pad.default", "aten._pad_circular.default")
-def circular_pad(self: Tensor, pad: Sequence[int], mode: str = "circular", value: Any = None) -> Tensor:
+@rewrite("aten._pad_circular.default")
+def circular_pad(self: Tensor, pad: Sequence[int]) -> Tensor:
     """The places counted round, picked."""
-    if mode != "circular":
-        raise NotApplicable(f"the mode is {mode}")
+    if any(length < 0 for length in pad):
+        raise NotApplicable("the padding is negative")
     return _picked(self, pad, lambda index, size: index % size)
+
+
+@rewrite("aten.pad.default")
+def pad_by_mode(
+    self: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """What the mode says, by its own rewrite."""
+    if mode == "constant":
+        return constant_pad(self, pad, 0 if value is None else value)
+    return {"reflect": reflection_pad, "replicate": replication_pad, "circular": circular_pad}[mode](
+        self, pad
+    )
 
 
 @rewrite("aten.pixel_unshuffle.default")

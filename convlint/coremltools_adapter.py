@@ -44,14 +44,23 @@ def register_converter(kind: str, function: Callable[..., Any]) -> None:
     """Put ``function`` in the place of the converter of ``kind``, in-place names included."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    _TORCH_OPS_REGISTRY.set_func_by_name(function, kind)
+    for name in {kind, _looked_up(kind)}:
+        _TORCH_OPS_REGISTRY.set_func_by_name(function, name)
 
 
 def unregister_converter(kind: str) -> None:
     """Take back a name that coremltools itself does not register."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(kind, None)
+    for name in {kind, _looked_up(kind)}:
+        _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name, None)
+
+
+def _looked_up(kind: str) -> str:
+    """The name that a lookup of ``kind`` ends at: ``__or__`` is looked up as ``or``, ``add_`` as ``add``."""
+    from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind, unify_inplace_and_functional
+
+    return str(unify_inplace_and_functional(sanitize_op_kind(kind)))
 
 
 def export_kind(node: Any) -> str:

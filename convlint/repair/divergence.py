@@ -56,16 +56,17 @@ def _values(module: Any, program: Any, inputs: Any) -> dict[str, Any]:
     from convlint.repair.module import FixedModule
 
     kept: dict[str, Any] = {}
+    changed = {node.name for node in program.graph.nodes if node.meta.get(CHANGED) is not None}
 
     class Watching(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
-            if n.op == "call_function" and n.meta.get(CHANGED) is None and isinstance(value, torch.Tensor):
+            if n.op == "call_function" and n.name not in changed and isinstance(value, torch.Tensor):
                 kept[n.name] = value
             return value
 
     made = FixedModule(module, program)
-    watching = Watching(program.graph_module)
+    watching = Watching(vars(made)["_graph_module"])
     vars(made)["_graph_module"] = watching.run
     args, kwargs = inputs
     torch.manual_seed(0)

@@ -33,11 +33,32 @@ def candidates(node: Node, error: str) -> Iterator[Candidate]:
     op = op_name(node.target)
     for rewrite in rewrites_of(op):
         yield Candidate("rewrite", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)
+    if _has_no_axes(node):
+        yield Candidate("rewrite", "an axis of size 1 while it is computed", _in_one_axis(node.target))
     function = torch_adapter.decomposition_of(node.target)
     if function is not None:
         yield Candidate("decomposition", f"PyTorch's decomposition of {op}", function)
     if torch_adapter.is_composite(node.target):
         yield Candidate("decomposition", f"what {op} is composed of in PyTorch", node.target)  # type: ignore[arg-type]
+
+
+def _has_no_axes(node: Node) -> bool:
+    """Whether it computes one element from others, by an op that treats every element alone."""
+    import torch
+
+    value = node.meta.get("val")
+    alone = isinstance(value, torch.Tensor) and value.dim() == 0
+    return alone and torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def _in_one_axis(op: Any) -> Callable[..., Any]:
+    import torch
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = [arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args]
+        return op(*given, **kwargs).reshape(())
+
+    return function
 
 
 def spelled_out(node: Node, error: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -158,13 +158,17 @@ class Draft:
         return list(last.args[0])  # type: ignore[arg-type]
 
     def _drop_unread_constants(self) -> None:
+        """Take out constants, and buffers, that were read once and are not any more."""
         from torch.export.graph_signature import InputKind
 
+        read = {node.name for node in self.base.graph.nodes if node.op == "placeholder" and node.users}
         kept = []
         for node, spec in zip(self._placeholders(), self.signature.input_specs, strict=True):
-            if spec.kind is InputKind.CONSTANT_TENSOR and not node.users:
+            constant = spec.kind is InputKind.CONSTANT_TENSOR
+            if not node.users and (constant or (spec.kind is InputKind.BUFFER and node.name in read)):
                 self.graph.erase_node(node)
-                self.constants.pop(spec.target, None)
+                if constant or not spec.persistent:
+                    self.constants.pop(spec.target, None)
             else:
                 kept.append(spec)
         self.signature.input_specs = kept

@@ -23,7 +23,7 @@ class FixedModule(nn.Module):
         _mirror(original, self)
         self.training = original.training
         # Plain attributes, so that neither adds a key to the state_dict nor a name to the modules.
-        vars(self)["_graph_module"] = _with_reshapes(program.graph_module)
+        vars(self)["_graph_module"] = _trainable(program.graph_module)
         self._inputs = [(spec.kind, spec.target) for spec in program.graph_signature.input_specs]
         self._outputs = _output_kinds(program)
         self._in_spec, self._out_spec = program.call_spec.in_spec, program.call_spec.out_spec
@@ -56,14 +56,25 @@ class FixedModule(nn.Module):
         return self
 
 
-def _with_reshapes(graph_module: torch.fx.GraphModule) -> torch.fx.GraphModule:
-    """A copy that reshapes where the graph views: with gradients, a kernel may lay its result out otherwise."""
+def _trainable(graph_module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """A copy through which gradients flow.
+
+    It reshapes where the graph views, since with gradients a kernel may lay its result out otherwise,
+    and expands where the graph copies, since PyTorch has no derivative of that.
+    """
     graph = torch.fx.Graph()
     graph.output(graph.graph_copy(graph_module.graph, {}))
     for node in graph.nodes:
         if node.target in (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default):
             node.target = torch.ops.aten.reshape.default
+        elif node.target is torch.ops.aten.copy.default:
+            node.target = copied
     return torch.fx.GraphModule(graph_module, graph)
+
+
+def copied(self: torch.Tensor, src: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    """``aten.copy``: the values of ``src`` in the shape and dtype of ``self``."""
+    return src.to(self.dtype).expand(self.shape).clone()
 
 
 def _output_kinds(program: Any) -> list[tuple[Any, str | None]]:

@@ -118,7 +118,7 @@ class Search:
                 self.steps.clear()
                 return True
         folder = Folder(draft, float_buffers=self.float_buffers)
-        frontier = folder.frontier(refused)
+        frontier = folder.frontier([*refused, *_readers_of_odd_constants(draft)])
         covered: set[Node] = set()
         for node in frontier:
             value = folder.value(node)
@@ -152,6 +152,10 @@ class Search:
     def options(self, node: Node, error: str) -> Iterator[_Option]:
         """The ways to treat ``node``, each already traced with its arguments."""
         op = op_name(node.target)
+        if op.startswith("aten._assert"):
+            change = Change(node.name, op, "drop", "an assertion, which computes nothing, left out")
+            yield _Option(change, lambda draft, found: draft.graph.erase_node(found))
+            return
         for args, kwargs in spelled_out(node, error):
             change = Change(node.name, op, "defaults", f"the default arguments of {op} spelled out")
 
@@ -220,6 +224,23 @@ def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
         if node is not None and node.op == "call_function":
             (follow if failure.follows else first).setdefault(node, failure.error)
     return first or follow
+
+
+def _readers_of_odd_constants(draft: Draft) -> list[Node]:
+    """The calls that read a constant of a dtype that coremltools does not read."""
+    odd = (
+        "torch.bfloat16",
+        "torch.complex64",
+        "torch.complex128",
+        "torch.float8_e4m3fn",
+        "torch.float8_e5m2",
+    )
+    return [
+        user
+        for node in draft.graph.nodes
+        if node.op == "placeholder" and str(getattr(node.meta.get("val"), "dtype", "")) in odd
+        for user in node.users
+    ]
 
 
 def located(by_name: dict[str, Node], name: str) -> Node | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convlint.repair import complex_pairs, low_rank
+from convlint.repair import complex_pairs, low_rank, scalars
 from convlint.repair.draft import CHANGED, KEPT_META, Change, Draft, trace
 from convlint.repair.folding import Folder
 from convlint.rewrites.table import NotApplicable
@@ -43,6 +43,7 @@ class RegionPass:
     is_odd: Callable[[Any], bool]
     handle: Handler
     carry_constant: Callable[[Any], tuple[Any, ...]] | None
+    errors: tuple[str, ...] = ()
 
     def wanted(self, draft: Draft, trial: Trial) -> bool:
         """Whether something that was refused touches a value of this form."""
@@ -51,7 +52,7 @@ class RegionPass:
         by_name = draft.nodes()
         for failure in trial.failures:
             node = located(by_name, failure.node)
-            if node is None:
+            if node is None or (self.errors and not any(text in failure.error for text in self.errors)):
                 continue
             values = [node.meta.get("val"), *(source.meta.get("val") for source in node.all_input_nodes)]
             if any(self.is_odd(value) for value in _tensors(values)):
@@ -182,6 +183,10 @@ def _high(value: Any) -> bool:
     return value.dim() > 5
 
 
+def _scalar(value: Any) -> bool:
+    return value.dim() == 0
+
+
 def _complex(value: Any) -> bool:
     return bool(value.is_complex())
 
@@ -193,6 +198,14 @@ REGION_PASSES: dict[str, RegionPass] = {
         _complex,
         complex_pairs.handle,
         complex_pairs.parts,
+    ),
+    "scalar": RegionPass(
+        "scalar",
+        "numbers computed from weights kept in an axis of size 1",
+        _scalar,
+        scalars.handle,
+        None,
+        ("zero-rank", "'float' object", "numpy.float32"),
     ),
     "rank": RegionPass(
         "rank", "tensors of rank above 5 reshaped to lower rank", _high, low_rank.handle, None

@@ -414,3 +414,16 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     parts = table.reshape(-1, outs, weight.shape[2]) * input2.reshape(-1, 1, weight.shape[2])
     out = parts.sum([2]).reshape([*input1.shape[:-1], outs])
     return out if bias is None else out + bias
+
+
+@rewrite("transformers.grouped_mm_fallback.default", "aten._grouped_mm.default")
+def grouped_product(input: Tensor, weight: Tensor, offs: Tensor | None = None, *rest: Any) -> Tensor:
+    """Every row times the matrices of all groups, and of these the one of the row's own group."""
+    if offs is None or input.dim() != 2 or weight.dim() != 3 or any(one is not None for one in rest):
+        raise NotApplicable("it is not rows sorted by group")
+    rows, groups = input.shape[0], weight.shape[0]
+    place = torch.tensor(list(range(rows)), dtype=torch.int32).reshape(1, rows)
+    ends = offs.to(torch.int32).reshape(groups, 1)
+    starts = torch.cat([torch.full((1, 1), 0, dtype=torch.int32), ends[:-1]], 0)
+    mine = torch.logical_and(place >= starts, place < ends).to(input.dtype).unsqueeze(-1)
+    return torch.bmm(input.unsqueeze(0) * mine, weight).sum([0])

@@ -44,6 +44,72 @@ def logical_xor(self: Tensor, other: Tensor | Number) -> Tensor:
     return torch.logical_xor(self, _bool(other))
 
 
+def _bits(self: Tensor, other: Tensor | Number, join: Any) -> Tensor:
+    """Both numbers taken apart into the 32 bits of Core ML's integers, joined bit by bit."""
+    dtype = torch.result_type(self, other)
+    if dtype is torch.bool or dtype.is_floating_point:
+        raise NotApplicable("it is not of integers")
+    total: Any = 0
+    for place in range(32):
+        weight = -(1 << 31) if place == 31 else 1 << place
+        one, two = _bit(self, place), _bit(other, place)
+        joined = join(one, two)
+        if isinstance(joined, Tensor):
+            total = total + joined * weight
+        elif joined:
+            total = total + weight
+    shape = torch.broadcast_shapes(*(v.shape for v in (self, other) if isinstance(v, Tensor)))
+    return total.to(dtype) if isinstance(total, Tensor) else torch.full(list(shape), total, dtype=dtype)
+
+
+def _bit(value: Tensor | Number, place: int) -> Any:
+    if not isinstance(value, Tensor):
+        return (int(value) >> place) & 1
+    if value.dtype is torch.bool:
+        return value.to(torch.int32) if place == 0 else 0
+    if place == 31:
+        return (value < 0).to(torch.int32)
+    return torch.remainder(torch.floor_divide(value, 1 << place), 2)
+
+
+@rewrite("aten.__and__.Tensor", "aten.__and__.Scalar", "aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar")
+def and_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A product of the bits, one by one."""
+    return _bits(self, other, lambda one, two: one * two)
+
+
+@rewrite("aten.__or__.Tensor", "aten.__or__.Scalar", "aten.bitwise_or.Tensor", "aten.bitwise_or.Scalar")
+def or_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A sum of the bits less their product, one by one."""
+    return _bits(self, other, lambda one, two: one + two - one * two)
+
+
+@rewrite("aten.__xor__.Tensor", "aten.__xor__.Scalar", "aten.bitwise_xor.Tensor", "aten.bitwise_xor.Scalar")
+def xor_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A sum of the bits less twice their product, one by one."""
+    return _bits(self, other, lambda one, two: one + two - 2 * one * two)
+
+
+@rewrite("aten.bitwise_not.default")
+def not_of_bits(self: Tensor) -> Tensor:
+    """Minus the number, less 1."""
+    if self.dtype is torch.bool:
+        raise NotApplicable("it is a boolean")
+    return -self - 1
+
+
+@rewrite("aten.bitwise_left_shift.Tensor_Scalar", "aten.__lshift__.Scalar")
+def left_shift(self: Tensor, other: int) -> Tensor:
+    """A product with a power of 2."""
+    return self * (1 << other)
+
+
+@rewrite("aten.bitwise_right_shift.Tensor_Scalar", "aten.__rshift__.Scalar")
+def right_shift(self: Tensor, other: int) -> Tensor:
+    """A quotient by a power of 2, rounded down."""
+    return torch.floor_divide(self, 1 << other)
+
+
 @rewrite("aten.bitwise_not.default")
 def logical_not(self: Tensor) -> Tensor:
     """torch.logical_not of the booleans."""

@@ -264,3 +264,9 @@ def col2im(
     out = torch.conv_transpose2d(grid, weight, None, list(stride), list(padding), spare, 1, list(dilation))
     out = out.reshape(batch, channels, *output_size)
     return out if self.dim() == 3 else out.squeeze(0)
+
+
+@rewrite("aten.copy.default")
+def copy(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """The source, cast and expanded."""
+    return src.to(self.dtype).expand(self.shape).clone()

@@ -1,12 +1,14 @@
 """How many of the refused architectures convert after ``convlint.fix``, and how far their outputs move.
 
-``python -m benchmarks.fix_rate``: every architecture of the truth (``benchmarks.truth``) that coremltools refuses
-through torch.export, one child process each, resumable. ``--all`` takes those that convert too: none may be lost.
+``python -m benchmarks.fix_rate``: every architecture of the truth (``benchmarks.truth``) that coremltools
+refuses through torch.export, one child process each, resumable. ``--all`` takes those that convert too:
+none may be lost.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import sys
@@ -86,7 +88,8 @@ def _told(row: dict[str, Any]) -> str:
             or "nothing to change"
         )
         error = row.get("max_rel_error")
-        return f"converts ({kinds}; {'not compared' if error is None else f'{error:.1e}'}; {row['seconds']:.0f} s)"
+        compared = "not compared" if error is None else f"{error:.1e}"
+        return f"converts ({kinds}; {compared}; {row['seconds']:.0f} s)"
     left = "; ".join(dict.fromkeys(row.get("remaining", [])))
     return f"{row.get('error') or left or 'no reason'}"[:400] + (
         f" [taken back: {'; '.join(row['rolled_back'])[:200]}]" if row.get("rolled_back") else ""
@@ -116,10 +119,8 @@ def _in_child(name: str) -> dict[str, Any]:
     child.start()
     sender.close()
     row: dict[str, Any] = {"name": name, "error": "died"}
-    try:
+    with contextlib.suppress(EOFError):
         row = receiver.recv() if receiver.poll(LIMIT) else {"name": name, "error": "took too long"}
-    except EOFError:
-        pass
     child.kill()
     child.join()
     return row | {"seconds": round(time.perf_counter() - start, 1)}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn, TextIO
 
-from convlint import __version__, commands, rule_commands
+from convlint import __version__, commands, fix_command, rule_commands
 from convlint.config import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 from convlint.errors import ConvlintError, RuleError, UsageError
 from convlint.model import SEVERITIES
@@ -42,6 +42,15 @@ exit codes:
   0 clean   1 findings at or above --fail-on   2 bad use or configuration
   3 the model could not be imported, built or captured
 """
+_FIX_EXAMPLES = """\
+examples:
+  convlint fix torchvision.models:swin_t --input 1x3x224x224
+  convlint fix my/models.py:Net --input 1x3x64x64 --write
+
+exit codes:
+  0 the fixed model converts   1 something is left   2 bad use or configuration
+  3 the model could not be imported, built or run
+"""
 _MAIN_EXAMPLES = """\
 examples:
   convlint check torchvision.models:resnet50 --input 1x3x224x224
@@ -57,7 +66,7 @@ examples:
   convlint rules new gelu-tanh --category support --path lint/rules
 """
 
-_USAGES = {"check": "[SPEC]", "rule": "CODE|NAME", "rules": "[list|test|new]", "doctor": ""}
+_USAGES = {"check": "[SPEC]", "fix": "[SPEC]", "rule": "CODE|NAME", "rules": "[list|test|new]", "doctor": ""}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +94,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
-        if own_process and options.command == "check":
+        if own_process and options.command in ("check", "fix"):
             out = claim_stdout()
         code = _COMMANDS[options.command](options, out)
         out.flush()
@@ -160,6 +169,7 @@ def build_parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"convlint {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_check(subparsers)
+    _add_fix(subparsers)
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
@@ -305,8 +315,38 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
 
 
+def _add_fix(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add(
+        subparsers, "fix", "change a model so that it converts, and prove the changes", _FIX_EXAMPLES
+    )
+    what = parser.add_argument_group("what to fix")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("--model", metavar="NAME", help="a configured model")
+    what.add_argument(
+        "--input", action="append", metavar="SPEC", help="one input tensor, [NAME=]SHAPE[:DTYPE]"
+    )
+    what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
+    what.add_argument(
+        "--arg-expr", action="append", metavar="K=EXPR", help="a constructor argument as Python"
+    )
+    how = parser.add_argument_group("how to fix")
+    how.add_argument("--target", metavar="TARGET", help="iOS15 to iOS18, iOS26 and so on; default: iOS17")
+    how.add_argument(
+        "--unsafe", action="store_true", help="allow changes that give another result for some inputs"
+    )
+    how.add_argument(
+        "--write",
+        action="store_true",
+        help="make the changes that can be said in source there; never outside the project",
+    )
+    _add_rule_paths(how)
+    _add_terminal_or_json(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
 _COMMANDS = {
     "check": commands.check,
+    "fix": fix_command.fix,
     "rule": rule_commands.rule,
     "rules": rule_commands.rules,
     "doctor": rule_commands.doctor,

@@ -94,7 +94,8 @@ def fix(
     if not isinstance(model, torch.nn.Module):
         if not callable(model):
             raise ModelError(
-                f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+                f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds"
+                " one."
             )
         model = build_on_cpu(model)
     module = checked_module(model)
@@ -127,8 +128,8 @@ def fix_module(
 
 def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, ...]]:
     """The program of the model with its own weights; else why there is none."""
-    from convlint.capture.methods import Attempts, quiet_torch
     from convlint.capture.failures import describe_failure
+    from convlint.capture.methods import Attempts, quiet_torch
     from convlint.sandbox import time_limit
 
     attempts = Attempts(source, timeout, None)

@@ -42,10 +42,10 @@ def compare(
     largest, relative, checked = 0.0, 0.0, [f"outputs of {seeds} inputs"]
     for seed in range(seeds):
         given = varied(inputs, seed)
-        before, after = _outputs(original, given, seed), _outputs(fixed, given, seed)
-        if seed == 0 and _differ(before, _outputs(original, given, seed))[0] > 0:
+        before, after = outputs_of(original, given, seed), outputs_of(fixed, given, seed)
+        if seed == 0 and difference(before, outputs_of(original, given, seed))[0] > 0:
             return Comparison(checked=("nothing: the model gives other values every time it runs",))
-        error, share, problem = _differ(before, after)
+        error, share, problem = difference(before, after)
         largest, relative = max(largest, error), max(relative, share)
         if problem or share > RTOL:
             text = problem or f"it differs by {error:.3g}, {share:.2g} of the largest value"
@@ -91,7 +91,8 @@ def varied(inputs: Inputs, seed: int) -> Inputs:
     return made
 
 
-def _outputs(module: nn.Module, inputs: Inputs, seed: int) -> list[torch.Tensor]:
+def outputs_of(module: nn.Module, inputs: Inputs, seed: int) -> list[torch.Tensor]:
+    """The tensors that the module returns in eval mode; the inputs and its buffers stay as they are."""
     args, kwargs = pytree.tree_map(_own, inputs)
     torch.manual_seed(seed)
     with borrowed(module), user_code(), torch.no_grad(), unchanged_buffers(module):
@@ -114,7 +115,7 @@ def unchanged_buffers(module: nn.Module) -> Iterator[None]:
                 buffer.copy_(value)
 
 
-def _differ(before: list[torch.Tensor], after: list[torch.Tensor]) -> tuple[float, float, str]:
+def difference(before: list[torch.Tensor], after: list[torch.Tensor]) -> tuple[float, float, str]:
     """Largest difference, the same relative to the largest value, and what cannot be compared."""
     if len(before) != len(after):
         return 0.0, 0.0, f"it returns {len(after)} tensors instead of {len(before)}"
@@ -197,11 +198,11 @@ def _compare_double(original: nn.Module, fixed: nn.Module, inputs: Inputs) -> fl
 
     try:
         given = pytree.tree_map(wide, inputs)
-        before = _outputs(copy.deepcopy(original).double(), given, 0)
-        after = _outputs(copy.deepcopy(fixed).double(), given, 0)
+        before = outputs_of(copy.deepcopy(original).double(), given, 0)
+        after = outputs_of(copy.deepcopy(fixed).double(), given, 0)
     except Exception:  # a dtype written out in the model
         return None
-    _, share, problem = _differ(before, after)
+    _, share, problem = difference(before, after)
     return None if problem else share
 
 

@@ -1,4 +1,4 @@
-"""Where two programs part: the first changed calls after which a value differs."""
+"""Where two programs part: the changed calls whose result is not that of the call that they replace."""
 
 from __future__ import annotations
 
@@ -26,14 +26,24 @@ def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozense
     with borrowed(module), torch.no_grad():
         wanted = _values(module, before, given)
         found = _values(module, after, given)
-    for node in after.graph.nodes:
-        if node.name in wanted and node.name in found and _apart(wanted[node.name], found[node.name]):
-            return frozenset(_changes_before(node, set(wanted)))
+    unchanged = {node.name for node in after.graph.nodes if node.meta.get(CHANGED) is None}
     last = next(node for node in after.graph.nodes if node.op == "output")
-    return frozenset(_changes_before(last, set(wanted)))
+    parting = next(
+        (
+            node
+            for node in after.graph.nodes
+            if node.name in unchanged and node.name in wanted and node.name in found
+            if _apart(wanted[node.name], found[node.name])
+        ),
+        last,
+    )
+    suspects = _changes_before(parting)
+    proven = {name for name in suspects if _is_wrong(name, after, wanted, found)}
+    return frozenset(proven or suspects)
 
 
-def _changes_before(node: Node, common: set[str]) -> set[str]:
+def _changes_before(node: Node) -> set[str]:
+    """The changes that ``node`` reads, and those that they read in turn."""
     names: set[str] = set()
     waiting, seen = [node], {node}
     while waiting:
@@ -42,26 +52,37 @@ def _changes_before(node: Node, common: set[str]) -> set[str]:
         if change is not None:
             names.add(change.node)
         for source in one.all_input_nodes:
-            if source not in seen and (one is node or source.name not in common or change is not None):
-                if source.meta.get(CHANGED) is not None:
-                    seen.add(source)
-                    waiting.append(source)
+            if source not in seen and source.meta.get(CHANGED) is not None:
+                seen.add(source)
+                waiting.append(source)
     return names
 
 
+def _is_wrong(name: str, after: Any, wanted: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether what stands in the place of the call ``name`` hands on another value than the call did."""
+    if name not in wanted:
+        return False
+    mine = [
+        n for n in after.graph.nodes if (change := n.meta.get(CHANGED)) is not None and change.node == name
+    ]
+    handed_on = [node for node in mine if any(user not in mine for user in node.users)]
+    return bool(handed_on) and all(
+        node.name in found and _apart(wanted[name], found[node.name]) for node in handed_on
+    )
+
+
 def _values(module: Any, program: Any, inputs: Any) -> dict[str, Any]:
-    """The value of every unchanged call, run with the module's own tensors."""
+    """The value of every call, run with the module's own tensors."""
     import torch
 
     from convlint.repair.module import FixedModule
 
     kept: dict[str, Any] = {}
-    changed = {node.name for node in program.graph.nodes if node.meta.get(CHANGED) is not None}
 
     class Watching(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
-            if n.op == "call_function" and n.name not in changed and isinstance(value, torch.Tensor):
+            if n.op == "call_function" and isinstance(value, torch.Tensor):
                 kept[n.name] = value
             return value
 

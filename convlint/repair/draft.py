@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
+from convlint.capture.outputs import drop_constant_outputs
 from convlint.rewrites.table import NotApplicable
 
 if TYPE_CHECKING:
@@ -49,13 +50,15 @@ class Draft:
         output = self.graph.graph_copy(program.graph, mapping)
         for old, new in mapping.items():
             new.meta = dict(old.meta)
+            if old.op == "placeholder":
+                new.name = old.name  # an input may be called as a builtin is, and must keep its name
         last = self.graph.output(output)
         last.meta = dict(next(node for node in program.graph.nodes if node.op == "output").meta)
         self.constants: dict[str, Any] = dict(program.constants)
         self.state: dict[str, Any] = program.state_dict
         self.signature = copy.copy(program.graph_signature)
         self.signature.input_specs = list(program.graph_signature.input_specs)
-        self.signature.output_specs = list(program.graph_signature.output_specs)
+        self.signature.output_specs = _with_constants(program.graph_signature.output_specs, self._outputs())
 
     def nodes(self) -> dict[str, Node]:
         """Every node by its name."""
@@ -102,7 +105,7 @@ class Draft:
         return node
 
     def settle(self) -> None:
-        """Let every value follow from what it is computed of now, and copy where a view cannot be one any more.
+        """Let every value follow from what it is computed of now; copy where a view cannot be one any more.
 
         A rewrite may lay its result out in memory in another order than the call that it replaces.
         """
@@ -134,13 +137,16 @@ class Draft:
         self.graph.lint()
         module = torch.fx.GraphModule(self.base.graph_module, self.graph)
         module.meta.update(self.base.graph_module.meta)
-        outputs = self._outputs()
-        if len(outputs) != len(self.signature.output_specs):  # those that are no tensors have left it
-            outputs = [value for value in outputs if isinstance(value, torch.fx.Node)]
         self.signature.output_specs = [
-            self._named(spec, node) for spec, node in zip(self.signature.output_specs, outputs, strict=True)
+            self._named(spec, node)
+            for spec, node in zip(self.signature.output_specs, self._outputs(), strict=True)
         ]
-        return torch_adapter.aten_program(self.base, module, self.signature, self.constants)
+        signature = copy.copy(self.signature)
+        signature.output_specs = list(self.signature.output_specs)
+        program = torch_adapter.aten_program(self.base, module, signature, self.constants)
+        if len(self.base.graph_signature.output_specs) < len(self.signature.output_specs):
+            drop_constant_outputs(program)
+        return program
 
     def fake_mode(self) -> Any:
         """The fake mode of the graph's values."""
@@ -155,7 +161,7 @@ class Draft:
 
     def _outputs(self) -> list[Any]:
         last = next(iter(reversed(self.graph.nodes)))
-        return list(last.args[0])  # type: ignore[arg-type]
+        return list(last.args[0])
 
     def _drop_unread_constants(self) -> None:
         """Take out constants, and buffers, that were read once and are not any more."""
@@ -224,6 +230,22 @@ class Draft:
         else:
             node.replace_all_uses_with(results)
         self.graph.erase_node(node)
+
+
+def _with_constants(specs: list[Any], outputs: list[Any]) -> list[Any]:
+    """One spec for each output: a capture takes those out that are no tensors, which a verifier misses."""
+    import torch
+    from torch.export.graph_signature import ConstantArgument, OutputKind, OutputSpec
+
+    if len(specs) == len(outputs):
+        return list(specs)
+    kept = iter(specs)
+    return [
+        next(kept)
+        if isinstance(value, torch.fx.Node)
+        else OutputSpec(OutputKind.USER_OUTPUT, ConstantArgument("", value), None)
+        for value in outputs
+    ]
 
 
 def trace_call(node: Node, function: Callable[..., Any]) -> GraphModule:

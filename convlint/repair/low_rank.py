@@ -14,7 +14,8 @@ _SAME_ORDER = ("aten.view.", "aten._unsafe_view.", "aten.reshape.", "aten.unsque
                "aten.flatten.", "aten.unflatten.")  # fmt: skip
 _ONE_AXIS = ("aten.select.int", "aten.slice.Tensor", "aten.narrow.default", "aten.index_select.default",
              "aten._softmax.default", "aten.softmax.int", "aten._log_softmax.default", "aten.cumsum.default",
-             "aten.unbind.int", "aten.split.Tensor", "aten.split_with_sizes.default", "aten.argmax.default")  # fmt: skip
+             "aten.unbind.int", "aten.split.Tensor", "aten.split_with_sizes.default",
+             "aten.argmax.default")  # fmt: skip
 _REDUCE = ("aten.sum.dim_IntList", "aten.mean.dim", "aten.amax.default", "aten.amin.default")
 
 

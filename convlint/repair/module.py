@@ -48,7 +48,7 @@ class FixedModule(nn.Module):
         return pytree.tree_unflatten(outputs, self._out_spec)
 
     def _apply(self, fn: Any, recurse: bool = True) -> FixedModule:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         lifted = vars(self)["_lifted"]
         for name, value in lifted.items():
             if isinstance(value, torch.Tensor):

@@ -215,7 +215,7 @@ class Search:
 
 
 def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
-    """The nodes that were refused, with the error; those that only follow others, where there are no others."""
+    """The nodes that were refused, with the error; those that only follow others, if there are no others."""
     by_name = draft.nodes()
     first: dict[Node, str] = {}
     follow: dict[Node, str] = {}

@@ -180,11 +180,11 @@ def _tensors(values: list[Any]) -> list[Any]:
 
 
 def _high(value: Any) -> bool:
-    return value.dim() > 5
+    return bool(value.dim() > 5)
 
 
 def _scalar(value: Any) -> bool:
-    return value.dim() == 0
+    return bool(value.dim() == 0)
 
 
 def _complex(value: Any) -> bool:

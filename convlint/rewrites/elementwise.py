@@ -27,7 +27,8 @@ def hypot(self: Tensor, other: Tensor) -> Tensor:
     safe = torch.where(high > 0, high, torch.ones_like(high))
     ratio = low / safe
     length = high * torch.sqrt(1 + ratio * ratio)
-    return torch.where(high == math.inf, high, length)
+    endless = torch.logical_or(one == math.inf, two == math.inf)
+    return torch.where(endless, torch.full_like(length, math.inf), length)
 
 
 def _sum_of_exponents(self: Tensor, other: Tensor, scale: float) -> Tensor:
@@ -402,6 +403,8 @@ def log_sigmoid(self: Tensor) -> Tensor:
 @rewrite("aten.logit.default")
 def logit(self: Tensor, eps: float | None = None) -> Tensor:
     """The logarithm of the odds."""
+    if eps is not None and eps > 0.5:
+        raise NotApplicable("its bounds are crossed")
     inside = self if eps is None else torch.clamp(self, eps, 1 - eps)
     return torch.log(inside / (1 - inside))
 

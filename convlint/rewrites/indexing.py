@@ -148,7 +148,8 @@ def scatter_reduce(
 def take_along_dim(self: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """torch.gather of expanded tensors."""
     if dim is None:
-        return torch.gather(self.reshape(-1), 0, indices.reshape(-1))
+        return take_along_dim(self.reshape(-1), indices.reshape(-1), 0)
+    indices = torch.where(indices < 0, indices + self.shape[dim], indices)
     shape = [max(one, two) for one, two in zip(self.shape, indices.shape, strict=True)]
     one, two = list(shape), list(shape)
     one[dim], two[dim] = self.shape[dim], indices.shape[dim]
@@ -158,6 +159,7 @@ def take_along_dim(self: Tensor, indices: Tensor, dim: int | None = None) -> Ten
 @rewrite("aten.take.default")
 def take(self: Tensor, index: Tensor) -> Tensor:
     """torch.index_select of the flattened tensor."""
+    index = torch.where(index < 0, index + self.numel(), index)
     return torch.index_select(self.reshape(-1), 0, index.reshape(-1)).reshape(index.shape)
 
 

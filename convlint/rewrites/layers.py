@@ -121,7 +121,8 @@ def instance_norm(
             None if bias is None else bias.reshape(shape),
             eps,
         )
-    assert running_mean is not None and running_var is not None
+    assert running_mean is not None
+    assert running_var is not None
     return _frozen(input, weight, bias, running_mean, running_var, eps)
 
 

@@ -130,7 +130,7 @@ def avg_pool(
 ) -> Tensor:
     """A convolution of equal weights, one group a channel, divided by what each window counts."""
     axes = len(kernel_size)
-    if axes == 1 and self.dim() > 3 or axes > 3:
+    if (axes == 1 and self.dim() > 3) or axes > 3:
         raise NotApplicable("its axes are not told")
     size, step, edge = _spelled(self, kernel_size, stride, padding, axes)
     batched = self if self.dim() == axes + 2 else self.unsqueeze(0)
@@ -149,7 +149,7 @@ def avg_pool(
             for place in range(wanted[number]):
                 first = place * step[number] - edge[number]
                 last = min(first + size[number], extent[number] + edge[number])
-                inside = [i for i in range(max(first, 0), min(last, extent[number]))]
+                inside = list(range(max(first, 0), min(last, extent[number])))
                 sums.append([float(i in set(inside)) for i in range(extent[number])])
                 counts.append(float(last - first if count_include_pad else len(inside)))
             line.append((torch.tensor(sums), torch.tensor(counts)))

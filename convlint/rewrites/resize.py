@@ -35,7 +35,7 @@ def _matrix(
         if scale:
             made = functional.interpolate(units, scale_factor=(scale, 1.0), mode=mode, **options)
         else:
-            made = functional.interpolate(units, size=(wanted, 2), mode=mode, **options)
+            made = functional.interpolate(units, size=(wanted or size, 2), mode=mode, **options)
         if wanted is not None and made.shape[2] != wanted:
             raise NotApplicable("the size is not what the scale gives")
         return made[:, 0, :, 0].T.contiguous()

@@ -14,7 +14,7 @@ Tensor = torch.Tensor
 
 
 @rewrite(
-    "aten.alias.default", "aten.detach.default", "aten.lift_fresh_copy.default", "aten.view_of.default",
+    "aten.alias.default", "aten.detach.default", "aten.lift_fresh_copy.default",
 )  # fmt: skip
 def nothing(self: Tensor) -> Tensor:
     """The tensor itself: the op does nothing."""
@@ -88,6 +88,8 @@ def repeat(self: Tensor, repeats: Sequence[int]) -> Tensor:
     """Copies put behind each other, axis by axis."""
     counts = [1] * (self.dim() - len(repeats)) + list(repeats)
     out = self.reshape([1] * (len(counts) - self.dim()) + list(self.shape))
+    if 0 in counts:
+        raise NotApplicable("it repeats nothing")
     for axis, times in enumerate(counts):
         if times != 1:
             out = torch.cat([out] * times, axis)

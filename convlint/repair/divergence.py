@@ -23,9 +23,17 @@ def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozense
     from convlint.repair.comparison import varied
 
     given = varied(inputs, 0)
+    # A difference shows first where a changed call hands its result on: nothing else is kept.
+    borders = {
+        name
+        for node in after.graph.nodes
+        for source in node.all_input_nodes
+        if source.meta.get(CHANGED) is not None and source.meta[CHANGED] is not node.meta.get(CHANGED)
+        for name in (node.name, source.name, source.meta[CHANGED].node)
+    }
     with borrowed(module), torch.no_grad():
-        wanted = _values(module, before, given)
-        found = _values(module, after, given)
+        wanted = _values(module, before, given, borders)
+        found = _values(module, after, given, borders)
     unchanged = {node.name for node in after.graph.nodes if node.meta.get(CHANGED) is None}
     last = next(node for node in after.graph.nodes if node.op == "output")
     parting = next(
@@ -71,8 +79,8 @@ def _is_wrong(name: str, after: Any, wanted: dict[str, Any], found: dict[str, An
     )
 
 
-def _values(module: Any, program: Any, inputs: Any) -> dict[str, Any]:
-    """The value of every call, run with the module's own tensors."""
+def _values(module: Any, program: Any, inputs: Any, names: set[str]) -> dict[str, Any]:
+    """The values of the named calls, run with the module's own tensors."""
     import torch
 
     from convlint.repair.module import FixedModule
@@ -82,7 +90,7 @@ def _values(module: Any, program: Any, inputs: Any) -> dict[str, Any]:
     class Watching(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
-            if n.op == "call_function" and isinstance(value, torch.Tensor):
+            if n.name in names and isinstance(value, torch.Tensor):
                 kept[n.name] = value
             return value
 
@@ -100,8 +108,10 @@ def _apart(one: Any, other: Any) -> bool:
 
     if one.shape != other.shape or one.dtype != other.dtype:
         return True
-    wide = torch.complex128 if one.is_complex() else torch.float64
-    left, right = one.to(wide), other.to(wide)
-    finite = left[torch.isfinite(left)].abs()
+    if torch.equal(one, other):
+        return False
+    if not one.is_floating_point() and not one.is_complex():
+        return True
+    finite = one[torch.isfinite(one)].abs()
     scale = float(finite.max()) if finite.numel() else 1.0
-    return not torch.allclose(left, right, rtol=0.0, atol=RTOL * max(scale, 1e-12), equal_nan=True)
+    return not torch.allclose(one, other, rtol=0.0, atol=RTOL * max(scale, 1e-12), equal_nan=True)

@@ -108,7 +108,9 @@ class OpCall:
 class Port:
     """An input or an output of the captured model, under the name that it has in the graph.
 
-    ``permuted``: its axes do not lie in memory in their order, as after a transposition.
+    ``permuted``: its axes do not lie in memory in their order, as after a transposition. ``used``:
+    some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
+    or the earlier output, whose values this output hands on untouched.
     """
 
     name: str
@@ -117,6 +119,9 @@ class Port:
     mutated: bool = False
     alias_of: str = ""
     permuted: bool = False
+    used: bool = True
+    const: bool = False
+    same_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ CALLER_FUNCTIONS: Mapping[str, int] = {
     "accepts_arguments": 0,
     "accepted_arguments": 0,
     "names_tensor": 1,
+    "count_ops": 1,
 }
 """Functions that only the caller can answer, with their number of arguments; see :func:`evaluate`."""
 
@@ -46,6 +47,7 @@ MAX_STEPS = 50_000
 
 LITERAL_FUNCTIONS: Mapping[str, Callable[[str], Any]] = {"version": parse_release, "target": parse_target}
 _OVER_ITEMS = ("any", "all", "sum", "len", "min", "max", "product")
+_WITH_PATTERN = ("matches", "count_ops")
 _KNOWN_FUNCTIONS = (*FUNCTIONS, *LITERAL_FUNCTIONS, *CALLER_FUNCTIONS)
 
 
@@ -218,8 +220,8 @@ class Compiler:
         if not fewest <= len(args) <= most:
             wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
             raise self.fail(node, f"{name}() takes {wanted} arguments, not {len(args)}")
-        if name == "matches" and not isinstance(args[1], ast.Constant):
-            raise self.fail(args[1], "the pattern of matches() must stand there as a text")
+        if name in _WITH_PATTERN and not isinstance(args[-1], ast.Constant):
+            raise self.fail(args[-1], f"the pattern of {name}() must stand there as a text")
         if len(args) == 1 and isinstance(args[0], ast.GeneratorExp | ast.ListComp):
             return self._over(name, args[0], bound, depth)
         runs = self._all(args, bound, depth)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -66,7 +68,8 @@ _OF_CALL = (
     "const",
 )
 _MADE = ("arguments",)
-_OF_PORT = ("name", "kind", "shape", "dtype", "rank", "numel", "mutated", "alias_of", "permuted")
+_FLAGS_OF_PORT = ("name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as")
+_OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "rank", "numel")
 _OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -164,14 +167,7 @@ def _has_text(call: OpCall) -> bool:
 
 def look_at_port(subject: Literal["input", "output"], port: Port, context: Mapping[str, Any]) -> Looked:
     """An input or output of the graph as rules see it; one that is no tensor has no shape."""
-    namespace = {
-        "name": port.name,
-        "kind": port.kind,
-        "mutated": port.mutated,
-        "alias_of": port.alias_of,
-        "permuted": port.permuted,
-        **context,
-    }
+    namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT} | dict(context)
     if port.meta is not None:
         sizes = port.meta.shape
         namespace |= {"shape": sizes, "dtype": port.meta.dtype, "rank": len(sizes)}
@@ -210,7 +206,7 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         "parameter_count": graph.parameter_count,
         "parameter_bytes": graph.parameter_bytes,
     }
-    yield Looked("model", "graph", facts | context)
+    yield Looked("model", "graph", facts | context, functions={"count_ops": partial(_count, graph)})
     for port in graph.inputs:
         yield look_at_port("input", port, context)
     names = {port.name for port in graph.inputs}
@@ -221,6 +217,11 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         names.add(call.name)
     for port in graph.outputs:
         yield look_at_port("output", port, context)
+
+
+def _count(graph: Graph, pattern: object) -> int:
+    """How many ops have a name like ``pattern``, those that are computed once and for all left out."""
+    return sum(not call.const and fnmatchcase(call.op, str(pattern)) for call in graph.calls)
 
 
 def look_at_environment(environment: Environment) -> Iterator[Looked]:

@@ -216,3 +216,22 @@ def test_a_hanging_forward_is_ended() -> None:
 
     with pytest.raises(ModelError, match="not finished after"):
         capture(Source(Hangs, None, lambda: ((torch.rand(1),), {})), limit=0.5)
+
+
+class HandsOn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: torch.Tensor, unread: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = x * 2.0
+        return y, y.view(2, 4).clone(), y.view(8), x.reshape(2, 4), self.scale, self.scale * 2.0, y + x
+
+
+def test_outputs_tell_what_they_hand_on_and_inputs_whether_they_are_read() -> None:
+    graph = captured(HandsOn, torch.rand(2, 4), torch.rand(3)).graph
+    assert graph is not None
+    first = graph.outputs[0].name
+    assert [port.same_as for port in graph.outputs] == ["", first, "", "x", "", "", ""]
+    assert [port.const for port in graph.outputs] == [False] * 4 + [True, True, False]
+    assert [(port.name, port.used) for port in graph.inputs] == [("x", True), ("unread", False)]

@@ -197,6 +197,25 @@ def test_inputs_outputs_and_the_model_are_subjects_too() -> None:
     ]
 
 
+def test_a_rule_counts_the_ops_of_a_model_that_inputs_reach() -> None:
+    many = rule("ACME401", 'model = ["graph"]\nwhere = ["count_ops(\'aten.relu.*\') == 2"]', message="many")
+    relu = call("aten.relu.default")
+    calls = graph(relu, relu, replace(relu, const=True), call("aten.add.Tensor"))
+    assert fired(Rulebook((many,)), calls) == [("ACME401", 0)]
+    assert fired(Rulebook((many,)), graph(relu)) == []
+
+
+def test_an_output_that_is_another_port_is_told() -> None:
+    twice = rule("ACME401", 'output = ["tensor"]\nwhere = ["same_as != \'\'"]', message="{name} is {same_as}")
+    unread = rule("ACME402", 'input = ["tensor"]\nwhere = ["not used"]', message="{name}")
+    ports = {
+        "inputs": (Port("x", "tensor", X.meta, used=False), Port("y", "tensor", X.meta)),
+        "outputs": (Port("relu", "tensor", X.meta), Port("clone", "tensor", X.meta, same_as="relu")),
+    }
+    findings = group_findings(match_graph(Rulebook((twice, unread)), graph(**ports), HERE))
+    assert [finding.message for finding in findings] == ["clone is relu", "x"]
+
+
 def test_capture_failures_and_versions_are_subjects_too() -> None:
     book = load_rulebook()
     failure = CaptureFailure(

@@ -133,6 +133,7 @@ def test_the_caller_answers_its_own_functions() -> None:
         ("target('iOS71') < target", 8, "Did you mean iOS17?"),
         ("version(x) < coremltools", 1, "takes one text"),
         ("matches(op, pattern)", 13, "must stand there as a text"),
+        ("count_ops(op) == 1", 11, "the pattern of count_ops()"),
         ("has_converter", 1, "write has_converter()"),
         ("x + 1", 1, "this is a value"),
         ("x == 1\nand y", 7, "one line"),

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 
@@ -267,7 +268,8 @@ def graph_of_program(program: Any) -> Graph:
             meta = node_meta(node) if node is not None else None
             permuted = node is not None and is_permuted(node)
             kind = "tensor" if meta else "constant"
-            port = Port(name, kind, meta, mutated=name in mutated, permuted=permuted)
+            used = node is None or any(user.op != "output" for user in node.users)
+            port = Port(name, kind, meta, mutated=name in mutated, permuted=permuted, used=used)
             inputs.append(port)
             origins[name] = port
         elif spec.kind is InputKind.BUFFER and spec.target in mutated:
@@ -285,10 +287,14 @@ def graph_of_program(program: Any) -> Graph:
             if value is not None:
                 values[name] = value
     tensors = [tensor for tensor in program.state_dict.values() if isinstance(tensor, torch.Tensor)]
+    calls = walk(nodes, origins, values)
+    constants = {call.name for call in calls if call.const}
+    constants |= {name for name, origin in origins.items() if not isinstance(origin, Port)}
+    outputs = [_output_port(spec, by_name, OutputKind, origins) for spec in signature.output_specs]
     return Graph(
-        calls=walk(nodes, origins, values),
+        calls=calls,
         inputs=tuple(inputs),
-        outputs=tuple(_output_port(spec, by_name, OutputKind, origins) for spec in signature.output_specs),
+        outputs=mark_handed_on(outputs, by_name, constants),
         parameter_count=sum(tensor.numel() for tensor in tensors),
         parameter_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
     )

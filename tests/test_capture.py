@@ -216,3 +216,17 @@ def test_a_hanging_forward_is_ended() -> None:
 
     with pytest.raises(ModelError, match="not finished after"):
         capture(Source(Hangs, None, lambda: ((torch.rand(1),), {})), limit=0.5)
+
+
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask = torch.full((4, 4), float("-inf")).unsqueeze(0).expand(2, 4, 4)
+        kept = x.masked_fill(x > 0, -3.0).masked_fill(x < 0, 2.0).permute(0, 2, 1)
+        return torch.triu(mask) + torch.tril(kept) + torch.relu(x)
+
+
+def test_a_number_that_the_model_writes_is_followed_through_ops_that_move_elements() -> None:
+    result = captured(Masked, torch.rand(2, 4, 4))
+    assert find(result, "aten.triu.default").args["self"].fill == float("-inf")
+    assert find(result, "aten.tril.default").args["self"].fill == -3.0
+    assert find(result, "aten.relu.default").args["self"].fill is None

@@ -230,3 +230,23 @@ def test_a_number_that_the_model_writes_is_followed_through_ops_that_move_elemen
     assert find(result, "aten.triu.default").args["self"].fill == float("-inf")
     assert find(result, "aten.tril.default").args["self"].fill == -3.0
     assert find(result, "aten.relu.default").args["self"].fill is None
+
+
+class AsksForNumber(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.max())
+
+
+class WritesText(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + len(f"{x.mean():.3f}")
+
+
+@pytest.mark.parametrize(("build", "kind"), [(AsksForNumber, "python-number"), (WritesText, "tensor-text")])
+def test_what_stops_an_export_has_a_word_and_a_line(build: Callable[[], nn.Module], kind: str) -> None:
+    result = captured(build, torch.rand(4))
+    assert result.program is None
+    failure = result.failures[0]
+    assert failure.kind == kind
+    assert failure.site is not None
+    assert failure.site.source.startswith("return x ")

@@ -47,7 +47,8 @@ class TensorArg:
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
     its value when it converts; ``value`` is a Python number where the capture could tell it.
-    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
+    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch;
+    ``fill`` the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
     """
 
     name: str
@@ -57,6 +58,7 @@ class TensorArg:
     producer: str = ""
     value: bool | int | float | None = None
     coreml: str = ""
+    fill: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

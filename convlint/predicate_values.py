@@ -83,6 +83,7 @@ _OF_ARGUMENT: dict[str, Callable[[TensorArg], Any]] = {
     "origin": lambda value: value.origin,
     "producer": lambda value: value.producer,
     "value": lambda value: value.value,
+    "fill": lambda value: value.fill,
     "name": lambda value: value.name,
 }
 ATTRIBUTES: tuple[str, ...] = (*_OF_BOTH, *_OF_ARGUMENT)

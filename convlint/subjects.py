@@ -29,12 +29,13 @@ CONTEXT = (*COMPONENTS, "frontend", "target")
 """The names that every subject has: versions, the frontend, the deployment target."""
 
 CAPTURE_KINDS = (
+    "python-number",
     "data-dependent-branch",
     "data-dependent-shape",
     "data-dependent-index",
     "item-call",
     "numpy-call",
-    "print-side-effect",
+    "tensor-text",
     "unsupported-output",
     "unsupported-python",
     "fake-tensor",

@@ -235,3 +235,37 @@ def test_outputs_tell_what_they_hand_on_and_inputs_whether_they_are_read() -> No
     assert [port.same_as for port in graph.outputs] == ["", first, "", "x", "", "", ""]
     assert [port.const for port in graph.outputs] == [False] * 4 + [True, True, False]
     assert [(port.name, port.used) for port in graph.inputs] == [("x", True), ("unread", False)]
+
+
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask = torch.full((4, 4), float("-inf")).unsqueeze(0).expand(2, 4, 4)
+        kept = x.masked_fill(x > 0, -3.0).masked_fill(x < 0, 2.0).permute(0, 2, 1)
+        return torch.triu(mask) + torch.tril(kept) + torch.relu(x)
+
+
+def test_a_number_that_the_model_writes_is_followed_through_ops_that_move_elements() -> None:
+    result = captured(Masked, torch.rand(2, 4, 4))
+    assert find(result, "aten.triu.default").args["self"].fill == float("-inf")
+    assert find(result, "aten.tril.default").args["self"].fill == -3.0
+    assert find(result, "aten.relu.default").args["self"].fill is None
+
+
+class AsksForNumber(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.max())
+
+
+class WritesText(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + len(f"{x.mean():.3f}")
+
+
+@pytest.mark.parametrize(("build", "kind"), [(AsksForNumber, "python-number"), (WritesText, "tensor-text")])
+def test_what_stops_an_export_has_a_word_and_a_line(build: Callable[[], nn.Module], kind: str) -> None:
+    result = captured(build, torch.rand(4))
+    assert result.program is None
+    failure = result.failures[0]
+    assert failure.kind == kind
+    assert failure.site is not None
+    assert failure.site.source.startswith("return x ")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.handed_on import mark_handed_on
+from convlint.capture.fills import fill_of
 from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 
@@ -39,6 +40,7 @@ class _Walker:
         self.origins = origins
         self.values = values
         self.const: dict[Node, bool] = {}
+        self.fills: dict[Node, float | None] = {}
 
     def is_const(self, node: Node) -> bool:
         known = self.const.get(node)
@@ -52,6 +54,7 @@ class _Walker:
 
     def call(self, node: Node) -> OpCall | None:
         self.is_const(node)
+        fill_of(node, self.fills)
         if node.target is operator.getitem:
             return None
         op = op_name(node.target)
@@ -128,6 +131,7 @@ class _Walker:
             const=self.is_const(node),
             producer=op_name(_producer(node).target) if node.op == "call_function" else "",
             value=self.values.get(_key(node)),
+            fill=fill_of(node, self.fills),
         )
 
 

@@ -47,6 +47,7 @@ class TensorArg:
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
     its value when it converts; ``value`` is a Python number where the capture could tell it.
+    ``call`` names the op call that made it and ``output`` says which of its outputs it is.
     ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
     """
 
@@ -56,6 +57,8 @@ class TensorArg:
     const: bool
     producer: str = ""
     value: bool | int | float | None = None
+    call: str = ""
+    output: int = 0
     coreml: str = ""
 
 

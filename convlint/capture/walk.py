@@ -2,6 +2,8 @@
 
 One pass in graph order. Every call's arguments are bound by the op's schema with its defaults,
 each tensor gets its metadata and its origin, and whether it can depend on an input at all.
+Arithmetic with sizes (``aten.sym_size.int``, ``_operator.mul``) and torch's own assertions are calls
+like all others, because coremltools looks up a converter for each of them.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch.fx import Node
 
-# Ops of the graph that compute nothing a converter sees: bookkeeping of torch itself.
-_BOOKKEEPING = ("aten.sym_", "aten._assert", "_operator.", "torch.sym_", "math.")
+_FEW = 4096
+"""Constants of more entries are not looked into."""
 
 
 def walk(
@@ -54,8 +56,6 @@ class _Walker:
         if node.target is operator.getitem:
             return None
         op = op_name(node.target)
-        if op.startswith(_BOOKKEEPING):
-            return None
         args, given, positional = self.bind(node)
         outputs = _outputs(node)
         used, users = _uses(node, len(outputs))
@@ -119,14 +119,17 @@ class _Walker:
         if isinstance(origin, Port):
             origin = "input"
         if meta is None:
-            return f"symbolic {node.name}"
+            return f"symbolic {node.name}: {node.meta.get('val')}"
+        made = node.op == "call_function"
         return TensorArg(
             name=node.name,
             meta=meta,
             origin=origin,
             const=self.is_const(node),
-            producer=op_name(_producer(node).target) if node.op == "call_function" else "",
+            producer=op_name(_producer(node).target) if made else "",
             value=self.values.get(_key(node)),
+            call=_producer(node).name if made else "",
+            output=int(str(node.args[1])) if node.target is operator.getitem else 0,
         )
 
 
@@ -311,12 +314,17 @@ def _output_port(
 
 
 def scalar_value(tensor: Any) -> bool | int | float | None:
-    """The number in a one-element tensor whose data is at hand, else None."""
+    """The number that every entry of a small tensor holds, where its data is at hand, else None."""
     import torch
 
     from convlint.torch_adapter import is_fake
 
-    if not isinstance(tensor, torch.Tensor) or is_fake(tensor) or tensor.numel() != 1 or tensor.is_complex():
+    if not isinstance(tensor, torch.Tensor) or is_fake(tensor) or tensor.is_complex():
         return None
-    value = tensor.detach().reshape(()).item()
+    if not 1 <= tensor.numel() <= _FEW:
+        return None
+    entries = tensor.detach().reshape(-1)
+    if len(entries) > 1 and not bool((entries == entries[0]).all()):
+        return None
+    value = entries[0].item()
     return value if isinstance(value, (bool, int, float)) else None

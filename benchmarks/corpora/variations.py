@@ -1,9 +1,9 @@
-"""The most used operations with their arguments varied, as a researcher may write them: one expression a case.
+"""The most used operations with their arguments varied, as people write them: one expression a case.
 
-``TEMPLATES`` are Python expressions; ``{a; b}`` stands for a choice. A case is one way of choosing, and its
-name is the expression that results. Small letters with a digit are inputs of that rank (``f2``: float32,
-``h2``: float16, ``i2``: int64, ``b2``: bool), capitals are parameters and buffers (``P2``, ``Q2``), and
-``nn.X(...)`` is built once, as a layer is.
+``variations.txt`` holds Python expressions; ``{a; b}`` stands for a choice. A case is one way of
+choosing, and its name is the expression that results. Small letters with a digit are inputs of that rank
+(``f2``: float32, ``h2``: float16, ``i2``: int64, ``b2``: bool), capitals are parameters and buffers
+(``P2``, ``Q2``), and ``nn.X(...)`` is built once, as a layer is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import Example
-from .variation_templates import TEMPLATES
 
 __all__ = ["build", "names"]
 
+TEMPLATES = Path(__file__).with_name("variations.txt")
 SEED = 20_240
 SHAPES: tuple[tuple[int, ...], ...] = ((), (6,), (4, 6), (2, 4, 6), (1, 4, 6, 6), (1, 4, 4, 6, 6), (1, 2) * 3)
 INPUT_DTYPES = {
@@ -98,22 +99,34 @@ class _Layers(ast.NodeTransformer):
 
 def names(limit: int = 16, half: int | None = None) -> list[str]:
     """Up to ``limit`` cases of each template; every second one from the first (0) or the second (1)."""
-    found = list(dict.fromkeys(text for template in TEMPLATES for text in _chosen(template, limit)))
+    found = list(dict.fromkeys(text for template in _templates() for text in _chosen(template, limit)))
     return found if half is None else found[half::2]
 
 
 def build(name: str) -> Example:
-    """The case whose expression is ``name``."""
+    """The case whose expression is ``name``; one that PyTorch itself refuses to run is no case."""
     torch.manual_seed(SEED)
     module = Expression(name).eval()
-    return Example(module, tuple(_tensor(INPUT_DTYPES[text[0]], SHAPES[int(text[1:])]) for text in module.inputs))
+    tensors = tuple(_tensor(INPUT_DTYPES[text[0]], SHAPES[int(text[1:])]) for text in module.inputs)
+    with torch.no_grad():
+        module(*(tensor.clone() for tensor in tensors))
+    return Example(module, tensors)
+
+
+def _templates() -> list[str]:
+    lines = TEMPLATES.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _chosen(template: str, limit: int) -> Iterator[str]:
     parts = CHOICE.split(template)
     options = [part.split(";") if index % 2 else [part] for index, part in enumerate(parts)]
-    texts = ["".join(chosen_part.strip(" ") if index % 2 else chosen_part for index, chosen_part in enumerate(chosen))
-             for chosen in itertools.product(*options)]
+    texts = [
+        "".join(
+            chosen_part.strip(" ") if index % 2 else chosen_part for index, chosen_part in enumerate(chosen)
+        )
+        for chosen in itertools.product(*options)
+    ]
     if len(texts) > limit:
         texts = random.Random(SEED).sample(texts, limit)
     yield from texts

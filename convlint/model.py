@@ -46,7 +46,8 @@ class TensorArg:
     """A tensor handed to an op: what it is, and where it comes from.
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
-    its value when it converts; ``value`` is a Python number where the capture could tell it.
+    its value when it converts; ``value`` is the number that each of its entries is, where the capture
+    could tell, and "varied" where they are known to differ.
     ``call`` names the op call that made it and ``output`` says which of its outputs it is.
     ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
     """
@@ -56,7 +57,7 @@ class TensorArg:
     origin: Origin
     const: bool
     producer: str = ""
-    value: bool | int | float | None = None
+    value: bool | int | float | str | None = None
     call: str = ""
     output: int = 0
     coreml: str = ""

@@ -28,8 +28,8 @@ def walk(
 ) -> tuple[OpCall, ...]:
     """Every op call of ``nodes``, in order.
 
-    ``origins`` tells what each placeholder is (a Port for inputs), ``values`` the Python number of
-    placeholders that are known constants.
+    ``origins`` tells what each placeholder is (a Port for inputs), ``values`` what the entries of
+    placeholders hold that are known constants.
     """
     walker = _Walker(origins, values)
     return tuple(call for node in nodes if node.op == "call_function" and (call := walker.call(node)))
@@ -284,7 +284,7 @@ def graph_of_program(program: Any) -> Graph:
             if spec.kind is InputKind.CONSTANT_TENSOR:
                 origins[name] = "constant"
             stored = program.constants.get(spec.target, program.state_dict.get(spec.target))
-            value = scalar_value(stored)
+            value = common_value(stored)
             if value is not None:
                 values[name] = value
     tensors = [tensor for tensor in program.state_dict.values() if isinstance(tensor, torch.Tensor)]
@@ -313,8 +313,8 @@ def _output_port(
     return Port(name, "tensor", meta, alias_of=alias)
 
 
-def scalar_value(tensor: Any) -> bool | int | float | None:
-    """The number that every entry of a small tensor holds, where its data is at hand, else None."""
+def common_value(tensor: Any) -> bool | int | float | str | None:
+    """What every entry of a small tensor holds, or "varied"; None where its data is not at hand."""
     import torch
 
     from convlint.torch_adapter import is_fake
@@ -325,6 +325,6 @@ def scalar_value(tensor: Any) -> bool | int | float | None:
         return None
     entries = tensor.detach().reshape(-1)
     if len(entries) > 1 and not bool((entries == entries[0]).all()):
-        return None
+        return "varied"
     value = entries[0].item()
     return value if isinstance(value, (bool, int, float)) else None

@@ -133,6 +133,11 @@ class Graph:
     parameter_count: int = 0
     parameter_bytes: int = 0
 
+    @property
+    def tensor_calls(self) -> tuple[OpCall, ...]:
+        """The calls that give a tensor; the others compute sizes, or are assertions of torch."""
+        return tuple(call for call in self.calls if call.out is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureFailure:

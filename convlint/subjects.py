@@ -222,7 +222,7 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     """Everything in a captured graph that rules look at: the model, its inputs, its ops, its outputs."""
     context = environment.context()
     facts = {
-        "op_count": len(graph.calls),
+        "op_count": len(graph.tensor_calls),
         "input_count": len(graph.inputs),
         "output_count": len(graph.outputs),
         "parameter_count": graph.parameter_count,

@@ -46,9 +46,11 @@ class TensorArg:
     """A tensor handed to an op: what it is, and where it comes from.
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
-    its value when it converts; ``value`` is a Python number where the capture could tell it.
-    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch;
-    ``fill`` the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
+    its value when it converts; ``value`` is the number that each of its entries is, where the capture
+    could tell, and "varied" where they are known to differ.
+    ``call`` names the op call that made it and ``output`` says which of its outputs it is.
+    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
+    ``fill`` is the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
     """
 
     name: str
@@ -56,7 +58,9 @@ class TensorArg:
     origin: Origin
     const: bool
     producer: str = ""
-    value: bool | int | float | None = None
+    value: bool | int | float | str | None = None
+    call: str = ""
+    output: int = 0
     coreml: str = ""
     fill: float | None = None
 
@@ -135,6 +139,11 @@ class Graph:
     outputs: tuple[Port, ...]
     parameter_count: int = 0
     parameter_bytes: int = 0
+
+    @property
+    def tensor_calls(self) -> tuple[OpCall, ...]:
+        """The calls that give a tensor; the others compute sizes, or are assertions of torch."""
+        return tuple(call for call in self.calls if call.out is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def survives_decomposition(op: Any) -> bool:
     """Whether ``run_decompositions({})`` leaves a call of this overload in the graph as it is.
 
     True for functional ops that either have kernels of their own or are composites that export
-    preserves; a composite whose schema lies about aliasing is always taken apart.
+    preserves; a composite whose schema lies about aliasing is always taken apart, and so is an op
+    (``softshrink``) that has a decomposition in Python for its gradient.
     """
     import torch
     from torch._export.utils import _is_preservable_cia_op
@@ -96,7 +97,7 @@ def survives_decomposition(op: Any) -> bool:
     composite = torch._C.DispatchKey.CompositeImplicitAutograd
     if op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels:
         return bool(_is_preservable_cia_op(op))
-    return True
+    return torch._C.DispatchKey.Autograd not in op.py_kernels
 
 
 def mode_of(value: Any) -> Any:

@@ -62,6 +62,43 @@ def test_a_layer_of_torch_is_told_at_the_line_that_calls_it_with_its_module_path
     assert (call.module, call.module_type) == ("body.0", "Conv2d")
 
 
+class Found(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.new_zeros(x.nonzero().shape[0] * 2)
+
+
+def test_arithmetic_with_sizes_and_assertions_of_torch_are_calls_too() -> None:
+    found = captured(Found, torch.rand(4, 6))
+    assert find(found, "aten._assert_scalar.default").site is not None
+    size, product = find(found, "aten.sym_size.int"), find(found, "_operator.mul")
+    assert size.out is None
+    assert product.args["arg0"].startswith(f"symbolic {size.name}: ")
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("same", torch.full((3,), 0.5))
+        self.register_buffer("different", torch.arange(3.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _, second = x.split(2)
+        return torch.relu(second) * self.same + self.different
+
+
+def test_a_part_of_several_names_its_call_and_constants_tell_what_they_hold() -> None:
+    model = Halves()
+    found = capture(Source(None, model, lambda: ((torch.rand(4, 3),), {})))
+    part = find(found, "aten.relu.default").args["self"]
+    assert (part.producer, part.call, part.output) == (
+        "aten.split.Tensor",
+        find(found, "aten.split.Tensor").name,
+        1,
+    )
+    assert find(found, "aten.mul.Tensor").args["other"].value == 0.5
+    assert find(found, "aten.add.Tensor").args["other"].value == "varied"
+
+
 def test_arguments_are_bound_by_schema_with_defaults() -> None:
     call = find(captured(WithHelper, torch.rand(1, 3, 8, 8)), "aten.conv2d.default")
     assert call.args["stride"] == (1, 1)

@@ -134,8 +134,8 @@ def _argument(value: Any) -> Any:
 
 def _graph(graph: Graph) -> dict[str, Any]:
     return {
-        "calls": len(graph.calls),
-        "ops": dict(Counter(call.op for call in graph.calls)),
+        "calls": len(graph.tensor_calls),
+        "ops": dict(Counter(call.op for call in graph.tensor_calls)),
         "inputs": plain(graph.inputs),
         "outputs": plain(graph.outputs),
         "parameter_count": graph.parameter_count,

@@ -196,7 +196,7 @@ def _disagreements(page: Page, report: Report) -> None:
 def _summary(page: Page, report: Report) -> None:
     rows: list[tuple[str, str]] = []
     if report.graph is not None:
-        calls = report.graph.calls
+        calls = report.graph.tensor_calls
         kinds = len({call.op for call in calls})
         ops = f"{count(len(calls), 'op')} of {count(kinds, 'kind')}"
         rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))

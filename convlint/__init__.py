@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convlint import mil as mil
     from convlint.check import check as check
     from convlint.model import Report as Report
 
-__all__ = ["Report", "__version__", "check"]
+__all__ = ["Report", "__version__", "check", "mil"]
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         from convlint.check import check
 
         return check
+    if name == "mil":
+        from importlib import import_module
+
+        return import_module("convlint.mil")
     if name == "Report":
         from convlint.model import Report
 

@@ -45,6 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("versions",),
     ("inputs", "targets"),
     ("model",),
+    ("mil",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
     ("errors", "nearest", "text"),
 )

@@ -1,12 +1,12 @@
 """Runs coremltools' own tests of its MIL ops through convlint's executor and counts what is equal.
 
-The tests, which coremltools ships, build programs with inputs and expected outputs and compare with Core ML on
-macOS. Here ``run_compare_builder`` is replaced within this process: the program is run by ``convlint.mil``,
-as it was built and, with ``--convert``, as it leaves coremltools' passes. Each constant that coremltools folds on
-the way (``value_inference``) is a case too.
+The tests, which coremltools ships, build programs with inputs and expected outputs and compare with Core ML
+on macOS. Here ``run_compare_builder`` is replaced within this process: the program is run by
+``convlint.mil``, as it was built and, with ``--convert``, as it leaves coremltools' passes. Each constant
+that coremltools folds on the way (``value_inference``) is a case too.
 
-    python -m benchmarks.mil_conformance --out cases.jsonl [--sample 0.1] [--seconds 500] [--convert] [-k NAME]
-    python -m benchmarks.mil_conformance --table cases.jsonl
+    python -m benchmarks.mil_conformance --out FILE [--sample 0.1] [--seconds 500] [--convert] [-k NAME]
+    python -m benchmarks.mil_conformance --table FILE
 
 A run that ended early is taken up again by the same command.
 """
@@ -106,7 +106,8 @@ def judge(found: Any, expected: Any, atol: float, rtol: float) -> str:
     if np.allclose(left, right, atol=atol, rtol=rtol, equal_nan=True):
         return ""
     with np.errstate(invalid="ignore"):
-        return f"differs by {np.nanmax(np.abs(left - right)):.3g} where values reach {np.nanmax(np.abs(right)):.3g}"
+        error, scale = np.nanmax(np.abs(left - right)), np.nanmax(np.abs(right))
+        return f"differs by {error:.3g} where values reach {scale:.3g}"
 
 
 def execute(
@@ -217,7 +218,7 @@ def watch_folding(recorder: Recorder) -> None:
         found = original(self, *args, **kwargs)
         if self.op_type in ("const", "_const_symbolic", "shape", "cond") or self.op_type.startswith("random"):
             return found
-        inputs = [v for v in self.get_flattened_inputs()]
+        inputs = self.get_flattened_inputs()
         if not self.outputs or any(getattr(v, "val", None) is None for v in (*inputs, *self.outputs)):
             return found
         machine = Machine(None, None, {})

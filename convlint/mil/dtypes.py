@@ -112,7 +112,7 @@ def _unlocked(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(array).numpy()  # type: ignore[no-any-return]
+        return torch.from_numpy(array).numpy()
 
 
 def numpy_of(value: torch.Tensor, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

@@ -38,8 +38,9 @@ def run(
     ``program`` is a MIL program (``convert_to="milinternal"``), an ``MLModel``, or the path of an
     ``.mlpackage``. ``precision`` makes all floats float16 or float32; None takes them as the program
     declares them. ``state`` keeps the states from one call to the next: pass the same dictionary, empty
-    at first, and find arrays in it. ``accumulator_limit`` makes a sum of products beyond it infinite where its result is float16,
-    as 32752 does on the Neural Engine. ``function`` names the function of a program that has several.
+    at first, and find arrays in it. ``accumulator_limit`` makes a sum of products beyond it infinite where
+    its result is float16, as 32752 does on the Neural Engine. ``function`` names the function of a program
+    that has several. ``watch`` is called after each operation with it and its values.
     """
     source = load(program)
     name = function or source.default_function_name

@@ -19,8 +19,8 @@ def batch_norm(
     beta: Tensor | None = None,
     epsilon: float = 1e-5,
 ) -> Tensor:
-    parameters = [None if p is None else p.to(x.dtype) for p in (mean, variance, gamma, beta)]
-    return F.batch_norm(x, *parameters, training=False, eps=epsilon)
+    scale, shift = (None if p is None else p.to(x.dtype) for p in (gamma, beta))
+    return F.batch_norm(x, mean.to(x.dtype), variance.to(x.dtype), scale, shift, training=False, eps=epsilon)
 
 
 def instance_norm(

@@ -81,14 +81,13 @@ def gru(
     tests, which ran on Core ML, and its converter apply it before, unless ``reset_after`` is set.
     """
     gate, act = _activation(recurrent_activation), _activation(activation)
-    size = weight_hh.shape[1]
-    w_r, w_o, w_z = weight_hh.split(size)
-    none = torch.zeros(3 * size, dtype=x.dtype)
-    b_r, b_o, b_z = (none if bias is None else bias).split(size)
+    w_r, w_o, w_z = weight_hh.chunk(3)
+    none = torch.zeros(len(weight_hh), dtype=x.dtype)
+    b_r, b_o, b_z = (none if bias is None else bias).chunk(3)
     inputs = x @ weight_ih.T + (0 if input_bias is None else input_bias)
     h, steps = initial_h, []
     for t in _order(x.shape[0], direction):
-        i_r, i_o, i_z = inputs[t].split(size, dim=-1)
+        i_r, i_o, i_z = inputs[t].chunk(3, -1)
         r = gate(i_r + h @ w_r.T + b_r)
         z = gate(i_z + h @ w_z.T + b_z)
         hidden = r * (h @ w_o.T + b_o) if reset_after else (r * h) @ w_o.T + b_o
@@ -111,12 +110,11 @@ def _lstm_direction(
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """The outputs of one direction in the order of computation, and its last states."""
     gate, cell, act = map(_activation, activations)
-    size = weight_hh.shape[1]
-    p_i, p_f, p_o = (None, None, None) if peephole is None else peephole.split(size)
+    p_i, p_f, p_o = (None, None, None) if peephole is None else peephole.chunk(3)
     inputs = x @ weight_ih.T + (0 if bias is None else bias)
     steps = []
     for t in order:
-        i, f, o, z = (inputs[t] + h @ weight_hh.T).split(size, dim=-1)
+        i, f, o, z = (inputs[t] + h @ weight_hh.T).chunk(4, -1)
         if p_i is not None and p_f is not None:
             i, f = i + p_i * c, f + p_f * c
         c = gate(f) * c + gate(i) * cell(z)

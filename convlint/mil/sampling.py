@@ -43,6 +43,7 @@ def crop_resize(
     Up to iOS16 the boxes come as ``roi`` of shape (N, 1, 4 or 5, 1, 1) and the output has a batch axis.
     """
     height, width = x.shape[-2:]
+    owners: Tensor | None
     if boxes is not None:
         corners = boxes
         owners = torch.arange(len(boxes)) if box_indices is None else torch.as_tensor(box_indices).long()

@@ -20,7 +20,7 @@ def topk(
 ) -> tuple[Tensor, Tensor] | Tensor:
     """Always sorted, equal values in the order of their indices; Core ML promises neither."""
     count = x.shape[axis] if k == -1 else k
-    values, indices = x.sort(axis, descending=not ascending, stable=True)
+    values, indices = torch.sort(x, dim=axis, descending=not ascending, stable=True)
     values, indices = values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
     return (values, indices) if return_indices else values
 

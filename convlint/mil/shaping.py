@@ -101,10 +101,10 @@ def split(
     x: Tensor, axis: int, num_splits: int | None = None, split_sizes: Sequence[int] | None = None
 ) -> tuple[Tensor, ...]:
     if split_sizes is not None:
-        return x.split([int(size) for size in split_sizes], axis)
+        return torch.split_with_sizes(x, [int(size) for size in split_sizes], axis)
     if num_splits is None:
         raise ExecutionError("split has neither num_splits nor split_sizes. The program is not valid.")
-    return x.split(x.shape[axis] // num_splits, axis)
+    return torch.split_with_sizes(x, [x.shape[axis] // num_splits] * num_splits, axis)
 
 
 def stack(values: Sequence[Tensor], axis: int) -> Tensor:

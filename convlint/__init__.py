@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from convlint import mil as mil
     from convlint.check import check as check
     from convlint.model import Report as Report
+    from convlint.parity import parity as parity
 
-__all__ = ["Report", "__version__", "check", "mil"]
+__all__ = ["Report", "__version__", "check", "mil", "parity"]
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from convlint.check import check
 
         return check
+    if name == "parity":
+        from convlint.parity import parity
+
+        return parity
     if name == "mil":
         from importlib import import_module
 
@@ -45,14 +50,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package, where ``convlint.check`` stays the function although a module has that name too.
+    """This package, where ``check`` and ``parity`` stay functions although modules have those names too.
 
     Python binds a submodule to its package's attribute when it is first imported; here that would
     replace the function by the module behind it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "check" or not isinstance(value, ModuleType):
+        if name not in ("check", "parity") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "progress", "doctor"),
     ("decompose",),
     ("reconcile",),
+    ("parity",),
     ("trial",),
     ("match",),
     ("spec",),

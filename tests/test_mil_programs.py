@@ -194,7 +194,7 @@ def test_the_program_is_not_written_into() -> None:
 
 def test_wrong_inputs_are_named() -> None:
     program = program_of(lambda x: mb.relu(x=x), x=mb.placeholder(shape=(1, 2)))
-    with pytest.raises(ExecutionError, match="x missing; y unknown. It takes x"):
+    with pytest.raises(ExecutionError, match="x missing; y unknown"):
         run(program, {"y": [1]})
     with pytest.raises(
         ExecutionError, match=r"input 'x' has the shape \(3\), and the program declares \(1, 2\)"

@@ -230,7 +230,8 @@ def value_type(variable: Any) -> tuple[str, tuple[int | None, ...] | None]:
         sizes = kind.get_shape()
         if any_variadic(sizes):
             return str(name), None
-        return str(name), tuple(None if is_symbolic(size) else int(size) for size in sizes)
+        # A negative size is one that type inference did not work out: topk of all elements (k = -1).
+        return str(name), tuple(None if is_symbolic(size) or size < 0 else int(size) for size in sizes)
     if types.is_list(kind) or types.is_dict(kind):
         return "", None
     return str(types.builtin_to_string(kind) or ""), ()

@@ -107,9 +107,9 @@ def _combined(data: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: s
     """A copy of ``data`` with ``updates`` combined into ``places``, one after the other in order."""
     if mode not in _COMBINE:
         raise UnsupportedOperation(f"{mode!r} is no scatter mode of MIL.")
-    out = np.array(data)
-    where = tuple(np.asarray(place) for place in places)
-    values = np.asarray(updates)
+    out = data.numpy().copy()
+    where = tuple(place.numpy() for place in places)
+    values = updates.numpy()
     combine = _COMBINE[mode]
     if combine is None:
         out[where] = values

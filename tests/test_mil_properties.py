@@ -111,9 +111,8 @@ def test_pooling(rank: int, data: Any, seed: int, ceil: bool, counted: bool) -> 
     if any(step > size for step, size in zip(strides, kernel, strict=True)):
         strides = kernel  # PyTorch drops windows that lie beyond the input, MIL only where there is padding
     x = normal(seed, 1, 2, *window["shape"])
-    shared = {
-        "kernel_sizes": kernel, "strides": strides, "pad_type": "custom", "pad": doubled(pad), "ceil_mode": ceil,
-    }  # fmt: skip
+    padding = {"pad_type": "custom", "pad": doubled(pad)}
+    shared = {"kernel_sizes": kernel, "strides": strides, "ceil_mode": ceil, **padding}
     largest, mean = values(
         lambda x: [
             mb.max_pool(x=x, **shared),

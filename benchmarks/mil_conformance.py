@@ -262,17 +262,11 @@ def run(options: argparse.Namespace) -> int:
     replace_builder(recorder, options.convert)
     watch_folding(recorder)
     arguments = [
-        "--pyargs",
-        TESTS,
-        "-q",
-        "--no-header",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
+        *("--pyargs", TESTS, "-q", "--no-header", "--tb=no", "-r", "E"),
+        "--continue-on-collection-errors",
     ]
-    arguments += ["-p", "no:warnings", "-p", "no:timeout", "-c", os.devnull, "--show-capture=no", "-r", ""]
+    arguments += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "warnings", "timeout")]
+    arguments += ["-c", os.devnull, "--show-capture=no"]
     if options.k:
         arguments += ["-k", options.k]
     return int(pytest.main(arguments, plugins=[Plugin(recorder, options.sample, options.seconds)]))

@@ -102,11 +102,10 @@ def test_mistakes_of_the_caller() -> None:
         convlint.parity(Classifier(), IMAGE, seeds=0)
 
 
-def test_a_parity_has_no_truth_value_and_becomes_json() -> None:
+def test_a_parity_has_no_truth_value() -> None:
     p = convlint.parity(Classifier(), IMAGE, seeds=1)
     with pytest.raises(TypeError, match="four states"):
         bool(p)
-    assert json.loads(json.dumps(p.to_dict()))["status"] == "equal"
 
 
 class WithReduced(nn.Module):
@@ -166,3 +165,40 @@ def test_inputs_vary_within_what_the_example_shows() -> None:
     assert flags.dtype is torch.bool
     assert 40 < float(floats.mean()) < 60
     assert 3 < float(floats.std()) < 7
+
+
+def command_line(tmp_path: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "model.py").write_text(f"import torch\nfrom torch import nn\n\n{code}")
+    command = [sys.executable, "-m", "convlint", "check", str(tmp_path / "model.py:Model"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+OVERFLOWING = """
+class Model(nn.Module):
+    def forward(self, x):
+        y = (x.abs() + 1) * 300
+        return (y * y) / 90000
+"""
+
+
+def test_the_command_line_compares_too(tmp_path: Path) -> None:
+    done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity")
+    assert "parity equal: largest error" in done.stdout
+    assert done.returncode == 0
+    done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity", "float16")
+    assert "The converted program overflows, first here" in done.stdout
+    assert "return (y * y) / 90000" in done.stdout
+    assert done.returncode == 1
+
+
+def test_parity_stands_in_the_json(tmp_path: Path) -> None:
+    done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity", "float16", "--format", "json")
+    found = json.loads(done.stdout)["parity"]
+    assert found["status"] == "overflows"
+    assert found["first_divergence"]["op"] == "aten.mul.Tensor"
+
+
+def test_parity_needs_a_trial(tmp_path: Path) -> None:
+    done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity", "--no-trial")
+    assert "leave --no-trial out" in done.stderr
+    assert done.returncode == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convlint.parity.compare import parity
+from convlint.parity.compare import compare, parity
 from convlint.parity.result import Divergence, Parity
 
-__all__ = ["Divergence", "Parity", "parity"]
+__all__ = ["Divergence", "Parity", "compare", "parity"]

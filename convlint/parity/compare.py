@@ -55,38 +55,52 @@ def parity(
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
+    return compare(
+        Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {}))),
+        normalise_target(target),
+        precision,
+        seeds,
+        frontend,
+        accumulator_limit=accumulator_limit,
+        tolerance=tolerance,
+        timeout=timeout,
+    )
+
+
+def compare(
+    source: Source,
+    target: str,
+    precision: Precision = "float32",
+    seeds: int = 3,
+    frontend: Frontend = "export",
+    *,
+    accumulator_limit: float | None = None,
+    tolerance: float | None = None,
+    timeout: float | None = None,
+) -> Parity:
+    """:func:`parity` of a model that is built and given its inputs elsewhere."""
     start = time.perf_counter()
-    chosen = normalise_target(target)
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
 
-    def result(status: Status, **found: Any) -> Parity:
-        return Parity(
-            status,
-            chosen,
-            precision,
-            frontend,
-            seeds,
-            allowed,
-            seconds=time.perf_counter() - start,
-            **found,
-        )
+    def result(status: Status, errors: Errors | None = None, **found: Any) -> Parity:
+        seconds = time.perf_counter() - start
+        shared = (status, target, precision, frontend, seeds, allowed, errors or Errors())
+        return Parity(*shared, seconds=seconds, **found)
 
     try:
-        converted = convert(source, chosen, precision, frontend, timeout)
+        converted = convert(source, target, precision, frontend, timeout)
         measured = [_errors(converted, seed, accumulator_limit) for seed in range(seeds)]
     except (NotConverted, mil.ExecutionError, ValueError) as error:
         return result("unsupported", detail=str(error))
     total = worst(measured)
     status = _status(total, allowed)
     if status == "equal":
-        return result(status, errors=total)
+        return result(status, total)
     seed = max(range(seeds), key=lambda index: _badness(measured[index]))
+    inputs = program_inputs(converted, varied(converted.inputs, seed))
     with quiet_torch(), borrowed(converted.module):
-        divergence = first_divergence(
-            converted, program_inputs(converted, varied(converted.inputs, seed)), allowed, accumulator_limit
-        )
-    return result(status, errors=total, first_divergence=divergence)
+        divergence = first_divergence(converted, inputs, allowed, accumulator_limit)
+    return result(status, total, first_divergence=divergence)
 
 
 def _errors(converted: Converted, seed: int, limit: float | None) -> Errors:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from convlint.model import Frontend, Site
 
@@ -83,15 +83,3 @@ class Parity:
     @property
     def psnr_db(self) -> float:
         return self.errors.psnr_db
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; an infinite ratio (no error at all) is None there."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return None
-    return value

@@ -118,19 +118,25 @@ def _errors(converted: Converted, seed: int, limit: float | None) -> Errors:
 
 
 def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:
-    """The example's tensors under the names of the program's inputs, which stand in the same order."""
+    """The example's tensors under the names of the program's inputs.
+
+    Keyword tensors have the same names there; the others stand in the same order.
+    """
     import torch
     from torch.utils import _pytree as pytree
 
     function = converted.program.functions[converted.program.default_function_name]
     names = [name for name, variable in function.inputs.items() if not adapter.is_state(variable)]
-    tensors = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    named = {key: v for key, v in inputs[1].items() if key in names and isinstance(v, torch.Tensor)}
+    others = (inputs[0], {key: v for key, v in inputs[1].items() if key not in named})
+    tensors = [leaf for leaf in pytree.tree_leaves(others) if isinstance(leaf, torch.Tensor)]
+    names = [name for name in names if name not in named]
     if len(names) != len(tensors):
         raise NotConverted(
             f"the program has {len(names)} inputs and the model {len(tensors)}; an input that the model does "
             "not use is dropped on the way, leave it out."
         )
-    return dict(zip(names, tensors, strict=True))
+    return {**dict(zip(names, tensors, strict=True)), **named}
 
 
 def _status(errors: Errors, tolerance: float) -> Status:

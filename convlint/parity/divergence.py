@@ -91,14 +91,17 @@ def _torch_values(exported: Any, inputs: Mapping[str, Any]) -> tuple[dict[str, A
 
 def _placeholders(exported: Any, inputs: Mapping[str, Any]) -> list[Any]:
     """The arguments of the lifted graph: weights, buffers and constants by name, then the user's tensors."""
-    from torch.export.graph_signature import InputKind
+    from torch.export.graph_signature import ConstantArgument, InputKind
 
-    given = iter(inputs.values())
+    names = {spec.arg.name for spec in exported.graph_signature.input_specs}
+    unnamed = iter([value for name, value in inputs.items() if name not in names])
     arguments = []
     for spec in exported.graph_signature.input_specs:
         if spec.kind is InputKind.USER_INPUT:
-            constant = getattr(spec.arg, "value", None)
-            arguments.append(constant if type(spec.arg).__name__ == "ConstantArgument" else next(given))
+            if isinstance(spec.arg, ConstantArgument):
+                arguments.append(spec.arg.value)
+            else:
+                arguments.append(inputs[spec.arg.name] if spec.arg.name in inputs else next(unnamed))
         else:
             stored = exported.state_dict.get(spec.target)
             arguments.append(exported.constants[spec.target] if stored is None else stored)

@@ -56,7 +56,7 @@ def gather(
     found, invalid = _resolved(indices, x.shape[axis], validate_indices)
     if batch_dims == 0:
         out = x.index_select(axis, found.reshape(-1))
-        out = out.reshape(*x.shape[:axis], *found.shape, *x.shape[axis + 1 :])
+        out = out.reshape([*x.shape[:axis], *found.shape, *x.shape[axis + 1 :]])
     else:
         batch = x.shape[:batch_dims]
         rows = zip(x.flatten(0, batch_dims - 1), found.flatten(0, batch_dims - 1), strict=True)
@@ -64,12 +64,8 @@ def gather(
         out = torch.stack(parts).reshape(*batch, *parts[0].shape)
     if invalid is None:
         return out
-    lost = invalid.reshape(
-        *invalid.shape[:batch_dims],
-        *[1] * (axis - batch_dims),
-        *invalid.shape[batch_dims:],
-        *[1] * (x.dim() - axis - 1),
-    )
+    before, after = invalid.shape[:batch_dims], invalid.shape[batch_dims:]
+    lost = invalid.reshape([*before, *[1] * (axis - batch_dims), *after, *[1] * (x.dim() - axis - 1)])
     return torch.where(lost, _undefined(x), out)
 
 
@@ -100,7 +96,7 @@ def gather_nd(
     out = x[tuple(places)] if places else x.expand(*indices.shape[:-1], *x.shape)
     if lost is None:
         return out
-    return torch.where(lost.reshape(*lost.shape, *[1] * (out.dim() - lost.dim())), _undefined(x), out)
+    return torch.where(lost.reshape([*lost.shape, *[1] * (out.dim() - lost.dim())]), _undefined(x), out)
 
 
 def _combined(data: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: str) -> Tensor:

@@ -270,10 +270,8 @@ def run(options: argparse.Namespace) -> int:
     recorder = Recorder(options.out)
     replace_builder(recorder, options.convert)
     watch_folding(recorder)
-    arguments = [
-        *("--pyargs", TESTS, "-q", "--no-header", "--tb=no", "-r", "E"),
-        "--continue-on-collection-errors",
-    ]
+    arguments = ["--pyargs", *(options.tests or [TESTS]), "-q", "--no-header", "--tb=no", "-r", "E"]
+    arguments.append("--continue-on-collection-errors")
     arguments += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "warnings", "timeout")]
     arguments += ["-c", os.devnull, "--show-capture=no"]
     if options.k:
@@ -313,6 +311,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--convert", action="store_true")
     parser.add_argument("-k", default="")
+    parser.add_argument("--tests", action="append", help=f"a test module instead of all of {TESTS}")
     options = parser.parse_args()
     if options.table:
         table(options.table)

@@ -35,6 +35,12 @@ def test_a_float32_program_can_be_run_in_half_precision() -> None:
     assert run(program, {"x": x}, "float16").popitem()[1].item() == np.inf
 
 
+def test_an_epsilon_does_not_become_zero_in_half_precision() -> None:
+    x = float32([0.0])
+    program = program_of(lambda x: mb.rsqrt(x=x, epsilon=1e-12), x=placeholder(x))
+    assert run(program, {"x": x}, "float16").popitem()[1].item() == 4096
+
+
 def test_sums_are_kept_wide_within_one_operation() -> None:
     ones = np.ones((1, 4096), np.float16)
     weight = np.ones((1, 4096), np.float16)

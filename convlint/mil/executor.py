@@ -217,7 +217,10 @@ class Machine:
         kind = carrier(dtype, self.precision) if dtype else None
         if kind is None or isinstance(value, (str, list)):
             return value
-        found = kind.settle(tensor_of(np.asarray(value), carrier(dtype) or kind))
+        declared = tensor_of(np.asarray(value), carrier(dtype) or kind)
+        found = kind.settle(declared)
+        if self.precision == "float16" and 0 < declared.numel() < _SMALL:
+            found = _kept_from_zero(declared, found)
         return found if shape is None else found.reshape([int(size) for size in found.shape])
 
     def _cond(self, operation: Any) -> list[Any]:
@@ -242,6 +245,21 @@ class Machine:
         value = self.value(operation.value)
         self.states[self.value(operation.state)] = value
         return [value]
+
+
+_SMALL = 400
+
+
+def _kept_from_zero(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+    """``half``, where a number of a small constant that would round to zero is the smallest there is.
+
+    So does the conversion to float16, for the sake of epsilons:
+    https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/mil/passes/defs/quantization.py
+    """
+    if half.dtype is not torch.float16:
+        return half
+    lost = (half == 0) & (wide != 0)
+    return torch.where(lost, torch.copysign(torch.tensor(2.0**-24, dtype=half.dtype), half), half)
 
 
 def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:

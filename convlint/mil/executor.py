@@ -17,6 +17,7 @@ from convlint.errors import ConvlintError
 from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
 from convlint.mil.failures import ExecutionError, UnsupportedOperation
 from convlint.mil.plan import Argument, Result, Step, plan_block
+from convlint.mil.settling import fitted, kept_from_zero
 from convlint.mil.table import ACCUMULATING
 
 Watch = Callable[[Any, tuple[Any, ...]], None]
@@ -114,7 +115,7 @@ class Machine:
         tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else None
         if tensor is None:
             tensor = tensor_of(np.asarray(value), carrier(dtype) or kind)
-        return kind.settle(_fitted(tensor, shape, f"input {name!r}"))
+        return kind.settle(fitted(tensor, shape, f"input {name!r}"))
 
     def prepare_state(self, variable: Any) -> None:
         """A state that nobody has given starts as zeros."""
@@ -127,7 +128,7 @@ class Machine:
             value = torch.zeros([size for size in shape if size is not None], dtype=kind.dtype)
         elif not isinstance(value, torch.Tensor):
             value = tensor_of(np.asarray(value), kind)
-        self.states[variable.name] = kind.settle(_fitted(value, shape, f"state {variable.name!r}"))
+        self.states[variable.name] = kind.settle(fitted(value, shape, f"state {variable.name!r}"))
 
     def run_block(self, block: Any) -> list[Any]:
         """The values of a block's outputs; all its other values are forgotten on the way."""
@@ -183,11 +184,11 @@ class Machine:
         if result.carrier is not None:
             limited = self.limit is not None and result.carrier.dtype is torch.float16
             if limited and step.operation.op_type in ACCUMULATING:
-                value = _limited(value, float(self.limit or 0))
+                value = limited(value, float(self.limit or 0))
             value = result.carrier.settle(value)
         if step.operation.blocks:
             return value
-        return _fitted(value, result.shape, f"the result of {step.operation.op_type} {step.operation.name!r}")
+        return fitted(value, result.shape, f"the result of {step.operation.op_type} {step.operation.name!r}")
 
     def argument(self, argument: Argument) -> Any:
         if isinstance(argument.source, tuple):
@@ -219,8 +220,8 @@ class Machine:
             return value
         declared = tensor_of(np.asarray(value), carrier(dtype) or kind)
         found = kind.settle(declared)
-        if self.precision == "float16" and 0 < declared.numel() < _SMALL:
-            found = _kept_from_zero(declared, found)
+        if self.precision == "float16":
+            found = kept_from_zero(declared, found)
         return found if shape is None else found.reshape([int(size) for size in found.shape])
 
     def _cond(self, operation: Any) -> list[Any]:
@@ -247,21 +248,6 @@ class Machine:
         return [value]
 
 
-_SMALL = 400
-
-
-def _kept_from_zero(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """``half``, where a number of a small constant that would round to zero is the smallest there is.
-
-    So does the conversion to float16, for the sake of epsilons:
-    https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/mil/passes/defs/quantization.py
-    """
-    if half.dtype is not torch.float16:
-        return half
-    lost = (half == 0) & (wide != 0)
-    return torch.where(lost, torch.copysign(torch.tensor(2.0**-24, dtype=half.dtype), half), half)
-
-
 def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
     missing = sorted(declared.keys() - inputs.keys())
     unknown = sorted(inputs.keys() - declared.keys())
@@ -272,30 +258,6 @@ def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None
             f"the inputs do not fit the program: {'; '.join(problems)}. It takes "
             f"{', '.join(sorted(declared)) or 'none'}."
         )
-
-
-def _fitted(value: torch.Tensor, shape: tuple[int | None, ...] | None, what: str) -> torch.Tensor:
-    """``value`` if it has the declared shape, reshaped where only axes of length one differ."""
-    if shape is None or value.shape == shape:
-        return value
-    if len(shape) == value.dim() and all(
-        size is None or size == found for size, found in zip(shape, value.shape, strict=True)
-    ):
-        return value
-    if None not in shape and [s for s in shape if s != 1] == [s for s in value.shape if s != 1]:
-        return value.reshape([size for size in shape if size is not None])
-    sizes = ", ".join("?" if size is None else str(size) for size in shape)
-    raise ExecutionError(
-        f"{what} has the shape ({', '.join(map(str, value.shape))}), and the program declares ({sizes})."
-    )
-
-
-def _limited(value: torch.Tensor, limit: float) -> torch.Tensor:
-    """Sums beyond the accumulator's limit are infinite and stay so.
-
-    Only the whole sum is looked at, not the partial ones, whose order no device documents.
-    """
-    return torch.where(value.abs() >= limit, torch.copysign(torch.tensor(torch.inf), value), value)
 
 
 def _given(value: Any, dtype: str) -> Any:

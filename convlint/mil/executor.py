@@ -182,8 +182,8 @@ class Machine:
         if not isinstance(value, torch.Tensor):
             return value
         if result.carrier is not None:
-            limited = self.limit is not None and result.carrier.dtype is torch.float16
-            if limited and step.operation.op_type in ACCUMULATING:
+            narrow = self.limit is not None and result.carrier.dtype is torch.float16
+            if narrow and step.operation.op_type in ACCUMULATING:
                 value = limited(value, float(self.limit or 0))
             value = result.carrier.settle(value)
         if step.operation.blocks:

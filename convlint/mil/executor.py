@@ -17,7 +17,7 @@ from convlint.errors import ConvlintError
 from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
 from convlint.mil.failures import ExecutionError, UnsupportedOperation
 from convlint.mil.plan import Argument, Result, Step, plan_block
-from convlint.mil.settling import fitted, kept_from_zero
+from convlint.mil.settling import fitted, kept_from_zero, limited
 from convlint.mil.table import ACCUMULATING
 
 Watch = Callable[[Any, tuple[Any, ...]], None]

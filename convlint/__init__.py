@@ -15,13 +15,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convlint import mil as mil
     from convlint.check import check as check
     from convlint.fix import Fixed as Fixed
     from convlint.fix import convert as convert
     from convlint.fix import fix as fix
     from convlint.model import Report as Report
+    from convlint.parity import parity as parity
 
-__all__ = ["Fixed", "Report", "__version__", "check", "convert", "fix"]
+__all__ = ["Fixed", "Report", "__version__", "check", "convert", "fix", "mil", "parity"]
 
 __version__ = "0.1.0"
 
@@ -31,6 +33,14 @@ def __getattr__(name: str) -> Any:
         from convlint.check import check
 
         return check
+    if name == "parity":
+        from convlint.parity import parity
+
+        return parity
+    if name == "mil":
+        from importlib import import_module
+
+        return import_module("convlint.mil")
     if name == "Report":
         from convlint.model import Report
 
@@ -47,14 +57,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package, where ``convlint.check`` stays the function although a module has that name too.
+    """This package, where ``check`` and ``parity`` stay functions although modules have those names too.
 
     Python binds a submodule to its package's attribute when it is first imported; here that would
     replace the function by the module behind it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("check", "fix") or not isinstance(value, ModuleType):
+        if name not in ("check", "fix", "parity") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

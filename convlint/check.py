@@ -40,6 +40,7 @@ from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
+    from convlint.parity.result import Parity, Precision
 
 Progress = Callable[[str], None]
 DEFAULT_TIMEOUT = 120.0
@@ -67,6 +68,7 @@ class Options:
     why: str | None = None
     fail_on: Severity = "error"
     project: str | None = None
+    parity: Precision | None = None
 
 
 def check(
@@ -170,6 +172,7 @@ class _Check:
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
         convertible = self.verdict(captured, findings, trials)
+        compared = self.parity(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
             model=self.name,
@@ -184,10 +187,11 @@ class _Check:
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, _export_trial(trials), whole, environment),
             fix_proof=fix_proof,
+            parity=compared,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
-            exit_code=self.exit_code(captured, findings, convertible),
+            exit_code=self.exit_code(captured, findings, convertible, compared),
         )
 
     @contextmanager
@@ -346,11 +350,39 @@ class _Check:
             return "unknown"
         return static_verdict(findings, exported=captured.program is not None)
 
-    def exit_code(self, captured: Capture, findings: tuple[Finding, ...], convertible: Convertible) -> int:
+    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
+        """The converted program beside PyTorch, through the door that converted."""
+        if self.options.parity is None:
+            return None
+        deciding = _deciding(trials)
+        if deciding is None or deciding.status != "converted":
+            self.notes.append("parity was not looked at: no trial converted the model")
+            return None
+        from convlint.parity import compare
+
+        self.progress("comparing with PyTorch")
+        with self.timed("parity"):
+            return compare(
+                self.source,
+                self.options.target,
+                self.options.parity,
+                frontend=deciding.frontend,
+                timeout=self.options.timeout,
+            )
+
+    def exit_code(
+        self,
+        captured: Capture,
+        findings: tuple[Finding, ...],
+        convertible: Convertible,
+        compared: Parity | None,
+    ) -> int:
         worst = SEVERITIES.index(self.options.fail_on)
         if captured.graph is None:
             return 3
         if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
+            return 1
+        if compared is not None and compared.status in ("differs", "overflows"):
             return 1
         return 1 if convertible == "no" else 0
 

@@ -285,6 +285,14 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     how.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="limit for user code and trial; default: 120"
     )
+    how.add_argument(
+        "--parity",
+        nargs="?",
+        choices=("float32", "float16"),
+        const="float32",
+        metavar="PRECISION",
+        help="also run the converted program and compare it with PyTorch: float32 (default) or float16",
+    )
     how.add_argument("--output", metavar="PATH", help="keep the model package of --trial full here")
     how.add_argument(
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"

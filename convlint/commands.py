@@ -165,6 +165,8 @@ def _settings(options: argparse.Namespace, base: Settings) -> Settings:
     settings = replace(base, **given)
     if options.output is not None and settings.trial != "full":
         raise UsageError("--output keeps what --trial full writes: give both.")
+    if options.parity is not None and settings.trial is None:
+        raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
     return settings
 
 
@@ -205,6 +207,7 @@ def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Repo
                 why=options.why,
                 fail_on=settings.fail_on,
                 project=job.root or os.getcwd(),
+                parity=options.parity,
             ),
             progress,
         )

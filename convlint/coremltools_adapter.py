@@ -198,3 +198,71 @@ def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:
                 continue
         accepted.append(count)
     return tuple(accepted)
+
+
+def mil_program(source: Any) -> Any:
+    """The MIL program of a Program, an MLModel, or the path of an ``.mlpackage``; TypeError for others.
+
+    A model that was just converted still holds its program; one that was loaded is read back from its
+    file with coremltools' own reader.
+    """
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto.load import load
+    from coremltools.converters.mil.mil import Program
+
+    if isinstance(source, Program):
+        return source
+    model = source
+    if not isinstance(model, ct.models.MLModel):
+        model = ct.models.MLModel(str(source), skip_model_load=True)
+    if model._mil_program is not None:
+        return model._mil_program
+    spec = model.get_spec()
+    if spec.WhichOneof("Type") != "mlProgram":
+        raise TypeError(f"a Core ML model of type {spec.WhichOneof('Type')} holds no MIL program")
+    return load(spec, spec.specificationVersion, model.weights_dir)
+
+
+def value_type(variable: Any) -> tuple[str, tuple[int | None, ...] | None]:
+    """Dtype and shape of a MIL variable; None for a size that is symbolic, or for a shape that has no end.
+
+    A list or a dictionary has the dtype "".
+    """
+    from coremltools.converters.mil.mil import types
+    from coremltools.converters.mil.mil.types.symbolic import any_variadic, is_symbolic
+
+    kind = variable.sym_type
+    if types.is_state(kind):
+        kind = kind.wrapped_type()
+    if types.is_tensor(kind):
+        name = types.builtin_to_string(kind.get_primitive())
+        sizes = kind.get_shape()
+        if any_variadic(sizes):
+            return str(name), None
+        # A negative size is one that type inference did not work out: topk of all elements (k = -1).
+        return str(name), tuple(None if is_symbolic(size) or size < 0 else int(size) for size in sizes)
+    if types.is_list(kind) or types.is_dict(kind):
+        return "", None
+    return str(types.builtin_to_string(kind) or ""), ()
+
+
+def is_state(variable: Any) -> bool:
+    """Whether a MIL variable is a state, which outlives a prediction."""
+    from coremltools.converters.mil.mil import types
+
+    return bool(types.is_state(variable.sym_type))
+
+
+def is_parameter(operation: Any, name: str) -> bool:
+    """Whether an input of a MIL operation must be known when the model is compiled."""
+    from coremltools.converters.mil.mil.input_type import TensorInputType
+
+    kind = operation.input_spec.input_types[name]
+    return isinstance(kind, TensorInputType) and bool(kind.const)
+
+
+def operation_names() -> frozenset[str]:
+    """The names of all ops in the op sets of the installed coremltools."""
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    return frozenset(SSAOpRegistry.core_ops)

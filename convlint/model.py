@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from convlint.parity.result import Parity
 
 SCHEMA_VERSION = 1
 """Version of the JSON that :meth:`Report.to_dict` returns; grows when a field changes its meaning."""
@@ -305,6 +308,7 @@ class Report:
     capture_failures: tuple[CaptureFailure, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     fix_proof: str = ""
+    parity: Parity | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("source_edit",),
     ("decompose", "repair"),
     ("reconcile",),
+    ("parity",),
     ("trial",),
     ("match",),
     ("spec",),
@@ -47,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inputs", "targets"),
     ("rewrites",),
     ("model",),
+    ("mil",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
     ("errors", "nearest", "text"),
 )

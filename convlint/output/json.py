@@ -37,6 +37,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "capture_failures": plain(report.capture_failures),
         "graph": None if report.graph is None else _graph(report.graph),
         "fix_proof": report.fix_proof,
+        "parity": plain(report.parity),
         "notes": plain(report.notes),
         "seconds": plain(report.seconds),
         "versions": plain(report.versions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from io import StringIO
+from math import isinf
 from typing import TYPE_CHECKING
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
@@ -15,6 +16,8 @@ from convlint.text import count, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from convlint.parity.result import Parity
 
 _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
@@ -45,6 +48,7 @@ def render(report: Report, console: Console, *, quiet: bool = False) -> None:
     _captures(page, report)
     _refusals(page, report)
     _disagreements(page, report)
+    _divergence(page, report)
     _summary(page, report)
     _last_line(page, report)
 
@@ -193,6 +197,33 @@ def _disagreements(page: Page, report: Report) -> None:
     page.gap()
 
 
+def _divergence(page: Page, report: Report) -> None:
+    """Where the converted program parts from PyTorch."""
+    if report.parity is None or report.parity.first_divergence is None:
+        return
+    first = report.parity.first_divergence
+    what = "overflows" if report.parity.status == "overflows" else "computes something else"
+    page.put((f"The converted program {what}, first here", "bold red"))
+    module = f" in {first.module}" if first.module else ""
+    became = (f"{module}, converted to {first.mil_op} {first.mil_name}", _DIM)
+    page.put((first.op, "bold"), became, indent=2, hang=2)
+    _sites(page, first.site, first.caller)
+    page.gap()
+
+
+def _parity(parity: Parity) -> str:
+    how = f"({parity.precision}, {count(parity.seeds, 'run')}) in {parity.seconds:.2f} s"
+    if parity.status == "unsupported":
+        return f"not compared: {one_line(parity.detail)}"
+    if parity.status == "overflows":
+        return (
+            f"overflows: {count(parity.errors.nonfinite, 'value')} infinite or NaN that should not be {how}"
+        )
+    error = f"largest error {parity.max_rel_error:.2g} of an output's largest value"
+    ratio = "" if isinf(parity.snr_db) else f", signal to noise {parity.snr_db:.0f} dB"
+    return f"{parity.status}: {error}{ratio} {how}"
+
+
 def _summary(page: Page, report: Report) -> None:
     rows: list[tuple[str, str]] = []
     if report.graph is not None:
@@ -202,6 +233,8 @@ def _summary(page: Page, report: Report) -> None:
         rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))
     rows.append(("found", tally(report)))
     rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
+    if report.parity is not None:
+        rows.append(("parity", _parity(report.parity)))
     if report.fix_proof:
         rows.append(("fixes", report.fix_proof))
     if report.seconds:

@@ -20,12 +20,18 @@ HEAVY = ("torch", "coremltools", "rich", "networkx", "numpy")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli",),
-    ("commands", "rule_commands", "docs"),
+    ("cli", "pytest_plugin"),
+    ("commands", "completion", "docs", "init_command", "rule_commands", "watch"),
+    ("cli_options", "many", "module_search", "testing"),
     ("proof",),
     ("example", "upgrade"),
+    ("session",),
     ("check",),
     ("output", "progress", "doctor"),
+    ("affected", "baseline"),
+    ("cache", "suppress"),
+    ("closure", "sources"),
+    ("fingerprint", "jobs", "outcome", "report_codec"),
     ("decompose",),
     ("reconcile",),
     ("trial",),
@@ -37,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rule",),
     ("rule_parts",),
     ("config",),
+    ("setting_keys",),
     ("agreement", "arguments", "template", "toml_table"),
     ("predicate",),
     ("predicate_compiler",),
@@ -46,7 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inputs", "targets"),
     ("model",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
-    ("errors", "nearest", "text"),
+    ("errors", "files", "nearest", "rule_words", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convlint.check import check as check
+    from convlint.many import check_many as check_many
     from convlint.model import Report as Report
+    from convlint.testing import assert_convertible as assert_convertible
 
-__all__ = ["Report", "__version__", "check"]
+__all__ = ["Report", "__version__", "assert_convertible", "check", "check_many"]
 
 __version__ = "0.1.0"
 
@@ -32,6 +34,14 @@ def __getattr__(name: str) -> Any:
         from convlint.model import Report
 
         return Report
+    if name == "assert_convertible":
+        from convlint.testing import assert_convertible
+
+        return assert_convertible
+    if name == "check_many":
+        from convlint.many import check_many
+
+        return check_many
     raise AttributeError(f"module 'convlint' has no attribute {name!r}")
 
 

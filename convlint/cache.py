@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from convlint.config import Project
 from convlint.files import remove, write_atomically
 from convlint.fingerprint import digest_texts, judges, program_digest, rules_digest
 from convlint.jobs import Job
@@ -117,6 +118,21 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / ".gitignore", "*\n")
         write_atomically(self.folder / "CACHEDIR.TAG", _TAG)
+
+
+def folder_of(project: Project) -> str | None:
+    """Where a project keeps its results: beside its configuration, for the user where there is none.
+
+    None where it wants none kept.
+    """
+    if not project.cache:
+        return None
+    if project.cache_dir is not None:
+        return project.cache_dir
+    if project.root is not None:
+        return os.path.join(project.root, DEFAULT_FOLDER)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "convlint")
 
 
 def job_digest(job: Job) -> str:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cache import DEFAULT_FOLDER, Cache
+from convlint.cache import Cache, folder_of
 from convlint.config import NO_TRIAL, Project, find_project
 from convlint.errors import UsageError
 from convlint.jobs import Job, jobs_of, without_trial
@@ -81,20 +81,11 @@ def check_jobs(
 
 
 def cache_of(options: argparse.Namespace, project: Project) -> Cache | None:
-    """The cache that the options and the project ask for, None for none.
-
-    A project keeps its results beside its configuration; without one they are kept for the user.
-    """
-    if options.no_cache or not project.cache:
+    """The cache that the options and the project ask for, None for none."""
+    if options.no_cache:
         return None
-    if options.cache_dir is not None:
-        return Cache(options.cache_dir)
-    if project.cache_dir is not None:
-        return Cache(project.cache_dir)
-    if project.root is not None:
-        return Cache(os.path.join(project.root, DEFAULT_FOLDER))
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Cache(os.path.join(home, "convlint"))
+    folder = options.cache_dir or folder_of(project)
+    return Cache(folder) if folder is not None else None
 
 
 def baseline(options: argparse.Namespace, out: TextIO) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convlint.config import NO_TRIAL, Project, Settings
+from convlint.config import NO_TRIAL, ModelSettings, Project, Settings
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.targets import normalise_target
@@ -69,19 +69,31 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
     if given and len(models) > 1:
         raise UsageError(f"{given[0]} is for one model, and {len(models)} are to be checked: name one.")
     return [
-        Job(
-            model.name,
-            model.spec,
-            {**model.args, **args},
-            {**model.arg_exprs, **arg_exprs},
-            inputs or model.inputs,
-            _settings(options, model.settings),
-            project.root,
-            model.depends,
+        replace(
+            job_of(model, project),
+            args={**model.args, **args},
+            arg_exprs={**model.arg_exprs, **arg_exprs},
+            inputs=inputs or model.inputs,
+            settings=_settings(options, model.settings),
             **shared,
         )
         for model in models
     ]
+
+
+def job_of(model: ModelSettings, project: Project) -> Job:
+    """A configured model as a job."""
+    return Job(
+        model.name,
+        model.spec,
+        model.args,
+        model.arg_exprs,
+        model.inputs,
+        model.settings,
+        project.root,
+        model.depends,
+        project.rule_paths,
+    )
 
 
 def _arguments(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convlint.cache import Cache
@@ -15,6 +16,9 @@ from convlint.progress import Progress, silence_libraries
 
 if TYPE_CHECKING:
     from convlint.spec import LoadedModel
+
+
+KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
 
 
 class Session:
@@ -35,7 +39,9 @@ class Session:
         cache = self.cache if job.output is None else None
         report = cache.recall(job) if cache is not None else None
         kept = report is not None
-        if report is None:
+        if report is not None:
+            report = replace(report, notes=(*report.notes, KEPT))
+        else:
             try:
                 report = self._check(job)
             except ConvlintError as error:

@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "pytest_plugin"),
     ("commands", "completion", "docs", "init_command", "rule_commands", "watch"),
-    ("cli_options", "many", "module_search", "testing"),
+    ("cli_options", "config_schema", "many", "module_search", "testing"),
     ("proof",),
     ("example", "upgrade"),
     ("session",),

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from convlint.capture.sites import is_library
+from convlint.installed import is_library
 
 _OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "coremltools", "convlint"}
 

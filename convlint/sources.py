@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convlint.fingerprint import digest_file, installed_releases
+from convlint.installed import is_library
 from convlint.jobs import Job
 
 _JUDGED_BY_RELEASE = ("torch", "coremltools", "convlint")
@@ -61,8 +62,6 @@ def files_it_depends_on(job: Job) -> Iterator[str]:
 
 def _imported(before: Collection[str]) -> tuple[set[str], set[str]]:
     """The user's own files, and the top-level names of installed modules, that were imported since."""
-    from convlint.capture.sites import is_library
-
     standard = os.path.dirname(os.__file__) + os.sep
     own: set[str] = set()
     installed: set[str] = set()

@@ -17,7 +17,7 @@ FILES = {
     "pkg/other.py": "import pkg.layers\n",
     "pkg/sub/__init__.py": "",
     "pkg/sub/deep.py": "from ..late import *\n",
-    "pkg/late.py": "def f():\n    import inner\n    __import__('lazily')\n    importlib.import_module('pkg.plug')\n",
+    "pkg/late.py": "def f():\n  import inner\n  __import__('lazily')\n  x.import_module('pkg.plug')\n",
     "pkg/plug.py": "",
     "tools.py": "try:\n    import missing_thing\nexcept ImportError:\n    pass\n",
     "inner.py": "",

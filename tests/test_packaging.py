@@ -54,7 +54,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inputs", "targets"),
     ("model",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
-    ("errors", "files", "nearest", "rule_words", "text"),
+    ("errors", "files", "installed", "nearest", "rule_words", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from convlint.installed import is_library
 from convlint.model import Finding, Site
 from convlint.outcome import Outcome, Run
 from convlint.output.modules import fold_modules
-
-INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def places_of(outcome: Outcome, findings: Sequence[Finding], base: str) -> Itera
 
 def place_in(base: str, site: Site | None) -> tuple[str, int] | None:
     """The path from ``base`` on, with slashes, and the line; None for what lies outside or was installed."""
-    if site is None or any(part in site.path for part in INSTALLED):
+    if site is None or is_library(site.path):
         return None
     path = inside(base, site.path)
     return (path, max(site.line, 1)) if path is not None else None

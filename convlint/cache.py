@@ -35,6 +35,8 @@ STATES_KEPT = 8
 """How many states of its sources a job is remembered in."""
 DAYS_KEPT = 30
 BYTES_KEPT = 256 << 20
+_SPOILT = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a file raises that is cut off, of another release or of another program."""
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# https://bford.info/cachedir/\n"
 
 
@@ -58,7 +60,7 @@ class Cache:
     def sources(self, job: Job) -> Sources | None:
         """What the newest result of this job came from, whether or not it is still true."""
         for entry in self._entries(job):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_SPOILT):
                 with open(entry, encoding="utf-8") as stream:
                     return _sources(json.loads(stream.readline()))
         return None
@@ -155,7 +157,7 @@ def _recalled(entry: Path) -> Report | None:
             if not _sources(json.loads(stream.readline())).unchanged():
                 return None
             return decode_report(json.loads(stream.readline()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, Unreadable):
+    except _SPOILT:
         return None
 
 

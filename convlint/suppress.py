@@ -152,7 +152,7 @@ def _order(comment: _Comment) -> tuple[str, int]:
 
 def _comments(path: str) -> tuple[_Comment, ...]:
     lines = linecache.getlines(path)
-    return _comments_in(path, "".join(lines)) if any(_MARK in line for line in lines) else ()
+    return _comments_in(path, "".join(lines)) if any(_MARK in line.lower() for line in lines) else ()
 
 
 @lru_cache(maxsize=256)
@@ -164,7 +164,7 @@ def _comments_in(path: str, source: str) -> tuple[_Comment, ...]:
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             line = token.start[0]
-            if token.type == tokenize.COMMENT and (match := _COMMENT.match(token.string)):
+            if token.type == tokenize.COMMENT and (match := _COMMENT.search(token.string)):
                 open_ones.append((line, match))
             elif token.type == tokenize.NEWLINE:
                 covered = range(start or line, line + 1)
@@ -182,5 +182,5 @@ _LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, toke
 
 def _comment(path: str, line: int, match: re.Match[str], lines: range) -> _Comment:
     words = tuple(word.strip() for word in (match["words"] or "").split(",") if word.strip())
-    site = Site(path, line, match.string.strip())
+    site = Site(path, line, match[0].strip())
     return _Comment(site, words, match["reason"].strip(" \t:-"), lines)

@@ -254,7 +254,7 @@ def test_json_of_a_run_has_every_model(run: Run) -> None:
         "unet",
         REPORT.model,
         "lost <&>",
-        REPORT.model,
+        "dark",
     ]
     assert document["exit_code"] == 3
     assert document["reports"][0]["suppressed"][0]["reason"] == "slow, and fine"

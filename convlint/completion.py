@@ -47,7 +47,8 @@ def _bash(commands: dict[str, tuple[str, list[_Word]]]) -> str:
         offered = [option for word in words for option in word.names if option.startswith("--")]
         offered += [choice for word in words if not word.names for choice in word.choices]
         cases.append(f'    {name}) words="{" ".join(offered)}" ;;')
-        values |= {" | ".join(word.names): word.choices for word in words if word.names and word.choices}
+        for word in (word for word in words if word.names and word.choices):
+            values["|".join(f"{name}:{option}" for option in word.names)] = word.choices
     chosen = [
         f'    {names}) COMPREPLY=($(compgen -W "{" ".join(choices)}" -- "$current")); return ;;'
         for names, choices in values.items()
@@ -61,7 +62,7 @@ def _bash(commands: dict[str, tuple[str, list[_Word]]]) -> str:
             f'    COMPREPLY=($(compgen -W "{" ".join(commands)} --help --version" -- "$current"))',
             "    return",
             "  fi",
-            '  case "$previous" in',
+            '  case "${COMP_WORDS[1]}:$previous" in',
             *chosen,
             "  esac",
             '  case "${COMP_WORDS[1]}" in',

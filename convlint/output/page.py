@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, TextIO
 
+from convlint.output.hyperlinks import follows_links, link_to
 from convlint.text import visible
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Page:
         self._console = None if isinstance(console, Plain) else console
         self._width = self._console.width if self._console and self._console.is_terminal else None
         self._ascii = not console.encoding.lower().startswith("utf")
+        self._links = self._width is not None and follows_links()
 
     def put(self, *spans: Span, indent: int = 0, hang: int = 0) -> None:
         """One paragraph, ``indent`` from the margin, its further lines ``hang`` deeper."""
@@ -55,6 +57,10 @@ class Page:
                 self._plain.file.write(f"{margin}{line}".rstrip() + "\n" if line.strip() else f"{margin}\n")
             return
         self._put_rich(pieces, indent, hang)
+
+    def link(self, style: str, path: str, line: int) -> str:
+        """``style`` for words that lead to a line of a file, where the terminal follows links."""
+        return f"{style} link {link_to(path, line)}" if self._links else style
 
     def gap(self) -> None:
         """An empty line."""

@@ -140,7 +140,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
     if site is None:
         return
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (f"{shown_path(site.path)}:{site.line}", "cyan")
+    place = (f"{shown_path(site.path)}:{site.line}", page.link("cyan", site.path, site.line))
     page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
     if site.source.strip():
         number = f"{site.line} │ "

@@ -126,6 +126,9 @@ def loaded_after(code: str) -> set[str]:
         ["rules", "list"],
         ["rules", "test", "--help"],
         ["rules", "new", "Not A Name"],
+        ["baseline", "--help"],
+        ["completion", "bash"],
+        ["check", "--changed", "nothing.py"],
         ["rule", "nope"],
         ["doctor"],
     ],
@@ -154,6 +157,32 @@ except SystemExit:
 
 def test_importing_the_package_is_light() -> None:
     assert loaded_after("import convlint; convlint.__version__; dir(convlint); convlint.Report") == set()
+
+
+def test_importing_the_pytest_plugin_is_light() -> None:
+    assert loaded_after("import convlint.pytest_plugin") == set()
+
+
+def test_the_plugin_loads_convlint_and_nothing_else_of_it() -> None:
+    code = "import convlint.pytest_plugin, sys; print(sorted(m for m in sys.modules if 'convlint' in m))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['convlint', 'convlint.pytest_plugin']"
+
+
+def test_the_installed_wheel_brings_the_plugin(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    (tmp_path / "tests").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--markers", "-W", "error", "--strict-markers"],
+        cwd=tmp_path / "tests",
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "@pytest.mark.convlint(**options)" in done.stdout, done
 
 
 def test_check_stays_the_function_when_its_module_is_imported() -> None:

@@ -7,7 +7,6 @@ answered at once.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import re
 import sys
@@ -132,8 +131,6 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
 def run() -> NoReturn:
     """The entry point of the ``convlint`` program."""
-    # A check makes many small objects and keeps them: collecting every 700 costs a tenth of its time.
-    gc.set_threshold(100_000, 50, 100)
     sys.exit(main(own_process=True))
 
 

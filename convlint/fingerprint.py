@@ -62,7 +62,7 @@ def _content(root: str, endings: tuple[str, ...]) -> list[str]:
         for name in sorted(names):
             if name.endswith(endings):
                 path = os.path.join(folder, name)
-                texts += [os.path.relpath(path, root), digest_file(path) or ""]
+                texts += [path[len(root) :], digest_file(path) or ""]
     return texts
 
 

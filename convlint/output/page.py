@@ -7,7 +7,6 @@ that would take longer than reading a kept result.
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, TextIO
@@ -91,6 +90,8 @@ class Page:
     def _wrap(self, text: Text, indent: int, hang: int) -> list[Text]:
         if self._width is None:
             return [text]
+        import textwrap
+
         pieces = textwrap.wrap(
             text.plain,
             max(self._width - indent, hang + 12),

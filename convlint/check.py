@@ -36,6 +36,7 @@ from convlint.model import (
 from convlint.reconcile import BLOCKING, compare_doors, disagreements, findings_of_trial, mark_trial
 from convlint.rulebook import Rulebook, load_rulebook
 from convlint.supported import installed_snapshot, snapshot
+from convlint.suppress import suppress
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def check(
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
     source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
-    return _Check(name, source, options, lambda stage: None).run()
+    return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
 def check_model(
@@ -128,7 +129,10 @@ def check_model(
     options: Options,
     progress: Progress = lambda stage: None,
 ) -> Report:
-    """Check the model that ``build`` returns with inputs made from their specs."""
+    """Check the model that ``build`` returns with inputs made from their specs.
+
+    Nothing is suppressed yet: what comments and baselines silence may change without the model.
+    """
     from convlint.capture.methods import Source
 
     return _Check(name, Source(build, None, lambda: make_tensors(inputs)), options, progress).run()
@@ -191,6 +195,7 @@ class _Check:
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
+            asked=tuple((rule.code, rule.name, rule.category) for rule in rules),
             exit_code=self.exit_code(captured, findings, convertible, compared),
         )
 

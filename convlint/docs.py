@@ -1,21 +1,24 @@
-"""One page a rule under ``docs/rules``, and an index: ``python -m convlint.docs``.
+"""One page a rule under ``docs/rules``, and the schema of the configuration: ``python -m convlint.docs``.
 
 The pages say what the rule files say and nothing else. ``--check`` writes nothing and says which
-pages are stale.
+files are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from convlint.config_schema import config_schema
 from convlint.output.rules import rule_markdown
 from convlint.rule import CATEGORIES, CONFIDENCE_MEANING, SEVERITY_MEANING
 from convlint.rulebook import Rulebook, load_rulebook
 
 FOLDER = Path(__file__).parent.parent / "docs" / "rules"
 INDEX = "index.md"
+SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 
 def pages(rulebook: Rulebook) -> Mapping[str, str]:
@@ -66,6 +69,11 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     return changed
 
 
+def schema_text() -> str:
+    """The file of the schema that editors read."""
+    return json.dumps(config_schema(), indent=2) + "\n"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with ``--check`` say which are stale (exit code 1)."""
     if any(argument != "--check" for argument in arguments):
@@ -74,8 +82,10 @@ def main(arguments: Sequence[str]) -> int:
     rulebook = load_rulebook()
     if arguments:
         names = stale(rulebook)
+        names += [SCHEMA.name] if not SCHEMA.is_file() or SCHEMA.read_text() != schema_text() else []
         sys.stdout.write("".join(f"stale: {name}\n" for name in names))
         return 1 if names else 0
+    SCHEMA.write_text(schema_text(), encoding="utf-8", newline="\n")
     sys.stdout.write("".join(f"wrote {name}\n" for name in write(rulebook)))
     return 0
 

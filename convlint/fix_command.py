@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def fix(options: argparse.Namespace, out: TextIO) -> int:
     """Fix one model; exit code 0 where the fixed model converts, 1 where it does not."""
-    project = find_project()
+    project = find_project(file=options.config)
     args = parse_literals(options.arg or ())
     exprs = parse_expressions(options.arg_expr or ())
     inputs = parse_inputs(options.input or ())

@@ -248,6 +248,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """A finding that somebody decided not to be told: ``kind`` says where, ``reason`` why."""
+
+    finding: Finding
+    kind: Literal["comment", "module", "baseline"]
+    reason: str = ""
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreComment:
+    """A comment ``# convlint: ignore[...]`` on a line that this check traced.
+
+    ``unused`` are those of its ``words`` that silenced nothing, though their rules were asked.
+    """
+
+    site: Site
+    words: tuple[str, ...]
+    reason: str = ""
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrialFailure:
     """One thing that coremltools refused.
 
@@ -294,13 +317,18 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no."""
+    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no.
+
+    ``asked`` names the rules that were asked, each by code, name and category.
+    """
 
     model: str
     target: str
     frontend: FrontendChoice
     convertible: Convertible
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
+    ignores: tuple[IgnoreComment, ...] = ()
     trial: Trial | None = None
     trials: tuple[Trial, ...] = ()
     graph: Graph | None = None
@@ -312,6 +340,7 @@ class Report:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[tuple[str, str, str], ...] = ()
     exit_code: int = 0
 
     def __bool__(self) -> bool:

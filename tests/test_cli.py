@@ -55,6 +55,7 @@ class Checks:
 @pytest.fixture
 def checks(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
     (project / "net.py").write_text(SOURCE, encoding="utf-8")
+    monkeypatch.setenv("CONVLINT_CACHE", "0")
     checks = Checks()
     module = ModuleType("convlint.check")
     module.Options = dict  # type: ignore[attr-defined]

@@ -115,7 +115,9 @@ after = 'AFTER'
 
 
 def test_a_library_is_never_edited(tmp_path: Path, convlint: Convlint) -> None:
-    ran = convlint("fix", "timm.layers:GlobalResponseNormMlp", "--arg", "in_features=4", "--input", "1x8x8x4", "--write")
+    ran = convlint(
+        "fix", "timm.layers:GlobalResponseNormMlp", "--arg", "in_features=4", "--input", "1x8x8x4", "--write"
+    )
     assert ran.code == 0, ran.err
     assert "stands in a library, not in the project" in ran.out
     assert "written" not in ran.out

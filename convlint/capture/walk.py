@@ -12,8 +12,8 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.fills import fill_of
+from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 

@@ -87,6 +87,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "why": "CL104",
         "fail_on": "note",
         "project": str(project),
+        "parity": None,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from convlint.coreml_dtypes import COREML_DTYPES, Unusual, coreml_dtypes, with_dtypes
 from convlint.errors import UsageError
-from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TrialFailure
+from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TensorArg, TrialFailure
 from convlint.supported import Snapshot
 from convlint.versions import Release, parse_release, parse_target
 
@@ -76,8 +76,14 @@ _OF_PORT = (
     "numel",
     "mutated",
     "alias_of",
+    "unchanged",
     "permuted",
 )
+_PASSED_ON = frozenset(
+    f"aten.{name}.default"
+    for name in "alias_copy clone contiguous detach dropout feature_dropout lift_fresh_copy".split()
+)
+"""Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
 _OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -177,14 +183,22 @@ def _has_text(call: OpCall) -> bool:
 
 
 def look_at_port(
-    subject: Literal["input", "output"], port: Port, context: Mapping[str, Any], unusual: Unusual = _USUAL
+    subject: Literal["input", "output"],
+    port: Port,
+    context: Mapping[str, Any],
+    unusual: Unusual = _USUAL,
+    unchanged: str = "",
 ) -> Looked:
-    """An input or output of the graph as rules see it; one that is no tensor has no shape."""
+    """An input or output of the graph as rules see it; one that is no tensor has no shape.
+
+    ``unchanged`` names the input that an output is, when nothing is done to it in between.
+    """
     namespace = {
         "name": port.name,
         "kind": port.kind,
         "mutated": port.mutated,
         "alias_of": port.alias_of,
+        "unchanged": unchanged,
         "permuted": port.permuted,
         **context,
     }
@@ -238,8 +252,19 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     for call in graph.calls:
         yield look_at_call(call, environment, context, names, unusual)
         names.add(call.name)
+    unchanged = _unchanged(graph)
     for port in graph.outputs:
-        yield look_at_port("output", port, context, unusual)
+        yield look_at_port("output", port, context, unusual, unchanged.get(port.name, ""))
+
+
+def _unchanged(graph: Graph) -> dict[str, str]:
+    """The input that a tensor is, by the tensor's name, where nothing is done to it in between."""
+    found = {port.name: port.name for port in graph.inputs if port.kind == "tensor"}
+    for call in graph.calls:
+        source = next(iter(call.args.values()), None)
+        if call.op in _PASSED_ON and isinstance(source, TensorArg) and source.name in found:
+            found[call.name] = found[source.name]
+    return found
 
 
 def look_at_environment(environment: Environment) -> Iterator[Looked]:

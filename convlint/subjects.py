@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from convlint.coreml_dtypes import COREML_DTYPES, Unusual, coreml_dtypes, with_dtypes
 from convlint.errors import UsageError
-from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TrialFailure
+from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TensorArg, TrialFailure
 from convlint.supported import Snapshot
 from convlint.versions import Release, parse_release, parse_target
 
@@ -70,7 +70,12 @@ _OF_CALL = (
 )
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = ("name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as")
-_OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel")
+_OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
+_PASSED_ON = frozenset(
+    f"aten.{name}.default"
+    for name in "alias_copy clone contiguous detach dropout feature_dropout lift_fresh_copy".split()
+)
+"""Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
 _OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -170,10 +175,18 @@ def _has_text(call: OpCall) -> bool:
 
 
 def look_at_port(
-    subject: Literal["input", "output"], port: Port, context: Mapping[str, Any], unusual: Unusual = _USUAL
+    subject: Literal["input", "output"],
+    port: Port,
+    context: Mapping[str, Any],
+    unusual: Unusual = _USUAL,
+    unchanged: str = "",
 ) -> Looked:
-    """An input or output of the graph as rules see it; one that is no tensor has no shape."""
-    namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT} | dict(context)
+    """An input or output of the graph as rules see it; one that is no tensor has no shape.
+
+    ``unchanged`` names the input that an output is, when nothing is done to it in between.
+    """
+    namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT}
+    namespace |= {"unchanged": unchanged, **context}
     if port.meta is not None:
         sizes = port.meta.shape
         dtype = port.meta.dtype
@@ -224,8 +237,19 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     for call in graph.calls:
         yield look_at_call(call, environment, context, names, unusual)
         names.add(call.name)
+    unchanged = _unchanged(graph)
     for port in graph.outputs:
-        yield look_at_port("output", port, context, unusual)
+        yield look_at_port("output", port, context, unusual, unchanged.get(port.name, ""))
+
+
+def _unchanged(graph: Graph) -> dict[str, str]:
+    """The input that a tensor is, by the tensor's name, where nothing is done to it in between."""
+    found = {port.name: port.name for port in graph.inputs if port.kind == "tensor"}
+    for call in graph.calls:
+        source = next(iter(call.args.values()), None)
+        if call.op in _PASSED_ON and isinstance(source, TensorArg) and source.name in found:
+            found[call.name] = found[source.name]
+    return found
 
 
 def _count(graph: Graph, pattern: object) -> int:

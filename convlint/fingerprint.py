@@ -13,6 +13,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
+from convlint.installed import is_library
+
 _PACKAGE = Path(__file__).parent
 JUDGES = ("torch", "coremltools", "numpy")
 """Packages whose releases decide every result."""
@@ -38,11 +40,16 @@ def digest_texts(texts: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1)
 def program_digest() -> str:
-    """This convlint with its data and the rules that it ships, and the Python that runs it."""
-    shipped = _PACKAGE / "_rules"
-    roots = [_PACKAGE, *([] if shipped.is_dir() else [_PACKAGE.parent / "rules"])]
+    """This convlint with its data and the rules that it ships, and the Python that runs it.
+
+    An installed convlint has a list of its files with the digest of each; a checkout is read whole.
+    """
     texts = [sys.version, sys.platform]
-    for root in roots:
+    if is_library(str(_PACKAGE)) and (_PACKAGE / "_rules").is_dir():
+        records = sorted(_PACKAGE.parent.glob("convlint-*.dist-info/RECORD"))
+        if records:
+            return digest_texts([*texts, *(digest_file(str(record)) or "" for record in records)])
+    for root in (_PACKAGE, _PACKAGE.parent / "rules"):
         texts += _content(str(root), (".py", ".toml", ".json"))
     return digest_texts(texts)
 

@@ -182,6 +182,8 @@ def _answers(
                         del running[future]
                         yield index, _result(future)
         finally:
+            for future in () if broken else running:
+                future.cancel()  # the caller wants no more of them
             if pool is not executor:
                 pool.shutdown(wait=False, cancel_futures=True)
         if broken:

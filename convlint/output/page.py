@@ -7,7 +7,6 @@ that would take longer than reading a kept result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,11 +23,11 @@ Span = str | tuple[str, str]
 _ASCII = str.maketrans({"│": "|", "→": "->", "✓": "ok", "✗": "x", "·": "-", "×": "x", "…": "..."})
 
 
-@dataclass(frozen=True, slots=True)
 class Plain:
     """A stream that is no terminal."""
 
-    file: TextIO
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
 
     @property
     def encoding(self) -> str:

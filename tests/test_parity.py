@@ -14,7 +14,7 @@ from torch import nn
 
 import convlint
 from convlint.errors import UsageError
-from convlint.parity.errors import measure
+from convlint.parity.errors import WrongShape, measure
 from convlint.parity.inputs import varied
 
 
@@ -202,3 +202,8 @@ def test_parity_needs_a_trial(tmp_path: Path) -> None:
     done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity", "--no-trial")
     assert "leave --no-trial out" in done.stderr
     assert done.returncode == 2
+
+
+def test_an_output_of_another_shape_is_a_difference() -> None:
+    with pytest.raises(WrongShape, match=r"shape \(2,\), and PyTorch gives \(3,\)"):
+        measure([np.zeros(2)], [np.zeros(3)])

@@ -10,6 +10,6 @@
 from __future__ import annotations
 
 from convlint.mil.executor import run
-from convlint.mil.failures import ExecutionError, UnsupportedOperation
+from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
 
-__all__ = ["ExecutionError", "UnsupportedOperation", "run"]
+__all__ = ["ExecutionError", "ShapeMismatch", "UnsupportedOperation", "run"]

@@ -15,7 +15,7 @@ import torch
 from convlint import coremltools_adapter as adapter
 from convlint.errors import ConvlintError
 from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
-from convlint.mil.failures import ExecutionError, UnsupportedOperation
+from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
 from convlint.mil.plan import Argument, Result, Step, plan_block
 from convlint.mil.settling import fitted, kept_from_zero, limited
 from convlint.mil.table import ACCUMULATING
@@ -147,6 +147,8 @@ class Machine:
                 self.settled(step, result, value) for result, value in zip(step.results, outputs, strict=True)
             )
         except ConvlintError as error:
+            if isinstance(error, ShapeMismatch):
+                error.operation = operation.name
             if operation.name in str(error):
                 raise
             raise type(error)(f"{operation.op_type} {operation.name!r}: {error}") from error

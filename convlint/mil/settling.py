@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from convlint.mil.failures import ExecutionError
+from convlint.mil.failures import ShapeMismatch
 
 _SMALL = 400
 """Elements of a constant up to which coremltools looks for numbers that became zero."""
@@ -33,7 +33,7 @@ def fitted(value: torch.Tensor, shape: tuple[int | None, ...] | None, what: str)
     if None not in shape and [s for s in shape if s != 1] == [s for s in value.shape if s != 1]:
         return value.reshape([size for size in shape if size is not None])
     sizes = ", ".join("?" if size is None else str(size) for size in shape)
-    raise ExecutionError(
+    raise ShapeMismatch(
         f"{what} has the shape ({', '.join(map(str, value.shape))}), and the program declares ({sizes})."
     )
 

@@ -14,9 +14,9 @@ from convlint.errors import ModelError, UsageError
 from convlint.model import Frontend
 from convlint.parity.convert import Converted, NotConverted, convert
 from convlint.parity.divergence import first_divergence
-from convlint.parity.errors import measure, worst
+from convlint.parity.errors import WrongShape, measure, worst
 from convlint.parity.inputs import varied
-from convlint.parity.result import Errors, Parity, Precision, Status
+from convlint.parity.result import Divergence, Errors, Parity, Precision, Status
 from convlint.targets import normalise_target
 
 TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
@@ -87,20 +87,27 @@ def compare(
         shared = (status, target, precision, frontend, seeds, allowed, errors or Errors())
         return Parity(*shared, seconds=seconds, **found)
 
+    def diverge(seed: int) -> Divergence | None:
+        inputs = program_inputs(converted, varied(converted.inputs, seed))
+        with quiet_torch(), borrowed(converted.module):
+            return first_divergence(converted, inputs, allowed, accumulator_limit)
+
     try:
         converted = convert(source, target, precision, frontend, timeout)
+    except NotConverted as error:
+        return result("unsupported", detail=str(error))
+    try:
         measured = [_errors(converted, seed, accumulator_limit) for seed in range(seeds)]
-    except (NotConverted, mil.ExecutionError, ValueError) as error:
+    except (WrongShape, mil.ShapeMismatch) as error:
+        return result("differs", detail=str(error), first_divergence=diverge(0))
+    except (NotConverted, mil.ExecutionError) as error:
         return result("unsupported", detail=str(error))
     total = worst(measured)
     status = _status(total, allowed)
     if status == "equal":
         return result(status, total)
     seed = max(range(seeds), key=lambda index: _badness(measured[index]))
-    inputs = program_inputs(converted, varied(converted.inputs, seed))
-    with quiet_torch(), borrowed(converted.module):
-        divergence = first_divergence(converted, inputs, allowed, accumulator_limit)
-    return result(status, total, first_divergence=divergence)
+    return result(status, total, first_divergence=diverge(seed))
 
 
 def _errors(converted: Converted, seed: int, limit: float | None) -> Errors:

@@ -40,23 +40,28 @@ def first_divergence(
             name = _SUFFIX.sub("", variable.name)
             expected = values.get(name)
             if expected is None or not hasattr(result, "shape") or result.shape != expected.shape:
-                continue
+                continue  # another layout of the same values, or a name that two things share
             errors = measure([result.float().numpy()], [expected])
             if errors.nonfinite or errors.misplaced or errors.max_rel_error > tolerance:
-                found.append(_divergence(operation, variable.name, nodes[name], errors, arguments[name]))
+                found.append(
+                    _divergence(str(operation.op_type), variable.name, nodes[name], errors, arguments[name])
+                )
                 raise _Found
 
     try:
         mil.run(converted.program, inputs, accumulator_limit=limit, watch=watch)
     except _Found:
         return found[0]
+    except mil.ShapeMismatch as error:
+        name = _SUFFIX.sub("", error.operation)
+        return None if name not in nodes else _divergence("", name, nodes[name], Errors(), arguments[name])
     return None
 
 
-def _divergence(operation: Any, name: str, node: Any, errors: Errors, arguments: Any) -> Divergence:
+def _divergence(mil_op: str, name: str, node: Any, errors: Errors, arguments: Any) -> Divergence:
     place = node_place(node)
     return Divergence(
-        mil_op=str(operation.op_type),
+        mil_op=mil_op,
         mil_name=name,
         op=op_name(node.target),
         module=node_module(node)[0],

@@ -11,6 +11,10 @@ import numpy as np
 from convlint.parity.result import Errors
 
 
+class WrongShape(Exception):
+    """An output has another shape than PyTorch's."""
+
+
 def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
     """The errors of ``found``; shapes that differ only by axes of one are the same."""
     pairs = [_pair(left, right) for left, right in zip(found, expected, strict=True)]
@@ -58,7 +62,7 @@ def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
     found, wanted = (np.asarray(value).astype(np.float64) for value in (left, right))
     if found.shape != wanted.shape:
         if [s for s in found.shape if s != 1] != [s for s in wanted.shape if s != 1]:
-            raise ValueError(f"an output has the shape {found.shape}, and PyTorch gives {wanted.shape}")
+            raise WrongShape(f"an output has the shape {found.shape}, and PyTorch gives {wanted.shape}")
         found = found.reshape(wanted.shape)
     return found, wanted
 

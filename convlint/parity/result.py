@@ -29,7 +29,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first operation of the converted program whose value leaves the tolerance."""
+    """The first operation of the converted program whose value leaves the tolerance.
+
+    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare.
+    """
 
     mil_op: str
     mil_name: str
@@ -43,7 +46,7 @@ class Divergence:
     def __str__(self) -> str:
         where = f" at {self.site}" if self.site is not None else ""
         module = f" in {self.module}" if self.module else ""
-        return f"{self.op}{where}{module}, converted to {self.mil_op} {self.mil_name!r}"
+        return f"{self.op}{where}{module}, converted to {self.mil_op or 'an operation'} {self.mil_name!r}"
 
 
 @dataclass(frozen=True, slots=True)

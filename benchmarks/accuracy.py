@@ -84,8 +84,18 @@ def _kept(store: Path, name: str) -> Path:
     return store / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.pickle"
 
 
+def kept_capture(store: Path, name: str) -> Captured:
+    """What :func:`capture_case` kept of a case."""
+    return Captured(*pickle.loads(_kept(store, name).read_bytes()))
+
+
 def judge(kept: Captured, rules: Rulebook, environment: Environment) -> tuple[bool, str]:
-    """Whether the rules foretell a failure, and the codes that say so."""
+    """Whether the rules foretell a failure, and the codes that say so.
+
+    ``convlint check`` refuses a model without a tensor output before it asks any rule.
+    """
+    if kept.graph is not None and all(port.meta is None for port in kept.graph.outputs):
+        return True, "no tensor output"
     matches = match_failures(rules, kept.failures if not kept.exported else (), environment)
     if kept.graph is not None:
         matches += match_graph(rules, kept.graph, environment)
@@ -111,7 +121,7 @@ def compare(
         if row is None or not path.exists() or outcome(row) not in ("converts", "refused"):
             without += 1
             continue
-        kept = Captured(*pickle.loads(path.read_bytes()))
+        kept = kept_capture(store, name)
         if kept.error.startswith(NOT_BUILT):
             without += 1
             continue

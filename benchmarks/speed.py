@@ -33,6 +33,7 @@ LLAMA = (
     "input_ids=1x64:int64",
     "--frontend",
     "export",
+    "--no-cache",
     "--format",
     "json",
 )
@@ -151,7 +152,15 @@ def whole_process(runs: int) -> list[Row]:
     """Both sides from the start of Python to its end."""
     rows = []
     for model in MODELS:
-        check = ("-m", "convlint", "check", f"torchvision.models:{model}", "--input", "1x3x224x224")
+        check = (
+            "-m",
+            "convlint",
+            "check",
+            f"torchvision.models:{model}",
+            "--input",
+            "1x3x224x224",
+            "--no-cache",
+        )
         sides: dict[str, list[float]] = {"plain": [], "check": []}
         for _ in range(runs):
             sides["plain"].append(clocked(lambda: python("-c", PLAIN, model)))  # noqa: B023

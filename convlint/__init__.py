@@ -15,23 +15,51 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convlint import mil as mil
     from convlint.check import check as check
+    from convlint.fix import Fixed as Fixed
+    from convlint.fix import convert as convert
+    from convlint.fix import fix as fix
+    from convlint.many import check_many as check_many
     from convlint.model import Report as Report
+    from convlint.parity import parity as parity
+    from convlint.testing import assert_convertible as assert_convertible
 
-__all__ = ["Report", "__version__", "check"]
+__all__ = [
+    "Fixed",
+    "Report",
+    "__version__",
+    "assert_convertible",
+    "check",
+    "check_many",
+    "convert",
+    "fix",
+    "mil",
+    "parity",
+]
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    "Fixed": "fix",
+    "Report": "model",
+    "assert_convertible": "testing",
+    "check": "check",
+    "check_many": "many",
+    "convert": "fix",
+    "fix": "fix",
+    "parity": "parity",
+}
+"""The module of each public name, imported when the name is first asked for."""
+
 
 def __getattr__(name: str) -> Any:
-    if name == "check":
-        from convlint.check import check
+    from importlib import import_module
 
-        return check
-    if name == "Report":
-        from convlint.model import Report
-
-        return Report
+    if name == "mil":
+        return import_module("convlint.mil")
+    if name in _HOMES:
+        return getattr(import_module(f"convlint.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'convlint' has no attribute {name!r}")
 
 
@@ -40,14 +68,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package, where ``convlint.check`` stays the function although a module has that name too.
+    """This package, where ``check``, ``fix`` and ``parity`` stay functions although modules have those names.
 
     Python binds a submodule to its package's attribute when it is first imported; here that would
     replace the function by the module behind it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "check" or not isinstance(value, ModuleType):
+        if name not in ("check", "fix", "parity") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

@@ -36,10 +36,12 @@ from convlint.model import (
 from convlint.reconcile import BLOCKING, compare_doors, disagreements, findings_of_trial, mark_trial
 from convlint.rulebook import Rulebook, load_rulebook
 from convlint.supported import installed_snapshot, snapshot
+from convlint.suppress import suppress
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
+    from convlint.parity.result import Parity, Precision
 
 Progress = Callable[[str], None]
 DEFAULT_TIMEOUT = 120.0
@@ -67,6 +69,7 @@ class Options:
     why: str | None = None
     fail_on: Severity = "error"
     project: str | None = None
+    parity: Precision | None = None
 
 
 def check(
@@ -116,7 +119,7 @@ def check(
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
     source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
-    return _Check(name, source, options, lambda stage: None).run()
+    return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
 def check_model(
@@ -126,7 +129,10 @@ def check_model(
     options: Options,
     progress: Progress = lambda stage: None,
 ) -> Report:
-    """Check the model that ``build`` returns with inputs made from their specs."""
+    """Check the model that ``build`` returns with inputs made from their specs.
+
+    Nothing is suppressed yet: what comments and baselines silence may change without the model.
+    """
     from convlint.capture.methods import Source
 
     return _Check(name, Source(build, None, lambda: make_tensors(inputs)), options, progress).run()
@@ -170,6 +176,7 @@ class _Check:
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
         convertible = self.verdict(captured, findings, trials)
+        compared = self.parity(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
             model=self.name,
@@ -184,10 +191,12 @@ class _Check:
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, _export_trial(trials), whole, environment),
             fix_proof=fix_proof,
+            parity=compared,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
-            exit_code=self.exit_code(captured, findings, convertible),
+            asked=tuple((rule.code, rule.name, rule.category) for rule in rules),
+            exit_code=self.exit_code(captured, findings, convertible, compared),
         )
 
     @contextmanager
@@ -346,11 +355,39 @@ class _Check:
             return "unknown"
         return static_verdict(findings, exported=captured.program is not None)
 
-    def exit_code(self, captured: Capture, findings: tuple[Finding, ...], convertible: Convertible) -> int:
+    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
+        """The converted program beside PyTorch, through the door that converted."""
+        if self.options.parity is None:
+            return None
+        deciding = _deciding(trials)
+        if deciding is None or deciding.status != "converted":
+            self.notes.append("parity was not looked at: no trial converted the model")
+            return None
+        from convlint.parity import compare
+
+        self.progress("comparing with PyTorch")
+        with self.timed("parity"):
+            return compare(
+                self.source,
+                self.options.target,
+                self.options.parity,
+                frontend=deciding.frontend,
+                timeout=self.options.timeout,
+            )
+
+    def exit_code(
+        self,
+        captured: Capture,
+        findings: tuple[Finding, ...],
+        convertible: Convertible,
+        compared: Parity | None,
+    ) -> int:
         worst = SEVERITIES.index(self.options.fail_on)
         if captured.graph is None:
             return 3
         if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
+            return 1
+        if compared is not None and compared.status in ("differs", "overflows"):
             return 1
         return 1 if convertible == "no" else 0
 

@@ -7,7 +7,6 @@ answered at once.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import re
 import sys
@@ -15,13 +14,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn, TextIO
 
-from convlint import __version__, commands, rule_commands
-from convlint.config import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
+from convlint import __version__, cli_options
 from convlint.errors import ConvlintError, RuleError, UsageError
-from convlint.model import SEVERITIES
 from convlint.nearest import did_you_mean
-from convlint.rule import CATEGORIES
-from convlint.sandbox import claim_stdout
 from convlint.text import visible
 
 EXIT_INTERNAL = 3
@@ -36,11 +31,21 @@ examples:
       --input input_ids=1x64:int64
   convlint check --model segmenter    # from [tool.convlint] in pyproject.toml
   convlint check                      # every model configured there
+  convlint check --output-file report.sarif --output-file junit:report.xml
   convlint check my/models.py:Net --input 1x3x64x64 --diff-coremltools 9.0 9.1.dev1
 
 exit codes:
   0 clean   1 findings at or above --fail-on   2 bad use or configuration
   3 the model could not be imported, built or captured
+"""
+_FIX_EXAMPLES = """\
+examples:
+  convlint fix torchvision.models:swin_t --input 1x3x224x224
+  convlint fix my/models.py:Net --input 1x3x64x64 --write
+
+exit codes:
+  0 the fixed model converts   1 something is left   2 bad use or configuration
+  3 the model could not be imported, built or run
 """
 _MAIN_EXAMPLES = """\
 examples:
@@ -57,7 +62,28 @@ examples:
   convlint rules new gelu-tanh --category support --path lint/rules
 """
 
-_USAGES = {"check": "[SPEC]", "rule": "CODE|NAME", "rules": "[list|test|new]", "doctor": ""}
+_BASELINE_EXAMPLES = """\
+examples:
+  convlint baseline write     # every configured model; check then fails on new findings alone
+  convlint baseline prune     # after findings were mended
+"""
+_COMPLETION_EXAMPLES = """\
+examples:
+  source <(convlint completion bash)                                          # in ~/.bashrc
+  source <(convlint completion zsh)                                           # in ~/.zshrc
+  convlint completion fish > ~/.config/fish/completions/convlint.fish
+"""
+
+_USAGES = {
+    "check": "[SPEC]",
+    "fix": "[SPEC]",
+    "baseline": "write|prune",
+    "init": "",
+    "rule": "CODE|NAME",
+    "rules": "[list|test|new]",
+    "doctor": "",
+    "completion": "bash|zsh|fish",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,9 +111,11 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
-        if own_process and options.command == "check":
+        if own_process and options.command in ("check", "fix", "baseline"):
+            from convlint.sandbox import claim_stdout
+
             out = claim_stdout()
-        code = _COMMANDS[options.command](options, out)
+        code = _run_command(options, out)
         out.flush()
     except ConvlintError as error:
         if debug:
@@ -113,8 +141,6 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
 def run() -> NoReturn:
     """The entry point of the ``convlint`` program."""
-    # A check makes many small objects and keeps them: collecting every 700 costs a tenth of its time.
-    gc.set_threshold(100_000, 50, 100)
     sys.exit(main(own_process=True))
 
 
@@ -136,7 +162,8 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = build_parser()
+    named = arguments[0] if arguments else ""
+    parser = build_parser(named if named in _USAGES else None)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         word = unknown[0].partition("=")[0]
@@ -148,8 +175,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def build_parser() -> _Parser:
-    """The parser with all its commands."""
+def build_parser(only: str | None = None) -> _Parser:
+    """The parser with all its commands, or with ``only`` one, which takes a tenth of the time."""
     parser = _Parser(
         prog="convlint",
         description="Does a PyTorch architecture convert to Core ML? Asked before training, without weights.",
@@ -159,20 +186,29 @@ def build_parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"convlint {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    _add_check(subparsers)
+    for name, add in _ADDERS.items():
+        if only in (None, name):
+            add(subparsers)
+    return parser
+
+
+def _add_rule(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
     rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
-    _add_rules(subparsers)
+
+
+def _add_doctor(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     doctor = _add(subparsers, "doctor", "show versions, and whether a trial conversion can run here")
     _add_rule_paths(doctor)
     _add_terminal_or_json(doctor)
-    return parser
 
 
 def _add_rules(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     """``rules`` and its actions. What both take may stand on either side of the action."""
+    from convlint.rule import CATEGORIES
+
     text = "list the rules, run their examples, or start a new one"
     rules = _add(subparsers, "rules", text, _RULES_EXAMPLES)
     _add_rule_paths(rules)
@@ -236,78 +272,76 @@ def _add_check(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add(
         subparsers, "check", "check whether a model converts, and say what stops it", _CHECK_EXAMPLES
     )
-    what = parser.add_argument_group("what to check")
-    what.add_argument(
-        "spec",
-        nargs="?",
-        metavar="SPEC",
-        help="module:attr or path.py:attr; attr is an nn.Module subclass, a function that returns a model,"
-        " or a model. Without SPEC: the models of [tool.convlint] in pyproject.toml",
-    )
-    what.add_argument("--model", action="append", metavar="NAME", help="a configured model; repeatable")
-    what.add_argument(
-        "--input",
-        action="append",
-        metavar="SPEC",
-        help="one input tensor, [NAME=]SHAPE[:DTYPE]; with a name it is a keyword argument of forward",
-    )
-    what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
-    what.add_argument(
-        "--arg-expr",
-        action="append",
-        metavar="K=EXPR",
-        help="a constructor argument as Python, evaluated like the model's own code; modules are imported"
-        " as they are named",
-    )
-    how = parser.add_argument_group("how to check")
-    how.add_argument(
-        "--target", metavar="TARGET", help="iOS15 to iOS18, iOS26, macOS12 and so on; default: iOS17"
-    )
-    how.add_argument("--frontend", choices=FRONTENDS, help="the way into coremltools; default: auto")
-    trial = how.add_mutually_exclusive_group()
-    trial.add_argument(
-        "--trial",
-        choices=TRIAL_LEVELS,
-        help="how far to convert for real: translation of the ops (default), the passes after it, or a whole"
-        " model package with random weights",
-    )
-    trial.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="rules alone")
-    how.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="limit for user code and trial; default: 120"
-    )
-    how.add_argument("--output", metavar="PATH", help="keep the model package of --trial full here")
-    how.add_argument(
-        "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
-    )
-    how.add_argument(
-        "--diff-coremltools",
-        nargs=2,
-        metavar=("FROM", "TO"),
-        help="show what changing from one release to the other would fix and break, by the rules alone",
-    )
-    rules = parser.add_argument_group("which rules")
-    rules.add_argument(
-        "--select",
-        action="append",
-        metavar="RULES",
-        help="only these: codes, beginnings of codes, names or categories, separated by commas",
-    )
-    rules.add_argument("--ignore", action="append", metavar="RULES", help="all but these")
-    rules.add_argument(
-        "--fail-on", choices=SEVERITIES, help="lowest severity for exit code 1; default: error"
-    )
-    _add_rule_paths(rules)
-    rules.add_argument("--why", metavar="RULE", help="say for each op why this rule did not fire on it")
-    shown = parser.add_argument_group("what to show")
-    shown.add_argument(
-        "--format", choices=("terminal", "concise", "json"), default="terminal", help="default: terminal"
-    )
-    shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
+    cli_options.add_check_options(parser)
+    _add_rule_paths(parser)
 
 
-_COMMANDS = {
-    "check": commands.check,
-    "rule": rule_commands.rule,
-    "rules": rule_commands.rules,
-    "doctor": rule_commands.doctor,
+def _add_baseline(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    text = "write down the findings of today as known, or take out of that file what is gone"
+    parser = _add(subparsers, "baseline", text, _BASELINE_EXAMPLES)
+    parser.add_argument("action", choices=("write", "prune"), help="write it anew, or take out what is gone")
+    cli_options.add_baseline_options(parser)
+    _add_rule_paths(parser)
+
+
+def _add_init(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    text = "look for models in this project, and begin a configuration and a pre-commit hook"
+    parser = _add(subparsers, "init", text)
+    parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
+
+
+def _add_completion(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add(
+        subparsers, "completion", "print the completion of the command line for a shell", _COMPLETION_EXAMPLES
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _add_fix(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add(
+        subparsers, "fix", "change a model so that it converts, and prove the changes", _FIX_EXAMPLES
+    )
+    cli_options.add_fix_options(parser)
+    _add_rule_paths(parser)
+    _add_terminal_or_json(parser)
+
+
+_ADDERS = {
+    "check": _add_check,
+    "fix": _add_fix,
+    "baseline": _add_baseline,
+    "init": _add_init,
+    "rule": _add_rule,
+    "rules": _add_rules,
+    "doctor": _add_doctor,
+    "completion": _add_completion,
 }
+
+
+def _run_command(options: argparse.Namespace, out: TextIO) -> int:
+    """Import the module of the command, and no other's."""
+    if options.command in ("check", "baseline"):
+        from convlint import commands
+
+        if options.command == "check" and options.watch:
+            from convlint.watch import watch
+
+            return watch(options, out, commands.check)
+        return commands.check(options, out) if options.command == "check" else commands.baseline(options, out)
+    if options.command == "fix":
+        from convlint.fix_command import fix
+
+        return fix(options, out)
+    if options.command == "init":
+        from convlint.init_command import init
+
+        return init(options, out)
+    if options.command == "completion":
+        from convlint.completion import completion
+
+        out.write(completion(build_parser(), options.shell))
+        return 0
+    from convlint import rule_commands
+
+    command = {"rule": rule_commands.rule, "rules": rule_commands.rules, "doctor": rule_commands.doctor}
+    return command[options.command](options, out)

@@ -1,99 +1,241 @@
-"""What each command does with its parsed options: gather, run, write to the stream it is given."""
+"""The command ``check``: gather the models, check them, write to the streams and files that were named."""
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, TextIO
 
-from convlint.config import NO_TRIAL, Project, Settings, find_project
-from convlint.errors import ConvlintError, UsageError
-from convlint.inputs import InputSpec, parse_inputs
-from convlint.progress import Progress, silence_libraries
-from convlint.targets import normalise_target
+from convlint.cache import Cache, folder_of
+from convlint.config import NO_TRIAL, Project, find_project
+from convlint.errors import UsageError
+from convlint.jobs import Job, jobs_of, without_trial
+from convlint.outcome import Outcome, Run
+from convlint.output.formats import RENDERERS, destinations, write_files
+from convlint.output.places import repository_root
+from convlint.session import Session
 from convlint.text import count, visible
-from convlint.versions import parse_release
 
 if TYPE_CHECKING:
+    from convlint.baseline import Baseline
     from convlint.model import Report
-    from convlint.spec import LoadedModel
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One model to check."""
-
-    name: str
-    spec: str
-    args: Mapping[str, Any]
-    arg_exprs: Mapping[str, str]
-    inputs: tuple[InputSpec, ...]
-    settings: Settings
-    root: str | None
 
 
 def check(options: argparse.Namespace, out: TextIO) -> int:
     """Check one model, or every configured one; the exit code is the worst of all."""
-    project = find_project()
+    project = find_project(file=options.config)
     if options.coremltools is not None:
+        from convlint.versions import parse_release
+
         parse_release(options.coremltools)
-    jobs = _jobs(options, project)
+    jobs = jobs_of(options, project)
+    cache = cache_of(options, project)
+    if options.show_settings:
+        return _show_settings(options, project, jobs, cache, out)
     if options.diff_coremltools:
-        return _compare_releases(jobs, options, project, out)
-    several = options.spec is None and len(options.model or ()) != 1
-    entries: list[dict[str, Any]] = []
-    verdicts: list[str] = []
-    worst = 0
-    for job in jobs:
-        try:
-            report = _check_one(job, options, project)
-        except ConvlintError as error:
-            if not several:
-                raise
-            entries.append(_failed(job, error))
-            verdicts.append("failed")
-            worst = max(worst, error.exit_code)
-            continue
-        worst = max(worst, report.exit_code)
-        verdicts.append(report.convertible)
-        if options.format == "json":
-            entries.append(report.to_dict())
-        else:
-            _show(report, options, out, gap=len(verdicts) > 1)
-    if options.format == "json":
-        from convlint.output.json import dumps, reports_to_dict
-
-        out.write(dumps(reports_to_dict(entries, worst) if several else entries[0]))
-    elif options.format == "terminal" and len(jobs) > 1 and not options.quiet:
-        out.write(f"\n{_tally(verdicts)}\n")
-    return worst
+        return _compare_releases(jobs, options, out)
+    return check_jobs(options, project, jobs, cache, out)
 
 
-def _compare_releases(
-    jobs: Sequence[_Job], options: argparse.Namespace, project: Project, out: TextIO
+def check_jobs(
+    options: argparse.Namespace, project: Project, jobs: list[Job], cache: Cache | None, out: TextIO
 ) -> int:
+    """Check these jobs and write what the options ask for."""
+    files = destinations(options.output_file or ())
+    several = options.spec is None and len(options.model or ()) != 1
+    path = _baseline_path(options, project)
+    known = _baseline(path)
+    folder = os.path.dirname(os.path.abspath(path)) if path else ""
+    if options.changed is not None:
+        from convlint.affected import affected_jobs
+
+        several = True
+        jobs = affected_jobs(jobs, options.changed, project, cache)
+        if not jobs and not options.quiet:
+            tell("convlint: no configured model reaches a changed file")
+    shown: list[Outcome] = []
+    stale: list[str] = []
+    stream = _Stream(options, out)
+    with closing(_outcomes(jobs, options, cache)) as outcomes:
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if known is not None and outcome.report is not None:
+                report, old = known.apply(outcome.report, folder, job.settings.fail_on)
+                outcome = replace(outcome, report=report)
+                stale += old
+            shown.append(outcome)
+            if outcome.error is not None and several:
+                tell(f"convlint: error: {outcome.model}: {outcome.error}")
+            stream.show(outcome)
+    run = _run(shown, several, stale, options)
+    write_files(run, files)
+    if cache is not None and cache.trouble and not options.quiet:
+        tell(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
+    if not several and shown[0].error is not None:
+        raise shown[0].error
+    stream.end(run)
+    return run.exit_code
+
+
+def cache_of(options: argparse.Namespace, project: Project) -> Cache | None:
+    """The cache that the options and the project ask for, None for none."""
+    if options.no_cache:
+        return None
+    folder = options.cache_dir or folder_of(project)
+    return Cache(folder) if folder is not None else None
+
+
+def baseline(options: argparse.Namespace, out: TextIO) -> int:
+    """Write the baseline of every configured model, or take out of it what is gone."""
+    from convlint.baseline import DEFAULT_FILE, baseline_of, read_baseline, write_baseline
+
+    project = find_project(file=options.config)
+    jobs = jobs_of(options, project)
+    path = _baseline_path(options, project) or os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
+    folder = os.path.dirname(os.path.abspath(path))
+    old = read_baseline(path) if options.action == "prune" else None
+    with closing(_outcomes(jobs, options, cache_of(options, project))) as checked:
+        outcomes = list(checked)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            tell(f"convlint: error: {outcome.model}: {outcome.error}")
+    if old is None:
+        new = baseline_of(outcomes, folder)
+    else:
+        new = old.pruned(outcomes, folder, {model.name for model in project.models})
+    write_baseline(path, new)
+    number = sum(sum(kinds.values()) for kinds in new.counts.values())
+    configured = project.baseline or options.baseline
+    hint = "" if configured else f'; set baseline = "{DEFAULT_FILE}" in the configuration to have it read'
+    tell(f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}")
+    return 3 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+class _Stream:
+    """What appears on standard output: people see each model when it is done, programs one document."""
+
+    def __init__(self, options: argparse.Namespace, out: TextIO) -> None:
+        self._options = options
+        self._out = out
+        self._shown = 0
+
+    def show(self, outcome: Outcome) -> None:
+        report = outcome.report
+        if report is None or self._options.format not in ("terminal", "concise"):
+            return
+        self._shown += 1
+        if self._options.format == "concise":
+            self._concise(report)
+            return
+        from convlint.output.terminal import console_of, render
+
+        if self._shown > 1:
+            self._out.write("\n")
+        render(report, console_of(self._out), quiet=self._options.quiet)
+
+    def _concise(self, report: Report) -> None:
+        from convlint.output.concise import render_concise
+        from convlint.output.verdict import verdict
+
+        self._out.write(render_concise(report))
+        if not self._options.quiet:
+            self._out.flush()
+            result = verdict(report)
+            tell(f"{report.model}: {result.headline} {result.next_step}")
+
+    def end(self, run: Run) -> None:
+        options = self._options
+        if options.format not in ("terminal", "concise"):
+            self._out.write(RENDERERS[options.format](run))
+        else:
+            for ignore in run.unused_ignores:
+                from convlint.output.concise import unused_line
+
+                self._out.write(f"{unused_line(ignore)}\n")
+            if options.format == "terminal" and len(run.outcomes) > 1 and not options.quiet:
+                self._out.write(f"\n{tally_of_models(run)}\n")
+        if run.stale:
+            from convlint.baseline import stale_text
+
+            self._out.flush()
+            tell(f"convlint: error: {stale_text(run.stale)}")
+
+
+def _outcomes(jobs: Sequence[Job], options: argparse.Namespace, cache: Cache | None) -> Generator[Outcome]:
+    """The outcome of each job, in the order of the jobs."""
+    workers = options.jobs or 1
+    if workers > 1 and len(jobs) > 1:
+        from convlint.many import outcomes_in_processes
+
+        yield from outcomes_in_processes(jobs, workers, cache)
+        return
+    session = Session(cache, debug=options.debug, quiet=options.quiet)
+    for job in jobs:
+        yield session.check(job)
+
+
+def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argparse.Namespace) -> Run:
+    reports = [outcome.report for outcome in outcomes if outcome.report is not None]
+    unused = []
+    if any(report.ignores for report in reports):
+        from convlint.suppress import unused_ignores
+
+        unused = unused_ignores(reports)
+    return Run(tuple(outcomes), repository_root(os.getcwd()), several, tuple(unused), tuple(stale))
+
+
+def _baseline_path(options: argparse.Namespace, project: Project) -> str | None:
+    return None if options.no_baseline else options.baseline or project.baseline
+
+
+def _baseline(path: str | None) -> Baseline | None:
+    if path is None:
+        return None
+    from convlint.baseline import read_baseline
+
+    return read_baseline(path)
+
+
+def _show_settings(
+    options: argparse.Namespace, project: Project, jobs: Sequence[Job], cache: Cache | None, out: TextIO
+) -> int:
+    from convlint.output.json import dumps
+    from convlint.output.settings import settings_text, settings_to_dict
+
+    folder = str(cache.folder) if cache is not None else None
+    if options.format == "json":
+        out.write(dumps(settings_to_dict(project, jobs, folder)))
+    else:
+        out.write(settings_text(project, jobs, folder))
+    return 0
+
+
+def _compare_releases(jobs: Sequence[Job], options: argparse.Namespace, out: TextIO) -> int:
     """Say for each model what another coremltools would change; exit code 1 where something breaks."""
     from convlint.output.json import dumps, reports_to_dict
     from convlint.output.upgrade import upgrade_text, upgrade_to_dict
     from convlint.upgrade import compare
+    from convlint.versions import parse_release
 
     releases = [parse_release(text).text for text in options.diff_coremltools]
     if options.coremltools is not None or options.trial not in (None, NO_TRIAL):
         raise UsageError(
             "--diff-coremltools compares by the rules alone: leave --coremltools and --trial out."
         )
+    session = Session(debug=options.debug, quiet=options.quiet)
     entries = []
     worst = 0
     for job in jobs:
-        alone = replace(job, settings=replace(job.settings, trial=None))
-        reports = [
-            _check_one(alone, argparse.Namespace(**{**vars(options), "coremltools": release}), project)
-            for release in releases
-        ]
+        reports = []
+        for release in releases:
+            outcome = session.check(replace(without_trial(job), coremltools=release))
+            if outcome.report is None:
+                assert outcome.error is not None
+                raise outcome.error
+            reports.append(outcome.report)
         upgrade = compare(*reports)
         codes = [report.exit_code for report in reports if report.exit_code == 3]
         worst = max(worst, upgrade.exit_code(job.settings.fail_on), *codes)
@@ -106,150 +248,14 @@ def _compare_releases(
     return worst
 
 
-def _jobs(options: argparse.Namespace, project: Project) -> list[_Job]:
-    from convlint.arguments import parse_expressions, parse_literals
-
-    inputs = parse_inputs(options.input or ())
-    args = parse_literals(options.arg or ())
-    arg_exprs = parse_expressions(options.arg_expr or ())
-    if options.spec is not None:
-        if options.model:
-            raise UsageError("give either SPEC or --model, not both.")
-        settings = _settings(options, project.settings)
-        return [_Job(options.spec, options.spec, args, arg_exprs, inputs, settings, None)]
-    if options.model:
-        models = [project.model(name) for name in dict.fromkeys(options.model)]
-    else:
-        models = list(project.models)
-    if not models:
-        raise UsageError(
-            "nothing to check: give a model such as torchvision.models:resnet50 with its --input, or"
-            " configure models in [[tool.convlint.models]] of pyproject.toml."
-        )
-    one_only = {"--input": inputs, "--arg": args, "--arg-expr": arg_exprs, "--output": options.output}
-    given = [name for name, value in one_only.items() if value]
-    if given and len(models) > 1:
-        raise UsageError(f"{given[0]} is for one model, and {len(models)} are to be checked: name one.")
-    return [
-        _Job(
-            model.name,
-            model.spec,
-            {**model.args, **args},
-            {**model.arg_exprs, **arg_exprs},
-            inputs or model.inputs,
-            _settings(options, model.settings),
-            project.root,
-        )
-        for model in models
-    ]
-
-
-def _settings(options: argparse.Namespace, base: Settings) -> Settings:
-    """The file's settings with what the command line says over them."""
-    given: dict[str, Any] = {}
-    if options.target is not None:
-        given["target"] = normalise_target(options.target)
-    if options.trial is not None:
-        given["trial"] = None if options.trial == NO_TRIAL else options.trial
-    if options.timeout is not None:
-        if not 0 < options.timeout < math.inf:
-            raise UsageError(f"--timeout must be a number of seconds above 0, not {options.timeout:g}.")
-        given["timeout"] = options.timeout
-    for name in ("select", "ignore"):
-        words = getattr(options, name)
-        if words is not None:
-            given[name] = _words(name, words)
-    for name in ("frontend", "fail_on"):
-        if getattr(options, name) is not None:
-            given[name] = getattr(options, name)
-    settings = replace(base, **given)
-    if options.output is not None and settings.trial != "full":
-        raise UsageError("--output keeps what --trial full writes: give both.")
-    return settings
-
-
-def _words(name: str, texts: Sequence[str]) -> tuple[str, ...]:
-    words = tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
-    if not words:
-        raise UsageError(f"--{name} names no rule: give a code such as CL104, a name or a category.")
-    return words
-
-
-def _check_one(job: _Job, options: argparse.Namespace, project: Project) -> Report:
-    from convlint.spec import load_model
-
-    settings = job.settings
-    with Progress(job.name, enabled=not options.quiet) as progress:
-        progress("importing")
-        loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
-        if not job.inputs:
-            raise UsageError(_no_input(job, loaded))
-        if not options.debug:
-            silence_libraries()
-        from convlint.check import Options, check_model
-
-        return check_model(
-            job.name,
-            loaded.build,
-            job.inputs,
-            Options(
-                target=settings.target,
-                frontend=settings.frontend,
-                trial=settings.trial,
-                timeout=settings.timeout,
-                output=options.output,
-                select=settings.select,
-                ignore=settings.ignore,
-                rule_paths=(*project.rule_paths, *(options.rule_path or ())),
-                coremltools=options.coremltools,
-                why=options.why,
-                fail_on=settings.fail_on,
-                project=job.root or os.getcwd(),
-            ),
-            progress,
-        )
-
-
-def _no_input(job: _Job, loaded: LoadedModel) -> str:
-    takes = f" Its forward takes {', '.join(loaded.parameters)}." if loaded.parameters else ""
-    return (
-        f"no input is given for {job.name}.{takes} Write one --input for each tensor, for example"
-        " --input 1x3x224x224 or --input input_ids=1x64:int64."
-    )
-
-
-def _show(report: Report, options: argparse.Namespace, out: TextIO, *, gap: bool) -> None:
-    if options.format == "concise":
-        from convlint.output.concise import render_concise
-        from convlint.output.verdict import verdict
-
-        out.write(render_concise(report))
-        if not options.quiet:
-            out.flush()
-            result = verdict(report)
-            _tell(f"{report.model}: {result.headline} {result.next_step}")
-        return
-    from rich.console import Console
-
-    from convlint.output.terminal import render
-
-    if gap:
-        out.write("\n")
-    render(report, Console(file=out, highlight=False), quiet=options.quiet)
-
-
-def _failed(job: _Job, error: ConvlintError) -> dict[str, Any]:
-    from convlint.output.json import error_to_dict
-
-    _tell(f"convlint: error: {job.name}: {error}")
-    return {"model": job.name, **error_to_dict(error)}
-
-
-def _tally(verdicts: Sequence[str]) -> str:
+def tally_of_models(run: Run) -> str:
+    """``"3 models: 2 converts, 1 unknown"``."""
+    verdicts = [o.report.convertible if o.report is not None else "failed" for o in run.outcomes]
     words = {"yes": "converts", "no": "does not convert", "unknown": "unknown", "failed": "not checked"}
     parts = [f"{verdicts.count(word)} {text}" for word, text in words.items() if word in verdicts]
     return f"{count(len(verdicts), 'model')}: {', '.join(parts)}"
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """A hint or an error for people, beside the report."""
     sys.stderr.write(f"{visible(text)}\n")

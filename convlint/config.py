@@ -1,35 +1,61 @@
-"""``[tool.convlint]`` in pyproject.toml: what to check, and how, when the command line does not say.
+"""The configuration: what to check, and how, when the command line does not say.
 
-Reading is strict. An unknown key, a wrong type or a value outside its list is an error that names
-the file, the key and the nearest right spelling, because a setting that is silently ignored is a
-check that silently does not happen.
+It stands in ``[tool.convlint]`` of pyproject.toml or in a ``convlint.toml``. Environment variables
+go over the file, and the command line goes over both. Reading is strict: an unknown key, a wrong
+type or a value outside its list is an error that names the file, the key and the nearest right
+spelling, because a setting that is silently ignored is a check that silently does not happen.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from convlint.arguments import compile_expression
 from convlint.errors import UsageError
-from convlint.inputs import InputSpec, parse_inputs
-from convlint.model import SEVERITIES, FrontendChoice, Severity, TrialLevel
+from convlint.inputs import InputSpec
+from convlint.model import FrontendChoice, Severity, TrialLevel
 from convlint.nearest import did_you_mean
-from convlint.targets import DEFAULT_TARGET, normalise_target
+from convlint.setting_keys import (
+    FRONTENDS,
+    MODEL,
+    MODELS,
+    NO_TRIAL,
+    PROJECT,
+    SETTINGS,
+    TRIAL_LEVELS,
+    Key,
+    Place,
+    parse_table,
+)
+from convlint.targets import DEFAULT_TARGET
 from convlint.text import shown_path
 
-FRONTENDS: tuple[FrontendChoice, ...] = get_args(FrontendChoice)
-TRIAL_LEVELS: tuple[TrialLevel, ...] = get_args(TrialLevel)
-NO_TRIAL = "none"
-"""How a file says that no trial shall run; TOML has no null."""
+__all__ = [
+    "FRONTENDS",
+    "NO_TRIAL",
+    "TRIAL_LEVELS",
+    "ModelSettings",
+    "Project",
+    "Settings",
+    "find_project",
+]
+
+OWN_FILE = "convlint.toml"
+SHARED_FILE = "pyproject.toml"
+PREFIX = "CONVLINT_"
+FILE_VARIABLE = f"{PREFIX}CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to check. Every field has the name of its key and of its command line option."""
+    """How to check. Every field has the name of its key and of its command line option.
+
+    ``origins`` says of each field that is not left at its default where its value comes from.
+    """
 
     target: str = DEFAULT_TARGET
     frontend: FrontendChoice = "auto"
@@ -38,6 +64,17 @@ class Settings:
     ignore: tuple[str, ...] = ()
     fail_on: Severity = "error"
     timeout: float = 120.0
+    per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def over(self, values: Mapping[str, Any], origin: str) -> Settings:
+        """These settings with ``values``, which come from ``origin``, laid over them."""
+        if not values:
+            return self
+        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})
+
+
+SETTING_FIELDS = tuple(each.name for each in fields(Settings) if each.name != "origins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +87,26 @@ class ModelSettings:
     arg_exprs: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[InputSpec, ...] = ()
     settings: Settings = Settings()
+    depends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The whole table, and the folder that its relative paths start from (None without a file)."""
+    """The whole configuration.
+
+    ``root`` is the folder that its relative paths start from, ``file`` where it was read (None
+    without one). ``origins`` is as in :class:`Settings`, for ``cache``, ``cache_dir``, ``baseline``.
+    """
 
     root: str | None = None
     settings: Settings = Settings()
     rule_paths: tuple[str, ...] = ()
     models: tuple[ModelSettings, ...] = ()
+    cache: bool = True
+    cache_dir: str | None = None
+    baseline: str | None = None
+    file: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def model(self, name: str) -> ModelSettings:
         """The configured model of this name."""
@@ -67,32 +114,61 @@ class Project:
             if model.name == name:
                 return model
         if not self.models:
-            raise UsageError(f"no model {name!r}: pyproject.toml has no [[tool.convlint.models]] table.")
+            where = self.file and shown_path(self.file)
+            header = _header(where or SHARED_FILE, "models")
+            raise UsageError(f"no model {name!r}: {where or SHARED_FILE} has no {header} table.")
         names = [model.name for model in self.models]
         raise UsageError(
             f"no model {name!r} is configured.{did_you_mean(name, names)} Known: {', '.join(names)}."
         )
 
 
-def find_project(start: str | Path | None = None) -> Project:
-    """Read the nearest pyproject.toml, upward from ``start``, that has a ``[tool.convlint]`` table."""
-    folder = Path(start) if start is not None else Path.cwd()
+def find_project(
+    start: str | Path | None = None,
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Project:
+    """Read the nearest configuration upward from ``start``, or ``file``, and the environment over it."""
+    variables = os.environ if environment is None else environment
+    named = file or variables.get(FILE_VARIABLE)
+    found = _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
+    project = _project(*found) if found is not None else Project()
+    return _with_environment(project, variables)
+
+
+def _named(file: Path) -> tuple[Mapping[str, Any], Path]:
+    table = _read(file)
+    if table is None:
+        raise UsageError(f"{shown_path(str(file))} has no [tool.convlint] table.")
+    return table, file.absolute()
+
+
+def _nearest(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
     for parent in (folder.absolute(), *folder.absolute().parents):
-        file = parent / "pyproject.toml"
-        if file.is_file():
-            table = _read(file)
+        own, shared = parent / OWN_FILE, parent / SHARED_FILE
+        table = _read(shared) if shared.is_file() else None
+        if own.is_file():
             if table is not None:
-                return _project(table, file)
-    return Project()
+                raise UsageError(
+                    f"{shown_path(str(own))} and [tool.convlint] of {shown_path(str(shared))} both hold a"
+                    " configuration: keep one of them."
+                )
+            return _read(own) or {}, own
+        if table is not None:
+            return table, shared
+    return None
 
 
 def _read(file: Path) -> Mapping[str, Any] | None:
+    """The table of settings in a file; None where a pyproject.toml has none."""
     try:
-        document = tomllib.loads(file.read_bytes().decode("utf-8"))
+        document = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {shown_path(str(file))}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{shown_path(str(file))} is not valid TOML: {error}.") from error
+    if file.name != SHARED_FILE:
+        return document
     tool = document.get("tool")
     table = tool.get("convlint") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
@@ -100,153 +176,89 @@ def _read(file: Path) -> Mapping[str, Any] | None:
     return table
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """Where a value stands, as its error messages name it: ``pyproject.toml: tool.convlint.target``."""
-
-    place: str
-
-    def under(self, name: str) -> _Key:
-        return _Key(f"{self.place}.{name}")
-
-    def wrong(self, why: str) -> UsageError:
-        return UsageError(f"{self.place} {why}.")
-
-    def told(self, error: UsageError) -> UsageError:
-        return UsageError(f"{self.place}: {error}")
-
-
-Parser = Callable[[_Key, Any], Any]
-
-
-def _text(key: _Key, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise key.wrong(f"must be a string that is not empty, not {_shown(value)}")
-    return value
-
-
-def _texts(key: _Key, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise key.wrong(f"must be a list of strings, not {_shown(value)}")
-    return tuple(value)
-
-
-def _seconds(key: _Key, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise key.wrong(f"must be a number of seconds above 0, not {_shown(value)}")
-    return float(value)
-
-
-def _choice(*choices: str) -> Parser:
-    def parse(key: _Key, value: Any) -> str:
-        if value not in choices:
-            hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-            raise UsageError(f"{key.place} must be one of {', '.join(choices)}, not {_shown(value)}.{hint}")
-        return str(value)
-
-    return parse
-
-
-def _trial(key: _Key, value: Any) -> str | None:
-    level = _choice(*TRIAL_LEVELS, NO_TRIAL)(key, value)
-    return None if level == NO_TRIAL else str(level)
-
-
-def _target(key: _Key, value: Any) -> str:
-    name = _text(key, value)
-    try:
-        return normalise_target(name)
-    except UsageError as error:
-        raise key.told(error) from error
-
-
-def _arguments(key: _Key, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise key.wrong(f"must be a table of arguments, not {_shown(value)}")
-    for name in value:
-        if not name.isidentifier():
-            raise key.wrong(f"has {name!r}, which cannot be the name of an argument")
-    return value
-
-
-def _expressions(key: _Key, value: Any) -> Mapping[str, str]:
-    expressions = {name: _text(key.under(name), text) for name, text in _arguments(key, value).items()}
-    for name, text in expressions.items():
-        try:
-            compile_expression(name, text)
-        except UsageError as error:
-            raise key.told(error) from error
-    return expressions
-
-
-def _inputs(key: _Key, value: Any) -> tuple[InputSpec, ...]:
-    texts = _texts(key, value)
-    try:
-        return parse_inputs(texts)
-    except UsageError as error:
-        raise key.told(error) from error
-
-
-def _tables(key: _Key, value: Any) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise key.wrong("must be tables, each headed [[tool.convlint.models]]")
-    return tuple(value)
-
-
-_SETTINGS: Mapping[str, Parser] = {
-    "target": _target,
-    "frontend": _choice(*FRONTENDS),
-    "trial": _trial,
-    "select": _texts,
-    "ignore": _texts,
-    "fail-on": _choice(*SEVERITIES),
-    "timeout": _seconds,
-}
-_MODEL: Mapping[str, Parser] = {
-    "name": _text,
-    "spec": _text,
-    "args": _arguments,
-    "arg-exprs": _expressions,
-    "inputs": _inputs,
-}
+def _header(file: str, name: str) -> str:
+    return f"[[{name}]]" if Path(file).name != SHARED_FILE else f"[[tool.convlint.{name}]]"
 
 
 def _project(table: Mapping[str, Any], file: Path) -> Project:
-    key = _Key(f"{shown_path(str(file))}: tool.convlint")
-    values = _parse(key, table, {**_SETTINGS, "rule-paths": _texts, "models": _tables})
+    shown = shown_path(str(file))
+    place = Place(shown, "tool.convlint" if file.name == SHARED_FILE else "")
+    values = parse_table(place, table, {**SETTINGS, **PROJECT, "models": MODELS})
     tables = values.pop("models", ())
-    rule_paths = tuple(str(file.parent / path) for path in values.pop("rule_paths", ()))
-    settings = Settings(**values)
+    own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
+    settings = Settings().over(own, shown)
     models = tuple(
-        _model(key.under(f"models[{index}]"), table, settings) for index, table in enumerate(tables)
+        model_of(place.under(f"models[{index}]"), table, settings) for index, table in enumerate(tables)
     )
-    names = [model.name for model in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise key.under("models").wrong(f"has two models named {name!r}")
-    return Project(str(file.parent), settings, rule_paths, models)
+    seen: set[str] = set()
+    for model in models:
+        if model.name in seen:
+            raise place.under("models").wrong(f"has two models named {model.name!r}")
+        seen.add(model.name)
+    rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
+    for name in ("cache_dir", "baseline"):
+        if name in values:
+            values[name] = _inside(file.parent, values[name])
+    return Project(
+        str(file.parent),
+        settings,
+        rule_paths,
+        models,
+        **values,
+        file=str(file),
+        origins=dict.fromkeys(values, shown),
+    )
 
 
-def _model(key: _Key, table: Mapping[str, Any], project: Settings) -> ModelSettings:
-    values = _parse(key, table, {**_MODEL, **_SETTINGS})
+def model_of(place: Place, table: Mapping[str, Any], project: Settings) -> ModelSettings:
+    """The model that one table describes, with the settings of its project where it has none."""
+    values = parse_table(place, table, {**MODEL, **SETTINGS})
     if "spec" not in values:
-        raise key.wrong("has no key 'spec', which names the model: spec = \"my/models.py:Segmenter\"")
-    own = {name: values.pop(name) for name in list(values) if name in Settings.__slots__}
+        raise place.wrong("has no key 'spec', which names the model: spec = \"my/models.py:Segmenter\"")
+    own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
     values.setdefault("name", values["spec"])
-    return ModelSettings(**values, settings=replace(project, **own))
+    return ModelSettings(**values, settings=project.over(own, str(place)))
 
 
-def _parse(key: _Key, table: Mapping[str, Any], parsers: Mapping[str, Parser]) -> dict[str, Any]:
-    """Every value of ``table`` through the parser of its key, under the name of its field."""
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in parsers:
-            hint = did_you_mean(name.replace("_", "-"), parsers) or f" Known keys: {', '.join(parsers)}."
-            raise UsageError(f"{key.place} has an unknown key {name!r}.{hint}")
-        values[name.replace("-", "_")] = parsers[name](key.under(name), value)
-    return values
+def _inside(folder: Path, path: str) -> str:
+    return str(folder / os.path.expanduser(path))
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "\u2026"
+def _with_environment(project: Project, environment: Mapping[str, str]) -> Project:
+    """``project`` with the variables ``CONVLINT_TARGET`` and so on over what its file says.
+
+    A variable that no key has is somebody else's, except where it looks like a slip.
+    """
+    keys = {_variable(name): (name, key) for name, key in {**SETTINGS, **PROJECT}.items() if key.of_text}
+    for name in environment:
+        if name.startswith(PREFIX) and name not in keys and name != FILE_VARIABLE:
+            hint = did_you_mean(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in keys])
+            if hint:
+                hint = hint.replace("mean ", f"mean {PREFIX}").replace(" or ", f" or {PREFIX}")
+                raise UsageError(f"there is no setting for the environment variable {name}.{hint}")
+    for variable, (name, key) in keys.items():
+        if environment.get(variable):
+            value = {name.replace("-", "_"): _of_variable(variable, key, environment[variable])}
+            project = _overlaid(project, value, variable)
+    return project
+
+
+def _overlaid(project: Project, value: Mapping[str, Any], variable: str) -> Project:
+    if next(iter(value)) in SETTING_FIELDS:
+        models = tuple(
+            replace(model, settings=model.settings.over(value, variable)) for model in project.models
+        )
+        return replace(project, settings=project.settings.over(value, variable), models=models)
+    changed: dict[str, Any] = {
+        name: _inside(Path.cwd(), v) if isinstance(v, str) else v for name, v in value.items()
+    }
+    return replace(project, **changed, origins={**project.origins, **dict.fromkeys(value, variable)})
+
+
+def _of_variable(variable: str, key: Key, text: str) -> Any:
+    assert key.of_text is not None
+    return key.parse(Place("the environment", variable), key.of_text(text))
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.replace("-", "_").upper()

@@ -44,14 +44,23 @@ def register_converter(kind: str, function: Callable[..., Any]) -> None:
     """Put ``function`` in the place of the converter of ``kind``, in-place names included."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    _TORCH_OPS_REGISTRY.set_func_by_name(function, kind)
+    for name in {kind, _looked_up(kind)}:
+        _TORCH_OPS_REGISTRY.set_func_by_name(function, name)
 
 
 def unregister_converter(kind: str) -> None:
     """Take back a name that coremltools itself does not register."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
-    _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(kind, None)
+    for name in {kind, _looked_up(kind)}:
+        _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name, None)
+
+
+def _looked_up(kind: str) -> str:
+    """The name that a lookup of ``kind`` ends at: ``__or__`` is looked up as ``or``, ``add_`` as ``add``."""
+    from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind, unify_inplace_and_functional
+
+    return str(unify_inplace_and_functional(sanitize_op_kind(kind)))
 
 
 def export_kind(node: Any) -> str:
@@ -189,3 +198,71 @@ def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:
                 continue
         accepted.append(count)
     return tuple(accepted)
+
+
+def mil_program(source: Any) -> Any:
+    """The MIL program of a Program, an MLModel, or the path of an ``.mlpackage``; TypeError for others.
+
+    A model that was just converted still holds its program; one that was loaded is read back from its
+    file with coremltools' own reader.
+    """
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto.load import load
+    from coremltools.converters.mil.mil import Program
+
+    if isinstance(source, Program):
+        return source
+    model = source
+    if not isinstance(model, ct.models.MLModel):
+        model = ct.models.MLModel(str(source), skip_model_load=True)
+    if model._mil_program is not None:
+        return model._mil_program
+    spec = model.get_spec()
+    if spec.WhichOneof("Type") != "mlProgram":
+        raise TypeError(f"a Core ML model of type {spec.WhichOneof('Type')} holds no MIL program")
+    return load(spec, spec.specificationVersion, model.weights_dir)
+
+
+def value_type(variable: Any) -> tuple[str, tuple[int | None, ...] | None]:
+    """Dtype and shape of a MIL variable; None for a size that is symbolic, or for a shape that has no end.
+
+    A list or a dictionary has the dtype "".
+    """
+    from coremltools.converters.mil.mil import types
+    from coremltools.converters.mil.mil.types.symbolic import any_variadic, is_symbolic
+
+    kind = variable.sym_type
+    if types.is_state(kind):
+        kind = kind.wrapped_type()
+    if types.is_tensor(kind):
+        name = types.builtin_to_string(kind.get_primitive())
+        sizes = kind.get_shape()
+        if any_variadic(sizes):
+            return str(name), None
+        # A negative size is one that type inference did not work out: topk of all elements (k = -1).
+        return str(name), tuple(None if is_symbolic(size) or size < 0 else int(size) for size in sizes)
+    if types.is_list(kind) or types.is_dict(kind):
+        return "", None
+    return str(types.builtin_to_string(kind) or ""), ()
+
+
+def is_state(variable: Any) -> bool:
+    """Whether a MIL variable is a state, which outlives a prediction."""
+    from coremltools.converters.mil.mil import types
+
+    return bool(types.is_state(variable.sym_type))
+
+
+def is_parameter(operation: Any, name: str) -> bool:
+    """Whether an input of a MIL operation must be known when the model is compiled."""
+    from coremltools.converters.mil.mil.input_type import TensorInputType
+
+    kind = operation.input_spec.input_types[name]
+    return isinstance(kind, TensorInputType) and bool(kind.const)
+
+
+def operation_names() -> frozenset[str]:
+    """The names of all ops in the op sets of the installed coremltools."""
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    return frozenset(SSAOpRegistry.core_ops)

@@ -1,21 +1,26 @@
-"""One page a rule under ``docs/rules``, and an index: ``python -m convlint.docs``.
+"""One page a rule under ``docs/rules``, and the schema of the configuration: ``python -m convlint.docs``.
 
 The pages say what the rule files say and nothing else. ``--check`` writes nothing and says which
-pages are stale.
+files are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from convlint.config_schema import config_schema
 from convlint.output.rules import rule_markdown
 from convlint.rule import CATEGORIES, CONFIDENCE_MEANING, SEVERITY_MEANING
 from convlint.rulebook import Rulebook, load_rulebook
 
 FOLDER = Path(__file__).parent.parent / "docs" / "rules"
 INDEX = "index.md"
+REPLACEMENTS = FOLDER.parent / "replacements.md"
+SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 
 def pages(rulebook: Rulebook) -> Mapping[str, str]:
@@ -46,10 +51,75 @@ def index(rulebook: Rulebook) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def replacements(rulebook: Rulebook) -> str:
+    """What to write instead: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
+    from convlint.rewrites.table import all_rewrites
+
+    parts = [
+        "# What to write instead",
+        "Generated from the rule files and from the rewrites of `convlint.fix` by `python -m convlint.docs`.",
+        "## In your source",
+        "Each pair is run by the test-suite: the second line converts, gives the same values within the"
+        " tolerance of its rule, and lets gradients through. `convlint fix --write` makes such a change where"
+        " a line of yours is written like the first, and only after the changed model gave the same values.",
+    ]
+    for rule in rulebook:
+        for each in rule.replacements:
+            if each.kind == "rewrite" and each.before:
+                remark = {"safe": "", "unsafe": " (may differ for some inputs)"}.get(
+                    each.safety, " (another function: only before training)"
+                )
+                old, new = (
+                    "\n".join(f"{sign} {line}" for line in text.strip("\n").splitlines())
+                    for sign, text in (("-", each.before), ("+", each.after))
+                )
+                head = (
+                    f"**[{rule.code} {rule.name}](rules/{rule.code}-{rule.name}.md)**: {each.title}{remark}"
+                )
+                parts.append(f"{head}\n\n```diff\n{old}\n{new}\n```")
+    rows = []
+    for made in all_rewrites():
+        ops = ", ".join(f"`{op}`" for op in made.ops)
+        rows.append(f"| {ops} | {made.title} | {_codes(rulebook, made.ops)} | {made.safety} |")
+    parts += [
+        "## In the graph",
+        "What `convlint.fix` puts in the place of a call that coremltools refuses, where PyTorch has no"
+        " decomposition of it, or one that does not convert. Each is compared with its op on PyTorch's own"
+        " samples by the test-suite, and again on your model when it is applied. Beside these, fix spells out"
+        " default arguments, computes once what depends on no input, carries tensors of rank above 5 in lower"
+        " rank and complex ones as pairs, and takes PyTorch's own decompositions.",
+        "\n".join(["| op | in its place | rules | safety |", "|---|---|---|---|", *sorted(rows)]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
+    """The rules that name one of the ops; CL100 speaks for every op without a converter."""
+    found = [
+        rule
+        for rule in rulebook
+        if any(
+            fnmatchcase(op, name)
+            for match in rule.matches
+            if match.subject == "op"
+            for name in match.names
+            if name != "*"
+            for op in ops
+        )
+        and rule.category == "support"
+    ]
+    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in found]
+    return ", ".join(links) or "CL100"
+
+
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     """The names of pages that are missing, differ, or belong to no rule any more; sorted."""
     wanted = pages(rulebook)
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    if folder == FOLDER:
+        wanted = {**wanted, REPLACEMENTS.name: replacements(rulebook)}
+        if REPLACEMENTS.exists():
+            there[REPLACEMENTS.name] = REPLACEMENTS.read_text(encoding="utf-8")
     return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
 
 
@@ -59,11 +129,18 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     wanted = pages(rulebook)
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
-        if name in wanted:
+        if name == REPLACEMENTS.name:
+            REPLACEMENTS.write_text(replacements(rulebook), encoding="utf-8", newline="\n")
+        elif name in wanted:
             (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
         else:
             (folder / name).unlink()
     return changed
+
+
+def schema_text() -> str:
+    """The file of the schema that editors read."""
+    return json.dumps(config_schema(), indent=2) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,8 +151,10 @@ def main(arguments: Sequence[str]) -> int:
     rulebook = load_rulebook()
     if arguments:
         names = stale(rulebook)
+        names += [SCHEMA.name] if not SCHEMA.is_file() or SCHEMA.read_text() != schema_text() else []
         sys.stdout.write("".join(f"stale: {name}\n" for name in names))
         return 1 if names else 0
+    SCHEMA.write_text(schema_text(), encoding="utf-8", newline="\n")
     sys.stdout.write("".join(f"wrote {name}\n" for name in write(rulebook)))
     return 0
 

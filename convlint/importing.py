@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from convlint.capture.sites import is_library
 from convlint.errors import ModelError, UsageError
+from convlint.installed import is_library
 from convlint.nearest import did_you_mean, nearest_names
 from convlint.text import shown_path
 

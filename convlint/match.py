@@ -179,11 +179,14 @@ def explain(
     Empty where it fires, or where no block names the subject. ``of`` says whether a Port is an input
     or an output.
     """
-    looked = _look(subject, environment, of)
+    return _explain(rule, _look(subject, environment, of), environment)
+
+
+def _explain(rule: Rule, looked: Looked, environment: Environment) -> list[NearMiss]:
     blocks = [
         block for block in rule.matches if block.subject == looked.subject and _names(block, looked.name)
     ]
-    site = subject.site if isinstance(subject, OpCall | CaptureFailure | TrialFailure) else None
+    site = RawMatch(rule, looked).site
     found: list[NearMiss] = []
     outside = inapplicable(rule, environment)
     if outside is not None and blocks:
@@ -202,9 +205,8 @@ def explain(
 
 def near_misses(rule: Rule, graph: Graph, environment: Environment) -> list[NearMiss]:
     """Every near miss of ``rule`` in a graph, in graph order."""
-    found = [miss for port in graph.inputs for miss in explain(rule, port, environment, "input")]
-    found += [miss for call in graph.calls for miss in explain(rule, call, environment)]
-    return found + [miss for port in graph.outputs for miss in explain(rule, port, environment, "output")]
+    looks = look_at_graph(graph, environment)
+    return [miss for looked in looks for miss in _explain(rule, looked, environment)]
 
 
 def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of: Subject) -> Looked:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from convlint.parity.result import Parity
 
 SCHEMA_VERSION = 1
 """Version of the JSON that :meth:`Report.to_dict` returns; grows when a field changes its meaning."""
@@ -46,8 +49,11 @@ class TensorArg:
     """A tensor handed to an op: what it is, and where it comes from.
 
     ``const`` says that the tensor depends on no input of the model, so that a converter may know
-    its value when it converts; ``value`` is a Python number where the capture could tell it.
+    its value when it converts; ``value`` is the number that each of its entries is, where the capture
+    could tell, and "varied" where they are known to differ.
+    ``call`` names the op call that made it and ``output`` says which of its outputs it is.
     ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
+    ``fill`` is the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
     """
 
     name: str
@@ -55,8 +61,11 @@ class TensorArg:
     origin: Origin
     const: bool
     producer: str = ""
-    value: bool | int | float | None = None
+    value: bool | int | float | str | None = None
+    call: str = ""
+    output: int = 0
     coreml: str = ""
+    fill: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,11 @@ class Graph:
     outputs: tuple[Port, ...]
     parameter_count: int = 0
     parameter_bytes: int = 0
+
+    @property
+    def tensor_calls(self) -> tuple[OpCall, ...]:
+        """The calls that give a tensor; the others compute sizes, or are assertions of torch."""
+        return tuple(call for call in self.calls if call.out is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +248,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """A finding that somebody decided not to be told: ``kind`` says where, ``reason`` why."""
+
+    finding: Finding
+    kind: Literal["comment", "module", "baseline"]
+    reason: str = ""
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreComment:
+    """A comment ``# convlint: ignore[...]`` on a line that this check traced.
+
+    ``unused`` are those of its ``words`` that silenced nothing, though their rules were asked.
+    """
+
+    site: Site
+    words: tuple[str, ...]
+    reason: str = ""
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrialFailure:
     """One thing that coremltools refused.
 
@@ -280,13 +317,18 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no."""
+    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no.
+
+    ``asked`` names the rules that were asked, each by code, name and category.
+    """
 
     model: str
     target: str
     frontend: FrontendChoice
     convertible: Convertible
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
+    ignores: tuple[IgnoreComment, ...] = ()
     trial: Trial | None = None
     trials: tuple[Trial, ...] = ()
     graph: Graph | None = None
@@ -294,9 +336,11 @@ class Report:
     capture_failures: tuple[CaptureFailure, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     fix_proof: str = ""
+    parity: Parity | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[tuple[str, str, str], ...] = ()
     exit_code: int = 0
 
     def __bool__(self) -> bool:

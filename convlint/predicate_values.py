@@ -83,6 +83,7 @@ _OF_ARGUMENT: dict[str, Callable[[TensorArg], Any]] = {
     "origin": lambda value: value.origin,
     "producer": lambda value: value.producer,
     "value": lambda value: value.value,
+    "fill": lambda value: value.fill,
     "name": lambda value: value.name,
 }
 ATTRIBUTES: tuple[str, ...] = (*_OF_BOTH, *_OF_ARGUMENT)
@@ -327,7 +328,11 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "is_none": (1, 1, lambda fuel, x: x is None),
     "is_float": (1, 1, lambda fuel, x: _is_of(("float", "bfloat"), float, x)),
     "is_int": (1, 1, lambda fuel, x: _is_of(("int", "uint"), int, x)),
-    "is_complex": (1, 1, lambda fuel, x: _dtype(x).startswith(("complex", "bcomplex"))),
+    "is_complex": (
+        1,
+        1,
+        lambda fuel, x: isinstance(x, complex) or _dtype(x).startswith(("complex", "bcomplex")),
+    ),
     "coreml_dtype": (1, 1, lambda fuel, x: _coreml_dtype(x)),
     "startswith": (2, 2, lambda fuel, x, start: _text(x).startswith(_text(start))),
     "endswith": (2, 2, lambda fuel, x, end: _text(x).endswith(_text(end))),

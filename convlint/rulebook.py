@@ -15,6 +15,7 @@ from convlint.errors import RuleError, UsageError
 from convlint.model import Rule
 from convlint.nearest import did_you_mean
 from convlint.rule import CATEGORIES, load_rule
+from convlint.rule_words import answers
 
 _PACKAGE = Path(__file__).parent
 
@@ -61,7 +62,9 @@ class Rulebook:
         found: set[str] = set()
         problems = []
         for word in words:
-            codes = {rule.code for rule in self.rules if _answers(rule, word.strip())}
+            codes = {
+                rule.code for rule in self.rules if answers(word.strip(), rule.code, rule.name, rule.category)
+            }
             if not codes and word.strip().lower() not in CATEGORIES:
                 near = did_you_mean(word, (*self._known, *CATEGORIES))
                 problems.append(
@@ -71,13 +74,6 @@ class Rulebook:
         if problems:
             raise UsageError(" ".join(problems))
         return found
-
-
-def _answers(rule: Rule, word: str) -> bool:
-    if not word:
-        return False
-    is_code = len(word) > 1 and word[:2].isalpha() and rule.code.startswith(word.upper())
-    return is_code or word.lower() in (rule.name, rule.category)
 
 
 def shipped_folder() -> Path:

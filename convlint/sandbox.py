@@ -7,7 +7,6 @@ the report and its exits inside an exception; :func:`time_limit` ends what does 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -79,6 +78,8 @@ def _stdout_to_stderr() -> Iterator[None]:
             yield
     finally:
         _flush(sys.stderr)
+        import ctypes  # here, because a kept result is told without running anything
+
         with contextlib.suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).fflush(None)  # what C code printed may wait in a buffer of its own
         if saved >= 0:

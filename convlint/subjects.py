@@ -14,9 +14,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-from convlint.coreml_dtypes import coreml_dtypes, with_dtypes
+from convlint.coreml_dtypes import COREML_DTYPES, Unusual, coreml_dtypes, with_dtypes
 from convlint.errors import UsageError
-from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TrialFailure
+from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TensorArg, TrialFailure
 from convlint.supported import Snapshot
 from convlint.versions import Release, parse_release, parse_target
 
@@ -29,12 +29,13 @@ CONTEXT = (*COMPONENTS, "frontend", "target")
 """The names that every subject has: versions, the frontend, the deployment target."""
 
 CAPTURE_KINDS = (
+    "python-number",
     "data-dependent-branch",
     "data-dependent-shape",
     "data-dependent-index",
     "item-call",
     "numpy-call",
-    "print-side-effect",
+    "tensor-text",
     "unsupported-output",
     "unsupported-python",
     "fake-tensor",
@@ -69,7 +70,12 @@ _OF_CALL = (
 )
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = ("name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as")
-_OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "rank", "numel")
+_OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
+_PASSED_ON = frozenset(
+    f"aten.{name}.default"
+    for name in "alias_copy clone contiguous detach dropout feature_dropout lift_fresh_copy".split()
+)
+"""Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
 _OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -81,6 +87,9 @@ NAMES: Mapping[Subject, tuple[str, ...]] = {
     "trial": ("op", "error", "error_type", "stage", "module", *CONTEXT),
 }
 """The names of each subject."""
+
+
+_USUAL: Unusual = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ def look_at_call(
     environment: Environment,
     context: Mapping[str, Any],
     earlier: Collection[str] | None = None,
-    unusual: Mapping[str, str] = MappingProxyType({}),
+    unusual: Unusual = _USUAL,
 ) -> Looked:
     """An op call as rules see it; ``earlier`` has the names of the tensors before it, where known.
 
@@ -165,12 +174,24 @@ def _has_text(call: OpCall) -> bool:
     return any(isinstance(value, str) for value in call.args.values())
 
 
-def look_at_port(subject: Literal["input", "output"], port: Port, context: Mapping[str, Any]) -> Looked:
-    """An input or output of the graph as rules see it; one that is no tensor has no shape."""
-    namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT} | dict(context)
+def look_at_port(
+    subject: Literal["input", "output"],
+    port: Port,
+    context: Mapping[str, Any],
+    unusual: Unusual = _USUAL,
+    unchanged: str = "",
+) -> Looked:
+    """An input or output of the graph as rules see it; one that is no tensor has no shape.
+
+    ``unchanged`` names the input that an output is, when nothing is done to it in between.
+    """
+    namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT}
+    namespace |= {"unchanged": unchanged, **context}
     if port.meta is not None:
         sizes = port.meta.shape
-        namespace |= {"shape": sizes, "dtype": port.meta.dtype, "rank": len(sizes)}
+        dtype = port.meta.dtype
+        coreml = unusual.get((port.name, 0)) or COREML_DTYPES.get(dtype, "")
+        namespace |= {"shape": sizes, "dtype": dtype, "coreml": coreml, "rank": len(sizes)}
         numel = 1
         for size in sizes:
             numel = numel * size if isinstance(size, int) else -1
@@ -200,23 +221,35 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     """Everything in a captured graph that rules look at: the model, its inputs, its ops, its outputs."""
     context = environment.context()
     facts = {
-        "op_count": len(graph.calls),
+        "op_count": len(graph.tensor_calls),
         "input_count": len(graph.inputs),
         "output_count": len(graph.outputs),
         "parameter_count": graph.parameter_count,
         "parameter_bytes": graph.parameter_bytes,
     }
     yield Looked("model", "graph", facts | context, functions={"count_ops": partial(_count, graph)})
-    for port in graph.inputs:
-        yield look_at_port("input", port, context)
-    names = {port.name for port in graph.inputs}
     export = environment.frontend == "export"
-    unusual = coreml_dtypes(graph.calls, environment.release("coremltools")) if export else {}
+    release = environment.release("coremltools")
+    unusual = coreml_dtypes(graph.calls, release, graph.inputs) if export else _USUAL
+    for port in graph.inputs:
+        yield look_at_port("input", port, context, unusual)
+    names = {port.name for port in graph.inputs}
     for call in graph.calls:
         yield look_at_call(call, environment, context, names, unusual)
         names.add(call.name)
+    unchanged = _unchanged(graph)
     for port in graph.outputs:
-        yield look_at_port("output", port, context)
+        yield look_at_port("output", port, context, unusual, unchanged.get(port.name, ""))
+
+
+def _unchanged(graph: Graph) -> dict[str, str]:
+    """The input that a tensor is, by the tensor's name, where nothing is done to it in between."""
+    found = {port.name: port.name for port in graph.inputs if port.kind == "tensor"}
+    for call in graph.calls:
+        source = next(iter(call.args.values()), None)
+        if call.op in _PASSED_ON and isinstance(source, TensorArg) and source.name in found:
+            found[call.name] = found[source.name]
+    return found
 
 
 def _count(graph: Graph, pattern: object) -> int:

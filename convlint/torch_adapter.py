@@ -71,11 +71,22 @@ def stack_frames(choose: FrameFilter) -> Iterator[None]:
         setattr(TracerBase, name, original)
 
 
+@contextmanager
+def real_tensors() -> Iterator[None]:
+    """While open, inside a trace, tensors are real and what is done with them is not traced."""
+    from torch._subclasses.fake_tensor import unset_fake_temporarily
+    from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
+
+    with unset_fake_temporarily(), disable_proxy_modes_tracing():
+        yield
+
+
 def survives_decomposition(op: Any) -> bool:
     """Whether ``run_decompositions({})`` leaves a call of this overload in the graph as it is.
 
     True for functional ops that either have kernels of their own or are composites that export
-    preserves; a composite whose schema lies about aliasing is always taken apart.
+    preserves; a composite whose schema lies about aliasing is always taken apart, and so is an op
+    (``softshrink``) that has a decomposition in Python for its gradient.
     """
     import torch
     from torch._export.utils import _is_preservable_cia_op
@@ -86,11 +97,18 @@ def survives_decomposition(op: Any) -> bool:
     composite = torch._C.DispatchKey.CompositeImplicitAutograd
     if op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels:
         return bool(_is_preservable_cia_op(op))
-    return True
+    return torch._C.DispatchKey.Autograd not in op.py_kernels
 
 
-def aten_program(program: Any, graph_module: Any, signature: Any) -> Any:
-    """``program`` with another graph and signature, in the ATen dialect."""
+def mode_of(value: Any) -> Any:
+    """The fake mode that a tensor without data belongs to, or None."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    return value.fake_mode if isinstance(value, FakeTensor) else None
+
+
+def aten_program(program: Any, graph_module: Any, signature: Any, constants: Any = None) -> Any:
+    """``program`` with another graph and signature, and other constants if given, in the ATen dialect."""
     from torch.export import ExportedProgram
 
     return ExportedProgram(
@@ -101,7 +119,7 @@ def aten_program(program: Any, graph_module: Any, signature: Any) -> Any:
         range_constraints=program.range_constraints,
         module_call_graph=program.module_call_graph,
         example_inputs=program.example_inputs,
-        constants=program.constants,
+        constants=program.constants if constants is None else constants,
     )
 
 
@@ -110,3 +128,20 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
     from torch._decomp import decomposition_table as table
 
     return dict(table)
+
+
+def decomposition_of(op: Any) -> Callable[..., Any] | None:
+    """PyTorch's own decomposition of an overload, or None."""
+    from torch._decomp import decomposition_table as table
+
+    return table.get(op)
+
+
+def is_composite(op: Any) -> bool:
+    """Whether PyTorch itself runs this overload as a composition of other ops."""
+    import torch
+
+    if not isinstance(op, torch._ops.OpOverload):
+        return False
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return bool(op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels)

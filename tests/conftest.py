@@ -49,7 +49,7 @@ def convlint(tmp_path: Path) -> Convlint:
         done = subprocess.run(
             [sys.executable, "-m", "convlint", *arguments],
             cwd=tmp_path,
-            env={**variables, "PYTHONPATH": str(ROOT), **environment},
+            env={**variables, "PYTHONPATH": str(ROOT), "CONVLINT_CACHE": "0", **environment},
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -62,6 +62,43 @@ def test_a_layer_of_torch_is_told_at_the_line_that_calls_it_with_its_module_path
     assert (call.module, call.module_type) == ("body.0", "Conv2d")
 
 
+class Found(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.new_zeros(x.nonzero().shape[0] * 2)
+
+
+def test_arithmetic_with_sizes_and_assertions_of_torch_are_calls_too() -> None:
+    found = captured(Found, torch.rand(4, 6))
+    assert find(found, "aten._assert_scalar.default").site is not None
+    size, product = find(found, "aten.sym_size.int"), find(found, "_operator.mul")
+    assert size.out is None
+    assert product.args["arg0"].startswith(f"symbolic {size.name}: ")
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("same", torch.full((3,), 0.5))
+        self.register_buffer("different", torch.arange(3.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _, second = x.split(2)
+        return torch.relu(second) * self.same + self.different
+
+
+def test_a_part_of_several_names_its_call_and_constants_tell_what_they_hold() -> None:
+    model = Halves()
+    found = capture(Source(None, model, lambda: ((torch.rand(4, 3),), {})))
+    part = find(found, "aten.relu.default").args["self"]
+    assert (part.producer, part.call, part.output) == (
+        "aten.split.Tensor",
+        find(found, "aten.split.Tensor").name,
+        1,
+    )
+    assert find(found, "aten.mul.Tensor").args["other"].value == 0.5
+    assert find(found, "aten.add.Tensor").args["other"].value == "varied"
+
+
 def test_arguments_are_bound_by_schema_with_defaults() -> None:
     call = find(captured(WithHelper, torch.rand(1, 3, 8, 8)), "aten.conv2d.default")
     assert call.args["stride"] == (1, 1)
@@ -235,3 +272,37 @@ def test_outputs_tell_what_they_hand_on_and_inputs_whether_they_are_read() -> No
     assert [port.same_as for port in graph.outputs] == ["", first, "", "x", "", "", ""]
     assert [port.const for port in graph.outputs] == [False] * 4 + [True, True, False]
     assert [(port.name, port.used) for port in graph.inputs] == [("x", True), ("unread", False)]
+
+
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask = torch.full((4, 4), float("-inf")).unsqueeze(0).expand(2, 4, 4)
+        kept = x.masked_fill(x > 0, -3.0).masked_fill(x < 0, 2.0).permute(0, 2, 1)
+        return torch.triu(mask) + torch.tril(kept) + torch.relu(x)
+
+
+def test_a_number_that_the_model_writes_is_followed_through_ops_that_move_elements() -> None:
+    result = captured(Masked, torch.rand(2, 4, 4))
+    assert find(result, "aten.triu.default").args["self"].fill == float("-inf")
+    assert find(result, "aten.tril.default").args["self"].fill == -3.0
+    assert find(result, "aten.relu.default").args["self"].fill is None
+
+
+class AsksForNumber(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.max())
+
+
+class WritesText(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + len(f"{x.mean():.3f}")
+
+
+@pytest.mark.parametrize(("build", "kind"), [(AsksForNumber, "python-number"), (WritesText, "tensor-text")])
+def test_what_stops_an_export_has_a_word_and_a_line(build: Callable[[], nn.Module], kind: str) -> None:
+    result = captured(build, torch.rand(4))
+    assert result.program is None
+    failure = result.failures[0]
+    assert failure.kind == kind
+    assert failure.site is not None
+    assert failure.site.source.startswith("return x ")

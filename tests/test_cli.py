@@ -55,6 +55,7 @@ class Checks:
 @pytest.fixture
 def checks(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
     (project / "net.py").write_text(SOURCE, encoding="utf-8")
+    monkeypatch.setenv("CONVLINT_CACHE", "0")
     checks = Checks()
     module = ModuleType("convlint.check")
     module.Options = dict  # type: ignore[attr-defined]
@@ -86,6 +87,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "why": "CL104",
         "fail_on": "note",
         "project": str(project),
+        "parity": None,
     }
 
 

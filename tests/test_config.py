@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from convlint import setting_keys
 from convlint.config import ModelSettings, Project, Settings, find_project
+from convlint.config_schema import config_schema
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec
 
@@ -137,3 +141,131 @@ def test_an_unknown_model_is_told_with_the_nearest(tmp_path: Path) -> None:
         settings_of(tmp_path, WHOLE).model("segmentr")
     with pytest.raises(UsageError, match=r"no \[\[tool.convlint.models\]\]"):
         Project().model("x")
+
+
+OWN = """
+target = "iOS18"
+cache = false
+cache-dir = "kept"
+baseline = "known.json"
+per-module-ignores = { "encoder.*" = ["CL201"] }
+[[models]]
+spec = "a.py:B"
+depends = ["configs/*.yaml"]
+"""
+
+
+def test_a_file_of_its_own_has_the_same_keys_at_its_top(tmp_path: Path) -> None:
+    (tmp_path / "convlint.toml").write_text(OWN, encoding="utf-8")
+    project = find_project(tmp_path)
+    assert (project.root, project.file) == (str(tmp_path), str(tmp_path / "convlint.toml"))
+    assert (project.cache, project.cache_dir) == (False, str(tmp_path / "kept"))
+    assert project.baseline == str(tmp_path / "known.json")
+    assert project.models[0].depends == ("configs/*.yaml",)
+    assert project.models[0].settings == Settings("iOS18", per_module_ignores={"encoder.*": ("CL201",)})
+
+
+def test_its_mistakes_are_told_without_the_name_of_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "convlint.toml").write_text("[[models]]\nspce = 'a.py:B'\n", encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"^convlint\.toml: models\[0\] has an unknown key 'spce'\. Did you mean"
+    ):
+        find_project()
+
+
+def test_two_configurations_in_one_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "convlint.toml").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="both hold a configuration: keep one"):
+        settings_of(tmp_path, WHOLE)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "convlint.toml").write_text("\ufefftarget = 'iOS16'\n", encoding="utf-8")
+    assert find_project(tmp_path).settings.target == "iOS16"
+
+
+@pytest.mark.parametrize("text", ["cache = 1", "cache = 'no'"])
+def test_a_switch_is_true_or_false(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"tool\.convlint\.cache must be true or false"):
+        settings_of(tmp_path, f"[tool.convlint]\n{text}\n")
+
+
+class TestEnvironment:
+    def test_goes_over_the_file_and_over_the_tables_of_models(self, tmp_path: Path) -> None:
+        settings_of(tmp_path, WHOLE)
+        variables = {
+            "CONVLINT_TARGET": "iOS26",
+            "CONVLINT_SELECT": "CL1, ane,",
+            "CONVLINT_TIMEOUT": "7.5",
+            "CONVLINT_CACHE": "off",
+            "CONVLINT_CACHE_DIR": str(tmp_path / "c"),
+            "CONVLINT_FRONTEND": "",
+        }
+        project = find_project(tmp_path, environment=variables)
+        for settings in (project.settings, project.model("segmenter").settings):
+            assert (settings.target, settings.select, settings.timeout) == ("iOS26", ("CL1", "ane"), 7.5)
+            assert settings.frontend == "export"
+            assert settings.origins["target"] == "CONVLINT_TARGET"
+        assert project.model("segmenter").settings.origins["trial"].endswith("tool.convlint.models[0]")
+        assert (project.cache, project.cache_dir) == (False, str(tmp_path / "c"))
+
+    def test_holds_without_a_file(self, tmp_path: Path) -> None:
+        assert find_project(tmp_path, environment={"CONVLINT_TRIAL": "none"}).settings.trial is None
+
+    def test_names_the_file(self, tmp_path: Path) -> None:
+        other = tmp_path / "other.toml"
+        other.write_text("target = 'iOS16'\n", encoding="utf-8")
+        project = find_project(tmp_path / "nowhere", environment={"CONVLINT_CONFIG": str(other)})
+        assert (project.settings.target, project.file) == ("iOS16", str(other))
+
+    @pytest.mark.parametrize(
+        ("name", "value", "says"),
+        [
+            ("CONVLINT_TRGET", "iOS17", "environment variable CONVLINT_TRGET. Did you mean CONVLINT_TARGET?"),
+            ("CONVLINT_TARGET", "iOS71", "the environment: CONVLINT_TARGET: unknown target 'iOS71'"),
+            ("CONVLINT_TIMEOUT", "soon", "CONVLINT_TIMEOUT must be a number of seconds above 0, not 'soon'"),
+            ("CONVLINT_CACHE", "perhaps", "CONVLINT_CACHE must be true or false, not 'perhaps'"),
+        ],
+    )
+    def test_a_mistake_is_told(self, tmp_path: Path, name: str, value: str, says: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            find_project(tmp_path, environment={name: value})
+        assert says in str(caught.value)
+
+    def test_a_variable_of_somebody_else_is_left_alone(self, tmp_path: Path) -> None:
+        assert find_project(tmp_path, environment={"CONVLINT_VERSION": "1"}) == Project()
+
+
+class TestSchema:
+    @pytest.mark.parametrize(
+        "text", [OWN, WHOLE.replace("tool.convlint.", "").replace("[tool.convlint]", "")]
+    )
+    def test_takes_what_the_reader_takes(self, text: str) -> None:
+        text = text.replace("ios18", "iOS18").replace("macos15", "macOS15")
+        jsonschema.validate(tomllib.loads(text), config_schema())
+
+    @pytest.mark.parametrize(
+        "text",
+        ["trget = 'iOS17'", "target = 'iOS71'", "timeout = 0", "[[models]]\nname = 'x'", "select = 'CL1'"],
+    )
+    def test_refuses_what_the_reader_refuses(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(tomllib.loads(text), config_schema())
+        (tmp_path / "convlint.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError):
+            find_project(tmp_path)
+
+    def test_is_a_schema_and_knows_every_key(self) -> None:
+        schema = config_schema()
+        jsonschema.Draft7Validator.check_schema(schema)
+        assert set(schema["properties"]) == {
+            *setting_keys.SETTINGS,
+            *setting_keys.PROJECT,
+            "models",
+        }
+        of_a_model = schema["properties"]["models"]["items"]["properties"]
+        assert set(of_a_model) == {*setting_keys.SETTINGS, *setting_keys.MODEL}
+        assert all(part["description"] for part in schema["properties"].values())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from convlint.docs import FOLDER, index, pages, stale, write
+from convlint.docs import FOLDER, SCHEMA, index, pages, schema_text, stale, write
 from convlint.rulebook import Rulebook, load_rulebook
 
 RULEBOOK = load_rulebook()
@@ -17,6 +17,10 @@ RULEBOOK = load_rulebook()
 def test_the_pages_are_up_to_date() -> None:
     assert FOLDER == ROOT / "docs" / "rules"
     assert stale(RULEBOOK) == [], "run `make docs`"
+
+
+def test_the_schema_of_the_configuration_is_up_to_date() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "run `make docs`"
 
 
 def test_every_rule_has_a_page_that_the_index_links() -> None:

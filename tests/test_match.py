@@ -252,6 +252,22 @@ def test_a_near_miss_names_every_false_condition_with_its_values() -> None:
     assert near_misses(asked, graph(call("aten.relu.default", 7), call("aten.add.Tensor")), HERE) == misses
 
 
+@pytest.mark.parametrize(("slopes", "code"), [("varied", "CL121"), (0.25, "CL152"), (None, "CL152")])
+def test_slopes_that_differ_are_refused_and_equal_ones_noted(slopes: str | float | None, code: str) -> None:
+    weight = TensorArg("w", TensorMeta((4,), "float32"), "parameter", True, value=slopes)
+    x = TensorArg("x", TensorMeta((1, 4, 8), "float32"), "input", False)
+    fired = match_graph(load_rulebook(), graph(call("aten.prelu.default", self=x, weight=weight)), HERE)
+    assert [match.rule.code for match in fired] == [code]
+
+
+def test_a_near_miss_knows_the_dtypes_of_core_ml() -> None:
+    made = call("aten.zeros.default", out=TensorMeta((3,), "int64"))
+    used = TensorArg("zeros", TensorMeta((3,), "int64"), "computed", False, call=made.name)
+    asked = rule(block='op = ["aten.gather.default"]\nwhere = ["coreml_dtype(index) == \'int32\'"]')
+    (miss,) = near_misses(asked, graph(made, call("aten.gather.default", index=used)), HERE)
+    assert "coreml_dtype(index) is 'fp32'" in miss.reason
+
+
 def test_a_near_miss_names_a_bound_of_applies() -> None:
     asked = rule(applies='coremltools = ">=9.1.dev1"')
     (miss,) = explain(asked, call("aten.relu.default"), HERE)

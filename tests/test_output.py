@@ -19,7 +19,7 @@ from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict, report_to_dict
 from convlint.output.modules import fold_modules
 from convlint.output.rules import rule_markdown, rules_text
-from convlint.output.terminal import render, render_text
+from convlint.output.terminal import console_of, render, render_text
 from convlint.output.verdict import unforeseen, verdict
 from convlint.text import shown_path, visible
 
@@ -30,6 +30,47 @@ def on_terminal(report: Report, width: int, **options: Any) -> str:
     buffer = StringIO()
     render(report, Console(file=buffer, width=width, force_terminal=True, **options))
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("environment", "follows"),
+    [
+        ({}, False),
+        ({"TERM": "xterm-256color"}, False),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM_PROGRAM": "vscode"}, True),
+        ({"TERM_PROGRAM": "vscode", "CI": "true"}, False),
+        ({"VTE_VERSION": "6800"}, True),
+        ({"VTE_VERSION": "4601"}, False),
+        ({"FORCE_HYPERLINK": "1"}, True),
+        ({"FORCE_HYPERLINK": "0", "TERM": "xterm-kitty"}, False),
+    ],
+)
+def test_only_terminals_that_follow_links_are_given_some(
+    environment: dict[str, str], follows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TERM", "TERM_PROGRAM", "VTE_VERSION", "FORCE_HYPERLINK", "CI", "STY", "WT_SESSION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    text = on_terminal(REPORT, 100)
+    assert (f"{Path('models/unet.py').absolute().as_uri()}#L41" in text) == follows
+    assert "\x1b]8;" not in render_text(REPORT)
+
+
+def test_colours_follow_the_two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown() -> str:
+        buffer = StringIO()
+        render(REPORT, console_of(buffer))
+        return buffer.getvalue()
+
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert not ESCAPES.search(shown())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1;31merror" in shown()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in shown()
 
 
 class TestTerminal:
@@ -254,8 +295,8 @@ class TestJson:
     def test_the_keys_stay(self) -> None:
         assert list(report_to_dict(CLEAN)) == [
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
-            "findings", "trial", "trials", "unforeseen_failures", "disagreements", "capture_method",
-            "capture_failures", "graph", "fix_proof", "notes", "seconds", "versions",
+            "findings", "suppressed", "ignores", "trial", "trials", "unforeseen_failures", "disagreements",
+            "capture_method", "capture_failures", "graph", "fix_proof", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",

@@ -20,14 +20,22 @@ HEAVY = ("torch", "coremltools", "rich", "networkx", "numpy")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli",),
-    ("commands", "rule_commands", "docs"),
+    ("cli", "pytest_plugin"),
+    ("commands", "completion", "docs", "fix_command", "init_command", "rule_commands", "watch"),
+    ("cli_options", "config_schema", "many", "module_search", "testing"),
     ("proof",),
     ("example", "upgrade"),
-    ("check",),
+    ("session",),
+    ("check", "fix", "edit_proof"),
     ("output", "progress", "doctor"),
-    ("decompose",),
+    ("affected", "baseline", "source_edit"),
+    ("cache", "suppress"),
+    ("sources",),
+    ("closure",),
+    ("fingerprint", "jobs", "outcome", "report_codec"),
+    ("decompose", "repair"),
     ("reconcile",),
+    ("parity",),
     ("trial",),
     ("match",),
     ("spec",),
@@ -37,6 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rule",),
     ("rule_parts",),
     ("config",),
+    ("setting_keys",),
     ("agreement", "arguments", "template", "toml_table"),
     ("predicate",),
     ("predicate_compiler",),
@@ -44,9 +53,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("coreml_dtypes", "supported"),
     ("versions",),
     ("inputs", "targets"),
+    ("rewrites",),
     ("model",),
+    ("mil",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
-    ("errors", "nearest", "text"),
+    ("errors", "files", "installed", "nearest", "rule_words", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 
@@ -118,6 +129,9 @@ def loaded_after(code: str) -> set[str]:
         ["rules", "list"],
         ["rules", "test", "--help"],
         ["rules", "new", "Not A Name"],
+        ["baseline", "--help"],
+        ["completion", "bash"],
+        ["check", "--changed", "nothing.py"],
         ["rule", "nope"],
         ["doctor"],
     ],
@@ -146,6 +160,32 @@ except SystemExit:
 
 def test_importing_the_package_is_light() -> None:
     assert loaded_after("import convlint; convlint.__version__; dir(convlint); convlint.Report") == set()
+
+
+def test_importing_the_pytest_plugin_is_light() -> None:
+    assert loaded_after("import convlint.pytest_plugin") == set()
+
+
+def test_the_plugin_loads_convlint_and_nothing_else_of_it() -> None:
+    code = "import convlint.pytest_plugin, sys; print(sorted(m for m in sys.modules if 'convlint' in m))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['convlint', 'convlint.pytest_plugin']"
+
+
+def test_the_installed_wheel_brings_the_plugin(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    (tmp_path / "tests").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--markers", "-W", "error", "--strict-markers"],
+        cwd=tmp_path / "tests",
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "@pytest.mark.convlint(**options)" in done.stdout, done
 
 
 def test_check_stays_the_function_when_its_module_is_imported() -> None:
@@ -209,6 +249,10 @@ def test_the_source_distribution_holds_what_a_build_needs(built: Path) -> None:
     assert any(name.startswith("rules/") for name in names)
 
 
+_DISTRIBUTIONS = {"yaml": "pyyaml"}
+"""Modules whose distribution has another name."""
+
+
 def test_the_extra_dev_holds_what_the_tests_need() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {
@@ -224,5 +268,6 @@ def test_the_extra_dev_holds_what_the_tests_need() -> None:
                 needed |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 needed.add(node.module.partition(".")[0])
-    missing = needed - own - named - set(sys.stdlib_module_names) - {"numpy"}  # torch brings numpy
+    missing = {_DISTRIBUTIONS.get(name, name) for name in needed - own - set(sys.stdlib_module_names)}
+    missing -= named | {"numpy"}  # torch brings numpy
     assert not missing

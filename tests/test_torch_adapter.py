@@ -47,6 +47,17 @@ def test_survives_decomposition_agrees_with_torch() -> None:
     assert not torch_adapter.survives_decomposition(aten.reshape.default)
 
 
+class Shrinks(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.softshrink(x)
+
+
+def test_an_op_that_has_a_decomposition_for_its_gradient_does_not_survive() -> None:
+    program = torch.export.export(Shrinks(), (torch.rand(2),), strict=False).run_decompositions({})
+    assert "aten.softshrink.default" not in {str(node.target) for node in program.graph.nodes}
+    assert not torch_adapter.survives_decomposition(torch.ops.aten.softshrink.default)
+
+
 def test_aten_program_has_the_dialect_that_coremltools_asks_for() -> None:
     program = torch.export.export(nn.ReLU(), (torch.rand(2),), strict=False)
     made = torch_adapter.aten_program(program, program.graph_module, program.graph_signature)

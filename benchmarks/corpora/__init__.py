@@ -40,6 +40,8 @@ CORPORA: dict[str, tuple[str, dict[str, Any]]] = {
     "opinfo": ("opinfo", {}),
     "opinfo-wide": ("opinfo", {"samples": 12, "without": 3}),
     "opinfo-dtypes": ("opinfo", {"samples": 2, "dtypes": ("int64", "bool", "float16")}),
+    "variations": ("variations", {"half": 0}),
+    "variations-held-out": ("variations", {"half": 1}),
     "architectures": ("architectures", {"half": 0}),
     "architectures-held-out": ("architectures", {"half": 1}),
 }

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 
 from . import Example
 
-__all__ = ["build", "names"]
+__all__ = ["build", "labels", "names"]
 
 SEED = 20_240
 FALLBACK_DTYPES = (
@@ -77,6 +77,11 @@ def names(samples: int = 3, without: int = 0, dtypes: Sequence[str] = ()) -> lis
             found += [f"{label}{suffix}/{position}" for position in positions]
     print(f"opinfo: {len(found)} cases; no samples for {len(unmade)} operators {unmade}", file=sys.stderr)
     return found
+
+
+def labels() -> list[str]:
+    """Every operator; ``LABEL/0`` is its first sample, found without making the others."""
+    return [label for label, operator in _operators().items() if _usual_dtype(operator) is not None]
 
 
 def build(name: str) -> Example:

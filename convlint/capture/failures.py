@@ -8,12 +8,13 @@ from convlint.capture.sites import place_of_exception, place_of_text
 from convlint.model import CaptureFailure
 
 KINDS = (
+    "python-number",
     "data-dependent-branch",
     "data-dependent-shape",
     "data-dependent-index",
     "item-call",
     "numpy-call",
-    "print-side-effect",
+    "tensor-text",
     "unsupported-output",
     "unsupported-python",
     "fake-tensor",
@@ -25,7 +26,10 @@ KINDS = (
 # Tried in order against "ExceptionType: message"; torch has no stable codes for these.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("time-limit", r"^TimeLimit|time limit"),
+    # A bare symbol is no comparison: float(), int() or math wanted the number itself.
+    ("python-number", r"guard on data-dependent expression z?u\w*\d+ \("),
     ("data-dependent-branch", r"GuardOnDataDependentSymNode|guard on data-dependent expression"),
+    ("tensor-text", r"FakeTensor\.__format__"),
     ("numpy-call", r"\.numpy\(\)|numpy\(\) is not supported|__array__|can't convert .* to numpy|to_numpy"),
     ("item-call", r"_local_scalar_dense|aten\.item|\.item\(\)|\.tolist\(\)|value out of (a )?tracing tensor"),
     (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.walk import node_meta, scalar_value, walk
+from convlint.capture.walk import common_value, node_meta, walk
 from convlint.model import Graph, Origin, Port
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:
         elif node.op == "get_attr":
             tensor = getattr(traced, str(node.target), None)
             origins[str(node.target)] = "parameter" if isinstance(tensor, torch.nn.Parameter) else "constant"
-            value = scalar_value(tensor)
+            value = common_value(tensor)
             if value is not None:
                 values[str(node.target)] = value
     result = next(node for node in traced.graph.nodes if node.op == "output")

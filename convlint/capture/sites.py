@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from convlint.installed import is_library
 from convlint.model import Site
 
 if TYPE_CHECKING:
@@ -51,12 +52,6 @@ def is_machinery(path: str) -> bool:
     if is_library(path):  # installed libraries lie below the standard library's folder
         return path.startswith(_machinery()[:-1])
     return path.startswith(_machinery())
-
-
-@lru_cache(maxsize=4096)
-def is_library(path: str) -> bool:
-    """Whether the file was installed, and is not the user's to edit."""
-    return f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 One pass in graph order. Every call's arguments are bound by the op's schema with its defaults,
 each tensor gets its metadata and its origin, and whether it can depend on an input at all.
+Arithmetic with sizes (``aten.sym_size.int``, ``_operator.mul``) and torch's own assertions are calls
+like all others, because coremltools looks up a converter for each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.fills import fill_of
 from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch.fx import Node
 
-# Ops of the graph that compute nothing a converter sees: bookkeeping of torch itself.
-_BOOKKEEPING = ("aten.sym_", "aten._assert", "_operator.", "torch.sym_", "math.")
+_FEW = 4096
+"""Constants of more entries are not looked into."""
 
 
 def walk(
@@ -27,8 +30,8 @@ def walk(
 ) -> tuple[OpCall, ...]:
     """Every op call of ``nodes``, in order.
 
-    ``origins`` tells what each placeholder is (a Port for inputs), ``values`` the Python number of
-    placeholders that are known constants.
+    ``origins`` tells what each placeholder is (a Port for inputs), ``values`` what the entries of
+    placeholders hold that are known constants.
     """
     walker = _Walker(origins, values)
     return tuple(call for node in nodes if node.op == "call_function" and (call := walker.call(node)))
@@ -39,6 +42,7 @@ class _Walker:
         self.origins = origins
         self.values = values
         self.const: dict[Node, bool] = {}
+        self.fills: dict[Node, float | None] = {}
 
     def is_const(self, node: Node) -> bool:
         known = self.const.get(node)
@@ -52,11 +56,10 @@ class _Walker:
 
     def call(self, node: Node) -> OpCall | None:
         self.is_const(node)
+        fill_of(node, self.fills)
         if node.target is operator.getitem:
             return None
         op = op_name(node.target)
-        if op.startswith(_BOOKKEEPING):
-            return None
         args, given, positional = self.bind(node)
         outputs = _outputs(node)
         used, users = _uses(node, len(outputs))
@@ -120,14 +123,18 @@ class _Walker:
         if isinstance(origin, Port):
             origin = "input"
         if meta is None:
-            return f"symbolic {node.name}"
+            return f"symbolic {node.name}: {node.meta.get('val')}"
+        made = node.op == "call_function"
         return TensorArg(
             name=node.name,
             meta=meta,
             origin=origin,
             const=self.is_const(node),
-            producer=op_name(_producer(node).target) if node.op == "call_function" else "",
+            producer=op_name(_producer(node).target) if made else "",
             value=self.values.get(_key(node)),
+            fill=fill_of(node, self.fills),
+            call=_producer(node).name if made else "",
+            output=int(str(node.args[1])) if node.target is operator.getitem else 0,
         )
 
 
@@ -283,7 +290,7 @@ def graph_of_program(program: Any) -> Graph:
             if spec.kind is InputKind.CONSTANT_TENSOR:
                 origins[name] = "constant"
             stored = program.constants.get(spec.target, program.state_dict.get(spec.target))
-            value = scalar_value(stored)
+            value = common_value(stored)
             if value is not None:
                 values[name] = value
     tensors = [tensor for tensor in program.state_dict.values() if isinstance(tensor, torch.Tensor)]
@@ -316,13 +323,18 @@ def _output_port(
     return Port(name, "tensor", meta, alias_of=alias)
 
 
-def scalar_value(tensor: Any) -> bool | int | float | None:
-    """The number in a one-element tensor whose data is at hand, else None."""
+def common_value(tensor: Any) -> bool | int | float | str | None:
+    """What every entry of a small tensor holds, or "varied"; None where its data is not at hand."""
     import torch
 
     from convlint.torch_adapter import is_fake
 
-    if not isinstance(tensor, torch.Tensor) or is_fake(tensor) or tensor.numel() != 1 or tensor.is_complex():
+    if not isinstance(tensor, torch.Tensor) or is_fake(tensor) or tensor.is_complex():
         return None
-    value = tensor.detach().reshape(()).item()
+    if not 1 <= tensor.numel() <= _FEW:
+        return None
+    entries = tensor.detach().reshape(-1)
+    if len(entries) > 1 and not bool((entries == entries[0]).all()):
+        return "varied"
+    value = entries[0].item()
     return value if isinstance(value, (bool, int, float)) else None

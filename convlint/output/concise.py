@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convlint.model import Finding, Report, Site
+from convlint.model import Finding, IgnoreComment, Report, Site
+from convlint.outcome import Run
 from convlint.output.verdict import unforeseen
 from convlint.text import one_line, shown_path
 
@@ -16,6 +17,27 @@ def render_concise(report: Report) -> str:
     would read as a clean bill.
     """
     return "".join(f"{line}\n" for line in _lines(report))
+
+
+def render_run(run: Run) -> str:
+    """All models of a run, and the comments that silence nothing in any of them."""
+    parts = [render_concise(outcome.report) for outcome in run.outcomes if outcome.report is not None]
+    parts += [
+        f"<{outcome.model}>: error {one_line(str(outcome.error))}\n"
+        for outcome in run.outcomes
+        if outcome.error is not None
+    ]
+    parts += [f"{unused_line(ignore)}\n" for ignore in run.unused_ignores]
+    return "".join(parts)
+
+
+def unused_line(ignore: IgnoreComment) -> str:
+    """One line about a comment, or words of it, that nothing needs."""
+    place = f"{shown_path(ignore.site.path)}:{ignore.site.line}"
+    if not ignore.words:
+        return f"{place}: unused-ignore note the comment names no rule: write # convlint: ignore[CODE] reason"
+    words = ", ".join(ignore.unused)
+    return one_line(f"{place}: unused-ignore note ignore[{words}] silences nothing here: take it out")
 
 
 def _lines(report: Report) -> Iterator[str]:

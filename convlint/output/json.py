@@ -14,6 +14,7 @@ from typing import Any
 
 from convlint.errors import ConvlintError, RuleError
 from convlint.model import SCHEMA_VERSION, Finding, Graph, OpCall, Report, Rule
+from convlint.outcome import Run
 from convlint.output.verdict import unforeseen, verdict
 
 
@@ -29,6 +30,16 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "verdict": {"kind": result.kind, "headline": result.headline, "next_step": result.next_step},
         "exit_code": report.exit_code,
         "findings": [finding_to_dict(finding) for finding in report.findings],
+        "suppressed": [
+            {
+                "kind": each.kind,
+                "reason": each.reason,
+                "site": plain(each.site),
+                "finding": finding_to_dict(each.finding),
+            }
+            for each in report.suppressed
+        ],
+        "ignores": plain(report.ignores),
         "trial": plain(report.trial),
         "trials": plain(report.trials),
         "unforeseen_failures": plain(unforeseen(report)),
@@ -37,6 +48,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "capture_failures": plain(report.capture_failures),
         "graph": None if report.graph is None else _graph(report.graph),
         "fix_proof": report.fix_proof,
+        "parity": plain(report.parity),
         "notes": plain(report.notes),
         "seconds": plain(report.seconds),
         "versions": plain(report.versions),
@@ -53,6 +65,20 @@ def error_to_dict(error: ConvlintError) -> dict[str, Any]:
     if isinstance(error, RuleError):
         details["problems"] = list(error.problems)
     return {"schema_version": SCHEMA_VERSION, "error": details}
+
+
+def render_run(run: Run) -> str:
+    """The document of a run: a report where one model was named, else a list of reports and errors."""
+    entries = [
+        outcome.report.to_dict() | {"kept": outcome.kept}
+        if outcome.report is not None
+        else {"model": outcome.model, **error_to_dict(outcome.error or ConvlintError("not checked"))}
+        for outcome in run.outcomes
+    ]
+    if len(entries) == 1 and not run.several:
+        return dumps(entries[0])
+    more = {"unused_ignores": plain(run.unused_ignores), "stale_baseline": list(run.stale)}
+    return dumps(reports_to_dict(entries, run.exit_code) | more)
 
 
 def reports_to_dict(entries: Iterable[Mapping[str, Any]], exit_code: int) -> dict[str, Any]:
@@ -134,8 +160,8 @@ def _argument(value: Any) -> Any:
 
 def _graph(graph: Graph) -> dict[str, Any]:
     return {
-        "calls": len(graph.calls),
-        "ops": dict(Counter(call.op for call in graph.calls)),
+        "calls": len(graph.tensor_calls),
+        "ops": dict(Counter(call.op for call in graph.tensor_calls)),
         "inputs": plain(graph.inputs),
         "outputs": plain(graph.outputs),
         "parameter_count": graph.parameter_count,

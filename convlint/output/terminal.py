@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from io import StringIO
-from typing import TYPE_CHECKING
+from math import isinf
+from typing import TYPE_CHECKING, TextIO
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
+from convlint.outcome import Run
 from convlint.output.modules import fold_modules
-from convlint.output.page import Page, Span
+from convlint.output.page import Page, Plain, Span
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
-from convlint.text import count, one_line, shown_path
+from convlint.text import count, one_line, shown_path, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from convlint.parity.result import Parity
 
 _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
@@ -30,10 +35,20 @@ _SAFETY = {
     "unsafe": "may differ for some inputs",
     "retrain": "another function: only before training",
 }
+_SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 _KINDS = {"decomposition": "PyTorch decomposes it", "upgrade": "newer coremltools"}
 
 
-def render(report: Report, console: Console, *, quiet: bool = False) -> None:
+def console_of(out: TextIO) -> Console | Plain:
+    """A rich console where colours can be shown or are forced, else the stream alone."""
+    if not (out.isatty() or os.environ.get("FORCE_COLOR")):
+        return Plain(out)
+    from rich.console import Console
+
+    return Console(file=out, highlight=False)
+
+
+def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> None:
     """Write the report to ``console``; ``quiet`` leaves out all but the findings."""
     page = Page(console)
     if not quiet:
@@ -45,17 +60,26 @@ def render(report: Report, console: Console, *, quiet: bool = False) -> None:
     _captures(page, report)
     _refusals(page, report)
     _disagreements(page, report)
+    _divergence(page, report)
     _summary(page, report)
     _last_line(page, report)
 
 
 def render_text(report: Report) -> str:
     """The report as plain text, one line a paragraph."""
-    from rich.console import Console
-
     buffer = StringIO()
-    render(report, Console(file=buffer, force_terminal=False, color_system=None, width=100))
+    render(report, Plain(buffer))
     return buffer.getvalue()
+
+
+def render_run(run: Run) -> str:
+    """Every report of a run as plain text, and the errors in the place of others."""
+    return "\n".join(
+        render_text(outcome.report)
+        if outcome.report is not None
+        else f"{outcome.model}\n\nerror: {visible(str(outcome.error))}\n"
+        for outcome in run.outcomes
+    )
 
 
 def _head(page: Page, report: Report) -> None:
@@ -120,7 +144,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
     if site is None:
         return
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (f"{shown_path(site.path)}:{site.line}", "cyan")
+    place = (f"{shown_path(site.path)}:{site.line}", page.link("cyan", site.path, site.line))
     page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
     if site.source.strip():
         number = f"{site.line} │ "
@@ -193,15 +217,48 @@ def _disagreements(page: Page, report: Report) -> None:
     page.gap()
 
 
+def _divergence(page: Page, report: Report) -> None:
+    """Where the converted program parts from PyTorch."""
+    if report.parity is None or report.parity.first_divergence is None:
+        return
+    first = report.parity.first_divergence
+    what = "overflows" if report.parity.status == "overflows" else "computes something else"
+    page.put((f"The converted program {what}, first here", "bold red"))
+    module = f" in {first.module}" if first.module else ""
+    became = (f"{module}, converted to {first.mil_op} {first.mil_name}", _DIM)
+    page.put((first.op, "bold"), became, indent=2, hang=2)
+    _sites(page, first.site, first.caller)
+    page.gap()
+
+
+def _parity(parity: Parity) -> str:
+    how = f"({parity.precision}, {count(parity.seeds, 'run')}) in {parity.seconds:.2f} s"
+    if parity.status == "unsupported":
+        return f"not compared: {one_line(parity.detail)}"
+    if parity.status == "overflows":
+        return (
+            f"overflows: {count(parity.errors.nonfinite, 'value')} infinite or NaN that should not be {how}"
+        )
+    error = f"largest error {parity.max_rel_error:.2g} of an output's largest value"
+    ratio = "" if isinf(parity.snr_db) else f", signal to noise {parity.snr_db:.0f} dB"
+    return f"{parity.status}: {error}{ratio} {how}"
+
+
 def _summary(page: Page, report: Report) -> None:
     rows: list[tuple[str, str]] = []
     if report.graph is not None:
-        calls = report.graph.calls
+        calls = report.graph.tensor_calls
         kinds = len({call.op for call in calls})
         ops = f"{count(len(calls), 'op')} of {count(kinds, 'kind')}"
         rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))
     rows.append(("found", tally(report)))
+    if report.suppressed:
+        silenced = Counter(_SILENCED[each.kind] for each in report.suppressed)
+        how = ", ".join(f"{number} by {kind}" for kind, number in silenced.items())
+        rows.append(("silent", f"{count(len(report.suppressed), 'finding')}: {how}"))
     rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
+    if report.parity is not None:
+        rows.append(("parity", _parity(report.parity)))
     if report.fix_proof:
         rows.append(("fixes", report.fix_proof))
     if report.seconds:

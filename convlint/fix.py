@@ -1,0 +1,306 @@
+"""``convlint.fix``: a model changed so that coremltools converts it, and the proof that it is the same.
+
+Capture, search for changes until the trial converts, make a module of the result, compare it with the
+original. What does not agree is taken back, and the search goes on without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from convlint.errors import ConvlintError, ModelError
+from convlint.model import Site, Trial, TrialFailure
+from convlint.targets import normalise_target
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Source
+    from convlint.repair.plan import Outcome
+
+SEEDS = 3
+TIMEOUT = 120.0
+ROOM = 8 << 30
+"""Bytes of weights up to which the fixed model is run beside the original."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One change, for all the calls of one line that it was made to.
+
+    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank" or "complex".
+    """
+
+    op: str
+    kind: str
+    title: str
+    safety: str = "safe"
+    rewrite: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What :func:`fix` made. ``converts`` is what coremltools said of ``program`` in a trial.
+
+    ``module`` has the original's parameters under the same names; it is the original where nothing
+    had to change, or nothing could be made. ``max_abs_error`` is None where nothing was compared.
+    """
+
+    module: Any
+    program: Any
+    converts: Literal["yes", "no"]
+    applied: tuple[Applied, ...] = ()
+    remaining: tuple[TrialFailure, ...] = ()
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    checked: tuple[str, ...] = ()
+    rolled_back: tuple[str, ...] = ()
+    converted_before: bool = False
+    target: str = ""
+    trial: Trial | None = None
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        raise TypeError('a convlint Fixed has no truth value; compare fixed.converts with "yes" or "no"')
+
+
+def fix(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    unsafe: bool = False,
+    timeout: float = TIMEOUT,
+) -> Fixed:
+    """Change a model so that Core ML converts it, without changing what it computes.
+
+    ``model`` is an ``nn.Module``, which is left as it is, or a callable that builds one;
+    ``example_inputs`` and ``kwargs`` are what its ``forward`` takes. ``unsafe`` allows rewrites that
+    differ for some input (a zero of negative sign, say). The fixed module shares the parameters of the
+    model. Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
+    """
+    import torch
+
+    from convlint.capture.build import build_on_cpu, checked_module
+
+    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    if not isinstance(model, torch.nn.Module):
+        if not callable(model):
+            raise ModelError(
+                f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds"
+                " one."
+            )
+        model = build_on_cpu(model)
+    module = checked_module(model)
+    return fix_module(
+        module, (args, dict(kwargs or {})), normalise_target(target), unsafe=unsafe, timeout=timeout
+    )
+
+
+def fix_module(
+    module: Any,
+    inputs: tuple[tuple[Any, ...], dict[str, Any]],
+    target: str,
+    *,
+    unsafe: bool,
+    timeout: float,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Fixed:
+    """:func:`fix` for a module and its inputs, telling ``progress`` what is done."""
+    from convlint.capture.methods import Source
+
+    seconds: dict[str, float] = {}
+    start = time.perf_counter()
+    progress("capturing")
+    program, failures = _program(Source(None, module, lambda: inputs), timeout)
+    seconds["capture"] = time.perf_counter() - start
+    if program is None:
+        return Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
+    return _Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds).run()
+
+
+def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, ...]]:
+    """The program of the model with its own weights; else why there is none."""
+    from convlint.capture.failures import describe_failure
+    from convlint.capture.methods import Attempts, quiet_torch
+    from convlint.sandbox import time_limit
+
+    attempts = Attempts(source, timeout, None)
+    try:
+        with quiet_torch(), time_limit(timeout):
+            _, program = attempts.export_cpu()
+    except ConvlintError:
+        raise
+    except Exception as error:  # user code and torch may raise anything
+        failure = describe_failure("torch.export on the CPU", error)
+        told = TrialFailure(
+            "",
+            failure.message,
+            failure.error_type,
+            failure.site,
+            failure.caller,
+            failure.module,
+            stage="capture",
+        )
+        return None, (told,)
+    return program, ()
+
+
+class _Fixing:
+    def __init__(
+        self,
+        module: Any,
+        inputs: tuple[tuple[Any, ...], dict[str, Any]],
+        program: Any,
+        target: str,
+        unsafe: bool,
+        timeout: float,
+        progress: Callable[[str], None],
+        seconds: dict[str, float],
+    ) -> None:
+        self.module = module
+        self.inputs = inputs
+        self.program = program
+        self.target = target
+        self.unsafe = unsafe
+        self.timeout = timeout
+        self.progress = progress
+        self.seconds = seconds
+        self.notes: list[str] = []
+        self.rolled_back: list[str] = []
+
+    def run(self) -> Fixed:
+        from convlint.capture.methods import quiet_torch
+        from convlint.repair.comparison import Comparison, compare
+        from convlint.repair.module import FixedModule
+
+        banned: frozenset[str] = frozenset()
+        while True:
+            start = time.perf_counter()
+            with quiet_torch():
+                outcome = self.search(banned)
+            self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
+            if not outcome.changes:
+                converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
+                return self.fixed(self.module, outcome, Comparison(), converts)
+            made = FixedModule(self.module, outcome.program)
+            start = time.perf_counter()
+            self.progress("comparing")
+            with quiet_torch():
+                compared = compare(self.module, made, self.inputs, SEEDS, gradients=True)
+            self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
+            if not compared.problem:
+                converts = "yes" if outcome.trial.status == "converted" else "no"
+                return self.fixed(made, outcome, compared, converts)
+            guilty = self.guilty(outcome) - banned
+            if not guilty:
+                self.notes.append(f"the changes were taken back: {compared.problem}")
+                return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
+            self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
+            banned |= guilty
+
+    def search(self, banned: frozenset[str]) -> Outcome:
+        from convlint.repair.plan import Search, convert_in_child
+
+        self.progress("converting")
+        return Search(
+            self.program, convert_in_child(self.target, self.timeout), unsafe=self.unsafe, banned=banned
+        ).run()
+
+    def guilty(self, outcome: Outcome) -> frozenset[str]:
+        """The calls whose change makes the first difference, by running both programs side by side."""
+        from convlint.repair.divergence import first_changes
+
+        return first_changes(self.module, self.program, outcome.program, self.inputs)
+
+    def fixed(self, module: Any, outcome: Outcome, compared: Any, converts: Literal["yes", "no"]) -> Fixed:
+        changed = bool(outcome.changes) and module is not self.module
+        return Fixed(
+            module=module,
+            program=outcome.program,
+            converts=converts,
+            applied=_applied(self.program, outcome) if changed else (),
+            remaining=outcome.remaining,
+            max_abs_error=compared.max_abs_error if compared.checked else None,
+            max_rel_error=compared.max_rel_error if compared.checked else None,
+            checked=compared.checked,
+            rolled_back=tuple(self.rolled_back),
+            converted_before=not outcome.changes and converts == "yes",
+            target=self.target,
+            trial=outcome.trial,
+            notes=tuple(self.notes),
+            seconds=self.seconds,
+        )
+
+
+def _applied(program: Any, outcome: Outcome) -> tuple[Applied, ...]:
+    """The changes to calls of the user's own program, those of one line and kind counted together."""
+    from convlint.capture.walk import node_module, node_place, op_name
+
+    nodes = {node.name: node for node in program.graph.nodes}
+    found: dict[tuple[Any, ...], Applied] = {}
+    for change in outcome.changes:
+        node = nodes.get(change.node)
+        if node is None or node.op != "call_function":
+            continue  # a change inside a change
+        place = node_place(node)
+        key = (change.op, change.title, place.site)
+        if key in found:
+            old = found[key]
+            found[key] = Applied(
+                old.op,
+                old.kind,
+                old.title,
+                old.safety,
+                old.rewrite,
+                old.site,
+                old.caller,
+                old.module,
+                old.calls + 1,
+            )
+        else:
+            found[key] = Applied(
+                op_name(node.target),
+                change.kind,
+                change.title,
+                change.safety,
+                change.rule,
+                place.site,
+                place.caller,
+                node_module(node)[0],
+            )
+    return tuple(found.values())
+
+
+def convert(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    unsafe: bool = False,
+    **ct_options: Any,
+) -> Any:
+    """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
+
+    ``ct_options`` go to ``coremltools.convert``. Raises :class:`~convlint.errors.ModelError`, naming what
+    is left, where the fixed program does not convert.
+    """
+    import coremltools
+
+    fixed = fix(model, example_inputs, kwargs, target=target, unsafe=unsafe)
+    if fixed.converts == "no":
+        left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])
+        raise ModelError(f"the model does not convert, even after all changes that convlint knows: {left}.")
+    options = {
+        "minimum_deployment_target": getattr(coremltools.target, normalise_target(target)),
+        **ct_options,
+    }
+    return coremltools.convert(fixed.program, **options)

@@ -1,0 +1,103 @@
+"""``convlint fix``: load, fix, find the source changes, write them where asked, show it all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from convlint.arguments import parse_expressions, parse_literals
+from convlint.config import find_project
+from convlint.edit_proof import Original, proved
+from convlint.errors import UsageError
+from convlint.inputs import make_tensors, parse_inputs
+from convlint.model import Site
+from convlint.progress import Progress, silence_libraries
+from convlint.rulebook import load_rulebook
+from convlint.source_edit import Edit, Refusal, apply_edits, diff_of, find_edit
+from convlint.targets import normalise_target
+
+if TYPE_CHECKING:
+    from convlint.fix import Fixed
+    from convlint.model import Rule
+
+
+def fix(options: argparse.Namespace, out: TextIO) -> int:
+    """Fix one model; exit code 0 where the fixed model converts, 1 where it does not."""
+    project = find_project(file=options.config)
+    args = parse_literals(options.arg or ())
+    exprs = parse_expressions(options.arg_expr or ())
+    inputs = parse_inputs(options.input or ())
+    root, spec, target, timeout = None, options.spec, project.settings.target, project.settings.timeout
+    if spec is None:
+        if options.model is None:
+            raise UsageError("name the model to fix: SPEC, or --model NAME of a configured one.")
+        model = project.model(options.model)
+        root, spec, target, timeout = project.root, model.spec, model.settings.target, model.settings.timeout
+        args, exprs = {**model.args, **args}, {**model.arg_exprs, **exprs}
+        inputs = inputs or model.inputs
+    if options.target is not None:
+        target = normalise_target(options.target)
+    if not inputs:
+        raise UsageError(f"no input is given for {spec}. Write one --input for each tensor: 1x3x224x224.")
+    from convlint.spec import load_model
+
+    with Progress(spec, enabled=not options.quiet) as progress:
+        progress("importing")
+        loaded = load_model(spec, args, exprs, root=root, timeout=timeout)
+        if not options.debug:
+            silence_libraries()
+        from convlint.capture.build import build_on_cpu
+        from convlint.fix import fix_module
+
+        progress("building")
+        module = build_on_cpu(loaded.build)
+        given = make_tensors(inputs)
+        fixed = fix_module(module, given, target, unsafe=options.unsafe, timeout=timeout, progress=progress)
+    rules = load_rulebook([Path(path) for path in (*project.rule_paths, *(options.rule_path or ()))])
+    found, refusals = source_changes(fixed, tuple(rules), root or os.getcwd(), unsafe=options.unsafe)
+    original = Original(module, spec, args, exprs, root or os.getcwd(), given, timeout)
+    edits, wrong = proved(found, original)
+    refusals += [Refusal(Site(edit.path, edit.line), reason) for edit, reason in wrong.items()]
+    diff = diff_of(edits)
+    written = apply_edits(edits) if options.write and edits else []
+    if options.format == "json":
+        from convlint.output.fixed import fixed_to_dict
+        from convlint.output.json import dumps
+
+        out.write(dumps(fixed_to_dict(spec, fixed, diff, refusals, written)))
+    else:
+        from rich.console import Console
+
+        from convlint.output.fixed import render_fixed
+
+        render_fixed(spec, fixed, diff, refusals, written, Console(file=out, highlight=False))
+    return 0 if fixed.converts == "yes" else 1
+
+
+def source_changes(
+    fixed: Fixed, rules: Sequence[Rule], project: str, *, unsafe: bool
+) -> tuple[list[Edit], list[Refusal]]:
+    """The edits of the user's lines that say in source what was changed, and the lines without one."""
+    edits: dict[Edit, None] = {}
+    refusals: dict[tuple[str, int], Refusal] = {}
+    for change in fixed.applied:
+        mine = [rule for rule in rules if _about(rule, change.op)]
+        site = change.caller or change.site
+        if site is None:
+            continue
+        found = find_edit(site, mine, project, unsafe=unsafe)
+        if isinstance(found, Edit):
+            edits[found] = None
+        else:
+            refusals[site.path, site.line] = found
+    lines = {(edit.path, edit.line) for edit in edits}
+    return list(edits), [refusal for place, refusal in refusals.items() if place not in lines]
+
+
+def _about(rule: Rule, op: str) -> bool:
+    named = (name for match in rule.matches if match.subject == "op" for name in match.names if name != "*")
+    return any(fnmatchcase(op, name) for name in named)

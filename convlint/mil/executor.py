@@ -1,0 +1,266 @@
+"""The executor: runs a MIL program anywhere, one operation after the other.
+
+Every value has the dtype that the program declares. Arithmetic on float16 is done in float32 and rounded
+once for each operation, which is the least that any Core ML device rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from convlint import coremltools_adapter as adapter
+from convlint.errors import ConvlintError
+from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
+from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
+from convlint.mil.plan import Argument, Result, Step, plan_block
+from convlint.mil.settling import fitted, kept_from_zero, limited
+from convlint.mil.table import ACCUMULATING
+
+Watch = Callable[[Any, tuple[Any, ...]], None]
+"""Called after each operation with it and its values."""
+
+
+def run(
+    program: Any,
+    inputs: Mapping[str, Any],
+    precision: Precision | None = None,
+    *,
+    function: str | None = None,
+    state: MutableMapping[str, Any] | None = None,
+    accumulator_limit: float | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """The outputs of a MIL program by name, as arrays.
+
+    ``program`` is a MIL program (``convert_to="milinternal"``), an ``MLModel``, or the path of an
+    ``.mlpackage``. ``precision`` makes all floats float16 or float32; None takes them as the program
+    declares them. ``state`` keeps the states from one call to the next: pass the same dictionary, empty
+    at first, and find arrays in it. ``accumulator_limit`` makes a sum of products beyond it infinite where
+    its result is float16, as 32752 does on the Neural Engine. ``function`` names the function of a program
+    that has several. ``watch`` is called after each operation with it and its values.
+    """
+    source = load(program)
+    name = function or source.default_function_name
+    if name not in source.functions:
+        raise ExecutionError(
+            f"the program has no function {name!r}; it has {', '.join(sorted(source.functions))}."
+        )
+    chosen = source.functions[name]
+    states: MutableMapping[str, Any] = {} if state is None else state
+    machine = Machine(precision, accumulator_limit, states, watch)
+    with torch.inference_mode():
+        outputs = machine.call(chosen, inputs)
+    for variable in filter(adapter.is_state, chosen.inputs.values()):
+        states[variable.name] = numpy_of(states[variable.name], adapter.value_type(variable)[0])
+    return outputs
+
+
+def load(source: Any) -> Any:
+    """The MIL program behind any of the things that :func:`run` takes."""
+    try:
+        return adapter.mil_program(source)
+    except ConvlintError:
+        raise
+    except Exception as error:  # coremltools' reader raises whatever its parts raise
+        text = " ".join(str(error).split())[:300]
+        raise ExecutionError(
+            f"{source if isinstance(source, str) else type(source).__name__} cannot be read as a MIL "
+            f"program ({type(error).__name__}: {text}). Give a MIL program, an MLModel of type mlprogram, "
+            "or the path of an .mlpackage."
+        ) from error
+
+
+class Machine:
+    """One run: the options, the states, and the values that are still needed."""
+
+    def __init__(
+        self,
+        precision: Precision | None,
+        accumulator_limit: float | None,
+        states: MutableMapping[str, Any],
+        watch: Watch | None = None,
+    ) -> None:
+        self.precision = precision
+        self.limit = accumulator_limit
+        self.states = states
+        self.watch = watch
+        self.values: dict[Any, Any] = {}
+        self.plans: dict[Any, tuple[Step, ...]] = {}
+
+    def call(self, function: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a whole function with arrays in and arrays out."""
+        declared = {name: var for name, var in function.inputs.items() if not adapter.is_state(var)}
+        _check_names(inputs, declared)
+        for name, variable in declared.items():
+            self.values[variable] = self.input(name, variable, inputs[name])
+        for variable in function.inputs.values():
+            if adapter.is_state(variable):
+                self.values[variable] = variable.name
+                self.prepare_state(variable)
+        found = self.run_block(function)
+        return {
+            variable.name: _given(value, adapter.value_type(variable)[0])
+            for variable, value in zip(function.outputs, found, strict=True)
+        }
+
+    def input(self, name: str, variable: Any, value: Any) -> Any:
+        dtype, shape = adapter.value_type(variable)
+        kind = carrier(dtype, self.precision)
+        if kind is None:
+            raise UnsupportedOperation(f"input {name!r} is of {dtype}; only inputs of numbers can be run.")
+        tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else None
+        if tensor is None:
+            tensor = tensor_of(np.asarray(value), carrier(dtype) or kind)
+        return kind.settle(fitted(tensor, shape, f"input {name!r}"))
+
+    def prepare_state(self, variable: Any) -> None:
+        """A state that nobody has given starts as zeros."""
+        dtype, shape = adapter.value_type(variable)
+        kind = carrier(dtype, self.precision)
+        if kind is None or shape is None or None in shape:
+            raise UnsupportedOperation(f"state {variable.name!r} has no fixed shape of numbers.")
+        value = self.states.get(variable.name)
+        if value is None:
+            value = torch.zeros([size for size in shape if size is not None], dtype=kind.dtype)
+        elif not isinstance(value, torch.Tensor):
+            value = tensor_of(np.asarray(value), kind)
+        self.states[variable.name] = kind.settle(fitted(value, shape, f"state {variable.name!r}"))
+
+    def run_block(self, block: Any) -> list[Any]:
+        """The values of a block's outputs; all its other values are forgotten on the way."""
+        steps = self.plans.get(block)
+        if steps is None:
+            steps = self.plans[block] = plan_block(block, self.precision)
+        for step in steps:
+            self.take(step)
+        return [self.value(variable) for variable in block.outputs]
+
+    def take(self, step: Step) -> None:
+        operation = step.operation
+        try:
+            outputs = self.outputs(step)
+            values = tuple(
+                self.settled(step, result, value) for result, value in zip(step.results, outputs, strict=True)
+            )
+        except ConvlintError as error:
+            if isinstance(error, ShapeMismatch):
+                error.operation = operation.name
+            if operation.name in str(error):
+                raise
+            raise type(error)(f"{operation.op_type} {operation.name!r}: {error}") from error
+        except Exception as error:  # torch and NumPy raise many kinds
+            text = " ".join(str(error).split())[:300]
+            raise ExecutionError(
+                f"{operation.op_type} {operation.name!r} cannot be executed "
+                f"({type(error).__name__}: {text}). "
+                "If Core ML can run this program, this is a mistake of convlint: report it with the program."
+            ) from error
+        if self.watch is not None:
+            self.watch(operation, values)
+        for result, value in zip(step.results, values, strict=True):
+            self.values[result.variable] = value
+        for variable in step.last_uses:
+            self.values.pop(variable, None)
+
+    def outputs(self, step: Step) -> tuple[Any, ...]:
+        kind = step.operation.op_type
+        if step.function is not None:
+            given = {argument.name: self.argument(argument) for argument in step.arguments}
+            found = step.function(**given)
+            return found if isinstance(found, tuple) else (found,)
+        special = getattr(self, f"_{kind}", None)
+        if special is None:
+            raise UnsupportedOperation(
+                f"convlint cannot execute the operation {kind}, which is in no op set from iOS15 to iOS18."
+            )
+        return tuple(special(step.operation))
+
+    def settled(self, step: Step, result: Result, value: Any) -> Any:
+        """``value`` as the program declares it."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        if result.carrier is not None:
+            narrow = self.limit is not None and result.carrier.dtype is torch.float16
+            if narrow and step.operation.op_type in ACCUMULATING:
+                value = limited(value, float(self.limit or 0))
+            value = result.carrier.settle(value)
+        if step.operation.blocks:
+            return value
+        return fitted(value, result.shape, f"the result of {step.operation.op_type} {step.operation.name!r}")
+
+    def argument(self, argument: Argument) -> Any:
+        if isinstance(argument.source, tuple):
+            return tuple(self.widened(self.value(variable), argument.widen) for variable in argument.source)
+        value = self.value(argument.source)
+        if argument.plain and isinstance(value, torch.Tensor):
+            return value.tolist()
+        return self.widened(value, argument.widen)
+
+    def widened(self, value: Any, widen: bool) -> Any:
+        if widen and isinstance(value, torch.Tensor) and value.dtype is torch.float16:
+            return value.float()
+        return value
+
+    def value(self, variable: Any) -> Any:
+        if variable in self.values:
+            return self.values[variable]
+        return self.constant(variable)
+
+    def constant(self, variable: Any) -> Any:
+        """The value of a constant; made anew for each use, since it shares the program's memory."""
+        operation = variable.op
+        if operation is None or operation.op_type != "const":
+            raise ExecutionError(f"the value of {variable.name!r} is not known where it is read.")
+        value = variable.val
+        dtype, shape = adapter.value_type(variable)
+        kind = carrier(dtype, self.precision) if dtype else None
+        if kind is None or isinstance(value, (str, list)):
+            return value
+        declared = tensor_of(np.asarray(value), carrier(dtype) or kind)
+        found = kind.settle(declared)
+        if self.precision == "float16":
+            found = kept_from_zero(declared, found)
+        return found if shape is None else found.reshape([int(size) for size in found.shape])
+
+    def _cond(self, operation: Any) -> list[Any]:
+        taken = operation.blocks[0 if bool(self.value(operation.pred)) else 1]
+        return self.run_block(taken)
+
+    def _while_loop(self, operation: Any) -> list[Any]:
+        condition, body = operation.blocks
+        carried = [self.value(variable) for variable in operation.loop_vars]
+        while True:
+            self.values.update(zip(condition.inputs, carried, strict=True))
+            (go_on,) = self.run_block(condition)
+            if not bool(go_on):
+                return carried
+            self.values.update(zip(body.inputs, carried, strict=True))
+            carried = self.run_block(body)
+
+    def _read_state(self, operation: Any) -> list[Any]:
+        return [self.states[self.value(operation.input)]]
+
+    def _coreml_update_state(self, operation: Any) -> list[Any]:
+        value = self.value(operation.value)
+        self.states[self.value(operation.state)] = value
+        return [value]
+
+
+def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
+    missing = sorted(declared.keys() - inputs.keys())
+    unknown = sorted(inputs.keys() - declared.keys())
+    if missing or unknown:
+        problems = [f"{', '.join(missing)} missing"] if missing else []
+        problems += [f"{', '.join(unknown)} unknown"] if unknown else []
+        raise ExecutionError(
+            f"the inputs do not fit the program: {'; '.join(problems)}. It takes "
+            f"{', '.join(sorted(declared)) or 'none'}."
+        )
+
+
+def _given(value: Any, dtype: str) -> Any:
+    return numpy_of(value, dtype) if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,60 @@
+"""GitHub annotations: workflow commands that show each finding at its line in a pull request.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+from convlint.outcome import Run
+from convlint.output.places import Shown, shown_findings
+from convlint.output.verdict import verdict
+from convlint.text import visible
+
+_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+def render_github(run: Run) -> str:
+    """One command a finding, and one for each model that could not be judged."""
+    lines = [_finding(shown) for shown in shown_findings(run)]
+    for outcome in run.outcomes:
+        if outcome.error is not None:
+            lines.append(_command("error", f"{outcome.model}: {outcome.error}", title="convlint"))
+        elif outcome.report is not None and outcome.report.exit_code:
+            result = verdict(outcome.report)
+            lines.append(
+                _command("error", f"{outcome.model}: {result.headline} {result.next_step}", title="convlint")
+            )
+    lines += [
+        _command(
+            "warning", f"{each.site}: this comment silences nothing: {each.site.source}", title="convlint"
+        )
+        for each in run.unused_ignores
+    ]
+    lines += [_command("error", f"stale in the baseline: {each}", title="convlint") for each in run.stale]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _finding(shown: Shown) -> str:
+    finding = shown.finding
+    modules = f" (in {', '.join(shown.modules)})" if shown.modules else ""
+    helps = [f"help: {each.title}" for each in finding.replacements]
+    text = "\n".join([f"{finding.message}{modules}", *helps, f"why: convlint rule {finding.rule.code}"])
+    place = {"file": shown.path, "line": str(shown.line)} if shown.path is not None else {}
+    return _command(
+        _LEVELS[finding.severity],
+        text,
+        **place,
+        title=f"{finding.rule.code} {finding.rule.name}: {shown.model}",
+    )
+
+
+def _command(name: str, text: str, **properties: str) -> str:
+    given = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
+    return f"::{name} {given}::{_escape(text)}"
+
+
+def _escape(text: str, more: str = "") -> str:
+    text = visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    for letter in more:
+        text = text.replace(letter, f"%{ord(letter):02X}")
+    return text

@@ -1,0 +1,41 @@
+"""GitLab code quality: the findings of a merge request.
+
+https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
+"""
+
+from __future__ import annotations
+
+from convlint.outcome import Run
+from convlint.output.json import dumps
+from convlint.output.places import shown_findings
+from convlint.text import visible
+
+_SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
+_NO_FILE = "pyproject.toml"
+"""GitLab takes no finding without a file; the configuration names the model at least."""
+
+
+def render_gitlab(run: Run) -> str:
+    """Every finding, and every model that could not be checked, with a fingerprint of its own."""
+    issues = [
+        {
+            "description": visible(f"{shown.model}: {shown.finding.message}"),
+            "check_name": f"{shown.finding.rule.code} {shown.finding.rule.name}",
+            "fingerprint": shown.fingerprint,
+            "severity": _SEVERITIES[shown.finding.severity],
+            "location": {"path": shown.path or _NO_FILE, "lines": {"begin": shown.line}},
+        }
+        for shown in shown_findings(run)
+    ]
+    issues += [
+        {
+            "description": visible(f"{outcome.model}: {outcome.error}"),
+            "check_name": "convlint",
+            "fingerprint": f"error:{outcome.model}",
+            "severity": "blocker",
+            "location": {"path": _NO_FILE, "lines": {"begin": 1}},
+        }
+        for outcome in run.outcomes
+        if outcome.error is not None
+    ]
+    return dumps(issues)

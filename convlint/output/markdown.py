@@ -1,0 +1,96 @@
+"""Markdown, for a comment in a pull request or the summary of a job."""
+
+from __future__ import annotations
+
+import re
+
+from convlint.model import Report
+from convlint.outcome import Outcome, Run
+from convlint.output.places import Shown, places_of
+from convlint.output.verdict import tally, verdict
+from convlint.text import count, one_line, visible
+
+MARK = "<!-- convlint -->"
+"""The first line: a job finds its own comment by it, and edits that instead of adding another."""
+
+_SIGNS = {"yes": "✅", "no": "❌", "unknown": "❓"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
+
+
+def render_markdown(run: Run) -> str:
+    """A table of the models, and under it what was found in each."""
+    lines = [MARK, "## Core ML conversion", "", "| model | target | verdict | found |", "|---|---|---|---|"]
+    lines += [_row(outcome) for outcome in run.outcomes]
+    for outcome in run.outcomes:
+        lines += _section(outcome, run.base)
+    if run.stale:
+        lines += ["", "### The baseline is stale", "", *(f"- {_escape(each)}" for each in run.stale)]
+    if run.unused_ignores:
+        told = [f"- {_escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
+        lines += ["", "### Comments that silence nothing", "", *told]
+    return "\n".join(lines) + "\n"
+
+
+def _row(outcome: Outcome) -> str:
+    name = _escape(outcome.model)
+    report = outcome.report
+    if report is None:
+        return f"| {name} |  | {_SIGNS['unknown']} not checked | {_escape(one_line(str(outcome.error)))} |"
+    silenced = f", {len(report.suppressed)} silenced" if report.suppressed else ""
+    result = verdict(report)
+    return (
+        f"| {name} | {report.target} | {_SIGNS[report.convertible]} {_escape(result.headline)}"
+        f" | {tally(report)}{silenced} |"
+    )
+
+
+def _section(outcome: Outcome, base: str) -> list[str]:
+    report = outcome.report
+    if report is None or not (report.findings or report.exit_code):
+        return []
+    lines = ["", "<details open>" if report.exit_code else "<details>"]
+    lines += [f"<summary>{_html(outcome.model)}: {_html(tally(report))}</summary>", ""]
+    for shown in places_of(outcome, report.findings, base):
+        lines += _finding(shown)
+    lines += [f"**{_escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
+    return lines
+
+
+def _finding(shown: Shown) -> list[str]:
+    finding = shown.finding
+    rule = f"{finding.rule.code} {_escape(finding.rule.name)}"
+    head = f"- **{finding.severity} {rule}**: {_escape(finding.message)}"
+    place = f"`{shown.path}:{shown.line}`" if shown.path is not None else ""
+    modules = f"in {', '.join(f'`{name}`' for name in shown.modules)}" if shown.modules else ""
+    lines = [head]
+    where = " ".join(filter(None, (place, modules)))
+    lines += [f"  {where}"] if where else []
+    lines += [f"  - help: {_escape(each.title)}" for each in finding.replacements]
+    for replacement in finding.replacements:
+        if replacement.before or replacement.after:
+            lines += [
+                "",
+                "    ```diff",
+                *_diff("-", replacement.before),
+                *_diff("+", replacement.after),
+                "    ```",
+            ]
+    return [*lines, ""]
+
+
+def _diff(sign: str, code: str) -> list[str]:
+    return [f"    {sign} {visible(line).replace('```', '` ` `')}" for line in code.strip("\n").splitlines()]
+
+
+def _foot(report: Report) -> str:
+    ops = f"{count(len(report.graph.calls), 'op')}, " if report.graph is not None else ""
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return f"<sub>{ops}{_html(versions)}</sub>"
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", visible(text).replace("\n", " "))
+
+
+def _html(text: str) -> str:
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")

@@ -1,0 +1,99 @@
+"""Where a finding is shown by programs that know only the files of a repository."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from convlint.installed import is_library
+from convlint.model import Finding, Site
+from convlint.outcome import Outcome, Run
+from convlint.output.modules import fold_modules
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding of a run with its place in the repository (None where it has none there).
+
+    ``fingerprint`` is the same for the same finding in another run, wherever its line has moved.
+    """
+
+    model: str
+    finding: Finding
+    path: str | None
+    line: int
+    fingerprint: str
+
+    @property
+    def modules(self) -> list[str]:
+        """The module paths of its calls, those of repeated blocks as one."""
+        paths = (call.module for call in self.finding.calls) if self.finding.calls else [self.finding.module]
+        return [path for path, _ in fold_modules(paths) if path]
+
+
+def repository_root(folder: str) -> str:
+    """The repository that ``folder`` lies in, or the folder itself."""
+    place = os.path.abspath(folder)
+    while place != os.path.dirname(place):
+        if os.path.exists(os.path.join(place, ".git")):
+            return place
+        place = os.path.dirname(place)
+    return os.path.abspath(folder)
+
+
+def shown_findings(run: Run) -> list[Shown]:
+    """Every finding that the run tells, in its order."""
+    return [
+        each
+        for outcome in run.outcomes
+        if outcome.report is not None
+        for each in places_of(outcome, outcome.report.findings, run.base)
+    ]
+
+
+def places_of(outcome: Outcome, findings: Sequence[Finding], base: str) -> Iterator[Shown]:
+    """The findings of one model with their places and fingerprints."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        place = place_in(base, finding.site) or place_in(base, finding.caller) or _of_spec(outcome, base)
+        path, line = place or (None, 1)
+        source = finding.site.source.strip() if finding.site is not None else ""
+        modules = ",".join(path for path, _ in fold_modules(call.module for call in finding.calls))
+        words = (outcome.model, finding.rule.code, path or "", source, finding.op, modules)
+        digest = blake2b("\0".join(words).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        seen[digest] += 1  # the same words on two lines are two findings
+        yield Shown(outcome.model, finding, path, line, f"{digest}:{seen[digest]}")
+
+
+def place_in(base: str, site: Site | None) -> tuple[str, int] | None:
+    """The path from ``base`` on, with slashes, and the line; None for what lies outside or was installed."""
+    if site is None or is_library(site.path):
+        return None
+    path = inside(base, site.path)
+    return (path, max(site.line, 1)) if path is not None else None
+
+
+def inside(base: str, path: str) -> str | None:
+    """``path`` from ``base`` on, with slashes; None where it lies elsewhere."""
+    try:
+        relative = os.path.relpath(os.path.realpath(path), os.path.realpath(base))
+    except ValueError:  # another drive
+        return None
+    return None if relative.split(os.sep)[0] == os.pardir else relative.replace(os.sep, "/")
+
+
+def _of_spec(outcome: Outcome, base: str) -> tuple[str, int] | None:
+    """The first line of the file that the model's spec names: the best place of what has none."""
+    where = outcome.spec.rpartition(":")[0]
+    if not where.endswith(".py"):
+        return None
+    path = inside(base, os.path.join(outcome.root or os.getcwd(), os.path.expanduser(where)))
+    return (path, 1) if path is not None else None
+
+
+def help_of(finding: Finding) -> list[str]:
+    """What may be written instead, one line each."""
+    return [replacement.title for replacement in finding.replacements]

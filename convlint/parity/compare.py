@@ -1,0 +1,156 @@
+"""Parity: run the converted program, run PyTorch, and compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from convlint import coremltools_adapter as adapter
+from convlint import mil
+from convlint.capture.build import borrowed
+from convlint.capture.methods import Inputs, Source, quiet_torch
+from convlint.errors import ModelError, UsageError
+from convlint.model import Frontend
+from convlint.parity.convert import Converted, NotConverted, convert
+from convlint.parity.divergence import first_divergence
+from convlint.parity.errors import WrongShape, measure, worst
+from convlint.parity.inputs import varied
+from convlint.parity.result import Divergence, Errors, Parity, Precision, Status
+from convlint.targets import normalise_target
+
+TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
+"""The largest error that is no difference, relative to the largest value of the output."""
+
+
+def parity(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    precision: Precision = "float32",
+    seeds: int = 3,
+    frontend: Frontend = "export",
+    accumulator_limit: float | None = None,
+    tolerance: float | None = None,
+    timeout: float | None = None,
+) -> Parity:
+    """Convert ``model`` and compare what the program computes with what PyTorch computes.
+
+    ``model`` is an ``nn.Module`` or a callable that builds one; it is run in eval mode, with its own
+    weights. The first of ``seeds`` runs takes ``example_inputs`` as they are, the others random ones like
+    them. ``precision`` is that of the conversion; with float16 the program rounds where it says so, and
+    ``accumulator_limit`` adds the Neural Engine's (32752).
+    """
+    import torch
+
+    if precision not in TOLERANCES:
+        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
+    if seeds < 1:
+        raise UsageError("seeds must be at least 1: the run with the example inputs.")
+    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    instance = model if isinstance(model, torch.nn.Module) else None
+    if instance is None and not callable(model):
+        raise ModelError(
+            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+        )
+    return compare(
+        Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {}))),
+        normalise_target(target),
+        precision,
+        seeds,
+        frontend,
+        accumulator_limit=accumulator_limit,
+        tolerance=tolerance,
+        timeout=timeout,
+    )
+
+
+def compare(
+    source: Source,
+    target: str,
+    precision: Precision = "float32",
+    seeds: int = 3,
+    frontend: Frontend = "export",
+    *,
+    accumulator_limit: float | None = None,
+    tolerance: float | None = None,
+    timeout: float | None = None,
+) -> Parity:
+    """:func:`parity` of a model that is built and given its inputs elsewhere."""
+    start = time.perf_counter()
+    allowed = TOLERANCES[precision] if tolerance is None else tolerance
+
+    def result(status: Status, errors: Errors | None = None, **found: Any) -> Parity:
+        seconds = time.perf_counter() - start
+        shared = (status, target, precision, frontend, seeds, allowed, errors or Errors())
+        return Parity(*shared, seconds=seconds, **found)
+
+    def diverge(seed: int) -> Divergence | None:
+        inputs = program_inputs(converted, varied(converted.inputs, seed))
+        with quiet_torch(), borrowed(converted.module):
+            return first_divergence(converted, inputs, allowed, accumulator_limit)
+
+    try:
+        converted = convert(source, target, precision, frontend, timeout)
+    except NotConverted as error:
+        return result("unsupported", detail=str(error))
+    try:
+        measured = [_errors(converted, seed, accumulator_limit) for seed in range(seeds)]
+    except (WrongShape, mil.ShapeMismatch) as error:
+        return result("differs", detail=str(error), first_divergence=diverge(0))
+    except (NotConverted, mil.ExecutionError) as error:
+        return result("unsupported", detail=str(error))
+    total = worst(measured)
+    status = _status(total, allowed)
+    if status == "equal":
+        return result(status, total)
+    seed = max(range(seeds), key=lambda index: _badness(measured[index]))
+    return result(status, total, first_divergence=diverge(seed))
+
+
+def _errors(converted: Converted, seed: int, limit: float | None) -> Errors:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    inputs = varied(converted.inputs, seed)
+    with quiet_torch(), borrowed(converted.module), torch.no_grad():
+        # Some models write into their inputs.
+        copied = pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, inputs)
+        leaves = pytree.tree_leaves(converted.module(*copied[0], **copied[1]))
+    expected = [leaf.detach().cpu().float().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    outputs = mil.run(converted.program, program_inputs(converted, inputs), accumulator_limit=limit)
+    return measure(list(outputs.values())[: len(expected)], expected)
+
+
+def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:
+    """The example's tensors under the names of the program's inputs.
+
+    Keyword tensors have the same names there; the others stand in the same order.
+    """
+    import torch
+    from torch.utils import _pytree as pytree
+
+    function = converted.program.functions[converted.program.default_function_name]
+    names = [name for name, variable in function.inputs.items() if not adapter.is_state(variable)]
+    named = {key: v for key, v in inputs[1].items() if key in names and isinstance(v, torch.Tensor)}
+    others = (inputs[0], {key: v for key, v in inputs[1].items() if key not in named})
+    tensors = [leaf for leaf in pytree.tree_leaves(others) if isinstance(leaf, torch.Tensor)]
+    names = [name for name in names if name not in named]
+    if len(names) != len(tensors):
+        raise NotConverted(
+            f"the program has {len(names)} inputs and the model {len(tensors)}; an input that the model does "
+            "not use is dropped on the way, leave it out."
+        )
+    return {**dict(zip(names, tensors, strict=True)), **named}
+
+
+def _status(errors: Errors, tolerance: float) -> Status:
+    if errors.nonfinite:
+        return "overflows"
+    return "differs" if errors.misplaced or errors.max_rel_error > tolerance else "equal"
+
+
+def _badness(errors: Errors) -> tuple[int, float]:
+    return errors.nonfinite + errors.misplaced, errors.max_rel_error

@@ -1,0 +1,84 @@
+"""Measures of the distance between two sets of arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from convlint.parity.result import Errors
+
+
+class WrongShape(Exception):
+    """An output has another shape than PyTorch's."""
+
+
+def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
+    """The errors of ``found``; shapes that differ only by axes of one are the same."""
+    pairs = [_pair(left, right) for left, right in zip(found, expected, strict=True)]
+    worst_abs = worst_rel = noise = signal = peak = 0.0
+    nonfinite = misplaced = count = 0
+    for left, right in pairs:
+        known = np.isfinite(right)
+        nonfinite += int((~np.isfinite(left) & known).sum())
+        misplaced += int((~known & ~_same_nonfinite(left, right)).sum())
+        both = known & np.isfinite(left)
+        if not both.any():
+            continue
+        difference = left[both] - right[both]
+        scale = float(np.abs(right[both]).max())
+        error = float(np.abs(difference).max())
+        worst_abs = max(worst_abs, error)
+        worst_rel = max(worst_rel, _ratio(error, scale))
+        noise += float(np.square(difference).sum())
+        signal += float(np.square(right[both]).sum())
+        peak = max(peak, scale)
+        count += int(both.sum())
+    return Errors(
+        worst_abs,
+        worst_rel,
+        _decibel(signal, noise),
+        _decibel(peak * peak * count, noise),
+        nonfinite,
+        misplaced,
+    )
+
+
+def worst(measured: Sequence[Errors]) -> Errors:
+    """The worst of each measure."""
+    return Errors(
+        max(e.max_abs_error for e in measured),
+        max(e.max_rel_error for e in measured),
+        min(e.snr_db for e in measured),
+        min(e.psnr_db for e in measured),
+        max(e.nonfinite for e in measured),
+        max(e.misplaced for e in measured),
+    )
+
+
+def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    found, wanted = (np.asarray(value).astype(np.float64) for value in (left, right))
+    if found.shape != wanted.shape:
+        if [s for s in found.shape if s != 1] != [s for s in wanted.shape if s != 1]:
+            raise WrongShape(f"an output has the shape {found.shape}, and PyTorch gives {wanted.shape}")
+        found = found.reshape(wanted.shape)
+    return found, wanted
+
+
+def _same_nonfinite(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    same: np.ndarray[Any, Any] = (left == right) | (np.isnan(left) & np.isnan(right))
+    return same
+
+
+def _ratio(error: float, scale: float) -> float:
+    if error == 0:
+        return 0.0
+    return error / scale if scale > 0 else math.inf
+
+
+def _decibel(signal: float, noise: float) -> float:
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

@@ -1,0 +1,88 @@
+"""The nouns of parity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convlint.model import Frontend, Site
+
+Precision = Literal["float16", "float32"]
+Status = Literal["equal", "differs", "overflows", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How far outputs are from what they should be; all of them together.
+
+    ``max_rel_error`` is relative to the largest value of its output. ``nonfinite`` counts values that are
+    infinite or NaN and should not be, ``misplaced`` those that should be and are not.
+    """
+
+    max_abs_error: float = 0.0
+    max_rel_error: float = 0.0
+    snr_db: float = float("inf")
+    psnr_db: float = float("inf")
+    nonfinite: int = 0
+    misplaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first operation of the converted program whose value leaves the tolerance.
+
+    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare.
+    """
+
+    mil_op: str
+    mil_name: str
+    op: str
+    module: str
+    site: Site | None
+    caller: Site | None
+    errors: Errors
+    script: str = ""
+
+    def __str__(self) -> str:
+        where = f" at {self.site}" if self.site is not None else ""
+        module = f" in {self.module}" if self.module else ""
+        return f"{self.op}{where}{module}, converted to {self.mil_op or 'an operation'} {self.mil_name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What running the converted program and comparing it with PyTorch gave.
+
+    ``equal``: every output within tolerance for every seed. ``overflows``: infinities or NaN where
+    PyTorch has numbers. ``unsupported``: it does not convert, or cannot be executed; ``detail`` says why.
+    """
+
+    status: Status
+    target: str
+    precision: Precision
+    frontend: Frontend
+    seeds: int
+    tolerance: float
+    errors: Errors = Errors()
+    first_divergence: Divergence | None = None
+    detail: str = ""
+    seconds: float = 0.0
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Parity has four states and no truth value; look at .status")
+
+    @property
+    def max_abs_error(self) -> float:
+        return self.errors.max_abs_error
+
+    @property
+    def max_rel_error(self) -> float:
+        return self.errors.max_rel_error
+
+    @property
+    def snr_db(self) -> float:
+        return self.errors.snr_db
+
+    @property
+    def psnr_db(self) -> float:
+        return self.errors.psnr_db

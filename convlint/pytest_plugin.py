@@ -1,0 +1,159 @@
+"""The pytest plugin: a fixture, a marker, and with ``--convlint`` one test for each configured model.
+
+Importing it loads pytest alone, so that test-suites which do not use it pay nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from convlint.jobs import Job
+    from convlint.model import Report
+    from convlint.session import Session
+
+_SESSION = pytest.StashKey["Session"]()
+_MARKER = "convlint(**options): options of the fixture `convlint` in this test, such as target='iOS18'"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--convlint`` and the ini options."""
+    group = parser.getgroup("convlint", "Core ML conversion (convlint)")
+    group.addoption("--convlint", action="store_true", help="check every model of the convlint configuration")
+    group.addoption("--no-convlint-cache", action="store_true", help="check models anew, and keep nothing")
+    parser.addini("convlint_target", "deployment target of the fixture `convlint`", default="")
+    parser.addini("convlint_config", "the configuration that --convlint reads", default="")
+    parser.addini(
+        "convlint_models", "the configured models that --convlint checks; all by default", "args", []
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, so that ``--strict-markers`` knows it."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+class Checker:
+    """What the fixture gives: called, it checks a model and returns the report."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = dict(options)
+
+    def __call__(
+        self, model: Any, inputs: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Report:
+        from convlint.testing import quiet_check
+
+        return quiet_check(model, inputs, kwargs, **{**self._options, **options})
+
+    def assert_convertible(
+        self, model: Any, inputs: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Report:
+        """Fail the test with the report as its text, unless the model converts."""
+        __tracebackhide__ = True
+        from convlint.testing import failure_text
+
+        report = self(model, inputs, kwargs, **options)
+        if report.exit_code or report.convertible != "yes":
+            pytest.fail(failure_text(report), pytrace=False)
+        return report
+
+
+@pytest.fixture(name="convlint")
+def convlint_fixture(request: pytest.FixtureRequest) -> Checker:
+    """Call it with a model and inputs for the report; its ``assert_convertible`` fails with the report."""
+    target = request.config.getini("convlint_target")
+    options: dict[str, Any] = {"target": target} if target else {}
+    for mark in reversed(list(request.node.iter_markers("convlint"))):
+        options |= mark.kwargs
+    return Checker(options)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Add the configured models, before -k and -m choose among the tests."""
+    if config.getoption("--convlint"):
+        models = _Models.from_parent(session, name="convlint", nodeid="convlint")
+        items += models.collect()
+
+
+class _Models(pytest.Collector):
+    """The configured models as tests, in the order of the configuration."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        for job in _jobs(self.config):
+            yield _Model.from_parent(self, name=job.name, job=job)
+
+
+class _Model(pytest.Item):
+    """One configured model: passes where ``convlint check --model NAME`` ends with 0."""
+
+    def __init__(self, *, job: Job, **options: Any) -> None:
+        super().__init__(**options)
+        self.job = job
+        self.add_marker(pytest.mark.convlint)
+
+    def runtest(self) -> None:
+        import warnings
+
+        from convlint.testing import failure_text
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcome = _session(self.config).check(self.job)
+        if outcome.error is not None:
+            raise _Failed(f"convlint: error: {outcome.error}")
+        assert outcome.report is not None
+        if outcome.report.exit_code:
+            raise _Failed(failure_text(outcome.report))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, _Failed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Any, int | None, str]:
+        return self.config.rootpath, None, f"convlint: {self.job.name}"
+
+
+class _Failed(Exception):
+    """A configured model did not pass; its text is what there is to say."""
+
+
+def _jobs(config: pytest.Config) -> list[Job]:
+    from convlint.config import find_project
+    from convlint.errors import ConvlintError
+    from convlint.jobs import job_of
+
+    named = config.getini("convlint_config")
+    try:
+        project = find_project(config.rootpath, config.rootpath / named if named else None)
+        names = config.getini("convlint_models")
+        models = [project.model(name) for name in names] if names else project.models
+    except ConvlintError as error:
+        raise pytest.UsageError(f"convlint: {error}") from error
+    if not models:
+        raise pytest.UsageError(
+            "--convlint: no model is configured in [[tool.convlint.models]] of pyproject.toml;"
+            " `convlint init` begins a configuration."
+        )
+    return [job_of(model, project) for model in models]
+
+
+def _session(config: pytest.Config) -> Session:
+    """One session for all models of this process, made when the first is checked."""
+    if _SESSION not in config.stash:
+        from convlint.cache import Cache, folder_of
+        from convlint.config import find_project
+        from convlint.session import Session
+
+        named = config.getini("convlint_config")
+        project = find_project(config.rootpath, config.rootpath / named if named else None)
+        folder = None if config.getoption("--no-convlint-cache") else folder_of(project)
+        config.stash[_SESSION] = Session(Cache(folder) if folder is not None else None, quiet=True)
+    return config.stash[_SESSION]

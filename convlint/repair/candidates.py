@@ -1,0 +1,113 @@
+"""What may stand in the place of a refused call, in the order to try it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convlint import torch_adapter
+from convlint.capture.walk import op_name
+from convlint.rewrites.table import NotApplicable, rewrites_of
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule, Node
+
+_COUNT = re.compile(r"got (\d+) input\(s\), expected (?:one of )?.*?(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A function of the call's own arguments. ``kind``: "defaults", "rewrite" or "decomposition"."""
+
+    kind: str
+    title: str
+    function: Callable[..., Any]
+    name: str = ""
+    safety: str = "safe"
+
+
+def candidates(node: Node, error: str) -> Iterator[Candidate]:
+    """The candidates for ``node``, which coremltools refused with ``error``."""
+    op = op_name(node.target)
+    for rewrite in rewrites_of(op):
+        yield Candidate("rewrite", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)
+    if _has_no_axes(node):
+        yield Candidate("rewrite", "an axis of size 1 while it is computed", _in_one_axis(node.target))
+    function = torch_adapter.decomposition_of(node.target)
+    if function is not None:
+        yield Candidate("decomposition", f"PyTorch's decomposition of {op}", function)
+    if torch_adapter.is_composite(node.target):
+        yield Candidate("decomposition", f"what {op} is composed of in PyTorch", node.target)  # type: ignore[arg-type]
+
+
+def _has_no_axes(node: Node) -> bool:
+    """Whether it computes one element from others, by an op that treats every element alone."""
+    import torch
+
+    value = node.meta.get("val")
+    alone = isinstance(value, torch.Tensor) and value.dim() == 0
+    return alone and torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def _in_one_axis(op: Any) -> Callable[..., Any]:
+    import torch
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = [arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args]
+        return op(*given, **kwargs).reshape(())
+
+    return function
+
+
+def spelled_out(node: Node, error: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """The arguments of ``node`` with defaults added, for a converter that counts them; the fewest first."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or "input(s)" not in error:
+        return []
+    positional = [argument for argument in schema.arguments if not argument.kwarg_only]
+    rest = positional[len(node.args) :]
+    found = []
+    args = list(node.args)
+    for argument in rest:
+        if argument.name in node.kwargs:
+            args.append(node.kwargs[argument.name])
+        elif argument.has_default_value():
+            args.append(_spelled(argument, node))
+        else:
+            break
+        kwargs = {
+            name: value
+            for name, value in node.kwargs.items()
+            if name not in {one.name for one in positional[: len(args)]}
+        }
+        found.append((tuple(args), kwargs))
+    return found
+
+
+def _spelled(argument: Any, node: Node) -> Any:
+    value = argument.default_value
+    if isinstance(value, list) and len(value) == 0 and argument.name == "stride":
+        return node.args[1]  # an empty stride means the kernel size
+    if isinstance(value, list):
+        return list(value)
+    return value
+
+
+def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None, str]:
+    """The candidate traced with the arguments of ``node``; else why it does not apply."""
+    from convlint.repair.draft import trace_call
+
+    try:
+        traced = trace_call(node, candidate.function)
+    except NotApplicable as error:
+        return None, str(error)
+    calls = [inner for inner in traced.graph.nodes if inner.op == "call_function"]
+    if any(str(inner.target).startswith("prims.") for inner in calls):
+        return None, "it ends in ops of another dialect"
+    if len(calls) == 1 and calls[0].target is node.target and len(calls[0].args) == len(node.args):
+        same = [type(one) for one in calls[0].args] == [type(one) for one in node.args]
+        if same and calls[0].kwargs.keys() == node.kwargs.keys():
+            return None, "it is the call itself again"
+    return traced, ""

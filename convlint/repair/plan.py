@@ -1,0 +1,276 @@
+"""The search for changes that make a program convert: try, look at what is still refused, go on.
+
+A plan is a list of steps, each of which replaces one call by the first candidate that has not failed
+yet. Every round applies the plan to a fresh draft and asks coremltools; a call that is refused gets a
+step, and where the candidate of a step is refused itself and nothing helps it, the next candidate of
+that step is taken. Nothing is guessed: the plan is done when coremltools converts the draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from convlint.capture.walk import graph_of_program, op_name
+from convlint.model import Trial, TrialFailure
+from convlint.repair.candidates import candidates, spelled_out, traced_or_none
+from convlint.repair.draft import CHANGED, Change, Draft
+from convlint.repair.folding import Folder
+from convlint.repair.regions import REGION_PASSES, RegionPass
+from convlint.rewrites.table import NotApplicable
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+ROUNDS = 16
+"""Conversions tried in one search."""
+
+TryOut = Callable[[Any], Trial]
+
+
+@dataclass(slots=True)
+class _Option:
+    """One way to treat a refused call, ready to be applied to a draft that has the call."""
+
+    change: Change
+    apply: Callable[[Draft, Node], None]
+
+
+@dataclass(slots=True)
+class _Step:
+    """A refused call under treatment: the options left, and the one in use."""
+
+    node: str
+    parent: str
+    options: Iterator[_Option]
+    current: _Option | None = None
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where the search ended: the last draft's program, what was changed, what coremltools says of it."""
+
+    program: Any
+    trial: Trial
+    changes: tuple[Change, ...]
+    sites: dict[str, Change]
+    remaining: tuple[TrialFailure, ...] = ()
+    rounds: int = 0
+
+
+class Search:
+    """One search. ``try_out`` converts a program and tells what was refused; ``unsafe`` allows rewrites
+    that differ for some input; ``banned`` names calls that must stay as they are."""
+
+    def __init__(
+        self, program: Any, try_out: TryOut, *, unsafe: bool = False, banned: frozenset[str] = frozenset()
+    ) -> None:
+        self.program = program
+        self.try_out = try_out
+        self.unsafe = unsafe
+        self.banned = banned
+        self.steps: list[_Step] = []
+        self.folds: list[tuple[str, ...]] = []
+        self.passes: list[RegionPass] = []
+        self.float_buffers = False
+        self.folded: dict[str, Any] = {}
+
+    def run(self) -> Outcome:
+        """Search until coremltools converts the draft, or nothing is left to try."""
+        draft, trial = self.attempt()
+        rounds = 1
+        while trial.status != "converted" and rounds < ROUNDS and self.advance(draft, trial):
+            draft, trial = self.attempt()
+            rounds += 1
+        changes = tuple(
+            {(c.node, c.title): c for node in draft.graph.nodes if (c := node.meta.get(CHANGED))}.values()
+        ) + tuple(step.current.change for step in self.steps if step.current is not None)
+        unique = tuple({(change.node, change.title): change for change in changes}.values())
+        remaining = tuple(failure for failure in trial.failures if not failure.follows) or trial.failures
+        if unique:
+            draft.settle()
+        program = draft.program()
+        return Outcome(program, trial, unique, {}, () if trial.status == "converted" else remaining, rounds)
+
+    def attempt(self) -> tuple[Draft, Trial]:
+        """A fresh draft with all changes so far, and what coremltools says of it."""
+        draft = Draft(self.program)
+        for passed in self.passes:
+            passed(draft)
+        for step in self.steps:
+            node = draft.nodes().get(step.node)
+            if node is not None and step.current is not None:
+                step.current.apply(draft, node)
+        program = draft.program()
+        return draft, self.try_out(program)
+
+    def advance(self, draft: Draft, trial: Trial) -> bool:
+        """Take the next step for everything that was refused; whether there was one."""
+        if "*" in self.banned:
+            return False
+        refused = _refused_nodes(draft, trial)
+        moved = False
+        for region_pass in REGION_PASSES.values():
+            if region_pass not in self.passes and region_pass.wanted(draft, trial):
+                self.passes.append(region_pass)
+                self.steps.clear()
+                return True
+        folder = Folder(draft, float_buffers=self.float_buffers)
+        frontier = folder.frontier([*refused, *_readers_of_odd_constants(draft)])
+        covered: set[Node] = set()
+        for node in frontier:
+            value = folder.value(node)
+            if value is not None:
+                self.steps.append(self._fold(node, value))
+                moved = True
+                covered |= _ancestors(node)
+        for node, error in refused.items():
+            if node in covered or node.name in self.banned:
+                continue
+            moved |= self.treat(draft, node, error)
+        if not moved and not self.float_buffers:
+            self.float_buffers = True
+            return bool(Folder(draft, float_buffers=True).frontier(refused)) and self.advance(draft, trial)
+        return moved
+
+    def treat(self, draft: Draft, node: Node, error: str) -> bool:
+        """Give ``node`` its first option, or the call that it was made for its next one."""
+        if not any(step.node == node.name for step in self.steps):
+            step = _Step(node.name, _parent(node), self.options(node, error))
+            if self._next(step):
+                self.steps.append(step)
+                return True
+        parent = next((step for step in self.steps if step.node == _parent(node)), None)
+        if parent is None or parent.current is None:
+            return False
+        parent.refused.append(error)
+        self._forget_children(parent.node)
+        return self._next(parent)
+
+    def options(self, node: Node, error: str) -> Iterator[_Option]:
+        """The ways to treat ``node``, each already traced with its arguments."""
+        op = op_name(node.target)
+        if op.startswith("aten._assert"):
+            change = Change(node.name, op, "drop", "an assertion, which computes nothing, left out")
+            yield _Option(change, lambda draft, found: draft.graph.erase_node(found))
+            return
+        for args, kwargs in spelled_out(node, error):
+            change = Change(node.name, op, "defaults", f"the default arguments of {op} spelled out")
+
+            def spell(
+                draft: Draft, found: Node, args: Any = args, kwargs: Any = kwargs, change: Change = change
+            ) -> None:
+                by_name = draft.nodes()
+
+                def here(source: Node) -> Node:
+                    return by_name[source.name]
+
+                import torch
+
+                found.args = torch.fx.map_arg(args, here)
+                found.kwargs = torch.fx.map_arg(kwargs, here)
+                found.meta[CHANGED] = change
+
+            yield _Option(change, spell)
+        for candidate in candidates(node, error):
+            if candidate.safety != "safe" and not self.unsafe:
+                continue
+            traced, _ = traced_or_none(node, candidate)
+            if traced is None:
+                continue
+            change = Change(node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety)
+
+            def put(draft: Draft, found: Node, traced: Any = traced, change: Change = change) -> None:
+                draft.insert(found, traced, change)
+
+            yield _Option(change, put)
+
+    def _fold(self, node: Node, value: Any) -> _Step:
+        op = op_name(node.target)
+        title = "computed once: it depends on no input"
+        change = Change(node.name, op, "fold", title)
+
+        def fold(draft: Draft, found: Node) -> None:
+            draft.replace_by_constant(found, value, change)
+
+        step = _Step(node.name, _parent(node), iter(()))
+        step.current = _Option(change, fold)
+        return step
+
+    def _next(self, step: _Step) -> bool:
+        try:
+            step.current = next(step.options, None)
+        except NotApplicable:
+            step.current = None
+        return step.current is not None
+
+    def _forget_children(self, name: str) -> None:
+        gone = [step for step in self.steps if step.parent == name]
+        for step in gone:
+            self._forget_children(step.node)
+            if step in self.steps:
+                self.steps.remove(step)
+
+
+def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
+    """The nodes that were refused, with the error; those that only follow others, if there are no others."""
+    by_name = draft.nodes()
+    first: dict[Node, str] = {}
+    follow: dict[Node, str] = {}
+    for failure in trial.failures:
+        node = located(by_name, failure.node)
+        if node is not None and node.op == "call_function":
+            (follow if failure.follows else first).setdefault(node, failure.error)
+    return first or follow
+
+
+def _readers_of_odd_constants(draft: Draft) -> list[Node]:
+    """The calls that read a constant of a dtype that coremltools does not read."""
+    odd = (
+        "torch.bfloat16",
+        "torch.complex64",
+        "torch.complex128",
+        "torch.float8_e4m3fn",
+        "torch.float8_e5m2",
+    )
+    return [
+        user
+        for node in draft.graph.nodes
+        if node.op == "placeholder" and str(getattr(node.meta.get("val"), "dtype", "")) in odd
+        for user in node.users
+    ]
+
+
+def located(by_name: dict[str, Node], name: str) -> Node | None:
+    """The node that a name of the MIL program came from: ``view_3_cast_fp16`` came from ``view_3``."""
+    while name and name not in by_name:
+        name = name.rpartition("_")[0]
+    return by_name.get(name)
+
+
+def _parent(node: Node) -> str:
+    change = node.meta.get(CHANGED)
+    return change.node if change is not None else ""
+
+
+def _ancestors(node: Node) -> set[Node]:
+    found: set[Node] = set()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += one.all_input_nodes
+    return found
+
+
+def convert_in_child(target: str, timeout: float) -> TryOut:
+    """A :data:`TryOut` that asks coremltools through the export door, weightless, in a process of its own."""
+    from convlint.trial.run import run_trial
+
+    def try_out(program: Any) -> Trial:
+        return run_trial(program, graph_of_program(program), "export", target, "frontend", timeout)
+
+    return try_out

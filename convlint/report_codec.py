@@ -1,0 +1,101 @@
+"""A report as JSON that comes back as an equal report.
+
+The nouns form a graph in which a call or a site stands in many places. Each is written once, into
+a table; elsewhere its number stands for it. Reading builds the table from the first row to the
+last, so that a row refers only to rows before it.
+
+A rule comes back without its conditions and examples: no report shows them, and the rule file has
+them still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from convlint import model
+from convlint.model import Report, Rule
+
+_REFERENCE, _MAPPING, _COMPLEX = "@", "=", "j"
+_NOUNS: Mapping[str, type[Any]] = {
+    name: noun for name, noun in vars(model).items() if isinstance(noun, type) and is_dataclass(noun)
+}
+
+
+class Unreadable(ValueError):
+    """What was read is no report of this release of convlint."""
+
+
+def encode_report(report: Report) -> dict[str, Any]:
+    """The report as JSON types; a ``TypeError`` where it holds what JSON cannot say."""
+    writer = _Writer()
+    root = writer.value(report)
+    return {"nouns": writer.nouns, "rows": writer.rows, "report": root}
+
+
+def decode_report(document: Any) -> Report:
+    """The report that :func:`encode_report` wrote; :class:`Unreadable` where it is another thing."""
+    try:
+        nouns = [(_NOUNS[name], names) for name, names in document["nouns"]]
+        for noun, names in nouns:
+            if [field.name for field in fields(noun)] != names:
+                raise Unreadable(f"{noun.__name__} has other fields now")
+        rows: list[Any] = []
+        for number, *values in document["rows"]:
+            rows.append(nouns[number][0](*[_read(value, rows) for value in values]))
+        report = _read(document["report"], rows)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+    if not isinstance(report, Report):
+        raise Unreadable("there is no report in it")
+    return report
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.nouns: list[tuple[str, list[str]]] = []
+        self.rows: list[list[Any]] = []
+        self._numbers: dict[type, int] = {}
+        self._seen: dict[int, int] = {}
+        self._alive: list[Any] = []
+
+    def value(self, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, tuple):
+            return [self.value(item) for item in value]
+        if isinstance(value, Mapping):
+            return {_MAPPING: {str(name): self.value(item) for name, item in value.items()}}
+        if type(value).__name__ in _NOUNS:
+            return {_REFERENCE: self._row(value)}
+        if isinstance(value, complex):
+            return {_COMPLEX: [value.real, value.imag]}
+        raise TypeError(f"a {type(value).__name__} in a report cannot be kept")
+
+    def _row(self, noun: Any) -> int:
+        known = self._seen.get(id(noun))
+        if known is not None:
+            return known
+        kind = type(noun)
+        names = [field.name for field in fields(kind)]
+        if kind not in self._numbers:
+            self._numbers[kind] = len(self.nouns)
+            self.nouns.append((kind.__name__, names))
+        plain = replace(noun, matches=(), bad=(), good=()) if isinstance(noun, Rule) else noun
+        row = [self._numbers[kind], *(self.value(getattr(plain, name)) for name in names)]
+        self.rows.append(row)
+        self._alive.append(noun)  # an id is good only while its object lives
+        return self._seen.setdefault(id(noun), len(self.rows) - 1)
+
+
+def _read(value: Any, rows: list[Any]) -> Any:
+    if isinstance(value, list):
+        return tuple([_read(item, rows) for item in value])
+    if isinstance(value, dict):
+        if _REFERENCE in value:
+            return rows[value[_REFERENCE]]
+        if _MAPPING in value:
+            return {name: _read(item, rows) for name, item in value[_MAPPING].items()}
+        return complex(*value[_COMPLEX])
+    return value

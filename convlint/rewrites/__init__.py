@@ -1,0 +1,8 @@
+"""Replacements for ATen ops that coremltools refuses, one module a kind of op.
+
+Each function is ordinary PyTorch over the arguments of the op. It is traced with the shapes of the
+user's model, so loops over static sizes and Python conditions on shapes are welcome.
+"""
+
+KINDS = ("masks", "creation", "elementwise", "reduction", "indexing", "shape", "resize", "pooling", "layers")
+"""The modules of this package that register rewrites."""

@@ -1,0 +1,234 @@
+"""Booleans, comparisons and what is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from convlint.rewrites.table import NotApplicable, rewrite
+
+Tensor = torch.Tensor
+Number = bool | int | float
+
+
+def _bools(*values: Any) -> None:
+    for value in values:
+        dtype = value.dtype if isinstance(value, Tensor) else torch.bool if value in (True, False) else None
+        if dtype is not torch.bool:
+            raise NotApplicable("bits of integers have no counterpart in Core ML")
+
+
+def _bool(value: Tensor | Number) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(bool(value))
+
+
+@rewrite("aten.__and__.Tensor", "aten.__and__.Scalar", "aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar")
+def logical_and(self: Tensor, other: Tensor | Number) -> Tensor:
+    """torch.logical_and of the booleans."""
+    _bools(self, other)
+    return torch.logical_and(self, _bool(other))
+
+
+@rewrite("aten.__or__.Tensor", "aten.__or__.Scalar", "aten.bitwise_or.Tensor", "aten.bitwise_or.Scalar")
+def logical_or(self: Tensor, other: Tensor | Number) -> Tensor:
+    """torch.logical_or of the booleans."""
+    _bools(self, other)
+    return torch.logical_or(self, _bool(other))
+
+
+@rewrite("aten.__xor__.Tensor", "aten.__xor__.Scalar", "aten.bitwise_xor.Tensor", "aten.bitwise_xor.Scalar")
+def logical_xor(self: Tensor, other: Tensor | Number) -> Tensor:
+    """torch.logical_xor of the booleans."""
+    _bools(self, other)
+    return torch.logical_xor(self, _bool(other))
+
+
+def _bits(self: Tensor, other: Tensor | Number, join: Any) -> Tensor:
+    """Both numbers taken apart into the 32 bits of Core ML's integers, joined bit by bit."""
+    dtype = torch.result_type(self, other)
+    if dtype is torch.bool or dtype.is_floating_point:
+        raise NotApplicable("it is not of integers")
+    total: Any = 0
+    for place in range(32):
+        weight = -(1 << 31) if place == 31 else 1 << place
+        one, two = _bit(self, place), _bit(other, place)
+        joined = join(one, two)
+        if isinstance(joined, Tensor):
+            total = total + joined * weight
+        elif joined:
+            total = total + weight
+    shape = torch.broadcast_shapes(*(v.shape for v in (self, other) if isinstance(v, Tensor)))
+    return total.to(dtype) if isinstance(total, Tensor) else torch.full(list(shape), total, dtype=dtype)
+
+
+def _bit(value: Tensor | Number, place: int) -> Any:
+    if not isinstance(value, Tensor):
+        return (int(value) >> place) & 1
+    if value.dtype is torch.bool:
+        return value.to(torch.int32) if place == 0 else 0
+    if place == 31:
+        return (value < 0).to(torch.int32)
+    return torch.remainder(torch.floor_divide(value, 1 << place), 2)
+
+
+@rewrite("aten.__and__.Tensor", "aten.__and__.Scalar", "aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar")
+def and_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A product of the bits, one by one."""
+    return _bits(self, other, lambda one, two: one * two)
+
+
+@rewrite("aten.__or__.Tensor", "aten.__or__.Scalar", "aten.bitwise_or.Tensor", "aten.bitwise_or.Scalar")
+def or_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A sum of the bits less their product, one by one."""
+    return _bits(self, other, lambda one, two: one + two - one * two)
+
+
+@rewrite("aten.__xor__.Tensor", "aten.__xor__.Scalar", "aten.bitwise_xor.Tensor", "aten.bitwise_xor.Scalar")
+def xor_of_bits(self: Tensor, other: Tensor | Number) -> Tensor:
+    """A sum of the bits less twice their product, one by one."""
+    return _bits(self, other, lambda one, two: one + two - 2 * one * two)
+
+
+@rewrite("aten.bitwise_not.default")
+def not_of_bits(self: Tensor) -> Tensor:
+    """Minus the number, less 1."""
+    if self.dtype is torch.bool:
+        raise NotApplicable("it is a boolean")
+    return -self - 1
+
+
+@rewrite("aten.bitwise_left_shift.Tensor_Scalar", "aten.__lshift__.Scalar")
+def left_shift(self: Tensor, other: int) -> Tensor:
+    """A product with a power of 2."""
+    return self * (1 << other)
+
+
+@rewrite("aten.bitwise_right_shift.Tensor_Scalar", "aten.__rshift__.Scalar")
+def right_shift(self: Tensor, other: int) -> Tensor:
+    """A quotient by a power of 2, rounded down."""
+    return torch.floor_divide(self, 1 << other)
+
+
+@rewrite("aten.bitwise_not.default")
+def logical_not(self: Tensor) -> Tensor:
+    """torch.logical_not of the booleans."""
+    _bools(self)
+    return torch.logical_not(self)
+
+
+@rewrite("aten.logical_and.default")
+def and_of_numbers(self: Tensor, other: Tensor) -> Tensor:
+    """torch.logical_and of comparisons with 0."""
+    return torch.logical_and(self != 0, other != 0)
+
+
+@rewrite("aten.logical_or.default")
+def or_of_numbers(self: Tensor, other: Tensor) -> Tensor:
+    """torch.logical_or of comparisons with 0."""
+    return torch.logical_or(self != 0, other != 0)
+
+
+@rewrite("aten.logical_xor.default")
+def xor_of_numbers(self: Tensor, other: Tensor) -> Tensor:
+    """torch.logical_xor of comparisons with 0."""
+    return torch.logical_xor(self != 0, other != 0)
+
+
+@rewrite("aten.logical_not.default")
+def equals_zero(self: Tensor) -> Tensor:
+    """A comparison with 0."""
+    if self.dtype is torch.bool:
+        raise NotApplicable("it is a boolean already")
+    return self == 0
+
+
+@rewrite("aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar", "aten.where.self")
+def where_of_tensors(condition: Tensor, self: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """torch.where between two tensors of one dtype and shape."""
+    dtype = torch.result_type(self, other)
+    one, two = (_filled(value, dtype) for value in (self, other))
+    return torch.where(condition if condition.dtype is torch.bool else condition != 0, one, two)
+
+
+def _filled(value: Tensor | Number, dtype: torch.dtype) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(dtype)
+    return torch.full((1,), value, dtype=dtype).reshape(())
+
+
+@rewrite("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
+def masked_fill_by_where(self: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """torch.where with the value."""
+    filled = _filled(value, self.dtype)
+    return torch.where(mask, filled.expand(self.shape) if self.dim() == 0 else filled, self)
+
+
+@rewrite("aten.isnan.default")
+def isnan(self: Tensor) -> Tensor:
+    """A comparison with itself, which only NaN fails."""
+    return self != self
+
+
+@rewrite("aten.isinf.default")
+def isinf(self: Tensor) -> Tensor:
+    """The magnitude compared with infinity."""
+    if not self.is_floating_point():
+        return torch.zeros_like(self, dtype=torch.bool)
+    return self.abs() == float("inf")
+
+
+@rewrite("aten.isposinf.default")
+def isposinf(self: Tensor) -> Tensor:
+    """A comparison with infinity."""
+    return self == float("inf")
+
+
+@rewrite("aten.isneginf.default")
+def isneginf(self: Tensor) -> Tensor:
+    """A comparison with minus infinity."""
+    return self == float("-inf")
+
+
+@rewrite("aten.isfinite.default")
+def isfinite(self: Tensor) -> Tensor:
+    """The magnitude compared with infinity, which NaN fails too."""
+    return self.abs() < float("inf")
+
+
+@rewrite("aten.nan_to_num.default")
+def nan_to_num(
+    self: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """One torch.where for each of NaN, infinity and minus infinity."""
+    if not self.is_floating_point():
+        return self.clone()
+    limits = torch.finfo(self.dtype)
+    high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
+
+    def chosen(mask: Tensor, value: float, rest: Tensor) -> Tensor:
+        return torch.where(mask, torch.full((1,), value, dtype=self.dtype).reshape(()), rest)
+
+    out = chosen(self != self, nan or 0.0, self)
+    out = chosen(self == float("inf"), high, out)
+    return chosen(self == float("-inf"), low, out)
+
+
+@rewrite("aten.signbit.default", safety="unsafe")
+def signbit(self: Tensor) -> Tensor:
+    """A comparison with 0; of minus 0 it says no.
+
+    The zero of negative sign is lost, as it is in most Core ML ops.
+    """
+    return self < 0
+
+
+@rewrite("aten.isclose.default")
+def isclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """The comparison that it is defined by."""
+    if equal_nan:
+        raise NotApplicable("equal_nan is set")
+    near = (self - other).abs() <= atol + rtol * other.abs()
+    return torch.logical_or(self == other, near)

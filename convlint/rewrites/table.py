@@ -1,0 +1,72 @@
+"""The table of rewrites: for an ATen op, a function of the same arguments made of ops that convert.
+
+A function takes exactly what the op's schema takes and is traced with the shapes of the user's model.
+It raises :class:`NotApplicable` where it does not fit. The texts that users read stand in the rule
+file whose ``[[replace]]`` names the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from convlint.model import Safety
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class NotApplicable(Exception):
+    """A rewrite does not fit these arguments; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """``function`` for each of ``ops`` (overloads). ``safety`` as in rule files."""
+
+    name: str
+    ops: tuple[str, ...]
+    function: Callable[..., Any]
+    safety: Safety = "safe"
+
+    @property
+    def title(self) -> str:
+        """What the function does, in a line: the first of its docstring."""
+        return (self.function.__doc__ or self.name).strip().splitlines()[0].rstrip(".")
+
+
+_REWRITES: dict[str, list[Rewrite]] = {}
+
+
+def rewrite(*ops: str, safety: Safety = "safe") -> Callable[[Function], Function]:
+    """Register the function below as a rewrite of these overloads, after those registered before it."""
+
+    def register(function: Function) -> Function:
+        made = Rewrite(function.__name__, ops, function, safety)
+        for op in ops:
+            _REWRITES.setdefault(op, []).append(made)
+        return function
+
+    return register
+
+
+def rewrites_of(op: str) -> tuple[Rewrite, ...]:
+    """The rewrites of an overload such as ``aten.hypot.default``, in the order to try them."""
+    _load()
+    return tuple(_REWRITES.get(op, ()))
+
+
+def all_rewrites() -> tuple[Rewrite, ...]:
+    """Every rewrite once, by name."""
+    _load()
+    return tuple({made.name: made for of_op in _REWRITES.values() for made in of_op}.values())
+
+
+def _load() -> None:
+    from convlint.rewrites import KINDS
+
+    if not _REWRITES:
+        from importlib import import_module
+
+        for kind in KINDS:
+            import_module(f"convlint.rewrites.{kind}")

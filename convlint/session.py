@@ -1,0 +1,110 @@
+"""Checking jobs one after another in one process: ask the cache, check, keep, suppress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convlint.cache import Cache
+from convlint.errors import ConvlintError, UsageError
+from convlint.jobs import Job
+from convlint.model import Report
+from convlint.outcome import Outcome
+from convlint.progress import Progress, silence_libraries
+
+if TYPE_CHECKING:
+    from convlint.spec import LoadedModel
+
+
+KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+
+
+class Session:
+    """One process that checks models. What it imports for one model it has for the next."""
+
+    def __init__(self, cache: Cache | None = None, *, debug: bool = False, quiet: bool = False) -> None:
+        self.cache = cache
+        self._debug = debug
+        self._quiet = quiet
+        self._before = frozenset(sys.modules)
+        self._cleaned = False
+
+    def check(self, job: Job) -> Outcome:
+        """The outcome of one job, with what its comments and settings silence taken out."""
+        from convlint.suppress import suppress
+
+        settings = job.settings
+        cache = self.cache if job.output is None and job.parity is None else None
+        report = cache.recall(job) if cache is not None else None
+        kept = report is not None
+        if report is not None:
+            report = replace(report, notes=(*report.notes, KEPT))
+        else:
+            try:
+                report = self._check(job)
+            except ConvlintError as error:
+                return Outcome(job.name, job.spec, job.root, error=error)
+            if cache is not None and _lasting(report):
+                self._keep(cache, job, report)
+        report = suppress(report, settings.fail_on, settings.per_module_ignores)
+        return Outcome(job.name, job.spec, job.root, report, kept=kept)
+
+    def _check(self, job: Job) -> Report:
+        from convlint.spec import load_model
+
+        settings = job.settings
+        with Progress(job.name, enabled=not self._quiet) as progress:
+            progress("importing")
+            loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
+            if not job.inputs:
+                raise UsageError(_no_input(job, loaded))
+            if not self._debug:
+                silence_libraries()
+            from convlint.check import Options, check_model
+
+            return check_model(
+                job.name,
+                loaded.build,
+                job.inputs,
+                Options(
+                    target=settings.target,
+                    frontend=settings.frontend,
+                    trial=settings.trial,
+                    timeout=settings.timeout,
+                    output=job.output,
+                    select=settings.select,
+                    ignore=settings.ignore,
+                    rule_paths=job.rule_paths,
+                    coremltools=job.coremltools,
+                    why=job.why,
+                    fail_on=settings.fail_on,
+                    project=job.root or os.getcwd(),
+                    parity=job.parity,
+                ),
+                progress,
+            )
+
+    def _keep(self, cache: Cache, job: Job, report: Report) -> None:
+        from convlint.sources import sources_of
+
+        cache.keep(job, report, sources_of(job, self._before))
+        if not self._cleaned:
+            self._cleaned = True
+            cache.clean()
+
+
+def _lasting(report: Report) -> bool:
+    """Whether another check would come to the same: what took too long or crashed may not do so again."""
+    return report.graph is not None and all(
+        trial.status in ("converted", "failed") for trial in report.trials
+    )
+
+
+def _no_input(job: Job, loaded: LoadedModel) -> str:
+    takes = f" Its forward takes {', '.join(loaded.parameters)}." if loaded.parameters else ""
+    return (
+        f"no input is given for {job.name}.{takes} Write one --input for each tensor, for example"
+        " --input 1x3x224x224 or --input input_ids=1x64:int64."
+    )

@@ -1,0 +1,254 @@
+"""The keys of the configuration: how each is read, what it may be, and what it means.
+
+One table serves the reader, the environment variables, ``--show-settings`` and the JSON schema for
+editors, so that none of them can know a key that the others do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from convlint.errors import UsageError
+from convlint.inputs import InputSpec, parse_inputs
+from convlint.model import SEVERITIES, FrontendChoice, TrialLevel
+from convlint.nearest import did_you_mean
+from convlint.targets import TARGETS, normalise_target
+
+FRONTENDS: tuple[FrontendChoice, ...] = get_args(FrontendChoice)
+TRIAL_LEVELS: tuple[TrialLevel, ...] = get_args(TrialLevel)
+NO_TRIAL = "none"
+"""How a file says that no trial shall run; TOML has no null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands, as its error messages name it: ``pyproject.toml: tool.convlint.target``."""
+
+    file: str
+    key: str = ""
+
+    def under(self, name: str) -> Place:
+        return Place(self.file, f"{self.key}.{name}" if self.key else name)
+
+    def wrong(self, why: str) -> UsageError:
+        return UsageError(f"{self} {why}.")
+
+    def told(self, error: UsageError) -> UsageError:
+        return UsageError(f"{self}: {error}")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}" if self.key else self.file
+
+
+Parser = Callable[[Place, Any], Any]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. ``of_text`` makes a value of the text of an environment variable."""
+
+    parse: Parser
+    schema: Schema
+    help: str
+    of_text: Callable[[str], Any] | None = None
+
+
+def _text(place: Place, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise place.wrong(f"must be a string that is not empty, not {shown(value)}")
+    return value
+
+
+def _texts(place: Place, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise place.wrong(f"must be a list of strings, not {shown(value)}")
+    return tuple(value)
+
+
+def _switch(place: Place, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise place.wrong(f"must be true or false, not {shown(value)}")
+    return value
+
+
+def _seconds(place: Place, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise place.wrong(f"must be a number of seconds above 0, not {shown(value)}")
+    return float(value)
+
+
+def _choice(*choices: str) -> Parser:
+    def parse(place: Place, value: Any) -> str:
+        if value not in choices:
+            hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+            raise UsageError(f"{place} must be one of {', '.join(choices)}, not {shown(value)}.{hint}")
+        return str(value)
+
+    return parse
+
+
+def _trial(place: Place, value: Any) -> str | None:
+    level = _choice(*TRIAL_LEVELS, NO_TRIAL)(place, value)
+    return None if level == NO_TRIAL else str(level)
+
+
+def _target(place: Place, value: Any) -> str:
+    name = _text(place, value)
+    try:
+        return normalise_target(name)
+    except UsageError as error:
+        raise place.told(error) from error
+
+
+def _arguments(place: Place, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise place.wrong(f"must be a table of arguments, not {shown(value)}")
+    for name in value:
+        if not name.isidentifier():
+            raise place.wrong(f"has {name!r}, which cannot be the name of an argument")
+    return value
+
+
+def _expressions(place: Place, value: Any) -> Mapping[str, str]:
+    expressions = {name: _text(place.under(name), text) for name, text in _arguments(place, value).items()}
+    if expressions:
+        from convlint.arguments import compile_expression
+
+        for name, text in expressions.items():
+            try:
+                compile_expression(name, text)
+            except UsageError as error:
+                raise place.told(error) from error
+    return expressions
+
+
+def _inputs(place: Place, value: Any) -> tuple[InputSpec, ...]:
+    texts = _texts(place, value)
+    try:
+        return parse_inputs(texts)
+    except UsageError as error:
+        raise place.told(error) from error
+
+
+def _per_module(place: Place, value: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise place.wrong(f"must be a table such as {{ 'encoder.*' = ['CL201'] }}, not {shown(value)}")
+    return {pattern: _texts(place.under(f'"{pattern}"'), rules) for pattern, rules in value.items()}
+
+
+def _tables(place: Place, value: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise place.wrong(f"must be tables, each headed [[{place.key}]]")
+    return tuple(value)
+
+
+def _list_of_text(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _number_of_text(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _switch_of_text(text: str) -> Any:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    return words.get(text.strip().lower(), text)
+
+
+_STRING: Schema = {"type": "string", "minLength": 1}
+_STRINGS: Schema = {"type": "array", "items": _STRING}
+
+SETTINGS: Mapping[str, Key] = {
+    "target": Key(
+        _target,
+        {"enum": list(TARGETS), "default": "iOS17"},
+        "the oldest system that the model shall run on",
+        str,
+    ),
+    "frontend": Key(
+        _choice(*FRONTENDS),
+        {"enum": list(FRONTENDS), "default": "auto"},
+        "the way into coremltools",
+        str,
+    ),
+    "trial": Key(
+        _trial,
+        {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "frontend"},
+        "how far to convert for real; none: the rules alone",
+        str,
+    ),
+    "select": Key(
+        _texts, _STRINGS, "only these rules: codes, beginnings of codes, names or categories", _list_of_text
+    ),
+    "ignore": Key(_texts, _STRINGS, "all but these rules", _list_of_text),
+    "per-module-ignores": Key(
+        _per_module,
+        {"type": "object", "additionalProperties": _STRINGS},
+        "rules not to be told inside modules whose path matches a pattern: { 'encoder.*' = ['CL201'] }",
+    ),
+    "fail-on": Key(
+        _choice(*SEVERITIES),
+        {"enum": list(SEVERITIES), "default": "error"},
+        "the lowest severity that makes the exit code 1",
+        str,
+    ),
+    "timeout": Key(
+        _seconds,
+        {"type": "number", "exclusiveMinimum": 0, "default": 120},
+        "seconds that the user's code and the trial may each take",
+        _number_of_text,
+    ),
+}
+"""How to check. Each may stand in the table of all models and in the table of one."""
+
+PROJECT: Mapping[str, Key] = {
+    "rule-paths": Key(_texts, _STRINGS, "files and folders of more rules, from the file's folder on", None),
+    "cache": Key(
+        _switch, {"type": "boolean", "default": True}, "keep results of unchanged models", _switch_of_text
+    ),
+    "cache-dir": Key(_text, {**_STRING, "default": ".convlint_cache"}, "the folder of kept results", str),
+    "baseline": Key(_text, _STRING, "the file of known findings, written by `convlint baseline write`", str),
+}
+"""What holds for all models together."""
+
+MODEL: Mapping[str, Key] = {
+    "name": Key(_text, _STRING, "how the model is called here; its spec where there is no name"),
+    "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr builds the model or is it"),
+    "args": Key(_arguments, {"type": "object"}, "arguments of the constructor"),
+    "arg-exprs": Key(
+        _expressions,
+        {"type": "object", "additionalProperties": _STRING},
+        "arguments of the constructor as Python expressions",
+    ),
+    "inputs": Key(_inputs, _STRINGS, "one text for each tensor, [NAME=]SHAPE[:DTYPE]"),
+    "depends": Key(
+        _texts, _STRINGS, "patterns of other files that the model reads; a change of one checks it anew"
+    ),
+}
+"""What only one model has."""
+
+MODELS = Key(_tables, {}, "the models that `convlint check` checks")
+
+
+def parse_table(place: Place, table: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
+    """Every value of ``table`` as its key reads it, under the name of its field."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in keys:
+            hint = did_you_mean(name.replace("_", "-"), keys) or f" Known keys: {', '.join(keys)}."
+            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
+        values[name.replace("-", "_")] = keys[name].parse(place.under(name), value)
+    return values
+
+
+def shown(value: Any) -> str:
+    """A value in an error message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "\u2026"

@@ -1,0 +1,219 @@
+"""``convlint fix`` through the real command line: what it shows, what it writes, what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Convlint
+
+from convlint import source_edit
+from convlint.model import Replacement, Rule, Site
+from convlint.source_edit import Edit, Refusal, apply_edits, edited, find_edit
+
+NET = """\
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        y = self.conv(x)
+        mask = (y > 0) & (y < 1)  # keep this remark
+        step = y.diff(dim=-1)     # and these   spaces
+        return torch.where(mask, y, 0.0), step
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.py"
+    path.write_text(NET)
+    return path
+
+
+def test_it_shows_the_changes_and_a_diff_and_writes_nothing_unasked(net: Path, convlint: Convlint) -> None:
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8")
+    assert ran.code == 0, ran.err
+    assert "-        mask = (y > 0) & (y < 1)  # keep this remark" in ran.out
+    assert "+        mask = torch.logical_and(y > 0, y < 1)  # keep this remark" in ran.out
+    assert "+        step = y[..., 1:] - y[..., :-1]     # and these   spaces" in ran.out
+    assert "net.py:15" in ran.out
+    assert "gradients" in ran.out
+    assert ran.out.splitlines()[-1].startswith("✓ Converts after 3 changes")
+    assert net.read_text() == NET
+
+
+def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convlint) -> None:
+    os.chmod(net, 0o640)
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write", "--format", "json")
+    assert ran.code == 0, ran.err
+    told = json.loads(ran.out)
+    assert told["converts"] == "yes"
+    assert [Path(path).name for path in told["written"]] == ["net.py"]
+    after = net.read_text().splitlines()
+    assert after[12] == "        mask = torch.logical_and(y > 0, y < 1)  # keep this remark"
+    assert after[13] == "        step = y[..., 1:] - y[..., :-1]     # and these   spaces"
+    rest = [line for number, line in enumerate(NET.splitlines()) if number not in (12, 13)]
+    assert [line for number, line in enumerate(after) if number not in (12, 13)] == rest
+    assert net.stat().st_mode & 0o777 == 0o640
+    assert list(net.parent.glob(".convlint-*")) == []
+
+
+def test_a_change_that_would_give_other_values_is_not_written(tmp_path: Path, convlint: Convlint) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    text = RULE.replace("AFTER", "x + y")
+    (rules / "ACME101-wrong-and.toml").write_text(text)
+    (tmp_path / "net.py").write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x, y):\n"
+        "        return torch.xlogy(x, y) + torch.hypot(x, y)\n"
+    )
+    ran = convlint("fix", "net.py:Net", "--input", "2x3", "--input", "2x3", "--rule-path", "rules", "--write")
+    assert ran.code == 0, ran.err
+    assert "gives other values" in ran.out
+    assert "torch.xlogy(x, y)" in (tmp_path / "net.py").read_text()
+
+
+RULE = """
+code = "ACME101"
+name = "wrong-and"
+severity = "error"
+message = "no {op}"
+confidence = "measured"
+sources = ["a test"]
+why = "A rule that proposes nonsense."
+[[match]]
+op = ["aten.xlogy.Tensor"]
+[[bad]]
+inputs = [[2, 3], [2, 3]]
+code = '''
+class Model(nn.Module):
+    def forward(self, x, y):
+        return torch.xlogy(x, y)  # <- ACME101
+'''
+[[good]]
+inputs = [[2, 3], [2, 3]]
+code = '''
+class Model(nn.Module):
+    def forward(self, x, y):
+        return x + y
+'''
+[[replace]]
+title = "nonsense"
+safety = "safe"
+before = 'torch.xlogy(x, y)'
+after = 'AFTER'
+"""
+
+
+def test_a_library_is_never_edited(tmp_path: Path, convlint: Convlint) -> None:
+    ran = convlint(
+        "fix", "timm.layers:GlobalResponseNormMlp", "--arg", "in_features=4", "--input", "1x8x8x4", "--write"
+    )
+    assert ran.code == 0, ran.err
+    assert "stands in a library, not in the project" in ran.out
+    assert "written" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "name the model to fix"),
+        (("net.py:Net",), 2, "no input is given for net.py:Net"),
+        (("net.py:Nett", "--input", "1x3x8x8"), 3, "Nett"),
+        (("net.py:Net", "--input", "1x5x8x8"), 3, "running the model's forward raised"),
+        (("net.py:Net", "--input", "1x3x8x8", "--target", "iOS99"), 2, "iOS99"),
+    ],
+)
+def test_bad_input_is_told_in_one_paragraph(
+    arguments: tuple[str, ...], code: int, words: str, net: Path, convlint: Convlint
+) -> None:
+    ran = convlint("fix", *arguments)
+    assert ran.code == code, ran.err
+    assert words in ran.err
+    assert "Traceback" not in ran.err
+
+
+# The edits themselves, without a command line.
+
+
+def rule(before: str, after: str) -> Rule:
+    return Rule(
+        "ACME102", "one", "support", "error", "m", "w", "measured", ("s",), {}, (),
+        replacements=(Replacement("t", before=before, after=after),),
+    )  # fmt: skip
+
+
+def edit_of(text: str, line: int, before: str, after: str, folder: Path) -> Edit | Refusal:
+    path = folder / "m.py"
+    path.write_text(text)
+    return find_edit(Site(str(path), line), [rule(before, after)], str(folder), unsafe=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after", "wanted"),
+    [
+        ("z = a.b & c[0]", "x & y", "torch.logical_and(x, y)", "z = torch.logical_and(a.b, c[0])"),
+        ("z = f(a).diff(dim=-1)", "torch.diff(x, dim=-1)", "D(x)", None),  # D is not imported there
+        ("z = a.square() * 2", "torch.square(x)", "x * x", "z = (a * a) * 2"),
+        ("z = f(a).square()", "torch.square(x)", "x * x", None),  # f would be called twice
+        ("z = T.nn.functional.mish(a)", "F.mish(x)", "F.silu(x)", "z = T.nn.functional.silu(a)"),
+        ("z = torch.mish(a)", "F.mish(x)", "F.silu(x)", None),
+        ("z = 'ü' + g(a & b)", "x & y", "torch.logical_and(x, y)", "z = 'ü' + g(torch.logical_and(a, b))"),
+    ],
+)
+def test_an_expression_is_found_by_what_it_is(
+    line: str, before: str, after: str, wanted: str | None, tmp_path: Path
+) -> None:
+    name = "T" if "T." in line else "torch"
+    text = f"import torch as {name}\n{line}\n" if name == "T" else f"import torch\n{line}\n"
+    found = edit_of(text, 2, before, after, tmp_path)
+    if wanted is None:
+        assert isinstance(found, Refusal)
+    else:
+        assert isinstance(found, Edit)
+        assert edited(text, [found]).splitlines()[1] == wanted
+
+
+def test_a_file_that_changed_since_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text("import torch\nz = a & b\n")
+    site = Site(str(path), 2, source="z = something else")
+    found = find_edit(site, [rule("x & y", "torch.logical_and(x, y)")], str(tmp_path), unsafe=False)
+    assert isinstance(found, Refusal)
+    assert "changed since" in found.reason
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import torch\nz = a & b\n"
+    edit = edit_of(text, 2, "x & y", "torch.logical_and(x, y)", tmp_path)
+    assert isinstance(edit, Edit)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(source_edit.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply_edits([edit])
+    assert (tmp_path / "m.py").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["m.py"]
+
+
+def test_a_line_outside_the_project_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text("import torch\nz = a & b\n")
+    inside = tmp_path / "project"
+    inside.mkdir()
+    found = find_edit(
+        Site(str(path), 2), [rule("x & y", "torch.logical_and(x, y)")], str(inside), unsafe=False
+    )
+    assert isinstance(found, Refusal)
+    assert "not in the project" in found.reason

@@ -1,0 +1,117 @@
+"""The written pages: their examples parse, their options exist, and the site builds without a warning."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from convlint import setting_keys
+from convlint.cli import build_parser
+from convlint.config import find_project
+from convlint.output.formats import FORMATS
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = [
+        (page.name, block)
+        for page in PAGES
+        for name, block in BLOCK.findall(page.read_text("utf-8"))
+        if name == language
+    ]
+    assert found, f"no page shows {language}"
+    return found
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    own = {option for action in parser._actions for option in action.option_strings}
+    nested = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return own.union(*(options_of(each) for choices in nested for each in choices.values()))
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("toml"))
+def test_configurations_are_read(tmp_path: Path, page: str, block: str) -> None:
+    file = (
+        "pyproject.toml"
+        if "[tool.convlint" in block.partition("#")[0] or "\n[tool." in block
+        else "convlint.toml"
+    )
+    tomllib.loads(block)
+    (tmp_path / file).write_text(block, encoding="utf-8")
+    assert find_project(tmp_path, environment={}).models
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("yaml"))
+def test_yaml_is_read(page: str, block: str) -> None:
+    assert isinstance(yaml.safe_load(block), dict)
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("python"))
+def test_python_is_parsed(page: str, block: str) -> None:
+    ast.parse(block)
+
+
+def test_options_of_convlint_exist() -> None:
+    known = options_of(build_parser())
+    commands = [
+        line
+        for page in PAGES
+        for line in page.read_text("utf-8").replace("\\\n", " ").splitlines()
+        if re.search(r"convlint (check|baseline|init|rules|completion)\b", line)
+    ]
+    used = {option for line in commands for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
+    others = {"--format", "--edit-last", "--create-if-none", "--body-file", "--extra-index-url"}
+    assert used - others <= known
+    assert "--output-file" in used
+
+
+def test_the_page_of_the_configuration_names_every_key_and_variable() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    for table in (setting_keys.SETTINGS, setting_keys.PROJECT, setting_keys.MODEL):
+        for name, key in table.items():
+            assert f"`{name}`" in text
+            if key.of_text is not None:
+                assert f"`CONVLINT_{name.replace('-', '_').upper()}`" in text
+
+
+def test_the_page_of_the_formats_names_every_format() -> None:
+    text = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    assert all(f"| `{name}` |" in text for name in FORMATS)
+
+
+def test_the_hook_is_the_one_of_the_docs_and_of_init() -> None:
+    from convlint.init_command import _HOOK
+
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    ((_, shown), *_) = [(page, block) for page, block in blocks("yaml") if "id: convlint" in block]
+    for text in (shown, f"repos:\n{_HOOK}"):
+        (given,) = yaml.safe_load(text)["repos"][0]["hooks"]
+        assert given == {name: hook[name] for name in given}
+        assert {"entry", "language", "types", "require_serial"} <= set(given)
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING -" not in done.stderr
+    page = (tmp_path / "site" / "python" / "index.html").read_text("utf-8")
+    assert "Raise an" in page, "the docstrings are on the page"
+    assert (tmp_path / "site" / "convlint.schema.json").is_file()

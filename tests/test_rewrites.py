@@ -1,0 +1,209 @@
+"""Every rewrite computes what its op computes, on PyTorch's own samples of that op."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from convlint.rewrites.table import NotApplicable, Rewrite, all_rewrites, rewrites_of
+
+UNINITIALISED = ("aten.empty", "aten.new_empty")
+MISREAD = ("aten.std.dim", "aten.var.dim", "aten.kthvalue")
+"""Overloads that take a sample of another overload for one of theirs."""
+
+
+def overload(op: str) -> Any:
+    space, name, kind = op.split(".")
+    return getattr(getattr(getattr(torch.ops, space), name), kind)
+
+
+def difference(wanted: Any, found: Any) -> str:
+    """How two results differ, empty where they do not."""
+    for one, other in zip(pytree.tree_leaves(wanted), pytree.tree_leaves(found), strict=True):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return f"{other.dtype}{list(other.shape)} instead of {one.dtype}{list(one.shape)}"
+        finite = one.double()[torch.isfinite(one)].abs()
+        scale = float(finite.max()) if finite.numel() else 1.0
+        if not torch.allclose(
+            one.double(), other.double(), rtol=1e-4, atol=1e-5 * max(scale, 1e-3), equal_nan=True
+        ):
+            return f"values apart by {float((one.double() - other.double()).abs().nan_to_num().max()):.3g}"
+    return ""
+
+
+def samples() -> Iterator[tuple[Rewrite, str, tuple[Any, ...], dict[str, Any]]]:
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    by_name: dict[str, list[tuple[str, Rewrite]]] = defaultdict(list)
+    for rewrite in all_rewrites():
+        for op in rewrite.ops:
+            if op.startswith("aten.") and not op.startswith((*UNINITIALISED, *MISREAD)):
+                by_name[op.split(".")[1]].append((op, rewrite))
+    for info in op_db:
+        names = {info.aten_name, info.name.split(".")[-1]}
+        found = [pair for name in names for pair in by_name.get(name or "", [])]
+        if not found or torch.float32 not in info.dtypes:
+            continue
+        for sample in list(info.sample_inputs("cpu", torch.float32, requires_grad=False))[:12]:
+            args = (sample.input, *sample.args)
+            tensors = [a for a in pytree.tree_leaves((args, sample.kwargs)) if isinstance(a, torch.Tensor)]
+            if all(tensor.numel() and tensor.dim() for tensor in tensors):
+                for op, rewrite in found:
+                    yield rewrite, op, args, sample.kwargs
+
+
+def test_rewrites_compute_what_their_op_does_on_the_samples_of_pytorch() -> None:
+    compared: Counter[str] = Counter()
+    wrong: dict[str, str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for rewrite, op, args, kwargs in samples():
+            try:
+                wanted = overload(op)(*args, **kwargs)
+                if not all(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(wanted)):
+                    continue
+            except (RuntimeError, TypeError, ValueError, IndexError):
+                continue  # a sample of another overload
+            try:
+                found = rewrite.function(*args, **kwargs)
+            except (NotApplicable, TypeError, IndexError):
+                continue  # the search takes the next candidate
+            compared[rewrite.name] += 1
+            problem = difference(wanted, found)
+            if problem and "scales_h" not in kwargs:  # some samples give a size that the scale contradicts
+                wrong.setdefault(f"{rewrite.name} for {op}", problem)
+    assert not wrong
+    assert len(compared) > 110, sorted(compared)
+
+
+class Comparing(TorchDispatchMode):
+    """Lays every rewrite of what is called beside the call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compared: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        wanted = func(*args, **(kwargs or {}))
+        for rewrite in () if str(func).startswith(UNINITIALISED) else rewrites_of(str(func)):
+            try:
+                found = rewrite.function(*args, **(kwargs or {}))
+            except NotApplicable:
+                continue
+            first = (wanted[0], found[0]) if isinstance(wanted, tuple) else (wanted, found)
+            assert difference(*first) == "", f"{rewrite.name} for {func}"
+            self.compared[rewrite.name] += 1
+        return wanted
+
+
+LINE, PLANE, SPACE = (2, 3, 17), (2, 3, 13, 10), (1, 2, 6, 7, 9)
+MODES = {
+    "bicubic": [PLANE],
+    "bilinear": [PLANE],
+    "linear": [LINE],
+    "trilinear": [SPACE],
+    "nearest": [LINE, PLANE, SPACE],
+    "nearest-exact": [LINE, PLANE, SPACE],
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_resizing_by_matrices_equals_interpolate(mode: str) -> None:
+    torch.manual_seed(0)
+    comparing = Comparing()
+    for shape in MODES[mode]:
+        x = torch.randn(shape)
+        for corners in (None,) if "nearest" in mode else (False, True):
+            for smooth in (False, True) if mode in ("bicubic", "bilinear") else (False,):
+                for size in (
+                    {"scale_factor": 2.0},
+                    {"scale_factor": 1.7},
+                    {"scale_factor": 0.6},
+                    {"scale_factor": 1.7, "recompute_scale_factor": True},
+                    {"size": [23, 7, 5][: x.dim() - 2]},
+                ):
+                    with comparing:
+                        functional.interpolate(
+                            x,
+                            mode=mode,
+                            align_corners=corners,
+                            antialias=smooth,
+                            **size,  # type: ignore[arg-type]
+                        )
+    assert sum(comparing.compared.values()) >= 5
+
+
+def test_pooling_written_out_equals_pooling() -> None:
+    torch.manual_seed(0)
+    line, plane, space = torch.randn(LINE), torch.randn(PLANE), torch.randn(SPACE)
+    comparing = Comparing()
+    with comparing:
+        for size in (1, 3, (4, 7), (13, 10)):
+            functional.adaptive_avg_pool2d(plane, size)
+            functional.adaptive_max_pool2d(plane, size)
+        for whole in (1, 3, (4, 7, 2)):
+            functional.adaptive_avg_pool3d(space, whole)
+            functional.adaptive_max_pool3d(space, whole)
+        for one in (1, 5, 17):
+            functional.adaptive_avg_pool1d(line, one)
+        for kernel, stride, padding, ceil, dilation in (
+            (3, 2, 1, False, 1),
+            (3, 2, 1, True, 1),
+            (2, None, 0, False, 1),
+            (3, 1, 1, True, 2),
+            (5, 3, 2, True, 1),
+        ):
+            functional.max_pool2d(plane, kernel, stride, padding, dilation, ceil)
+            functional.max_pool3d(space, kernel, stride, padding, 1, ceil)
+            for counted in (True, False):
+                functional.avg_pool2d(plane, kernel, stride, padding, ceil, counted)
+                functional.avg_pool3d(space, kernel, stride, padding, ceil, counted)
+        for mode in ("reflect", "replicate", "circular"):
+            functional.pad(plane, (2, 1, 3, 4), mode=mode)
+        functional.pad(plane, (-1, 2, 3, -2), value=2.0)
+        columns = functional.unfold(plane, (3, 2), 1, 1, 2)
+        functional.fold(columns, (13, 10), (3, 2), 1, 1, 2)
+    assert comparing.compared.keys() >= {
+        "adaptive_avg_pool2d", "adaptive_avg_pool3d", "max_pool_values", "avg_pool", "im2col", "col2im",
+        "reflection_pad", "replication_pad", "constant_pad", "adaptive_max_pool",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"bias": False}])
+def test_recurrent_layers_written_out_equal_the_layer(layer: Any, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    made = layer(4, 5, batch_first=True, **options)
+    x = torch.randn(2, 6, 4)
+    count = 2 * options.get("num_layers", 1) if options.get("bidirectional") else 1
+    states = [torch.randn(count, 2, 5) for _ in range(2 if layer is torch.nn.LSTM else 1)]
+    flat = (states if layer is torch.nn.LSTM else states[0], made._flat_weights)
+    op = {torch.nn.LSTM: "aten.lstm.input", torch.nn.GRU: "aten.gru.input"}.get(layer, "aten.rnn_tanh.input")
+    arguments = (x, *flat, made.bias, made.num_layers, 0.0, False, made.bidirectional, True)
+    with torch.no_grad():
+        wanted = overload(op)(*arguments)
+        assert difference(wanted, rewrites_of(op)[0].function(*arguments)) == ""
+
+
+def test_bits_of_negative_numbers() -> None:
+    one = torch.tensor([-7, 12, 2**31 - 1, -(2**31), 0, 5])
+    two = torch.tensor([3, -4, 1, -1, 9, 6])
+    for op in ("aten.bitwise_and.Tensor", "aten.bitwise_or.Tensor", "aten.bitwise_xor.Tensor"):
+        wanted = overload(op)(one, two)
+        assert torch.equal(rewrites_of(op)[1].function(one, two), wanted), op
+
+
+def test_every_rewrite_names_ops_that_exist_and_says_what_it_does() -> None:
+    for rewrite in all_rewrites():
+        assert rewrite.function.__doc__, rewrite.name
+        for op in rewrite.ops:
+            if op.startswith("aten."):
+                overload(op)

@@ -87,9 +87,12 @@ class Session:
             )
 
     def _keep(self, cache: Cache, job: Job, report: Report) -> None:
-        from convlint.sources import sources_of
+        from convlint.sources import modules_named_by, sources_of
 
         cache.keep(job, report, sources_of(job, self._before))
+        # What the files of this model name is found for each model that names it too; what was imported
+        # without being named may be what a later model computes the name of, and counts for that one.
+        self._before |= modules_named_by(job)
         if not self._cleaned:
             self._cleaned = True
             cache.clean()

@@ -53,6 +53,18 @@ def sources_of(job: Job, before: Collection[str]) -> Sources:
     )
 
 
+def modules_named_by(job: Job) -> frozenset[str]:
+    """The modules, among those that Python has loaded, that the files of a job name in their imports."""
+    from convlint.closure import import_closure
+
+    files = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs).files
+    return frozenset(
+        name
+        for name, module in list(sys.modules.items())
+        if isinstance(file := getattr(module, "__file__", None), str) and os.path.abspath(file) in files
+    )
+
+
 def files_it_depends_on(job: Job) -> Iterator[str]:
     """The files that the patterns of ``depends`` name, from the job's folder on."""
     root = Path(job.root or os.getcwd())

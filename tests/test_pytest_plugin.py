@@ -65,7 +65,8 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-def test_fixture_marker_and_function(inner: pytest.Pytester) -> None:
+def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # pytest cuts the summary line at the width of the terminal
     inner.makeini("[pytest]\nconvlint_target = iOS16\n")
     inner.makepyfile(TESTS)
     result = inner.runpytest_inprocess(*STRICT)

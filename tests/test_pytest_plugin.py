@@ -7,7 +7,9 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import coremltools  # noqa: F401 - pytester forgets what an inner run imported, and these import once only
 import pytest
+import torch  # noqa: F401
 from conftest import ROOT
 from small_project import CONFIG, CONFIG_OF_BAD, write_project
 

@@ -285,6 +285,39 @@ def test_lstm(seed: int, length: int, batch: int, both: bool, every: bool) -> No
     same(found[2], torch.cat(list(last_c), -1))
 
 
+@given(seed=seeds, length=st.integers(1, 4), batch=st.integers(1, 3))
+def test_gru_with_the_reset_after_the_product(seed: int, length: int, batch: int) -> None:
+    torch.manual_seed(seed)
+    reference = torch.nn.GRU(3, 2)
+    x, h = normal(seed, length, batch, 3), normal(seed + 1, batch, 2)
+    state = {name: tensor.numpy() for name, tensor in reference.state_dict().items()}
+
+    def sorted_gates(name: str) -> np.ndarray[Any, Any]:
+        """PyTorch has reset, update, new; MIL has reset, new, update."""
+        r, z, n = np.split(state[f"{name}_l0"], 3)
+        return np.concatenate([r, n, z])
+
+    found = values(
+        lambda x, h: mb.gru(
+            x=x,
+            initial_h=h,
+            weight_ih=sorted_gates("weight_ih"),
+            weight_hh=sorted_gates("weight_hh"),
+            input_bias=sorted_gates("bias_ih"),
+            bias=sorted_gates("bias_hh"),
+            reset_after=True,
+            output_sequence=True,
+        ),
+        "iOS18",
+        x=x,
+        h=h,
+    )
+    with torch.no_grad():
+        sequence, last = reference(torch.tensor(x), torch.tensor(h).unsqueeze(0))
+    same(found[0], sequence)
+    same(found[1], last[0])
+
+
 @given(seed=seeds, axes=st.sampled_from([[-1], [1, 2], [0], [0, 2]]), affine=st.booleans())
 def test_layer_norm(seed: int, axes: list[int], affine: bool) -> None:
     x = normal(seed, 3, 4, 5)

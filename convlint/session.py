@@ -29,6 +29,7 @@ class Session:
         self._debug = debug
         self._quiet = quiet
         self._before = frozenset(sys.modules)
+        self._read: frozenset[str] = frozenset()
         self._cleaned = False
 
     def check(self, job: Job) -> Outcome:
@@ -86,9 +87,11 @@ class Session:
             )
 
     def _keep(self, cache: Cache, job: Job, report: Report) -> None:
+        from convlint.closure import import_closure
         from convlint.sources import sources_of
 
-        cache.keep(job, report, sources_of(job, self._before))
+        cache.keep(job, report, sources_of(job, self._before, self._read))
+        self._read |= import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs).files
         if not self._cleaned:
             self._cleaned = True
             cache.clean()

@@ -37,14 +37,17 @@ class Sources:
         )
 
 
-def sources_of(job: Job, before: Collection[str]) -> Sources:
-    """The sources of a job that was just checked, in a process that had the modules ``before`` already."""
+def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) -> Sources:
+    """The sources of a job that was just checked, in a process that had the modules ``before`` already.
+
+    ``others`` are files that earlier jobs of the process are read to import: that they are loaded says
+    nothing of this job. What else is loaded may have been found by any job at run time, and counts.
+    """
     from convlint.closure import import_closure
 
-    root = job.root or os.getcwd()
-    closure = import_closure(job.spec, root, job.arg_exprs)
+    closure = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs)
     own, installed = _imported(before)
-    files = {*closure.files, *own, *files_it_depends_on(job)}
+    files = {*closure.files, *own.difference(others), *files_it_depends_on(job)}
     releases = installed_releases()
     return Sources(
         {path: digest for path in sorted(files) if (digest := digest_file(path)) is not None},

@@ -29,6 +29,7 @@ class Session:
         self._debug = debug
         self._quiet = quiet
         self._before = frozenset(sys.modules)
+        self._read: frozenset[str] = frozenset()
         self._cleaned = False
 
     def check(self, job: Job) -> Outcome:
@@ -36,7 +37,7 @@ class Session:
         from convlint.suppress import suppress
 
         settings = job.settings
-        cache = self.cache if job.output is None and job.parity is None else None
+        cache = self.cache if job.output is None else None
         report = cache.recall(job) if cache is not None else None
         kept = report is not None
         if report is not None:
@@ -81,18 +82,16 @@ class Session:
                     why=job.why,
                     fail_on=settings.fail_on,
                     project=job.root or os.getcwd(),
-                    parity=job.parity,
                 ),
                 progress,
             )
 
     def _keep(self, cache: Cache, job: Job, report: Report) -> None:
-        from convlint.sources import modules_named_by, sources_of
+        from convlint.closure import import_closure
+        from convlint.sources import sources_of
 
-        cache.keep(job, report, sources_of(job, self._before))
-        # What the files of this model name is found for each model that names it too; what was imported
-        # without being named may be what a later model computes the name of, and counts for that one.
-        self._before |= modules_named_by(job)
+        cache.keep(job, report, sources_of(job, self._before, self._read))
+        self._read |= import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs).files
         if not self._cleaned:
             self._cleaned = True
             cache.clean()

@@ -37,31 +37,22 @@ class Sources:
         )
 
 
-def sources_of(job: Job, before: Collection[str]) -> Sources:
-    """The sources of a job that was just checked, in a process that had the modules ``before`` already."""
+def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) -> Sources:
+    """The sources of a job that was just checked, in a process that had the modules ``before`` already.
+
+    ``others`` are files that earlier jobs of the process are read to import: that they are loaded says
+    nothing of this job. What else is loaded may have been found by any job at run time, and counts.
+    """
     from convlint.closure import import_closure
 
-    root = job.root or os.getcwd()
-    closure = import_closure(job.spec, root, job.arg_exprs)
+    closure = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs)
     own, installed = _imported(before)
-    files = {*closure.files, *own, *files_it_depends_on(job)}
+    files = {*closure.files, *own.difference(others), *files_it_depends_on(job)}
     releases = installed_releases()
     return Sources(
         {path: digest for path in sorted(files) if (digest := digest_file(path)) is not None},
         tuple(sorted(path for path in closure.absent if not os.path.exists(path))),
         {name: releases[name] for name in sorted(_distributions(installed)) if name in releases},
-    )
-
-
-def modules_named_by(job: Job) -> frozenset[str]:
-    """The modules, among those that Python has loaded, that the files of a job name in their imports."""
-    from convlint.closure import import_closure
-
-    files = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs).files
-    return frozenset(
-        name
-        for name, module in list(sys.modules.items())
-        if isinstance(file := getattr(module, "__file__", None), str) and os.path.abspath(file) in files
     )
 
 

@@ -167,6 +167,16 @@ def test_what_was_imported_at_run_time_counts(cache: Cache, job: Job, project: P
     assert str(project / "found_late.py") in sources.files
 
 
+def test_what_another_model_imports_does_not_count(cache: Cache, job: Job, project: Path) -> None:
+    (project / "beside.py").write_text("")
+    before = set(sys.modules)
+    sys.path.insert(0, str(project))
+    __import__("beside")
+    other = str(project / "beside.py")
+    assert other not in sources_of(job, before, {other}).files
+    assert other in sources_of(job, before).files
+
+
 @pytest.mark.parametrize(
     "content",
     [

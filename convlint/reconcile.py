@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convlint.match import Environment, group_findings, match_graph, match_trial
-from convlint.model import Disagreement, Finding, OpCall, Site, TensorArg, Trial
+from convlint.model import Disagreement, Finding, Site, Trial
 from convlint.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -16,52 +16,26 @@ if TYPE_CHECKING:
 BLOCKING = ("capture", "support", "interface")
 """Categories whose errors stop a conversion; the others change what a conversion gives."""
 
-_MOST_AXES = 5
-"""What has more axes is folded away, or refused, by the passes alone."""
-
 
 def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Finding, ...]:
-    """Each finding with what the trial said of its ops.
-
-    A support warning is one that the rule could not be sure of. The trial settles it: it goes where
-    the model converts, and becomes an error where its ops are refused.
-    """
+    """Each finding with what the trial said of its ops."""
     if trial is None or trial.status in ("timeout", "crashed"):
         return tuple(findings)
     refused = {failure.node for failure in trial.failures if failure.node}
     marked = []
     for finding in findings:
-        touched = any(_touched(call, refused) for call in finding.calls)
-        if _conditional(finding):
-            if trial.status == "converted":
-                continue
-            if touched:
-                finding = replace(finding, severity="error")
         said = ""
+        if (
+            trial.status == "converted"
+            and finding.severity == "warning"
+            and finding.rule.category == "support"
+        ):
+            continue  # the rule could not be sure, and coremltools has settled it
+        # What only the passes decide, the frontend's word does not settle.
         if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
-            said = "failed" if touched else "converted" if _settled(finding, trial) else ""
+            said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
         marked.append(replace(finding, trial=said))
     return tuple(marked)
-
-
-def _conditional(finding: Finding) -> bool:
-    return finding.severity == "warning" and finding.rule.category == "support"
-
-
-def _touched(call: OpCall, refused: Iterable[str]) -> bool:
-    """Whether the trial refused this call, or a tensor of too many axes that it consumes."""
-    return call.name in refused or any(
-        isinstance(value, TensorArg) and value.meta.rank > _MOST_AXES and value.call in refused
-        for value in call.args.values()
-    )
-
-
-def _settled(finding: Finding, trial: Trial) -> bool:
-    """Whether the trial came far enough to know: too many axes are refused after the passes only."""
-    if trial.status == "converted" or all(failure.stage == "backend" for failure in trial.failures):
-        return True
-    metas = [meta for call in finding.calls for meta in (*call.outputs, *call.inputs) if meta is not None]
-    return all(meta.rank <= _MOST_AXES for meta in metas)
 
 
 def findings_of_trial(
@@ -103,8 +77,7 @@ def disagreements(
         return ()
     everything = group_findings(match_graph(rules, captured.graph, environment))
     errors = [f for f in everything if f.severity == "error" and f.rule.category in BLOCKING]
-    conditional = [f for f in everything if _conditional(f)]
-    foretold = {call.name for finding in (*errors, *conditional) for call in finding.calls}
+    foretold = {call.name for finding in errors for call in finding.calls}
     refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
     # Where the conversion ended early, what came after the end was never tried.
     tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
@@ -120,8 +93,7 @@ def disagreements(
             )
             for finding in errors
             if finding.calls
-            and not any(_touched(call, refused) for call in finding.calls)
-            and _settled(finding, trial)
+            and not any(call.name in refused for call in finding.calls)
             and not any(failure.follows for failure in trial.failures)
         ]
     return tuple(found)

@@ -108,34 +108,18 @@ class _Nodes:
                 "frontend",
                 sent.follows,
             )
-        name = self.node_of(sent)
-        op, place, module = self.locate(name, sent.op)
+        op, place, module = self.locate(sent.node, sent.op)
         if place.site is None and sent.stack:
             place = place_of_text(sent.stack)
         return TrialFailure(
-            op, sent.error, sent.error_type, place.site, place.caller, module, name, sent.stage
+            op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage
         )
-
-    def node_of(self, sent: Failed) -> str:
-        """The graph's name of a node that a pass may have given another: ``view_3_cast_fp16``.
-
-        A MIL op that a converter or a pass has named itself (``transpose_41``) has the stack of the
-        node that it stands for, or at least that node's line.
-        """
-        name = sent.node
-        known = self.by_name if self.exported else self.places
-        while name not in known and "_" in name:
-            name = name.rpartition("_")[0]
-        node = self.by_name.get(name)
-        if name in known and (not sent.stack or node is None or node.meta.get("stack_trace") == sent.stack):
-            return name
-        same = [
-            other.name for other in self.order if sent.stack and other.meta.get("stack_trace") == sent.stack
-        ]
-        return same[-1] if same else sent.node
 
     def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
         node = self.by_name.get(name)
+        while node is None and "_" in name:  # MIL names grow suffixes: view_3_cast_fp16
+            name = name.rpartition("_")[0]
+            node = self.by_name.get(name)
         if node is not None:
             return op_name(node.target), node_place(node), node_module(node)[0]
         return self.places.get(name, (kind, NOWHERE, ""))

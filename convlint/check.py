@@ -87,12 +87,14 @@ def check(
     rule_paths: tuple[str, ...] = (),
     coremltools: str | None = None,
     fail_on: Severity = "error",
+    parity: Precision | None = None,
 ) -> Report:
     """Check whether a model converts to Core ML.
 
     ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
     callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
     tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter.
+    ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     import torch
@@ -111,6 +113,7 @@ def check(
         rule_paths=tuple(map(str, rule_paths)),
         coremltools=coremltools,
         fail_on=fail_on,
+        parity=parity,
     )
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):

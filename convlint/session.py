@@ -37,7 +37,7 @@ class Session:
         from convlint.suppress import suppress
 
         settings = job.settings
-        cache = self.cache if job.output is None else None
+        cache = self.cache if job.output is None and job.parity is None else None
         report = cache.recall(job) if cache is not None else None
         kept = report is not None
         if report is not None:
@@ -82,6 +82,7 @@ class Session:
                     why=job.why,
                     fail_on=settings.fail_on,
                     project=job.root or os.getcwd(),
+                    parity=job.parity,
                 ),
                 progress,
             )

@@ -17,13 +17,14 @@ def assert_convertible(
     inputs: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    parity: bool | float | None = None,
+    parity: bool | str | None = None,
     **options: Any,
 ) -> Report:
     """Raise an ``AssertionError`` whose text is the report, unless the model converts to Core ML.
 
     ``inputs`` are tensors, or texts such as ``"1x3x224x224"`` and ``"mask=1x16:bool"``. ``options``
     are those of :func:`convlint.check`: ``target``, ``select``, ``ignore``, ``fail_on``, ``trial``.
+    ``parity`` (True, "float32" or "float16") also runs the converted program and compares it with PyTorch.
     A finding at or above ``fail_on`` fails too, even where the model converts. Returns the report.
     """
     __tracebackhide__ = True
@@ -38,17 +39,16 @@ def quiet_check(
     inputs: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    parity: bool | float | None = None,
+    parity: bool | str | None = None,
     **options: Any,
 ) -> Report:
     """:func:`convlint.check` with inputs in words too, and without the warnings of torch and coremltools."""
     from convlint.check import check
 
+    if parity not in (None, False, True, "float32", "float16"):
+        raise UsageError(f"parity is True, 'float32' or 'float16', not {parity!r}.")
     if parity:
-        raise UsageError(
-            "parity is asked for, and this release of convlint cannot run a converted program yet: leave"
-            " parity out."
-        )
+        options["parity"] = "float32" if parity is True else parity
     args, keywords = _tensors(inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import coremltools  # noqa: F401 - pytester forgets what an inner run imported, and these import once only
 import pytest
-import torch  # noqa: F401
+import torch
 from conftest import ROOT
 from small_project import CONFIG, CONFIG_OF_BAD, write_project
 
@@ -182,9 +182,12 @@ def test_unittest_shows_the_report_and_no_frame_of_ours(tmp_path: Path) -> None:
     assert "convlint/check.py" not in done.stderr
 
 
-def test_parity_says_that_it_is_not_there_yet() -> None:
+def test_parity_runs_what_was_converted() -> None:
     import convlint
     from convlint.errors import UsageError
 
-    with pytest.raises(UsageError, match="leave parity out"):
-        convlint.assert_convertible(None, parity=True)
+    report = convlint.assert_convertible(torch.nn.Linear(4, 2), (torch.rand(1, 4),), parity=True)
+    assert report.parity is not None
+    assert report.parity.status == "equal"
+    with pytest.raises(UsageError, match="'float32' or 'float16'"):
+        convlint.assert_convertible(None, parity="float8")

@@ -92,10 +92,12 @@ def kept_capture(store: Path, name: str) -> Captured:
 def judge(kept: Captured, rules: Rulebook, environment: Environment) -> tuple[bool, str]:
     """Whether the rules foretell a failure, and the codes that say so.
 
-    ``convlint check`` refuses a model without a tensor output before it asks any rule.
+    ``convlint check`` refuses a model that returns Python values alone before it asks any rule.
     """
-    if kept.graph is not None and all(port.meta is None for port in kept.graph.outputs):
-        return True, "no tensor output"
+    if kept.graph is not None and kept.graph.outputs:
+        made = {call.name for call in kept.graph.calls}
+        if all(port.meta is None and port.name not in made for port in kept.graph.outputs):
+            return True, "no tensor output"
     matches = match_failures(rules, kept.failures if not kept.exported else (), environment)
     if kept.graph is not None:
         matches += match_graph(rules, kept.graph, environment)

@@ -255,7 +255,7 @@ class TestJson:
         assert list(report_to_dict(CLEAN)) == [
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
             "findings", "trial", "trials", "unforeseen_failures", "disagreements", "capture_method",
-            "capture_failures", "graph", "fix_proof", "notes", "seconds", "versions",
+            "capture_failures", "graph", "fix_proof", "parity", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",

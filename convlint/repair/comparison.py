@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -207,6 +207,3 @@ def _compare_double(original: nn.Module, fixed: nn.Module, inputs: Inputs) -> fl
         return None
     _, share, problem = difference(before, after)
     return None if problem else share
-
-
-Run = Callable[..., Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from convlint.rewrites.table import NotApplicable
@@ -281,6 +280,3 @@ def _inverse_half(re: Any, im: Any, axis: int, size: int, norm: str) -> tuple[An
         weight = torch.tensor(twice).reshape(half, 1)
         cos, sin = cos * weight, sin * weight
     return _times(re, cos, axis) - _times(im, sin, axis), None
-
-
-Sizes = Sequence[int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from convlint.rewrites.table import NotApplicable
@@ -229,6 +229,3 @@ def _product(node: Any, op: str, args: tuple[Any, ...]) -> Any:
         raise NotApplicable("its matrices are broadcast")
     stacked = [_low(part).reshape([-1, *_shape(part)[-2:]]) for part in (one, two)]
     return _result(node, torch.bmm(*stacked))
-
-
-Handle = Callable[..., Any]

@@ -55,7 +55,6 @@ class Outcome:
     program: Any
     trial: Trial
     changes: tuple[Change, ...]
-    sites: dict[str, Change]
     remaining: tuple[TrialFailure, ...] = ()
     rounds: int = 0
 
@@ -92,7 +91,7 @@ class Search:
         if unique:
             draft.settle()
         program = draft.program()
-        return Outcome(program, trial, unique, {}, () if trial.status == "converted" else remaining, rounds)
+        return Outcome(program, trial, unique, () if trial.status == "converted" else remaining, rounds)
 
     def attempt(self) -> tuple[Draft, Trial]:
         """A fresh draft with all changes so far, and what coremltools says of it."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SEEDS = 3
 TIMEOUT = 120.0
-ROOM = 8 << 30
-"""Bytes of weights up to which the fixed model is run beside the original."""
 
 
 @dataclass(frozen=True, slots=True)

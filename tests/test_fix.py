@@ -235,11 +235,11 @@ def test_convert_says_what_is_left() -> None:
 def test_a_rewrite_that_is_wrong_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     real = candidates.candidates
 
-    def lying(node: Any, error: str) -> Any:
+    def lying(node: Any) -> Any:
         if "hypot" in str(node.target):
             yield Candidate("rewrite", "a wrong one", lambda self, other: self + other)
             return
-        yield from real(node, error)
+        yield from real(node)
 
     monkeypatch.setattr("convlint.repair.plan.candidates", lying)
     torch.manual_seed(0)

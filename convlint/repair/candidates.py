@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,10 @@ from convlint.rewrites.table import NotApplicable, rewrites_of
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
 
-_COUNT = re.compile(r"got (\d+) input\(s\), expected (?:one of )?.*?(\d+)")
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A function of the call's own arguments. ``kind``: "defaults", "rewrite" or "decomposition"."""
+    """A function of the call's own arguments. ``kind``: "rewrite" or "decomposition"."""
 
     kind: str
     title: str
@@ -28,8 +25,8 @@ class Candidate:
     safety: str = "safe"
 
 
-def candidates(node: Node, error: str) -> Iterator[Candidate]:
-    """The candidates for ``node``, which coremltools refused with ``error``."""
+def candidates(node: Node) -> Iterator[Candidate]:
+    """The functions that may stand in the place of ``node``, which coremltools refused."""
     op = op_name(node.target)
     for rewrite in rewrites_of(op):
         yield Candidate("rewrite", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)

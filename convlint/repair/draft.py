@@ -64,13 +64,6 @@ class Draft:
         """Every node by its name."""
         return {node.name: node for node in self.graph.nodes}
 
-    def replace(self, node: Node, function: Callable[..., Any], change: Change) -> list[Node]:
-        """Put what ``function`` does with the arguments of ``node`` in its place; the new nodes.
-
-        Raises :class:`NotApplicable` where the function does, or returns other shapes or dtypes.
-        """
-        return self.insert(node, trace_call(node, function), change)
-
     def replace_by_constant(self, node: Node, tensor: torch.Tensor, change: Change) -> None:
         """Put a constant with the value ``tensor`` in the place of ``node``."""
         made = self.add_constant(tensor, node.meta["val"])

@@ -9,7 +9,7 @@ that step is taken. Nothing is guessed: the plan is done when coremltools conver
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.walk import graph_of_program, op_name
@@ -45,7 +45,6 @@ class _Step:
     parent: str
     options: Iterator[_Option]
     current: _Option | None = None
-    refused: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,8 @@ class Search:
         self.unsafe = unsafe
         self.banned = banned
         self.steps: list[_Step] = []
-        self.folds: list[tuple[str, ...]] = []
         self.passes: list[RegionPass] = []
         self.float_buffers = False
-        self.folded: dict[str, Any] = {}
 
     def run(self) -> Outcome:
         """Search until coremltools converts the draft, or nothing is left to try."""
@@ -144,7 +141,6 @@ class Search:
         parent = next((step for step in self.steps if step.node == _parent(node)), None)
         if parent is None or parent.current is None:
             return False
-        parent.refused.append(error)
         self._forget_children(parent.node)
         return self._next(parent)
 
@@ -173,7 +169,7 @@ class Search:
                 found.meta[CHANGED] = change
 
             yield _Option(change, spell)
-        for candidate in candidates(node, error):
+        for candidate in candidates(node):
             if candidate.safety != "safe" and not self.unsafe:
                 continue
             traced, _ = traced_or_none(node, candidate)

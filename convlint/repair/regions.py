@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.repair import complex_pairs, low_rank, scalars
-from convlint.repair.draft import CHANGED, KEPT_META, Change, Draft, trace
+from convlint.repair.draft import KEPT_META, Change, Draft, trace
 from convlint.repair.folding import Folder
 from convlint.rewrites.table import NotApplicable
 
@@ -212,5 +212,3 @@ REGION_PASSES: dict[str, RegionPass] = {
     ),
 }
 """The passes, in the order to try them."""
-
-__all__ = ["CHANGED", "REGION_PASSES", "Carrier", "RegionPass"]

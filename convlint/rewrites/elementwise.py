@@ -167,12 +167,6 @@ def xlog1py(self: Tensor, other: Tensor) -> Tensor:
     return xlogy(self, 1 + other)
 
 
-@rewrite("aten.float_power.Tensor_Scalar")
-def float_power(self: Tensor, exponent: float) -> Tensor:
-    """A power of floats."""
-    raise NotApplicable("it computes in float64, which Core ML does not have")
-
-
 @rewrite("aten.pow.Tensor_Scalar")
 def power_of_number(self: Tensor, exponent: float) -> Tensor:
     """Products for a small whole exponent."""

@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.corpora import CORPORA, corpus
 from benchmarks.truth import outcome, read_rows
-from convlint.check import static_verdict
+from convlint.judgement import static_verdict
 from convlint.match import Environment, group_findings, match_failures, match_graph
 from convlint.model import CaptureFailure, Finding, Graph, OpCall, Port, TensorArg, TensorMeta
 from convlint.rulebook import Rulebook, load_rulebook

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convlint.doctor import installed_version, native_error
-from convlint.errors import ModelError, UsageError
+from convlint.doctor import installed_version
+from convlint.errors import ModelError
+from convlint.frontends import Frontends, can_try
 from convlint.inputs import InputSpec, make_tensors
-from convlint.match import (
-    Environment,
-    group_findings,
-    match_environment,
-    match_failures,
-    match_graph,
-    near_misses,
-)
-from convlint.model import (
-    SEVERITIES,
-    Convertible,
-    Finding,
-    Frontend,
-    FrontendChoice,
-    Report,
-    Severity,
-    Trial,
-    TrialLevel,
-)
-from convlint.reconcile import BLOCKING, compare_doors, disagreements, findings_of_trial, mark_trial
-from convlint.rulebook import Rulebook, load_rulebook
+from convlint.judgement import exit_code, judge, verdict
+from convlint.match import Environment, near_misses
+from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
+from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
+from convlint.reconcile import deciding_trial, disagreements, export_trial
+from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, snapshot
 from convlint.suppress import suppress
 from convlint.targets import normalise_target
@@ -44,32 +28,6 @@ if TYPE_CHECKING:
     from convlint.parity.result import Parity, Precision
 
 Progress = Callable[[str], None]
-DEFAULT_TIMEOUT = 120.0
-REAL_WEIGHTS_ROOM = 4 << 30
-"""Bytes of real weights that a fallback may allocate; more would not fit beside the conversion."""
-
-
-SECOND_DOOR_ROOM = 2 << 30
-"""Bytes of weights up to which ``auto`` traces the model for the second door."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to check. ``target`` and ``frontend`` as in coremltools; ``trial`` None for the rules alone."""
-
-    target: str = "iOS17"
-    frontend: FrontendChoice = "auto"
-    trial: TrialLevel | None = "frontend"
-    timeout: float = DEFAULT_TIMEOUT
-    output: str | None = None
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    rule_paths: tuple[str, ...] = ()
-    coremltools: str | None = None
-    why: str | None = None
-    fail_on: Severity = "error"
-    project: str | None = None
-    parity: Precision | None = None
 
 
 def check(
@@ -160,9 +118,12 @@ class _Check:
         with self.timed("capture"):
             captured = self.capture()
         environment = self.environment()
-        trials = self.trials(captured, environment)
+        trials: tuple[Trial, ...] = ()
+        if options.trial is not None:
+            with self.timed("trial"):
+                trials = Frontends(self.source, options, self.progress, self.notes).trials(captured)
         with self.timed("match"):
-            findings = self.findings(captured, rules, environment, trials)
+            findings = judge(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
             for miss in near_misses(why, captured.graph, environment):
                 where = f" at {miss.site}" if miss.site else ""
@@ -178,7 +139,7 @@ class _Check:
                 findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
-        convertible = self.verdict(captured, findings, trials)
+        convertible = verdict(captured, findings, trials)
         compared = self.parity(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -187,19 +148,19 @@ class _Check:
             frontend=options.frontend,
             convertible=convertible,
             findings=findings,
-            trial=_deciding(trials),
+            trial=deciding_trial(trials),
             trials=trials,
             graph=captured.graph,
             capture_method=captured.method,
             capture_failures=captured.failures,
-            disagreements=disagreements(findings, captured, _export_trial(trials), whole, environment),
+            disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
             fix_proof=fix_proof,
             parity=compared,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
             asked=tuple((rule.code, rule.name, rule.category) for rule in rules),
-            exit_code=self.exit_code(captured, findings, convertible, compared),
+            exit_code=exit_code(captured, findings, convertible, compared, options.fail_on),
         )
 
     @contextmanager
@@ -244,125 +205,11 @@ class _Check:
             target=self.options.target,
         )
 
-    def trials(self, captured: Capture, environment: Environment) -> tuple[Trial, ...]:
-        """One trial for each door that was asked for; with auto, the second where the first refuses."""
-        level = self.options.trial
-        if level is None:
-            return ()
-        if self.options.coremltools is not None and self.options.coremltools != installed_version(
-            "coremltools"
-        ):
-            self.notes.append(
-                f"no trial: coremltools {self.options.coremltools} was asked for, and "
-                f"{installed_version('coremltools') or 'none'} is installed"
-            )
-            return ()
-        problem = can_try()
-        if problem:
-            self.notes.append(f"the trial did not run: {problem}")
-            return ()
-        made: list[Trial] = []
-        choice = self.options.frontend
-        with self.timed("trial"):
-            if choice != "torchscript" and captured.program is not None:
-                made.append(self.trial("export", captured.program, captured, level))
-            refused = not (made and made[0].status == "converted")
-            if choice == "torchscript" or (choice == "auto" and refused and self.affordable(captured)):
-                second = self.torchscript(captured, level)
-                if second is not None:
-                    made.append(second)
-        if len(made) == 2:
-            self.notes += compare_doors(*made)
-        return tuple(made)
-
-    def trial(
-        self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
-    ) -> Trial:
-        from convlint.trial.run import run_trial
-
-        self.progress(f"converting through {frontend}")
-        if level == "full" and frontend == "export":
-            model = self.with_weights(model)
-        return run_trial(
-            model,
-            captured.graph,
-            frontend,
-            self.options.target,
-            level,
-            self.options.timeout,
-            self.options.output if level == "full" else None,
-            inputs,
-        )
-
-    def affordable(self, captured: Capture) -> bool:
-        """Whether the other door is tried unasked: tracing runs the model with its weights."""
-        size = captured.graph.parameter_bytes if captured.graph is not None else 0
-        if size <= SECOND_DOOR_ROOM:
-            return True
-        self.notes.append(
-            f"the torchscript frontend was not tried: its trace runs the model, with {size / 1e9:.1f} GB of "
-            "weights; --frontend torchscript tries it"
-        )
-        return False
-
-    def with_weights(self, program: Any) -> Any:
-        from convlint.capture.methods import real_program
-
-        return real_program(self.source, program, self.options.timeout)
-
-    def torchscript(self, captured: Capture, level: TrialLevel) -> Trial | None:
-        """The trial through TorchScript; a model that cannot be traced is told as a note."""
-        from convlint.trial.trace import input_types, trace_torchscript
-
-        self.progress("tracing to TorchScript")
-        try:
-            traced, args, kwargs = trace_torchscript(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
-        except ModelError:
-            raise
-        except Exception as error:  # the tracer runs user code
-            text = " ".join(str(error).split())[:300]
-            self.notes.append(f"TorchScript cannot trace the model: {type(error).__name__}: {text}")
-            return None
-        return self.trial("torchscript", traced, captured, level, input_types(args, kwargs))
-
-    def findings(
-        self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
-    ) -> tuple[Finding, ...]:
-        # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
-        matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-        matches += match_failures(rules, failures_to_tell(captured), environment)
-        if captured.graph is not None:
-            matches += match_graph(rules, captured.graph, environment)
-        findings = group_findings(matches)
-        findings = mark_trial(findings, _export_trial(trials) or _deciding(trials))
-        if not any(trial.status == "converted" for trial in trials):
-            findings += findings_of_trial(findings, trials[:1], rules, environment)
-        if len(trials) == 2 and trials[1].status == "converted":
-            # The other door is open: what this one refuses is no longer an error.
-            findings = tuple(
-                replace(finding, severity="warning")
-                if finding.severity == "error" and finding.rule.category in BLOCKING
-                else finding
-                for finding in findings
-            )
-        return findings
-
-    def verdict(
-        self, captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]
-    ) -> Convertible:
-        if any(trial.status == "converted" for trial in trials):
-            return "yes"
-        if any(trial.status == "failed" for trial in trials):
-            return "no"
-        if trials:
-            return "unknown"
-        return static_verdict(findings, exported=captured.program is not None)
-
     def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
         """The converted program beside PyTorch, through the door that converted."""
         if self.options.parity is None:
             return None
-        deciding = _deciding(trials)
+        deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not looked at: no trial converted the model")
             return None
@@ -378,76 +225,10 @@ class _Check:
                 timeout=self.options.timeout,
             )
 
-    def exit_code(
-        self,
-        captured: Capture,
-        findings: tuple[Finding, ...],
-        convertible: Convertible,
-        compared: Parity | None,
-    ) -> int:
-        worst = SEVERITIES.index(self.options.fail_on)
-        if captured.graph is None:
-            return 3
-        if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
-            return 1
-        if compared is not None and compared.status in ("differs", "overflows"):
-            return 1
-        return 1 if convertible == "no" else 0
-
-
-def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:
-    """What the rules alone say; ``exported`` is whether torch.export gave a program to convert."""
-    if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
-        return "no"
-    return "yes" if exported else "unknown"
-
-
-def failures_to_tell(captured: Capture) -> Iterator[Any]:
-    """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
-    seen = set()
-    for failure in captured.failures:
-        key = (failure.kind, failure.site)
-        if not failure.method.startswith("torch.export") or key in seen:
-            continue
-        seen.add(key)
-        if failure.kind == "unsupported-output" or (
-            captured.program is None and failure.kind != "fake-tensor"
-        ):
-            yield failure
-
-
-def _export_trial(trials: tuple[Trial, ...]) -> Trial | None:
-    return next((trial for trial in trials if trial.frontend == "export"), None)
-
-
-def _deciding(trials: tuple[Trial, ...]) -> Trial | None:
-    """The trial that the verdict rests on: the one that converted, else the first."""
-    return next((trial for trial in trials if trial.status == "converted"), trials[0] if trials else None)
-
-
-def can_try() -> str:
-    """Why no trial can run here, empty where one can."""
-    if importlib.util.find_spec("coremltools") is None:
-        return "coremltools is not installed; pip install coremltools adds it"
-    from convlint.capture.methods import quiet_torch
-
-    try:
-        with quiet_torch():
-            import coremltools  # noqa: F401
-    except Exception as error:  # a broken installation may raise anything
-        return f"coremltools cannot be imported ({type(error).__name__}: {error})"
-    problem = native_error()
-    if problem:
-        return (
-            f"the native library of coremltools does not load ({problem}); "
-            "install a coremltools that has a wheel for this Python and platform"
-        )
-    return ""
-
 
 def _versions(environment: Environment) -> dict[str, str]:
     versions = {name: getattr(environment, name) for name in ("python", "torch", "coremltools", "numpy")}
     return {name: version for name, version in versions.items() if version}
 
 
-__all__ = ["Options", "Report", "UsageError", "check", "check_model", "installed_version"]
+__all__ = ["Options", "check", "check_model"]

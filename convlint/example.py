@@ -16,9 +16,11 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from convlint.check import can_try, failures_to_tell, installed_version
+from convlint.doctor import installed_version
 from convlint.errors import ConvlintError, ModelError, UsageError
+from convlint.frontends import can_try
 from convlint.inputs import make_tensors, parse_inputs
+from convlint.judgement import failures_to_tell
 from convlint.match import Environment, RawMatch, group_findings, match_failures, match_graph
 from convlint.model import Example, Finding, Graph, Rule, Site, Trial
 from convlint.rulebook import Rulebook

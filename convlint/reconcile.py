@@ -119,3 +119,13 @@ def _operation(op: str) -> str:
     """``diff`` for ``aten.diff.default``: what both doors can be compared by."""
     parts = op.split(".")
     return parts[1] if len(parts) > 1 else op
+
+
+def export_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial through torch.export, where there was one."""
+    return next((trial for trial in trials if trial.frontend == "export"), None)
+
+
+def deciding_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial that the verdict rests on: the one that converted, else the first."""
+    return next((trial for trial in trials if trial.status == "converted"), trials[0] if trials else None)

@@ -61,7 +61,7 @@ def _wanted(change: Any, path: str) -> bool:
 
 
 def _import_judges() -> None:
-    from convlint.check import can_try
+    from convlint.frontends import can_try
 
     can_try()
 

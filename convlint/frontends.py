@@ -1,0 +1,127 @@
+"""The frontends of coremltools that a model is tried through, and whether anything can be tried here."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convlint.doctor import installed_version, native_error
+from convlint.errors import ModelError
+from convlint.model import Frontend, Trial, TrialLevel
+from convlint.options import REAL_WEIGHTS_ROOM, SECOND_DOOR_ROOM, Options
+from convlint.reconcile import compare_doors
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture, Source
+
+
+@dataclass(slots=True)
+class Frontends:
+    """One model and how it is asked about. What is worth telling beside the trials goes to ``notes``."""
+
+    source: Source
+    options: Options
+    progress: Callable[[str], None]
+    notes: list[str]
+
+    def trials(self, captured: Capture) -> tuple[Trial, ...]:
+        """One trial for each door that was asked for; with auto, the second where the first refuses."""
+        level = self.options.trial
+        if level is None:
+            return ()
+        if self.options.coremltools is not None and self.options.coremltools != installed_version(
+            "coremltools"
+        ):
+            self.notes.append(
+                f"no trial: coremltools {self.options.coremltools} was asked for, and "
+                f"{installed_version('coremltools') or 'none'} is installed"
+            )
+            return ()
+        problem = can_try()
+        if problem:
+            self.notes.append(f"the trial did not run: {problem}")
+            return ()
+        made: list[Trial] = []
+        choice = self.options.frontend
+        if choice != "torchscript" and captured.program is not None:
+            made.append(self.trial("export", captured.program, captured, level))
+        refused = not (made and made[0].status == "converted")
+        if choice == "torchscript" or (choice == "auto" and refused and self.affordable(captured)):
+            second = self.torchscript(captured, level)
+            if second is not None:
+                made.append(second)
+        if len(made) == 2:
+            self.notes += compare_doors(*made)
+        return tuple(made)
+
+    def trial(
+        self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
+    ) -> Trial:
+        from convlint.trial.run import run_trial
+
+        self.progress(f"converting through {frontend}")
+        if level == "full" and frontend == "export":
+            model = self.with_weights(model)
+        return run_trial(
+            model,
+            captured.graph,
+            frontend,
+            self.options.target,
+            level,
+            self.options.timeout,
+            self.options.output if level == "full" else None,
+            inputs,
+        )
+
+    def affordable(self, captured: Capture) -> bool:
+        """Whether the other door is tried unasked: tracing runs the model with its weights."""
+        size = captured.graph.parameter_bytes if captured.graph is not None else 0
+        if size <= SECOND_DOOR_ROOM:
+            return True
+        self.notes.append(
+            f"the torchscript frontend was not tried: its trace runs the model, with {size / 1e9:.1f} GB of "
+            "weights; --frontend torchscript tries it"
+        )
+        return False
+
+    def with_weights(self, program: Any) -> Any:
+        from convlint.capture.methods import real_program
+
+        return real_program(self.source, program, self.options.timeout)
+
+    def torchscript(self, captured: Capture, level: TrialLevel) -> Trial | None:
+        """The trial through TorchScript; a model that cannot be traced is told as a note."""
+        from convlint.trial.trace import input_types, trace_torchscript
+
+        self.progress("tracing to TorchScript")
+        try:
+            traced, args, kwargs = trace_torchscript(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+        except ModelError:
+            raise
+        except Exception as error:  # the tracer runs user code
+            text = " ".join(str(error).split())[:300]
+            self.notes.append(f"TorchScript cannot trace the model: {type(error).__name__}: {text}")
+            return None
+        return self.trial("torchscript", traced, captured, level, input_types(args, kwargs))
+
+
+def can_try() -> str:
+    """Why no trial can run here, empty where one can."""
+    if importlib.util.find_spec("coremltools") is None:
+        return "coremltools is not installed; pip install coremltools adds it"
+    from convlint.capture.methods import quiet_torch
+
+    try:
+        with quiet_torch():
+            import coremltools  # noqa: F401
+    except Exception as error:  # a broken installation may raise anything
+        return f"coremltools cannot be imported ({type(error).__name__}: {error})"
+    problem = native_error()
+    if problem:
+        return (
+            f"the native library of coremltools does not load ({problem}); "
+            "install a coremltools that has a wheel for this Python and platform"
+        )
+    return ""

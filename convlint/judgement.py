@@ -1,0 +1,90 @@
+"""What rules and trials come to together: findings, a verdict, an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
+from convlint.model import SEVERITIES, Convertible, Finding, Severity, Trial
+from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
+from convlint.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture
+    from convlint.parity.result import Parity
+
+
+def judge(
+    captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
+) -> tuple[Finding, ...]:
+    """The findings of the rules, with what the trials said of each and what the trials alone refused."""
+    # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
+    matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
+    matches += match_failures(rules, failures_to_tell(captured), environment)
+    if captured.graph is not None:
+        matches += match_graph(rules, captured.graph, environment)
+    findings = group_findings(matches)
+    findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
+    if not any(trial.status == "converted" for trial in trials):
+        findings += findings_of_trial(findings, trials[:1], rules, environment)
+    if len(trials) == 2 and trials[1].status == "converted":
+        # The other door is open: what this one refuses is no longer an error.
+        findings = tuple(
+            replace(finding, severity="warning")
+            if finding.severity == "error" and finding.rule.category in BLOCKING
+            else finding
+            for finding in findings
+        )
+    return findings
+
+
+def verdict(captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
+    """Whether the model converts: the word of a trial, else that of the rules."""
+    if any(trial.status == "converted" for trial in trials):
+        return "yes"
+    if any(trial.status == "failed" for trial in trials):
+        return "no"
+    if trials:
+        return "unknown"
+    return static_verdict(findings, exported=captured.program is not None)
+
+
+def exit_code(
+    captured: Capture,
+    findings: tuple[Finding, ...],
+    convertible: Convertible,
+    compared: Parity | None,
+    fail_on: Severity,
+) -> int:
+    """What the process ends with: 3 without a graph, 1 for findings as bad as ``fail_on``."""
+    worst = SEVERITIES.index(fail_on)
+    if captured.graph is None:
+        return 3
+    if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
+        return 1
+    if compared is not None and compared.status in ("differs", "overflows"):
+        return 1
+    return 1 if convertible == "no" else 0
+
+
+def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:
+    """What the rules alone say; ``exported`` is whether torch.export gave a program to convert."""
+    if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
+        return "no"
+    return "yes" if exported else "unknown"
+
+
+def failures_to_tell(captured: Capture) -> Iterator[Any]:
+    """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
+    seen = set()
+    for failure in captured.failures:
+        key = (failure.kind, failure.site)
+        if not failure.method.startswith("torch.export") or key in seen:
+            continue
+        seen.add(key)
+        if failure.kind == "unsupported-output" or (
+            captured.program is None and failure.kind != "fake-tensor"
+        ):
+            yield failure

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("fingerprint", "jobs", "outcome", "report_codec"),
     ("decompose", "repair"),
     ("reconcile",),
-    ("parity",),
+    ("parity", "plan"),
     ("trial",),
     ("match",),
     ("spec",),

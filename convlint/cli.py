@@ -141,7 +141,12 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
 def run() -> NoReturn:
     """The entry point of the ``convlint`` program."""
-    sys.exit(main(own_process=True))
+    code = main(own_process=True)
+    if "convlint.spec" in sys.modules:  # which imports the user's code
+        from convlint.sandbox import leave_behind
+
+        leave_behind(code)
+    sys.exit(code)
 
 
 def report_error(error: ConvlintError, out: TextIO, *, json_format: bool) -> None:

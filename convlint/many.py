@@ -11,11 +11,13 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from convlint.jobs import Job
 from convlint.model import SCHEMA_VERSION, Report
 from convlint.outcome import Outcome
 from convlint.report_codec import decode_report, encode_report
+from convlint.sandbox import leave_behind
 from convlint.session import Session
 from convlint.setting_keys import SETTINGS, Place, parse_table
 
@@ -185,7 +188,7 @@ def _answers(
             for future in () if broken else running:
                 future.cancel()  # the caller wants no more of them
             if pool is not executor:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=not (left or running or broken), cancel_futures=True)
         if broken:
             executor, ahead = None, 2 * processes
             for index in sorted(running.values()):
@@ -203,7 +206,19 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _prepare_worker() -> None:
+    """Make a worker that ends when it is asked to, and when the process that started it is gone."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the parent tells of it, once
+    # Before multiprocessing waits for what user code left running.
+    Finalize(None, leave_behind, args=(0,), exitpriority=0)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker waits for tasks on a pipe that it holds open itself, and so would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _error(future: Future[Any]) -> BaseException | None:

@@ -64,6 +64,24 @@ def claim_stdout() -> TextIO:
     return private
 
 
+def leave_behind(code: int) -> None:
+    """End this process at once where user code left something running in it; else do nothing.
+
+    A thread that is no daemon, or a child process, would otherwise keep the process for as long as it
+    runs itself, which may be for ever. Clean-up at exit is then left out, so the streams are flushed here.
+    """
+    processes = sys.modules.get("multiprocessing")
+    children = [child for child in processes.active_children() if not child.daemon] if processes else []
+    own = (threading.main_thread(), threading.current_thread())
+    if not children and all(thread.daemon or thread in own for thread in threading.enumerate()):
+        return
+    for child in children:
+        child.terminate()
+    _flush(sys.stdout)
+    _flush(sys.stderr)
+    os._exit(code)
+
+
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
     _flush(sys.stdout)
@@ -104,9 +122,12 @@ def _redirect_descriptor(source: int, destination: int) -> None:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event | None]:
-    """An event that a real Ctrl-C sets; None where Python does not let us listen for it."""
+    """An event that a real Ctrl-C sets; None where somebody else listens for it."""
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
+    if threading.current_thread() is not threading.main_thread() or handler is signal.SIG_IGN:
+        yield threading.Event()  # no Ctrl-C comes here: threads get none, and programs in the background
+        return
+    if handler is not signal.default_int_handler:
         yield None
         return
     interrupted = threading.Event()

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
+import convlint
 from convlint import setting_keys
 from convlint.cli import build_parser
 from convlint.config import find_project
@@ -88,6 +89,14 @@ def test_the_page_of_the_configuration_names_every_key_and_variable() -> None:
 def test_the_page_of_the_formats_names_every_format() -> None:
     text = (ROOT / "docs" / "ci.md").read_text("utf-8")
     assert all(f"| `{name}` |" in text for name in FORMATS)
+
+
+def test_the_page_of_the_api_names_everything_public() -> None:
+    shown = re.findall(
+        r"^::: convlint\.[\w.]*?(\w+)$", (ROOT / "docs" / "python.md").read_text("utf-8"), re.M
+    )
+    modules = {"mil"}  # shown on the page about parity
+    assert set(convlint.__all__) - {"__version__"} - modules <= set(shown)
 
 
 def test_the_hook_is_the_one_of_the_docs_and_of_init() -> None:

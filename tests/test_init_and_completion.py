@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -180,5 +181,8 @@ def test_watch_checks_again_what_a_saved_file_reaches(tmp_path: Path) -> None:
         (place / "nets" / "other.py").write_text("x = 3\n")
         wait_for("no configured model reaches a changed file")
     finally:
-        process.send_signal(2)
-        assert process.wait(timeout=60) == 130
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(timeout=60) == 130
+        finally:
+            process.kill()

@@ -218,6 +218,14 @@ class TestMistakesAreTold:
     def test_constructor_that_raises_keyboard_interrupt(self) -> None:
         assert "it raised KeyboardInterrupt" in refused(ModelError, "models.py:Net", {"width": 503})
 
+    def test_constructor_that_raises_keyboard_interrupt_where_nobody_can(self) -> None:
+        """A program in the background of a shell gets no Ctrl-C."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            assert "it raised KeyboardInterrupt" in refused(ModelError, "models.py:Net", {"width": 503})
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def test_arguments_that_the_signature_lacks(self) -> None:
         assert "Did you mean width?" in refused(UsageError, "models.py:Net", {"widht": 4})
         assert "needs the argument cfg" in refused(UsageError, "models.py:factory")

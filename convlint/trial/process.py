@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Ending = Literal["finished", "timeout", "crashed"]
+_GRACE = 5.0
+"""Seconds that a child waits for its parent to end it."""
 _POSITION = struct.Struct("q")
 _LENGTH = struct.Struct("Q")
 
@@ -63,8 +65,7 @@ def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outc
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        _work_and_exit(work, Channel(writing, memory))
+        _work_and_exit(work, Channel(writing, memory), timeout)
     os.close(writing)
     try:
         sent, late = _receive(reading, None if timeout is None else time.monotonic() + timeout)
@@ -87,23 +88,39 @@ def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outc
     return Outcome("finished", sent, position)
 
 
-def _work_and_exit(work: Callable[[Channel], None], channel: Channel) -> None:
+def _work_and_exit(work: Callable[[Channel], None], channel: Channel, timeout: float | None) -> None:
     """Never returns: the parent's clean-up, its buffers and its threads are not the child's."""
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        # The parent ends this child in time. Where the parent itself was killed, the alarm does.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0 if timeout is None else timeout + _GRACE)
         faulthandler.disable()  # a crash is told by the parent, not by a dump into the user's terminal
         _single_thread()
-        with open(os.devnull, "r+b") as null:
-            for descriptor in (0, 1, 2):
-                os.dup2(null.fileno(), descriptor)
+        _release_descriptors(channel.descriptor)
         work(channel)
         code = 0
     except MemoryError:
         code = 71
     finally:
         os._exit(code)
+
+
+def _release_descriptors(own: int) -> None:
+    """Let go of every file and pipe of the parent but ``own``.
+
+    Whoever reads the other end of a pipe waits until its last copy is closed: the terminal's reader,
+    a pool that watches for the death of its worker, another trial of the same process. The numbers
+    stay taken, so that an object of the parent that closes its own number here hits nothing else.
+    """
+    descriptors = {0, 1, 2}
+    with contextlib.suppress(OSError):
+        descriptors |= {int(name) for name in os.listdir("/dev/fd")}
+    with open(os.devnull, "r+b") as null:
+        for descriptor in descriptors - {own, null.fileno()}:
+            with contextlib.suppress(OSError):
+                os.dup2(null.fileno(), descriptor, inheritable=descriptor <= 2)
 
 
 def _single_thread() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
-from convlint.inputs import InputSpec, make_tensors
+from convlint.inputs import InputSpec, make_tensors, parse_inputs
 from convlint.judgement import exit_code, judge, verdict
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
@@ -51,7 +51,8 @@ def check(
 
     ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
     callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
-    tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter.
+    tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter. Texts as
+    on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
@@ -60,6 +61,10 @@ def check(
     from convlint.capture.methods import Source
 
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    specs: tuple[InputSpec, ...] = ()
+    if args and all(isinstance(arg, str) for arg in args):
+        specs = parse_inputs(args)
+        args, kwargs = make_tensors(specs)
     options = Options(
         target=normalise_target(target),
         frontend=frontend,
@@ -79,7 +84,8 @@ def check(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
-    source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
+    build = None if instance is not None else model
+    source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs)
     return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
@@ -96,7 +102,8 @@ def check_model(
     """
     from convlint.capture.methods import Source
 
-    return _Check(name, Source(build, None, lambda: make_tensors(inputs)), options, progress).run()
+    source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs))
+    return _Check(name, source, options, progress).run()
 
 
 class _Check:

@@ -266,3 +266,10 @@ def operation_names() -> frozenset[str]:
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
     return frozenset(SSAOpRegistry.core_ops)
+
+
+def check_inputs(inputs: list[Any], target: Any) -> None:
+    """The checks of inputs that a conversion to an ML Program makes first, and one to MIL leaves out."""
+    from coremltools.converters._converters_entry import _validate_enumerated_shape_inputs
+
+    _validate_enumerated_shape_inputs(inputs, "mlprogram", target)

@@ -105,7 +105,7 @@ class Workshop:
 
         path, build = self.build(example, name)
         specs = parse_inputs(example.inputs)
-        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example))
+        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example), specs)
         captured = capture(source, TIMEOUT, ROOM)
         findings = self.findings(captured, environment)
         trial = _convert(source, captured, environment)
@@ -193,12 +193,16 @@ def _maker(code: CodeType) -> Callable[[], torch.nn.Module]:
 
 def _convert(source: Source, captured: Capture, environment: Environment) -> Trial | None:
     """The trial of the frontend that the example is for, its passes included."""
+    from convlint.trial.interface import interface_types
     from convlint.trial.run import run_trial
 
     if environment.frontend == "export":
         if captured.program is None:
             return None
-        return run_trial(captured.program, captured.graph, "export", environment.target, "passes", TIMEOUT)
+        types = interface_types(captured.graph, source.specs)
+        return run_trial(
+            captured.program, captured.graph, "export", environment.target, "passes", TIMEOUT, inputs=types
+        )
     from convlint.trial.trace import input_types, trace_torchscript
 
     try:
@@ -207,7 +211,7 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
         raise
     except Exception as error:  # the tracer runs the example's code
         raise ModelError(f"it cannot be traced to TorchScript: {type(error).__name__}: {error}") from error
-    types = input_types(args, kwargs)
+    types = input_types(args, kwargs, source.specs)
     return run_trial(
         traced, captured.graph, "torchscript", environment.target, "passes", TIMEOUT, inputs=types
     )

@@ -59,11 +59,14 @@ class Frontends:
     def trial(
         self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
     ) -> Trial:
+        from convlint.trial.interface import interface_types
         from convlint.trial.run import run_trial
 
         self.progress(f"converting through {frontend}")
         if level == "full" and frontend == "export":
             model = self.with_weights(model)
+        if frontend == "export":
+            inputs = interface_types(captured.graph, self.source.specs)
         return run_trial(
             model,
             captured.graph,
@@ -104,7 +107,8 @@ class Frontends:
             text = " ".join(str(error).split())[:300]
             self.notes.append(f"TorchScript cannot trace the model: {type(error).__name__}: {text}")
             return None
-        return self.trial("torchscript", traced, captured, level, input_types(args, kwargs))
+        types = input_types(args, kwargs, self.source.specs)
+        return self.trial("torchscript", traced, captured, level, types)
 
 
 def can_try() -> str:

@@ -1,5 +1,8 @@
 """Input specs: what one tensor input of a model looks like, written as ``name=1x3x224x224:float32``.
 
+Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.sizes`), and ``:image`` in the place
+of a dtype makes it a picture (see :mod:`convlint.images`).
+
 A spec without a name is a positional argument of ``forward``, one with a name a keyword argument.
 Parsing needs no torch; only :func:`make_tensors` and :func:`spec_of` touch tensors.
 """
@@ -13,7 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from convlint.errors import UsageError
+from convlint.images import Image, WrongImage, parse_image, write_image
 from convlint.nearest import did_you_mean
+from convlint.sizes import Range, Sizes, WrongSizes, parse_sizes, write_sizes
 
 DEFAULT_DTYPE = "float32"
 
@@ -47,36 +52,55 @@ _ALIASES = {
 }
 
 _EXAMPLE = "write for example 1x3x224x224, image=1x3x224x224:float32 or input_ids=1x64:int64"
-_LARGEST_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """Shape and dtype of one input of a model. ``name`` is None for a positional argument."""
+    """Shape and dtype of one input of a model. ``name`` is None for a positional argument.
+
+    ``ranges`` and ``shapes`` are as in :class:`~convlint.sizes.Sizes`; ``image`` says that Core ML shall
+    take a picture here.
+    """
 
     name: str | None
     shape: tuple[int, ...]
     dtype: str = DEFAULT_DTYPE
+    ranges: tuple[Range | None, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    image: Image | None = None
 
     def __str__(self) -> str:
-        shape = "x".join(map(str, self.shape)) or "()"
-        return f"{self.name}={shape}:{self.dtype}" if self.name else f"{shape}:{self.dtype}"
+        sizes = write_sizes(Sizes(self.shape, self.ranges, self.shapes))
+        kind = write_image(self.image) if self.image else self.dtype
+        return f"{self.name}={sizes}:{kind}" if self.name else f"{sizes}:{kind}"
+
+    @property
+    def flexible(self) -> bool:
+        return bool(self.shapes) or any(self.ranges)
 
 
 def parse_input(text: str) -> InputSpec:
     """Read one input spec; every mistake is a :class:`UsageError` that shows a right one."""
     rest = text.strip()
     name: str | None = None
-    if "=" in rest:
-        if rest.count("=") > 1:
+    before, equals, after = rest.partition("=")
+    if equals and "(" not in before:
+        if "=" in after.partition("(")[0]:
             raise _wrong(text, "it has more than one '='; give --input once for each tensor")
-        name, rest = (part.strip() for part in rest.split("="))
+        name, rest = before.strip(), after.strip()
         if not name.isidentifier() or keyword.iskeyword(name):
             raise _wrong(text, f"{name!r} cannot be the name of an argument of forward")
     shape_text, colon, dtype_text = rest.partition(":")
-    return InputSpec(
-        name, _parse_shape(text, shape_text.strip()), _parse_dtype(text, colon, dtype_text.strip())
-    )
+    sizes = _parse_shape(text, shape_text.strip())
+    kind = dtype_text.strip()
+    image = None
+    if kind.partition("(")[0].strip() == "image":
+        kind = DEFAULT_DTYPE
+        try:
+            image = parse_image(dtype_text.strip(), sizes.shape)
+        except WrongImage as error:
+            raise _wrong(text, str(error)) from None
+    return InputSpec(name, sizes.shape, _parse_dtype(text, colon, kind), sizes.ranges, sizes.shapes, image)
 
 
 def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
@@ -93,26 +117,17 @@ def _wrong(text: str, why: str) -> UsageError:
     return UsageError(f"malformed input spec {text!r}: {why}; {_EXAMPLE}.")
 
 
-def _parse_shape(text: str, shape: str) -> tuple[int, ...]:
+def _parse_shape(text: str, shape: str) -> Sizes:
     if shape in ("()", "scalar"):
-        return ()
+        return Sizes(())
     if not shape:
         raise _wrong(text, "it has no shape (a tensor of rank 0 is spelled '()')")
-    sizes = []
-    for part in shape.split("x"):
-        size = part.strip()
-        if re.fullmatch("[0-9]+", size) and 0 < int(size) <= _LARGEST_SIZE:
-            sizes.append(int(size))
-        elif re.fullmatch("-?[0-9]+", size):
-            limit = "above 0" if int(size) <= 0 else f"at most {_LARGEST_SIZE}"
-            raise _wrong(text, f"size {size} must be {limit}")
-        elif not size:
-            raise _wrong(text, "a size is missing beside an 'x'")
-        elif re.fullmatch(r"[\[({]?[0-9]+([,;*X× ]+[0-9]+)+[\])}]?", shape):
-            raise _wrong(text, f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
-        else:
-            raise _wrong(text, f"{size!r} is not a size")
-    return tuple(sizes)
+    if re.fullmatch(r"[\[(]?[0-9]+([,;*X× ]+[0-9]+)+[\])]?", shape):
+        raise _wrong(text, f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
+    try:
+        return parse_sizes(shape)
+    except WrongSizes as error:
+        raise _wrong(text, str(error)) from None
 
 
 def _parse_dtype(text: str, colon: str, dtype: str) -> str:

@@ -119,7 +119,9 @@ class Port:
 
     ``permuted``: its axes do not lie in memory in their order, as after a transposition. ``used``:
     some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
-    or the earlier output, whose values this output hands on untouched.
+    or the earlier output, whose values this output hands on untouched. ``flexible`` says how the sizes
+    of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
+    layout of a picture ("rgb", "bgr", "gray").
     """
 
     name: str
@@ -131,6 +133,9 @@ class Port:
     used: bool = True
     const: bool = False
     same_as: str = ""
+    flexible: Literal["", "range", "enumerated"] = ""
+    shape_count: int = 1
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ CAPTURE_KINDS = (
     "fake-tensor",
     "shape-error",
     "time-limit",
+    "specialised-dimension",
+    "tied-dimensions",
+    "breaking-size",
+    "other-path",
     "unknown",
 )
 TRIAL_STAGES = ("input", "frontend", "passes", "backend", "process")
@@ -69,14 +73,20 @@ _OF_CALL = (
     "const",
 )
 _MADE = ("arguments",)
-_FLAGS_OF_PORT = ("name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as")
+_FLAGS_OF_PORT = (
+    "name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as", "flexible", "shape_count",
+    "image",
+)  # fmt: skip
 _OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
 _PASSED_ON = frozenset(
     f"aten.{name}.default"
     for name in "alias_copy clone contiguous detach dropout feature_dropout lift_fresh_copy".split()
 )
 """Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
-_OF_GRAPH = ("op_count", "input_count", "output_count", "parameter_count", "parameter_bytes")
+_OF_GRAPH = (
+    "op_count", "input_count", "output_count", "parameter_count", "parameter_bytes", "enumerated_count",
+    "shape_counts",
+)  # fmt: skip
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
     "capture": ("method", "kind", "error_type", "message", "module", *CONTEXT),
@@ -226,6 +236,8 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         "output_count": len(graph.outputs),
         "parameter_count": graph.parameter_count,
         "parameter_bytes": graph.parameter_bytes,
+        "enumerated_count": sum(port.flexible == "enumerated" for port in graph.inputs),
+        "shape_counts": tuple(sorted({p.shape_count for p in graph.inputs if p.flexible == "enumerated"})),
     }
     yield Looked("model", "graph", facts | context, functions={"count_ops": partial(_count, graph)})
     export = environment.frontend == "export"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -145,3 +146,79 @@ def is_composite(op: Any) -> bool:
         return False
     composite = torch._C.DispatchKey.CompositeImplicitAutograd
     return bool(op.has_kernel_for_dispatch_key(composite) or composite in op.py_kernels)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeGuard:
+    """Something that a trace took for granted about flexible sizes.
+
+    ``condition`` is a sympy expression of the ``environment``'s symbols, ``stack`` is (path, line,
+    function) from the outermost frame to the innermost.
+    """
+
+    condition: Any
+    stack: tuple[tuple[str, int, str], ...]
+    environment: Any
+
+
+@contextmanager
+def size_guards() -> Iterator[list[SizeGuard]]:
+    """While open, collects every :class:`SizeGuard`, with the line of Python that asked for it.
+
+    With ``Dim.AUTO`` torch.export keeps them to itself; with named dimensions it raises, and its message
+    names no line.
+    """
+    import sys
+
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    found: list[SizeGuard] = []
+    name = "_log_guard"
+    original = getattr(ShapeEnv, name, None)
+    if original is None:
+        yield found
+        return
+
+    def noted(self: Any, prefix: str, condition: Any, *args: Any, **kwargs: Any) -> Any:
+        stack = []
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+            frame = frame.f_back
+        found.append(SizeGuard(condition, tuple(reversed(stack)), self))
+        return original(self, prefix, condition, *args, **kwargs)
+
+    setattr(ShapeEnv, name, noted)
+    try:
+        yield found
+    finally:
+        setattr(ShapeEnv, name, original)
+
+
+def traced_symbols(environment: Any) -> list[tuple[Any, ...]]:
+    """The sizes of each traced input, flattened: a sympy symbol, or a number where the size is fixed."""
+    return [
+        tuple(size if type(size) is int else size.node._expr for size in tracked.fake.shape)
+        for tracked in environment.tracked_fakes or ()
+    ]
+
+
+def size_expression(size: Any) -> Any:
+    """A size of a traced tensor as a number or a sympy expression."""
+    if type(size) is int:
+        return size
+    expression = size.node.expr
+    return int(expression) if expression.is_number else expression
+
+
+def size_hint(size: Any) -> int:
+    """The size that a symbolic one had in the example."""
+    if type(size) is int:
+        return size
+    node = size.node
+    hint = getattr(node, "hint", None)
+    if hint is None:
+        hint = node.shape_env.size_hint(node.expr, allow_none=True)
+    if hint is None:
+        raise ValueError(f"the size {size} has no example")
+    return int(hint)

@@ -20,6 +20,10 @@ KINDS = (
     "fake-tensor",
     "shape-error",
     "time-limit",
+    "specialised-dimension",
+    "tied-dimensions",
+    "breaking-size",
+    "other-path",
     "unknown",
 )
 

@@ -7,22 +7,26 @@ calls. The last two give no program to convert, only the ops to judge. What stop
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
+from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
+from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs, judge
 from convlint.capture.lower import lower
 from convlint.capture.outputs import drop_constant_outputs, plain_outputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
+from convlint.inputs import InputSpec, make_tensors
 from convlint.model import CaptureFailure, Graph
 from convlint.sandbox import time_limit, user_code
 
@@ -40,11 +44,15 @@ MakeInputs = Callable[[], Inputs]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model to capture: a builder or an instance, and how to make its example inputs."""
+    """A model to capture: a builder or an instance, and how to make its example inputs.
+
+    ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
+    """
 
     build: Callable[[], Any] | None
     instance: torch.nn.Module | None
     make_inputs: MakeInputs
+    specs: tuple[InputSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +118,8 @@ class Attempts:
     def export_fake(self) -> tuple[Graph, Any]:
         mode = torch_adapter.fake_mode()
         if self.source.instance is not None:
-            args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
             with borrowed(self.source.instance) as module:
-                graph, program = self.export(module, args, kwargs)
+                graph, program = self.export_first(module, mode)
             if mixes_dtypes(graph):
                 self.run_forward(*self.real())
             return graph, program
@@ -122,18 +129,32 @@ class Attempts:
             self._size = weight_bytes(module)
             if not has_data(module):
                 module = fake_weights(module, mode)
-        args, kwargs = _fake_inputs(self.source.make_inputs(), mode)
         with borrowed(module):
-            graph, program = self.export(module, args, kwargs)
+            graph, program = self.export_first(module, mode)
         if mixes_dtypes(graph):
             self.run_forward(*self.real())
         return graph, program
+
+    def export_first(self, module: torch.nn.Module, mode: Any) -> tuple[Graph, Any]:
+        """Export without data; with flexible sizes, at an example that runs."""
+        import torch
+
+        def run(specs: Sequence[InputSpec]) -> None:
+            args, kwargs = _fake_inputs(make_tensors(specs), mode)
+            with user_code(), torch.no_grad(), mode:
+                module(*args, **kwargs)
+
+        if not any(spec.flexible for spec in self.source.specs):
+            return self.export(module, *_fake_inputs(self.source.make_inputs(), mode), self.source.specs)
+        with quiet_torch(logging.ERROR), self.timed("sizes"):  # torch logs each size that does not run
+            specs = example_that_runs(self.source.specs, run)
+        return self.export(module, *_fake_inputs(make_tensors(specs), mode), specs, run)
 
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         try:
             with borrowed(module):
-                return self.export(module, args, kwargs)
+                return self.export(module, args, kwargs, self.source.specs)
         except Exception:
             self.run_forward(module, (args, kwargs))
             raise
@@ -152,19 +173,36 @@ class Attempts:
             return record_run(module, args, kwargs), None
 
     def export(
-        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        module: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        specs: Sequence[InputSpec] = (),
+        forward: Forward | None = None,
     ) -> tuple[Graph, Any]:
+        """Graph and program. ``specs`` may ask for flexible sizes; ``forward`` then runs others."""
         import torch
 
+        shapes = dynamic_shapes(module, args, kwargs, specs)
+        guards: list[torch_adapter.SizeGuard] = []
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
             with self.timed("export"), plain_outputs(module) as odd:
-                program = torch.export.export(module, args, kwargs or None, strict=False)
+                if shapes is None:
+                    program = torch.export.export(module, args, kwargs or None, strict=False)
+                else:
+                    with torch_adapter.size_guards() as guards:
+                        program = torch.export.export(
+                            module, args, kwargs or None, dynamic_shapes=shapes, strict=False
+                        )
             if odd:
                 self.failures.append(_odd_output(module, odd))
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
+            if shapes is not None:
+                with self.timed("sizes"), quiet_torch(logging.ERROR):
+                    self.failures += judge(program, guards, specs, forward)
         with self.timed("walk"):
-            graph = graph_of_program(program)
+            graph = declare(graph_of_program(program), specs)
         drop_constant_outputs(program)
         return graph, program
 
@@ -266,12 +304,10 @@ def _fake_inputs(inputs: Inputs, mode: Any) -> Inputs:
 
 
 @contextmanager
-def quiet_torch() -> Iterator[None]:
+def quiet_torch(level: int = logging.WARNING) -> Iterator[None]:
     """Without the warnings and log lines of torch and of user code, which are not about this check."""
-    import logging
-
     previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(level)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -285,4 +321,4 @@ def real_program(source: Source, program: Any, limit: float | None) -> Any:
     attempts = Attempts(source, limit, None)
     module, (args, kwargs) = attempts.real()
     with quiet_torch(), time_limit(limit), borrowed(module):
-        return attempts.export(module, args, kwargs)[1]
+        return attempts.export(module, args, kwargs, source.specs)[1]

@@ -89,7 +89,7 @@ def _options(job: Job) -> dict[str, Any]:
     import coremltools as ct
 
     options: dict[str, Any] = {"minimum_deployment_target": getattr(ct.target, job.target)}
-    if job.frontend == "torchscript":
+    if job.inputs:
         options["inputs"] = list(job.inputs)
     return options
 
@@ -98,13 +98,23 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
     """The MIL program, or None after telling why there is none."""
     import coremltools as ct
 
+    if job.inputs:
+        try:
+            adapter.check_inputs(options["inputs"], options["minimum_deployment_target"])
+        except (ValueError, TypeError) as error:
+            channel.send(_failed("input", error))
+            return None
     try:
         return ct.convert(job.model, convert_to="milinternal", pass_pipeline=pipeline, **options)
     except CannotStandIn:
         return None
     except Exception as error:
-        channel.send(_failed("frontend" if recorder.failures else "input", error))
-    if job.frontend != "export" or not _drop_odd_outputs(job.model):
+        refused = _failed("frontend" if recorder.failures else "input", error)
+        channel.send(refused)
+    if job.frontend != "export":
+        return None
+    declared = options.pop("inputs", None) is not None and not recorder.failures
+    if not (_drop_odd_outputs(job.model) or declared):
         return None
     # The interface alone was refused: convert once more without what it refused, for the ops.
     try:
@@ -112,7 +122,9 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
     except CannotStandIn:
         pass
     except Exception as error:
-        channel.send(_failed("frontend", error))
+        again = _failed("frontend", error)
+        if again.error != refused.error:
+            channel.send(again)
     return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
+from convlint.torch_adapter import size_hint
 
 STAND_IN = "convlint_stand_in"
 
@@ -127,9 +128,11 @@ class CannotStandIn(Exception):
 def _variable(value: Any, name: str, known: bool) -> Any:
     import torch
 
+    if isinstance(value, torch.SymInt):
+        return adapter.stand_in((), "int32", name, known)
     if not isinstance(value, torch.Tensor):
         return None
-    shape = tuple(size if type(size) is int else int(str(size)) for size in value.shape)
+    shape = tuple(map(size_hint, value.shape))
     return adapter.stand_in(shape, str(value.dtype).removeprefix("torch."), name, known)
 
 

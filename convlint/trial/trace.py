@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.build import borrowed, build_on_meta, has_data, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs
+from convlint.inputs import InputSpec, spec_of
 from convlint.sandbox import time_limit, user_code
+from convlint.trial.interface import interface_type
 
 if TYPE_CHECKING:
     import torch
@@ -54,22 +57,21 @@ def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[st
         )
 
 
-def input_types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """``ct.TensorType`` for every tensor input, in the order of the trace."""
-    import coremltools as ct
-    import numpy as np
+def input_types(
+    args: tuple[Any, ...], kwargs: dict[str, Any], specs: Sequence[InputSpec] = ()
+) -> tuple[Any, ...]:
+    """The type of every tensor input, in the order of the trace; as ``specs`` declare it, where given."""
     import torch
     from torch.utils import _pytree as pytree
 
-    kinds: dict[torch.dtype, Any] = {
-        torch.int64: np.int32,
-        torch.int32: np.int32,
-        torch.int16: np.int32,
-        torch.bool: np.bool_,
-        torch.float16: np.float16,
-    }
-    tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    return tuple(ct.TensorType(shape=tuple(t.shape), dtype=kinds.get(t.dtype, np.float32)) for t in tensors)
+    if specs:
+        positional = [spec for spec in specs if spec.name is None]
+        named = {spec.name: spec for spec in specs if spec.name is not None}
+        ordered = [*positional, *(named[name] for name in kwargs)]
+    else:
+        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        ordered = [spec_of(tensor) for tensor in tensors]
+    return tuple(map(interface_type, ordered))
 
 
 def _all_named(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""What the input specs declare beyond a shape and a dtype, laid over the ports of a captured graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from convlint.inputs import InputSpec
+from convlint.model import Graph, Port
+
+
+def declare(graph: Graph, specs: Sequence[InputSpec]) -> Graph:
+    """``graph`` with flexible sizes and pictures noted at its inputs."""
+    if not any(spec.flexible or spec.image for spec in specs):
+        return graph
+    of = spec_by_port(graph, specs)
+    return replace(graph, inputs=tuple(_declared(port, of.get(port.name)) for port in graph.inputs))
+
+
+def spec_by_port(graph: Graph, specs: Sequence[InputSpec]) -> dict[str, InputSpec]:
+    """The spec of each tensor input, by the input's name. torch.export puts positional inputs first."""
+    ports = [port.name for port in graph.inputs if port.kind != "state"]
+    named = {spec.name: spec for spec in specs if spec.name in ports}
+    rest = iter(
+        [spec for spec in specs if spec.name is None] + [s for s in specs if s.name and s.name not in named]
+    )
+    found = {}
+    for port in ports:
+        spec = named.get(port) or next(rest, None)
+        if spec is not None:
+            found[port] = spec
+    return found
+
+
+def _declared(port: Port, spec: InputSpec | None) -> Port:
+    if spec is None:
+        return port
+    return replace(
+        port,
+        flexible="enumerated" if spec.shapes else "range" if any(spec.ranges) else "",
+        shape_count=len(spec.shapes) or 1,
+        image=spec.image.layout if spec.image else "",
+    )

@@ -1,0 +1,54 @@
+"""What a converted model is to be given: ``ct.TensorType`` and ``ct.ImageType`` from input specs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convlint.capture.declared import spec_by_port
+from convlint.inputs import InputSpec
+from convlint.model import Graph
+
+_DTYPES = {
+    "int64": "int32", "int32": "int32", "int16": "int32", "bool": "bool_", "float16": "float16",
+}  # fmt: skip
+"""What coremltools itself makes of the dtypes of inputs; all others are float32."""
+
+
+def interface_types(graph: Graph | None, specs: Sequence[InputSpec]) -> tuple[Any, ...]:
+    """The types of all inputs of an exported program, or none where all are as the program says."""
+    if graph is None or not any(spec.flexible or spec.image for spec in specs):
+        return ()
+    of = spec_by_port(graph, specs)
+    return tuple(interface_type(of[name]) for name in of)
+
+
+def interface_type(spec: InputSpec) -> Any:
+    """One input as coremltools is told of it. Its name is left to the program."""
+    import coremltools as ct
+    import numpy as np
+
+    shape = _shape(spec)
+    if spec.image is None:
+        return ct.TensorType(shape=shape, dtype=getattr(np, _DTYPES.get(spec.dtype, "float32")))
+    layouts = {"rgb": ct.colorlayout.RGB, "bgr": ct.colorlayout.BGR, "gray": ct.colorlayout.GRAYSCALE}
+    scale, bias = spec.image.scale_and_bias()
+    return ct.ImageType(
+        shape=shape,
+        scale=scale,
+        bias=bias[0] if spec.image.layout == "gray" else list(bias),
+        color_layout=layouts[spec.image.layout],
+    )
+
+
+def _shape(spec: InputSpec) -> Any:
+    import coremltools as ct
+
+    if spec.shapes:
+        return ct.EnumeratedShapes([list(shape) for shape in spec.shapes], default=list(spec.shapes[0]))
+    if not any(spec.ranges):
+        return spec.shape or (1,)
+    pairs = zip(spec.shape, spec.ranges, strict=True)
+    return ct.Shape(
+        [ct.RangeDim(each.low, each.high, default=size) if each else size for size, each in pairs]
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convlint.fix import Fixed as Fixed
     from convlint.fix import convert as convert
     from convlint.fix import fix as fix
+    from convlint.image_fold import fold_std as fold_std
     from convlint.many import check_many as check_many
     from convlint.model import Report as Report
     from convlint.parity import parity as parity
@@ -34,6 +35,7 @@ __all__ = [
     "check_many",
     "convert",
     "fix",
+    "fold_std",
     "mil",
     "parity",
 ]
@@ -48,6 +50,7 @@ _HOMES = {
     "check_many": "many",
     "convert": "fix",
     "fix": "fix",
+    "fold_std": "image_fold",
     "parity": "parity",
 }
 """The module of each public name, imported when the name is first asked for."""

@@ -131,6 +131,10 @@ class _Check:
                 trials = Frontends(self.source, options, self.progress, self.notes).trials(captured)
         with self.timed("match"):
             findings = judge(captured, rules, environment, trials)
+            if any(spec.image for spec in self.source.specs):
+                from convlint.image_fold import add_folds
+
+                findings = add_folds(findings, self.source, captured.graph, options.timeout)
         if why is not None and captured.graph is not None:
             for miss in near_misses(why, captured.graph, environment):
                 where = f" at {miss.site}" if miss.site else ""

@@ -269,7 +269,14 @@ def operation_names() -> frozenset[str]:
 
 
 def check_inputs(inputs: list[Any], target: Any) -> None:
-    """The checks of inputs that a conversion to an ML Program makes first, and one to MIL leaves out."""
+    """The checks of inputs that a conversion to an ML Program makes, and one to MIL leaves out."""
+    import coremltools as ct
     from coremltools.converters._converters_entry import _validate_enumerated_shape_inputs
+    from coremltools.converters.mil.backend.backend_helper import _validate_image_input_output_shapes
 
     _validate_enumerated_shape_inputs(inputs, "mlprogram", target)
+    for given in inputs:
+        if isinstance(given, ct.ImageType):
+            _validate_image_input_output_shapes(
+                given.color_layout, given.shape.default, given.name, is_input=True
+            )

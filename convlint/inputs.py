@@ -98,6 +98,8 @@ def parse_input(text: str) -> InputSpec:
         kind = DEFAULT_DTYPE
         try:
             image = parse_image(dtype_text.strip(), sizes.shape)
+            if any(sizes.ranges[:2]) or len({shape[:2] for shape in sizes.shapes}) > 1:
+                raise WrongImage("only height and width of a picture may vary")
         except WrongImage as error:
             raise _wrong(text, str(error)) from None
     return InputSpec(name, sizes.shape, _parse_dtype(text, colon, kind), sizes.ranges, sizes.shapes, image)

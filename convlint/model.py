@@ -121,7 +121,9 @@ class Port:
     some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
     or the earlier output, whose values this output hands on untouched. ``flexible`` says how the sizes
     of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
-    layout of a picture ("rgb", "bgr", "gray").
+    layout of a picture ("rgb", "bgr", "gray"); ``normalisation`` is what was declared of its mean and
+    std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input.
+    ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
     """
 
     name: str
@@ -136,6 +138,9 @@ class Port:
     flexible: Literal["", "range", "enumerated"] = ""
     shape_count: int = 1
     image: str = ""
+    normalisation: Literal["", "one scale", "std for each channel"] = ""
+    readers: tuple[str, ...] = ()
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from convlint.errors import UsageError
+from convlint.images import LAYOUTS
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.model import SEVERITIES, FrontendChoice, TrialLevel
 from convlint.nearest import did_you_mean
@@ -126,11 +127,43 @@ def _expressions(place: Place, value: Any) -> Mapping[str, str]:
 
 
 def _inputs(place: Place, value: Any) -> tuple[InputSpec, ...]:
-    texts = _texts(place, value)
+    if not isinstance(value, list) or not all(isinstance(item, str | dict) and item for item in value):
+        raise place.wrong(f"must be a list of strings and tables, not {shown(value)}")
+    texts = [
+        item if isinstance(item, str) else _input_text(Place(place.file, f"{place.key}[{index}]"), item)
+        for index, item in enumerate(value)
+    ]
     try:
         return parse_inputs(texts)
     except UsageError as error:
         raise place.told(error) from error
+
+
+def _input_text(place: Place, table: Mapping[str, Any]) -> str:
+    """The text of an input that is written as a table."""
+    for name in table:
+        if name not in INPUT:
+            hint = did_you_mean(name, INPUT) or f" Known keys: {', '.join(INPUT)}."
+            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
+    given = {name: key.parse(place.under(name), table[name]) for name, key in INPUT.items() if name in table}
+    if "shape" not in given:
+        raise place.wrong("has no key 'shape', such as shape = \"1x3x224x224\"")
+    image = given.get("image", False)
+    words = [f"{name}={'/'.join(map(repr, given[name]))}" for name in ("mean", "std") if name in given]
+    words = [given["layout"], *words] if "layout" in given else words
+    if not image and words:
+        raise place.wrong("has layout, mean or std, which are for pictures: add image = true")
+    if image and "dtype" in given:
+        raise place.wrong("has both dtype and image = true; the numbers of a picture are float32")
+    kind = f"image({','.join(words)})" if image else given.get("dtype", "float32")
+    return f"{given['name']}={given['shape']}:{kind}" if "name" in given else f"{given['shape']}:{kind}"
+
+
+def _numbers(place: Place, value: Any) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in numbers):
+        raise place.wrong(f"must be a number or a list of numbers, not {shown(value)}")
+    return tuple(map(float, numbers))
 
 
 def _per_module(place: Place, value: Any) -> Mapping[str, tuple[str, ...]]:
@@ -164,6 +197,7 @@ def _switch_of_text(text: str) -> Any:
 
 _STRING: Schema = {"type": "string", "minLength": 1}
 _STRINGS: Schema = {"type": "array", "items": _STRING}
+_NUMBERS: Schema = {"type": ["number", "array"], "items": {"type": "number"}}
 
 SETTINGS: Mapping[str, Key] = {
     "target": Key(
@@ -218,6 +252,17 @@ PROJECT: Mapping[str, Key] = {
 }
 """What holds for all models together."""
 
+INPUT: Mapping[str, Key] = {
+    "name": Key(_text, _STRING, "the argument of forward; a positional one where there is no name"),
+    "shape": Key(_text, _STRING, "sizes joined by x: 1x3x224x224, 1x3x[224..512]x224, 1x3x{224,256}x224"),
+    "dtype": Key(_text, _STRING, "float32 where it is left out"),
+    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML shall take a picture here"),
+    "layout": Key(_choice(*LAYOUTS), {"enum": list(LAYOUTS)}, "the order of a picture's channels"),
+    "mean": Key(_numbers, _NUMBERS, "what the model was trained with, for values from 0 to 1"),
+    "std": Key(_numbers, _NUMBERS, "the same; one number, or one for each channel"),
+}
+"""An input that is written as a table and not as a text."""
+
 MODEL: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "how the model is called here; its spec where there is no name"),
     "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr builds the model or is it"),
@@ -227,7 +272,26 @@ MODEL: Mapping[str, Key] = {
         {"type": "object", "additionalProperties": _STRING},
         "arguments of the constructor as Python expressions",
     ),
-    "inputs": Key(_inputs, _STRINGS, "one text for each tensor, [NAME=]SHAPE[:DTYPE]"),
+    "inputs": Key(
+        _inputs,
+        {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    _STRING,
+                    {
+                        "type": "object",
+                        "properties": {
+                            name: {**key.schema, "description": key.help} for name, key in INPUT.items()
+                        },
+                        "required": ["shape"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+        "one text for each tensor, [NAME=]SHAPE[:DTYPE|:image], or a table with these as keys",
+    ),
     "depends": Key(
         _texts, _STRINGS, "patterns of other files that the model reads; a change of one checks it anew"
     ),

@@ -75,7 +75,7 @@ _OF_CALL = (
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = (
     "name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as", "flexible", "shape_count",
-    "image",
+    "image", "normalisation", "readers", "path",
 )  # fmt: skip
 _OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
 _PASSED_ON = frozenset(
@@ -85,7 +85,7 @@ _PASSED_ON = frozenset(
 """Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
 _OF_GRAPH = (
     "op_count", "input_count", "output_count", "parameter_count", "parameter_bytes", "enumerated_count",
-    "shape_counts",
+    "shape_counts", "port_names",
 )  # fmt: skip
 NAMES: Mapping[Subject, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -237,6 +237,7 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         "parameter_count": graph.parameter_count,
         "parameter_bytes": graph.parameter_bytes,
         "enumerated_count": sum(port.flexible == "enumerated" for port in graph.inputs),
+        "port_names": ", ".join(renamed_ports(graph)),
         "shape_counts": tuple(sorted({p.shape_count for p in graph.inputs if p.flexible == "enumerated"})),
     }
     yield Looked("model", "graph", facts | context, functions={"count_ops": partial(_count, graph)})
@@ -252,6 +253,19 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     unchanged = _unchanged(graph)
     for port in graph.outputs:
         yield look_at_port("output", port, context, unusual, unchanged.get(port.name, ""))
+
+
+def renamed_ports(graph: Graph) -> Iterator[str]:
+    """Ports whose names in Core ML nobody can guess: parts of a structure, one of several, states."""
+    tensors = [port for port in graph.outputs if port.kind == "tensor"]
+    for port in graph.inputs:
+        if port.kind == "state" and "." in port.name:
+            yield f"state {port.name.replace('.', '_')} ({port.name})"
+        elif port.kind == "tensor" and port.path not in ("", port.name):
+            yield f"input {port.name} ({port.path})"
+    if len(tensors) > 1:
+        for port in tensors:
+            yield f"output {port.name} (result{port.path})"
 
 
 def _unchanged(graph: Graph) -> dict[str, str]:

@@ -21,8 +21,10 @@ from reports import CLEAN, REPORT
 from convlint import fingerprint
 from convlint.cache import STATES_KEPT, Cache, job_digest
 from convlint.config import Settings
+from convlint.images import Image
 from convlint.inputs import InputSpec
 from convlint.jobs import Job
+from convlint.sizes import Range
 from convlint.sources import Sources, sources_of
 
 
@@ -96,6 +98,9 @@ def test_a_file_that_takes_the_place_of_another_counts(cache: Cache, job: Job, m
         {"args": {"width": 4}},
         {"arg_exprs": {"depth": "2"}},
         {"inputs": (InputSpec(None, (1, 4)),)},
+        {"inputs": (InputSpec(None, (1, 3), ranges=(None, Range(2, 3))),)},
+        {"inputs": (InputSpec(None, (1, 3), shapes=((1, 3), (1, 4))),)},
+        {"inputs": (InputSpec(None, (1, 3), image=Image(std=(0.5,))),)},
         {"settings": Settings(target="iOS18")},
         {"settings": Settings(ignore=("CL1",))},
         {"coremltools": "9.1.dev1"},

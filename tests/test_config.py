@@ -62,6 +62,27 @@ def test_the_whole_table(tmp_path: Path) -> None:
     assert project.models[1] == ModelSettings("my/models.py:Other", "my/models.py:Other", settings=base)
 
 
+def test_an_input_may_be_a_table(tmp_path: Path) -> None:
+    tables = [
+        "{ name = 'x', shape = '1x3x[8..16]x8', image = true, layout = 'bgr',"
+        " mean = [0.5, 0.4, 0.3], std = 1 }",
+        "{ shape = '1x4', dtype = 'int64' }",
+        "'1x{8,16}'",
+    ]
+    project = settings_of(tmp_path, MODEL_OF_TABLES.format(", ".join(tables)))
+    texts = ["x=1x3x[8..16]x8:image(bgr,mean=0.5/0.4/0.3,std=1.0)", "1x4:int64", "{1x8,1x16}:float32"]
+    assert [str(spec) for spec in project.models[0].inputs] == texts
+    document = tomllib.loads(MODEL_OF_TABLES.format(", ".join(tables)))["tool"]["convlint"]
+    jsonschema.validate(document, config_schema())
+
+
+MODEL_OF_TABLES = """
+[[tool.convlint.models]]
+spec = "a.py:B"
+inputs = [{}]
+"""
+
+
 def test_the_file_is_found_upward_past_files_without_the_table(tmp_path: Path) -> None:
     settings_of(tmp_path, WHOLE)
     below = tmp_path / "a" / "b"
@@ -103,6 +124,17 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
         (MODEL + MODEL, "tool.convlint.models has two models named 'a.py:B'"),
         (MODEL + 'inputs = ["0x3"]', "tool.convlint.models[0].inputs: malformed input spec '0x3'"),
         (MODEL + 'inputs = "1x3"', "tool.convlint.models[0].inputs must be a list of strings"),
+        (MODEL + "inputs = [3]", "inputs must be a list of strings and tables, not [3]"),
+        (MODEL + "inputs = [{imge = true}]", "inputs[0] has an unknown key 'imge'. Did you mean image?"),
+        (MODEL + "inputs = [{image = true}]", "inputs[0] has no key 'shape'"),
+        (MODEL + "inputs = [{shape = '1x3x8x8', image = 1}]", "inputs[0].image must be true or false"),
+        (MODEL + "inputs = [{shape = '1x3x8x8', std = 0.5}]", "are for pictures: add image = true"),
+        (
+            MODEL + "inputs = [{shape = '1x3x8x8', image = true, std = ['a']}]",
+            "std must be a number or a list",
+        ),
+        (MODEL + "inputs = [{shape = '1x2x8x8', image = true}]", "axis 1 of the shape has 2"),
+        (MODEL + "inputs = [{shape = '1x3x8x8', dtype = 'int32', image = true}]", "both dtype and image"),
         (MODEL + "args = [1]", "tool.convlint.models[0].args must be a table"),
         (MODEL + "args = {'a b' = 1}", "cannot be the name of an argument"),
         (MODEL + "arg-exprs = {a = 1}", "tool.convlint.models[0].arg-exprs.a must be a string"),

@@ -42,7 +42,7 @@ class Skip(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.conv2d(x, self.weight)
-        small = F.max_pool2d(y, 2)
+        small = F.max_pool2d(y, 2, 2)
         return torch.cat([F.interpolate(small, scale_factor=2.0), y], 1)
 
 
@@ -99,7 +99,7 @@ def test_sizes_are_read_and_written(
         ("{1x8,1x8x8}", "2 and 3 axes"),
         ("1x{8,16}x{8,16,32}", "list whole shapes instead"),
         ("1x{8,16}x[8..16]", "no mixture of both"),
-        ("1x{" + ",".join(map(str, range(1, 131))) + "}", "130 shapes; Core ML takes 128"),
+        ("1x{" + ",".join(map(str, range(1, 131))) + "}", "130 shapes, and Core ML takes 128"),
     ],
 )
 def test_sizes_that_make_no_sense(text: str, why: str) -> None:
@@ -112,9 +112,7 @@ def test_sizes_that_make_no_sense(text: str, why: str) -> None:
 def test_a_model_that_bears_every_size() -> None:
     report = check(Pooled, ["x=1x3x[32..96]x[32..96]"])
     assert report.convertible == "yes"
-    assert [finding.rule.code for finding in report.findings if finding.rule.category == "interface"] == [
-        "CL425"
-    ]
+    assert {f.rule.code for f in report.findings if f.rule.code.startswith("CL42")} == {"CL425"}
     assert report.graph is not None
     (port,) = report.graph.inputs
     assert (port.flexible, [type(size) for size in port.meta.shape]) == ("range", [int, int, str, str])
@@ -137,7 +135,7 @@ def test_a_size_that_a_line_fixes() -> None:
 def test_sizes_that_break_a_line() -> None:
     report = check(Skip, ["1x3x[4..40]x32"])
     messages = {finding.site.line: finding.message for finding in told(report, "CL423")}
-    assert set(messages) == {line_of(Skip, "F.conv2d"), line_of(Skip, "torch.cat")}
+    assert set(messages) == {line_of(Skip, text) for text in ("F.conv2d", "F.max_pool2d", "torch.cat")}
     assert "sizes 4..6 of axis 2 of x" in messages[line_of(Skip, "F.conv2d")]
     assert "all sizes but multiples of 2" in messages[line_of(Skip, "torch.cat")]
     fitting = check(Skip, ["1x3x{8,16,32}x32"])

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("closure",),
     ("fingerprint", "jobs", "outcome", "report_codec"),
     ("decompose", "repair"),
-    ("reconcile",),
+    ("image_fold", "reconcile"),
     ("parity", "plan"),
     ("trial",),
     ("match",),
@@ -58,7 +58,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("mil",),
     ("coremltools_adapter", "sandbox", "torch_adapter"),
-    ("errors", "files", "installed", "nearest", "rule_words", "text"),
+    ("errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

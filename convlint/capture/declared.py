@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
+from convlint.images import Image
 from convlint.inputs import InputSpec
 from convlint.model import Graph, Port
 
@@ -40,4 +42,11 @@ def _declared(port: Port, spec: InputSpec | None) -> Port:
         flexible="enumerated" if spec.shapes else "range" if any(spec.ranges) else "",
         shape_count=len(spec.shapes) or 1,
         image=spec.image.layout if spec.image else "",
+        normalisation=_normalisation(spec.image) if spec.image else "",
     )
+
+
+def _normalisation(image: Image) -> Literal["", "one scale", "std for each channel"]:
+    if not image.normalised:
+        return ""
+    return "one scale" if image.expressible else "std for each channel"

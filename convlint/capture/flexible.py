@@ -172,10 +172,10 @@ class _Judge:
         )
 
     def tied(self, group: list[Axis]) -> CaptureFailure | None:
-        if len({axis.input for axis in group}) == 1 and self.specs[group[0].input].shapes:
-            shapes = self.specs[group[0].input].shapes
-            if all(len({shape[axis.axis] for axis in group}) == 1 for shape in shapes):
-                return None
+        # Lists of shapes go together, those of several inputs too: the first with the first.
+        lists = [[shape[axis.axis] for shape in self.specs[axis.input].shapes] for axis in group]
+        if lists[0] and all(sizes == lists[0] for sizes in lists):
+            return None
         first = group[0]
         place = self.blame(group, ({first: size} for size in first.sizes))
         return _failure(TIED, f"{_names(group)} must be equal", place)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.capture.fills import fill_of
 from convlint.capture.handed_on import mark_handed_on
+from convlint.capture.paths import input_paths, with_paths
 from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 
@@ -268,6 +269,7 @@ def graph_of_program(program: Any) -> Graph:
     origins: dict[str, Port | Origin] = {}
     values: dict[str, Any] = {}
     inputs: list[Port] = []
+    paths = input_paths(program)
     for spec in signature.input_specs:
         name = spec.arg.name
         node = by_name.get(name)
@@ -276,7 +278,16 @@ def graph_of_program(program: Any) -> Graph:
             permuted = node is not None and is_permuted(node)
             kind = "tensor" if meta else "constant"
             used = node is None or any(user.op != "output" for user in node.users)
-            port = Port(name, kind, meta, mutated=name in mutated, permuted=permuted, used=used)
+            port = Port(
+                name,
+                kind,
+                meta,
+                mutated=name in mutated,
+                permuted=permuted,
+                used=used,
+                readers=_readers(node),
+                path=paths.get(name, ""),
+            )
             inputs.append(port)
             origins[name] = port
         elif spec.kind is InputKind.BUFFER and spec.target in mutated:
@@ -298,6 +309,7 @@ def graph_of_program(program: Any) -> Graph:
     constants = {call.name for call in calls if call.const}
     constants |= {name for name, origin in origins.items() if not isinstance(origin, Port)}
     outputs = [_output_port(spec, by_name, OutputKind, origins) for spec in signature.output_specs]
+    outputs = with_paths(outputs, program)
     return Graph(
         calls=calls,
         inputs=tuple(inputs),
@@ -305,6 +317,12 @@ def graph_of_program(program: Any) -> Graph:
         parameter_count=sum(tensor.numel() for tensor in tensors),
         parameter_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
     )
+
+
+def _readers(node: Node | None) -> tuple[str, ...]:
+    """The ops that read a node's values; what only asks for its sizes does not count."""
+    names = (_user_name(user) for user in node.users) if node is not None else ()
+    return tuple(dict.fromkeys(name for name in names if not name.startswith("aten.sym_size")))
 
 
 def _output_port(

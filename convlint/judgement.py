@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.flexible import FLEXIBLE_KINDS
+from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
 from convlint.model import SEVERITIES, Convertible, Finding, Severity, Trial
 from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial

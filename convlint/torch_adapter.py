@@ -6,7 +6,7 @@ Nothing else in the package may import a ``torch._something``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -201,6 +201,16 @@ def traced_symbols(environment: Any) -> list[tuple[Any, ...]]:
         tuple(size if type(size) is int else size.node._expr for size in tracked.fake.shape)
         for tracked in environment.tracked_fakes or ()
     ]
+
+
+def condition_holds(guard: SizeGuard, sizes: Mapping[Any, int]) -> bool:
+    """Whether a condition holds with these numbers for its symbols; true where nobody can tell."""
+    import sympy
+
+    try:
+        return bool(guard.condition.xreplace({symbol: sympy.Integer(size) for symbol, size in sizes.items()}))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return True
 
 
 def size_expression(size: Any) -> Any:

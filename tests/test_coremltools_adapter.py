@@ -75,3 +75,13 @@ def test_other_kinds_of_models_are_refused() -> None:
 
 def test_the_op_sets_are_listed() -> None:
     assert {"conv", "while_loop", "constexpr_lut_to_sparse"} < adapter.operation_names()
+
+
+def test_inputs_are_checked_as_for_an_ml_program() -> None:
+    listed = [ct.TensorType(shape=ct.EnumeratedShapes([[1, 4], [1, 8]])) for _ in range(2)]
+    adapter.check_inputs(listed, ct.target.iOS18)
+    with pytest.raises(ValueError, match="single enumerated shape input"):
+        adapter.check_inputs(listed, ct.target.iOS17)
+    adapter.check_inputs([ct.ImageType(shape=(1, 3, 8, 8))], ct.target.iOS17)
+    with pytest.raises(ValueError, match=r"of kind \(1, 3, H, W\)"):
+        adapter.check_inputs([ct.ImageType(shape=(2, 3, 8, 8))], ct.target.iOS17)

@@ -164,3 +164,19 @@ def test_inputs_that_vary_together() -> None:
 def test_the_other_door_takes_flexible_sizes() -> None:
     report = check(Pooled, ["1x3x[32..64]x{}".replace("{}", "32")], frontend="torchscript")
     assert (report.convertible, report.trial.frontend) == ("yes", "torchscript")
+
+
+class Wide(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[3] != 2 * x.shape[2]:
+            raise ValueError("twice as wide as high")
+        return torch.relu(x)
+
+
+def test_shapes_of_a_list_are_taken_whole() -> None:
+    fitting = check(Wide, ["1x3x{8,16}x{16,32}"])
+    assert (fitting.convertible, told(fitting, "CL423"), told(fitting, "CL424")) == ("yes", [], [])
+    wrong = check(Wide, ["{1x3x8x16,1x3x16x32,1x3x16x16}"])
+    (finding,) = told(wrong, "CL423")
+    assert "size 16 for axis 2 of x, 16 for axis 3 of x: ValueError: twice as wide" in finding.message
+    assert finding.site.line == line_of(Wide, "raise ValueError")

@@ -66,3 +66,26 @@ def test_aten_program_has_the_dialect_that_coremltools_asks_for() -> None:
 
 def test_decomposition_table_is_keyed_by_overload() -> None:
     assert torch.ops.aten.addcmul.default in torch_adapter.decomposition_table()
+
+
+class Halved(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[1] % 2:
+            return x
+        return x + 1
+
+
+def test_size_guards_are_noted_with_the_line_that_asked() -> None:
+    shapes = ({1: torch.export.Dim.AUTO(min=2, max=64)},)
+    with torch_adapter.size_guards() as guards:
+        program = torch.export.export(Halved(), (torch.rand(2, 8),), dynamic_shapes=shapes, strict=False)
+    guard = next(g for g in guards if any(function == "forward" for _, _, function in g.stack))
+    ((fixed, symbol),) = torch_adapter.traced_symbols(guard.environment)
+    assert fixed == 2
+    assert torch_adapter.condition_holds(guard, {symbol: 10})
+    assert not torch_adapter.condition_holds(guard, {symbol: 9})
+    place = next(node for node in program.graph.nodes if node.op == "placeholder")
+    sizes = place.meta["val"].shape
+    assert torch_adapter.size_expression(sizes[0]) == 2
+    assert torch_adapter.size_expression(sizes[1]).is_symbol
+    assert [torch_adapter.size_hint(size) for size in sizes] == [2, 8]

@@ -19,11 +19,12 @@ from convlint import torch_adapter
 from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
 from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
-from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs, judge
+from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.lower import lower
 from convlint.capture.outputs import drop_constant_outputs, plain_outputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
+from convlint.capture.size_limits import judge
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors

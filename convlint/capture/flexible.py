@@ -61,7 +61,7 @@ def dynamic_shapes(
     if not any(spec.flexible for spec in specs):
         return None
     auto: Any = torch.export.Dim.AUTO
-    asked = torch.export.ShapesCollection()
+    asked: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for spec, tensor in zip(specs, _tensors(specs, args, kwargs), strict=True):
         axes = {axis: auto(min=sizes[0], max=sizes[-1]) for axis, sizes in varying_sizes(spec).items()}
         if axes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -51,12 +52,16 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
         if not options.debug:
             silence_libraries()
         from convlint.capture.build import build_on_cpu
+        from convlint.capture.methods import Source
         from convlint.fix import fix_module
+        from convlint.image_fold import fold_notes
 
         progress("building")
         module = build_on_cpu(loaded.build)
         given = make_tensors(inputs)
         fixed = fix_module(module, given, target, unsafe=options.unsafe, timeout=timeout, progress=progress)
+        folds = fold_notes(Source(None, module, lambda: given, inputs), fixed.program, timeout)
+        fixed = replace(fixed, notes=(*fixed.notes, *folds))
     rules = load_rulebook([Path(path) for path in (*project.rule_paths, *(options.rule_path or ()))])
     found, refusals = source_changes(fixed, tuple(rules), root or os.getcwd(), unsafe=options.unsafe)
     original = Original(module, spec, args, exprs, root or os.getcwd(), given, timeout)

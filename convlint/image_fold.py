@@ -17,6 +17,7 @@ from convlint.capture.build import borrowed
 from convlint.capture.declared import spec_by_port
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import tensor_leaves
+from convlint.capture.walk import graph_of_program
 from convlint.images import LARGEST_VALUE, Image
 from convlint.inputs import InputSpec, make_tensors, random_factory
 from convlint.model import Finding, Graph, OpCall, Replacement, TensorArg
@@ -40,7 +41,6 @@ def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> 
     import torch
 
     image = Image(std=tuple(std))
-
     folded = copy.deepcopy(model)
     weight: Any = folded.get_submodule(convolution).get_parameter("weight")
     factors = torch.tensor(image.remainder(), dtype=weight.dtype, device=weight.device)
@@ -55,13 +55,7 @@ def add_folds(
     """The findings about pictures with a std for each channel, with the fold where it was proved."""
     if graph is None or not any(finding.rule.name == RULE for finding in findings):
         return findings
-    folds = {}
-    for name, spec in spec_by_port(graph, source.specs).items():
-        if spec.image is not None and not spec.image.expressible:
-            call = first_convolution(graph, name)
-            error = _proved(source, spec, call.module, limit) if call is not None else None
-            if call is not None and error is not None and error <= RTOL:
-                folds[name] = _replacement(spec.image, call.module, error)
+    folds = proved_folds(source, graph, limit)
 
     def with_fold(finding: Finding) -> Finding:
         fold = next((fold for name, fold in folds.items() if f"picture {name} " in finding.message), None)
@@ -70,6 +64,26 @@ def add_folds(
         return replace(finding, replacements=(fold, *finding.replacements))
 
     return tuple(map(with_fold, findings))
+
+
+def proved_folds(source: Source, graph: Graph, limit: float | None) -> dict[str, Replacement]:
+    """The fold of each picture that needs and has one, by the name of its input."""
+    folds = {}
+    for name, spec in spec_by_port(graph, source.specs).items():
+        if spec.image is not None and not spec.image.expressible:
+            call = first_convolution(graph, name)
+            error = _proved(source, spec, call.module, limit) if call is not None else None
+            if call is not None and error is not None and error <= RTOL:
+                folds[name] = _replacement(spec.image, call.module, error)
+    return folds
+
+
+def fold_notes(source: Source, program: Any, limit: float | None) -> tuple[str, ...]:
+    """What ``convlint fix`` says of the pictures of a program: the folds, to be done after training."""
+    if program is None or all(spec.image is None or spec.image.expressible for spec in source.specs):
+        return ()
+    folds = proved_folds(source, graph_of_program(program), limit)
+    return tuple(f"{fold.title}, as shown by `convlint check` ({fold.proof})" for fold in folds.values())
 
 
 def first_convolution(graph: Graph, name: str) -> OpCall | None:
@@ -141,7 +155,9 @@ def _replacement(image: Image, convolution: str, error: float) -> Replacement:
     factors = ", ".join(f"{factor:.6g}" for factor in image.remainder())
     biases = ", ".join(f"{value:.6g}" for value in bias)
     return Replacement(
-        title=f"fold the std into {convolution} once the model is trained",
+        title=(
+            f"fold the std once the model is trained: convlint.fold_std(model, {convolution!r}, {image.std})"
+        ),
         kind="advice",
         safety="safe",
         after=(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 import convlint
 from convlint import check
+from convlint.cli import main
 from convlint.errors import UsageError
 from convlint.image_fold import fold_std
 from convlint.images import Image
@@ -81,10 +86,10 @@ def test_scale_and_bias_are_those_of_the_normalisation() -> None:
     assert Image("gray").scale_and_bias() == (1.0, (0.0,))
 
 
-def test_a_picture_is_one_in_the_converted_model(tmp_path: object) -> None:
+def test_a_picture_is_one_in_the_converted_model(tmp_path: Path) -> None:
     import coremltools as ct
 
-    path = str(tmp_path) + "/net.mlpackage"
+    path = str(tmp_path / "net.mlpackage")
     report = check(Net, ["x=1x3x64x64:image(bgr,mean=0.5,std=0.25)"], trial="full", output=path)
     assert report.convertible == "yes"
     assert told(report, "CL430") == told(report, "CL433") == []
@@ -145,3 +150,14 @@ def test_what_cannot_be_folded_is_not_offered() -> None:
 
     (finding,) = told(check(Shared, [f"x=1x3x16x16:image({STDS})"]), "CL432")
     assert all(not replacement.proof for replacement in finding.replacements)
+
+
+def test_fix_proposes_the_fold(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\n" + inspect.getsource(Net), encoding="utf-8"
+    )
+    code = main(["fix", "net.py:Net", "--input", f"x=1x3x16x16:image({MEANS},{STDS})", "--format", "json"])
+    told_notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
+    assert code == 0
+    assert "convlint.fold_std(model, 'stem', (0.229, 0.224, 0.225))" in told_notes
+    assert "compared on 3 random pictures" in told_notes

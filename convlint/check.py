@@ -64,7 +64,8 @@ def check(
     specs: tuple[InputSpec, ...] = ()
     if args and all(isinstance(arg, str) for arg in args):
         specs = parse_inputs(args)
-        args, kwargs = make_tensors(specs)
+        args, named = make_tensors(specs)
+        kwargs = {**named, **(kwargs or {})}
     options = Options(
         target=normalise_target(target),
         frontend=frontend,

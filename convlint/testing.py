@@ -42,17 +42,16 @@ def quiet_check(
     parity: bool | str | None = None,
     **options: Any,
 ) -> Report:
-    """:func:`convlint.check` with inputs in words too, and without the warnings of torch and coremltools."""
+    """:func:`convlint.check` without the warnings of torch and coremltools."""
     from convlint.check import check
 
     if parity not in (None, False, True, "float32", "float16"):
         raise UsageError(f"parity is True, 'float32' or 'float16', not {parity!r}.")
     if parity:
         options["parity"] = "float32" if parity is True else parity
-    args, keywords = _tensors(inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return check(model, args, {**keywords, **(kwargs or {})}, **options)
+        return check(model, inputs, kwargs, **options)
 
 
 def failure_text(report: Report) -> str:
@@ -60,13 +59,3 @@ def failure_text(report: Report) -> str:
     from convlint.output.terminal import render_text
 
     return f"{report.model} was to convert to Core ML for {report.target}\n\n{render_text(report)}"
-
-
-def _tensors(inputs: Any) -> tuple[Any, dict[str, Any]]:
-    """Positional and keyword arguments, made of texts where the inputs are texts."""
-    texts = (inputs,) if isinstance(inputs, str) else inputs
-    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(each, str) for each in texts):
-        return inputs, {}
-    from convlint.inputs import make_tensors, parse_inputs
-
-    return make_tensors(parse_inputs(texts))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import convlint
 from convlint import check
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_input
@@ -161,8 +162,16 @@ def test_inputs_that_vary_together() -> None:
     assert (above.convertible, told(above, "CL426"), told(above, "CL422")) == ("yes", [], [])
 
 
+def test_the_assertion_for_tests_takes_flexible_sizes() -> None:
+    assert convlint.assert_convertible(Pooled, "x=1x3x[32..64]x32").graph.inputs[0].flexible == "range"
+    with pytest.raises(AssertionError, match="CL421"):
+        convlint.assert_convertible(FlatHead, ["1x3x[16..32]x24"])
+    given = check(Two, ["1x[4..8]"], {"mask": torch.ones(1)})
+    assert (given.convertible, told(given, "CL422")) == ("yes", [])
+
+
 def test_the_other_door_takes_flexible_sizes() -> None:
-    report = check(Pooled, ["1x3x[32..64]x{}".replace("{}", "32")], frontend="torchscript")
+    report = check(Pooled, ["1x3x[32..64]x32"], frontend="torchscript")
     assert (report.convertible, report.trial.frontend) == ("yes", "torchscript")
 
 

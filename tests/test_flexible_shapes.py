@@ -162,6 +162,24 @@ def test_inputs_that_vary_together() -> None:
     assert (above.convertible, told(above, "CL426"), told(above, "CL422")) == ("yes", [], [])
 
 
+class Remembers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("last", torch.zeros(1, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.last = self.last + x.mean(1, keepdim=True)
+        return torch.relu(x) + self.last[:, :1]
+
+
+def test_a_model_that_exists_is_left_as_it_was() -> None:
+    model = Remembers()
+    before = model.last
+    assert check(model, ["1x[2..8]"], target="iOS18").convertible == "yes"
+    assert model.last is before
+    assert torch.equal(before, torch.zeros(1, 4))
+
+
 def test_the_assertion_for_tests_takes_flexible_sizes() -> None:
     assert convlint.assert_convertible(Pooled, "x=1x3x[32..64]x32").graph.inputs[0].flexible == "range"
     with pytest.raises(AssertionError, match="CL421"):

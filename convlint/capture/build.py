@@ -110,6 +110,22 @@ def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             parameter.requires_grad_(needed)
 
 
+@contextmanager
+def kept_buffers(module: torch.nn.Module) -> Iterator[None]:
+    """For a while ``forward`` may assign buffers anew, as a cache does; afterwards all are as before."""
+    kept = [
+        (part, name, tensor)
+        for part in module.modules()
+        for name, tensor in part.named_buffers(recurse=False, remove_duplicate=False)
+    ]
+    try:
+        yield
+    finally:
+        for part, name, tensor in kept:
+            if getattr(part, name) is not tensor:
+                setattr(part, name, tensor)
+
+
 def zero_weights(module: torch.nn.Module) -> torch.nn.Module:
     """``module`` (on meta) with CPU tensors that run, all their elements the same zero in memory."""
     import torch

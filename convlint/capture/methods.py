@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
-from convlint.capture.build import borrowed, build_on_cpu, build_on_meta, fake_weights, has_data, weight_bytes
+from convlint.capture.build import (
+    borrowed,
+    build_on_cpu,
+    build_on_meta,
+    fake_weights,
+    has_data,
+    kept_buffers,
+    weight_bytes,
+)
 from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
@@ -142,7 +150,7 @@ class Attempts:
 
         def run(specs: Sequence[InputSpec]) -> None:
             args, kwargs = _fake_inputs(make_tensors(specs), mode)
-            with user_code(), torch.no_grad(), mode:
+            with user_code(), torch.no_grad(), kept_buffers(module), mode:
                 module(*args, **kwargs)
 
         if not any(spec.flexible for spec in self.source.specs):

@@ -166,11 +166,13 @@ def _replacement(page: Page, replacement: Replacement) -> None:
 
 
 def _captures(page: Page, report: Report) -> None:
-    if not report.capture_failures:
+    # What has no exception stopped nothing: sizes that the model does not bear are findings.
+    failures = [failure for failure in report.capture_failures if failure.error_type]
+    if not failures:
         return
     heading = "What stopped the capture" if report.graph is None else "Ways of capturing that failed"
     page.put((heading, "bold"))
-    for failure in report.capture_failures:
+    for failure in failures:
         error = ": ".join(filter(None, (failure.error_type, one_line(failure.message))))
         page.put((failure.method, "bold"), f": {error}", indent=2, hang=2)
         _sites(page, failure.site, failure.caller)

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NoReturn, TextIO
 
@@ -86,8 +87,16 @@ _USAGES = {
 }
 
 
+_QUICK = partial(argparse.RawDescriptionHelpFormatter, width=80)
+"""Argparse makes a formatter for every option that is added; none needs the width of the terminal then."""
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are ordinary errors of convlint."""
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.RawDescriptionHelpFormatter  # as wide as the terminal
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         hint = ""
@@ -186,7 +195,7 @@ def build_parser(only: str | None = None) -> _Parser:
         prog="convlint",
         description="Does a PyTorch architecture convert to Core ML? Asked before training, without weights.",
         epilog=_MAIN_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_QUICK,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"convlint {__version__}")
@@ -254,7 +263,7 @@ def _add(subparsers: argparse._SubParsersAction[_Parser], name: str, text: str, 
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_QUICK,
         allow_abbrev=False,
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

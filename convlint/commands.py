@@ -17,6 +17,7 @@ from convlint.jobs import Job, jobs_of, without_trial
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import RENDERERS, destinations, write_files
 from convlint.output.places import repository_root
+from convlint.progress import Tally
 from convlint.session import Session
 from convlint.text import count, visible
 
@@ -170,11 +171,11 @@ def _outcomes(jobs: Sequence[Job], options: argparse.Namespace, cache: Cache | N
     if workers > 1 and len(jobs) > 1:
         from convlint.many import outcomes_in_processes
 
-        yield from outcomes_in_processes(jobs, workers, cache)
+        yield from outcomes_in_processes(jobs, workers, cache, Tally(len(jobs), enabled=not options.quiet))
         return
     session = Session(cache, debug=options.debug, quiet=options.quiet)
-    for job in jobs:
-        yield session.check(job)
+    for number, job in enumerate(jobs, 1):
+        yield session.check(job, f"{number} of {len(jobs)}, " if len(jobs) > 1 else "")
 
 
 def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argparse.Namespace) -> Run:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -42,7 +42,8 @@ def digest_texts(texts: Iterable[str]) -> str:
 def program_digest() -> str:
     """This convlint with its data and the rules that it ships, and the Python that runs it.
 
-    An installed convlint has a list of its files with the digest of each; a checkout is read whole.
+    An installed convlint has a list of its files with the digest of each. Of a checkout the sizes and
+    times of change count, since hundreds of files would be read for every result that is asked for.
     """
     texts = [sys.version, sys.platform]
     if is_library(str(_PACKAGE)) and (_PACKAGE / "_rules").is_dir():
@@ -50,7 +51,9 @@ def program_digest() -> str:
         if records:
             return digest_texts([*texts, *(digest_file(str(record)) or "" for record in records)])
     for root in (_PACKAGE, _PACKAGE.parent / "rules"):
-        texts += _content(str(root), (".py", ".toml", ".json"))
+        for path in _files(str(root), (".py", ".toml", ".json")):
+            state = os.stat(path)
+            texts.append(f"{path} {state.st_size} {state.st_mtime_ns}")
     return digest_texts(texts)
 
 
@@ -58,19 +61,16 @@ def rules_digest(paths: Iterable[str]) -> str:
     """The rule files under these paths."""
     texts: list[str] = []
     for path in paths:
-        texts += _content(path, (".toml",)) if os.path.isdir(path) else [path, digest_file(path) or ""]
+        found = _files(path, (".toml",)) if os.path.isdir(path) else [path]
+        for file in found:
+            texts += [file[len(path) :] or file, digest_file(file) or ""]
     return digest_texts(texts)
 
 
-def _content(root: str, endings: tuple[str, ...]) -> list[str]:
-    texts = []
+def _files(root: str, endings: tuple[str, ...]) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
         folders.sort()
-        for name in sorted(names):
-            if name.endswith(endings):
-                path = os.path.join(folder, name)
-                texts += [path[len(root) :], digest_file(path) or ""]
-    return texts
+        yield from (os.path.join(folder, name) for name in sorted(names) if name.endswith(endings))
 
 
 @lru_cache(maxsize=4)

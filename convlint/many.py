@@ -29,6 +29,7 @@ from convlint.inputs import InputSpec, parse_inputs
 from convlint.jobs import Job
 from convlint.model import SCHEMA_VERSION, Report
 from convlint.outcome import Outcome
+from convlint.progress import Tally
 from convlint.report_codec import decode_report, encode_report
 from convlint.sandbox import leave_behind
 from convlint.session import Session
@@ -54,6 +55,7 @@ def check_many(
     processes: int | None = None,
     results: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    progress: bool = False,
     **settings: Any,
 ) -> Iterator[dict[str, Any]]:
     """Check many candidates, and yield one row for each as soon as it is known.
@@ -67,6 +69,7 @@ def check_many(
 
     ``results`` names a file of JSON lines that every row is appended to. Candidates that have a row
     there already are not checked again and not yielded, so that a run that was stopped goes on.
+    ``progress`` draws a bar on a terminal.
     """
     common = _settings(settings)
     parsed = parse_inputs(inputs)
@@ -75,32 +78,41 @@ def check_many(
     answered = _answered(path) if path is not None else set()
     folder = os.fspath(cache) if cache is not None else None
     tasks = [(name, job, folder) for name, job in jobs.items() if name not in answered]
-    for index, row in _answers(_row, tasks, executor, processes or os.cpu_count() or 1):
-        name, job, _ = tasks[index]
-        if isinstance(row, _Died):
-            row = {**_row_head(name, job), "convertible": "unknown", "exit_code": 3, "error": row.why}
-        if path is not None:
-            with open(path, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row) + "\n")
-        yield row
+    with Tally(len(jobs), enabled=progress) as tally:
+        tally.add(len(jobs) - len(tasks))
+        for index, row in _answers(_row, tasks, executor, processes or os.cpu_count() or 1):
+            name, job, _ = tasks[index]
+            if isinstance(row, _Died):
+                row = {**_row_head(name, job), "convertible": "unknown", "exit_code": 3, "error": row.why}
+            if path is not None:
+                with open(path, "a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(row) + "\n")
+            tally.add()
+            yield row
 
 
-def outcomes_in_processes(jobs: Sequence[Job], processes: int, cache: Cache | None) -> Iterator[Outcome]:
+def outcomes_in_processes(
+    jobs: Sequence[Job], processes: int, cache: Cache | None, tally: Tally
+) -> Iterator[Outcome]:
     """The outcome of each job in the order of the jobs, so many at a time."""
     folder = str(cache.folder) if cache is not None else None
     tasks = [(job, folder) for job in jobs]
     waiting: dict[int, Outcome] = {}
     following = 0
-    for index, text in _answers(_outcome_text, tasks, None, min(processes, len(jobs))):
-        job = jobs[index]
-        waiting[index] = (
-            Outcome(job.name, job.spec, job.root, error=ModelError(f"{job.name}: {text.why}"))
-            if isinstance(text, _Died)
-            else _outcome(job, json.loads(text))
-        )
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
+    with tally:
+        for index, text in _answers(_outcome_text, tasks, None, min(processes, len(jobs))):
+            tally.add()
+            job = jobs[index]
+            waiting[index] = (
+                Outcome(job.name, job.spec, job.root, error=ModelError(f"{job.name}: {text.why}"))
+                if isinstance(text, _Died)
+                else _outcome(job, json.loads(text))
+            )
+            while following in waiting:
+                tally.clear()
+                yield waiting.pop(following)
+                following += 1
+                tally.show()
 
 
 def candidate_id(job: Job) -> str:

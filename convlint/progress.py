@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from convlint.text import visible
+
+_BAR = 20
+"""How many characters a bar is long."""
 
 
 class Progress:
@@ -14,21 +18,66 @@ class Progress:
 
     def __init__(self, name: str, *, enabled: bool) -> None:
         self._name = name
-        self._enabled = enabled and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._line = _Line(enabled=enabled)
 
     def __enter__(self) -> Callable[[str], None]:
-        return self._say
+        return lambda text: self._line.show(f"{self._name}: {text} ...")
 
     def __exit__(self, *_: object) -> None:
-        if self._enabled:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        self._line.clear()
 
-    def _say(self, text: str) -> None:
+
+class Tally:
+    """A bar on stderr of how many of ``total`` are done. Silent without a terminal."""
+
+    def __init__(self, total: int, *, enabled: bool) -> None:
+        self._total = total
+        self._done = 0
+        self._start = time.monotonic()
+        self._line = _Line(enabled=enabled and total > 1)
+
+    def __enter__(self) -> Tally:
+        self.show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def add(self, number: int = 1) -> None:
+        """So many more are done."""
+        self._done += number
+        self.show()
+
+    def show(self) -> None:
+        """Draw the bar, again where something else was written meanwhile."""
+        full = _BAR * self._done // max(self._total, 1)
+        seconds = time.monotonic() - self._start
+        left = ""
+        if 0 < self._done < self._total:
+            left = f", about {seconds / self._done * (self._total - self._done):.0f} s left"
+        bar = f"{'█' * full}{'·' * (_BAR - full)}"
+        self._line.show(f"convlint: {bar} {self._done} of {self._total} models{left}")
+
+    def clear(self) -> None:
+        """Take the bar away, so that something else can be written."""
+        self._line.clear()
+
+
+class _Line:
+    """A line that is written over until it is cleared."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def show(self, text: str) -> None:
         if self._enabled:
             columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-            line = visible(f"{self._name}: {text} ...")[: columns - 1]
-            sys.stderr.write(f"\r\x1b[2K\x1b[2m{line}\x1b[0m")
+            sys.stderr.write(f"\r\x1b[2K\x1b[2m{visible(text)[: columns - 1]}\x1b[0m")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._enabled:
+            sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
 
 

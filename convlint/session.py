@@ -32,8 +32,11 @@ class Session:
         self._read: frozenset[str] = frozenset()
         self._cleaned = False
 
-    def check(self, job: Job) -> Outcome:
-        """The outcome of one job, with what its comments and settings silence taken out."""
+    def check(self, job: Job, place: str = "") -> Outcome:
+        """The outcome of one job, with what its comments and settings silence taken out.
+
+        ``place`` says in the progress line which of several it is.
+        """
         from convlint.suppress import suppress
 
         settings = job.settings
@@ -44,7 +47,7 @@ class Session:
             report = replace(report, notes=(*report.notes, KEPT))
         else:
             try:
-                report = self._check(job)
+                report = self._check(job, place)
             except ConvlintError as error:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
@@ -52,11 +55,11 @@ class Session:
         report = suppress(report, settings.fail_on, settings.per_module_ignores)
         return Outcome(job.name, job.spec, job.root, report, kept=kept)
 
-    def _check(self, job: Job) -> Report:
+    def _check(self, job: Job, place: str) -> Report:
         from convlint.spec import load_model
 
         settings = job.settings
-        with Progress(job.name, enabled=not self._quiet) as progress:
+        with Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
             progress("importing")
             loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
             if not job.inputs:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import ROOT, Ran, run_fresh, run_warm
 
-ROOT = Path(__file__).parent.parent
+__all__ = ["ROOT", "Convlint", "Ran"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it runs in the background deaf to Ctrl-C, and every program inherits that from
     # the one before: those that tests interrupt would never end.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a program left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 Convlint = Callable[..., Ran]
@@ -46,22 +36,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def convlint(tmp_path: Path) -> Convlint:
-    """Run ``python -m convlint`` as a user does, in ``tmp_path``."""
+    """Run ``convlint`` as a user does, in ``tmp_path``; ``fresh`` for a Python that has imported nothing."""
 
-    def run(*arguments: str, timeout: float = 120, **environment: str) -> Ran:
+    def run(*arguments: str, timeout: float = 120, fresh: bool = False, **environment: str) -> Ran:
         variables = {
             name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "convlint", *arguments],
-            cwd=tmp_path,
-            env={**variables, "PYTHONPATH": str(ROOT), "CONVLINT_CACHE": "0", **environment},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        variables |= {"PYTHONPATH": str(ROOT), "CONVLINT_CACHE": "0", **environment}
+        run_it = run_fresh if fresh or "PYTHONPATH" in environment else run_warm
+        return run_it(arguments, tmp_path, variables, timeout)
 
     return run

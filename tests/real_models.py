@@ -9,12 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model that can be built offline. ``converts``: what coremltools 9.0 says through torch.export."""
+    """A model that can be built offline. ``slow`` ones are for the long run."""
 
     name: str
     build: Callable[[], Any]
     shape: tuple[int, ...] | None = None
     kwargs: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    slow: bool = False
 
     def inputs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         import torch
@@ -28,13 +29,13 @@ class Architecture:
         return args, kwargs
 
 
-def _vision(name: str, shape: tuple[int, ...] = (1, 3, 224, 224)) -> Architecture:
+def _vision(name: str, shape: tuple[int, ...] = (1, 3, 224, 224), slow: bool = False) -> Architecture:
     def build() -> Any:
         import torchvision
 
         return getattr(torchvision.models, name)(weights=None)
 
-    return Architecture(f"torchvision.{name}", build, shape)
+    return Architecture(f"torchvision.{name}", build, shape, slow=slow)
 
 
 def _segmentation() -> Any:
@@ -49,13 +50,13 @@ def _detector() -> Any:
     return torchvision.models.detection.fasterrcnn_mobilenet_v3_large_fpn(weights=None, weights_backbone=None)
 
 
-def _timm(name: str, size: int = 224) -> Architecture:
+def _timm(name: str, size: int = 224, slow: bool = False) -> Architecture:
     def build() -> Any:
         import timm
 
         return timm.create_model(name, pretrained=False)
 
-    return Architecture(f"timm.{name}", build, (1, 3, size, size))
+    return Architecture(f"timm.{name}", build, (1, 3, size, size), slow=slow)
 
 
 _SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -99,12 +100,12 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     _vision("resnet50"),
     _vision("mobilenet_v3_small"),
     Architecture("torchvision.deeplabv3_mobilenet_v3_large", _segmentation, (1, 3, 224, 224)),
-    _vision("swin_t"),
+    _vision("swin_t", slow=True),
     Architecture("torchvision.fasterrcnn_mobilenet_v3_large_fpn", _detector, (1, 3, 320, 320)),
     _timm("vit_tiny_patch16_224"),
     _timm("convnext_atto"),
     _timm("swin_tiny_patch4_window7_224"),
-    _timm("maxvit_rmlp_nano_rw_256", 256),
+    _timm("maxvit_rmlp_nano_rw_256", 256, slow=True),
     _hugging("Bert", _SMALL, kwargs=_TOKENS),
     _hugging("GPT2", {"n_embd": 64, "n_layer": 2, "n_head": 4, "use_cache": False}, kwargs=_TOKENS),
     _hugging(
@@ -128,10 +129,12 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1], "decoder_hidden_size": 32},
         model="SegformerForSemanticSegmentation",
         shape=(1, 3, 64, 64),
+        slow=True,
     ),
     _hugging(
         "Mamba",
         {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 100, "state_size": 4, "use_cache": False},
         kwargs={"input_ids": ((1, 16), "int64")},
+        slow=True,
     ),
 )

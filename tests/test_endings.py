@@ -58,7 +58,7 @@ def wait_for(happened: Callable[[], bool], seconds: float = 30) -> bool:
 
 def test_a_thread_of_the_model_does_not_keep_the_program(convlint: Convlint, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(THREAD + "raise ValueError('too early')\n")
-    ran = convlint("check", "net.py:Net", "--input", "1", "--format", "json", timeout=60)
+    ran = convlint("check", "net.py:Net", "--input", "1", "--format", "json", timeout=60, fresh=True)
     assert ran.code == 3
     assert "too early" in ran.err
     assert '"type": "ModelError"' in ran.out, "what was written arrives"
@@ -66,7 +66,7 @@ def test_a_thread_of_the_model_does_not_keep_the_program(convlint: Convlint, tmp
 
 def test_a_process_of_the_model_is_ended_too(convlint: Convlint, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(PROCESS + "raise ValueError('too early')\n")
-    assert convlint("check", "net.py:Net", "--input", "1", timeout=60).code == 3
+    assert convlint("check", "net.py:Net", "--input", "1", timeout=60, fresh=True).code == 3
     assert wait_for(lambda: gone(int((tmp_path / "child").read_text())))
 
 
@@ -76,7 +76,7 @@ def test_workers_end_too(convlint: Convlint, tmp_path: Path) -> None:
     (tmp_path / "convlint.toml").write_text(
         "".join(f'[[models]]\nspec = "{name}"\ninputs = ["1x4"]\n' for name in ("net.py:Net", "lost.py:Net"))
     )
-    ran = convlint("check", "--all", "-j", "2", "--no-trial", "--format", "concise", timeout=60)
+    ran = convlint("check", "--all", "-j", "2", "--no-trial", "--format", "concise", timeout=60, fresh=True)
     assert ran.code == 3
     assert "net.py:Net: Converts" in ran.err
     assert "too early" in ran.err

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from command_line import run_fresh, run_warm
 from conftest import ROOT, Ran
 from small_project import CONFIG, CONFIG_OF_BAD, LAYERS, write_project
 
@@ -26,19 +27,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(place: Path, *arguments: str, imports: bool = False, **environment: str) -> Ran:
-    watched = ["-X", "importtime"] if imports else []
     variables = {name: value for name, value in os.environ.items() if not name.startswith("CONVLINT_")}
-    done = subprocess.run(
-        [sys.executable, *watched, "-m", "convlint", "check", *arguments],
-        cwd=place,
-        env={**variables, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    variables |= {"PYTHONPATH": str(ROOT), **environment}
+    if imports:
+        return run_fresh(["check", *arguments], place, variables, python=["-X", "importtime"])
+    return run_warm(["check", *arguments], place, variables)
 
 
 def imported(ran: Ran) -> set[str]:
@@ -146,16 +139,7 @@ def test_ctrl_c_leaves_no_half_file(place: Path, tmp_path: Path) -> None:
 
 def test_baseline_write_check_and_prune(place: Path) -> None:
     def baseline(action: str) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "convlint", "baseline", action, "--baseline", "known.json"],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return run_warm(["baseline", action, "--baseline", "known.json"], place, os.environ)
 
     assert baseline("write").code == 0
     known = json.loads((place / "known.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT, run_warm
 from torch import nn
 
 import convlint
@@ -169,8 +171,8 @@ def test_inputs_vary_within_what_the_example_shows() -> None:
 
 def command_line(tmp_path: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "model.py").write_text(f"import torch\nfrom torch import nn\n\n{code}")
-    command = [sys.executable, "-m", "convlint", "check", str(tmp_path / "model.py:Model"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ran = run_warm(["check", str(tmp_path / "model.py:Model"), *arguments], ROOT, os.environ)
+    return subprocess.CompletedProcess(arguments, ran.code, ran.out, ran.err)
 
 
 OVERFLOWING = """

@@ -49,7 +49,12 @@ def lines(report: Report) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "architecture", [a for a in ARCHITECTURES if a.name not in REFUSED_BY_CAPTURE], ids=lambda a: a.name
+    "architecture",
+    [
+        pytest.param(each, id=each.name, marks=[pytest.mark.corpus] if each.slow else [])
+        for each in ARCHITECTURES
+        if each.name not in REFUSED_BY_CAPTURE
+    ],
 )
 def test_the_verdict_equals_a_full_conversion_and_names_every_blocker(architecture: Architecture) -> None:
     args, kwargs = architecture.inputs()

@@ -47,9 +47,27 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--format", choices=FORMATS, default="terminal", help="default: terminal")
     text = "write a file too; the format is that of its ending where none is named; repeat for several"
     shown.add_argument("--output-file", action="append", metavar="[FORMAT:]PATH", help=text)
+    add_picture_options(shown)
     shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
     text = "show every setting with where it comes from, and check nothing"
     shown.add_argument("--show-settings", action="store_true", help=text)
+
+
+def add_picture_options(shown: argparse._ArgumentGroup) -> None:
+    """The files that show a model as a picture; they are further output files."""
+    pictures = (
+        ("--html", "write a page with the findings and the model as a picture"),
+        ("--svg", "write a drawing of the model's modules, for papers and READMEs"),
+    )
+    for option, text in pictures:
+        shown.add_argument(
+            option,
+            action="append",
+            dest="output_file",
+            type=f"{option[2:]}:{{}}".format,
+            metavar="FILE",
+            help=text,
+        )
 
 
 def add_fix_options(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ from convlint.output.formats import RENDERERS, destinations, write_files
 from convlint.output.places import repository_root
 from convlint.progress import Tally
 from convlint.session import Session
-from convlint.text import count, visible
+from convlint.text import count, shown_path, visible
 
 if TYPE_CHECKING:
     from convlint.baseline import Baseline
@@ -48,6 +48,11 @@ def check_jobs(
     """Check these jobs and write what the options ask for."""
     files = destinations(options.output_file or ())
     several = options.spec is None and len(options.model or ()) != 1
+    if len(jobs) > 1 and (drawn := next((file.path for file in files if file.format == "svg"), None)):
+        raise UsageError(
+            f"{shown_path(drawn)} is to be a drawing of one model, and {len(jobs)} are to be checked:"
+            " name one with --model, or write a page of all of them with --html."
+        )
     path = _baseline_path(options, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from convlint.errors import ConvlintError
 from convlint.model import IgnoreComment, Report
+from convlint.plan.model import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Outcome:
 
     ``root`` is the folder that a path in the spec starts from, the working directory where None.
     ``kept`` says that the report is that of an earlier check whose sources have not changed.
+    ``plan`` says where it would run, where an output asked for that.
     """
 
     model: str
@@ -22,6 +24,7 @@ class Outcome:
     report: Report | None = None
     error: ConvlintError | None = None
     kept: bool = False
+    plan: Plan | None = None
 
     @property
     def exit_code(self) -> int:

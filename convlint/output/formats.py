@@ -14,7 +14,7 @@ from convlint.nearest import did_you_mean
 from convlint.outcome import Run
 from convlint.text import shown_path
 
-FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown")
+FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
 _ENDINGS = {
     ".txt": "terminal",
     ".sarif": "sarif",
@@ -22,6 +22,9 @@ _ENDINGS = {
     ".json": "json",
     ".xml": "junit",
     ".md": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".svg": "svg",
 }
 
 
@@ -105,5 +108,7 @@ RENDERERS: Mapping[str, Callable[[Run], str]] = {
     "gitlab": _late("gitlab", "render_gitlab"),
     "junit": _late("junit", "render_junit"),
     "markdown": _late("markdown", "render_markdown"),
+    "html": _late("html", "render_html"),
+    "svg": _late("svg", "render_svg"),
 }
 """Each format as a function of the whole run."""

@@ -1,0 +1,218 @@
+"""The column beside the picture: findings, what keeps ops off the Neural Engine, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
+from convlint.output.excerpt import excerpt_of
+from convlint.output.markup import Child, Markup, link, tag
+from convlint.output.modules import fold_modules
+from convlint.output.picture import Finder, Picture, shown_place
+from convlint.output.verdict import unforeseen
+from convlint.plan.model import Blocker, Plan
+from convlint.text import count, one_line
+
+_FIRST_LINKS, _MOST_LINKS = 3, 200
+_SAFETY = {
+    "safe": "",
+    "unsafe": "may differ for some inputs",
+    "retrain": "another function: only before training",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where findings stand in the picture; ``nodes`` are those of each, in the order of the page."""
+
+    prefix: str
+    finder: Finder | None
+    picture: Picture | None
+    nodes: tuple[tuple[int, ...], ...] = ()
+
+
+def shown_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Errors first, then warnings, then notes, each as they were found."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def findings(report: Report, told: Sequence[Finding], places: Places) -> Markup:
+    """Every finding with its source, its replacements and the way to its ops."""
+    head = tag("h2", "Findings ", tag("span", str(len(told)), class_="count"))
+    if not told:
+        silenced = f" {count(len(report.suppressed), 'finding')} silenced." if report.suppressed else ""
+        return tag("section", head, tag("p", f"Nothing was found.{silenced}", class_="quiet"))
+    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(told)])
+
+
+def _finding(finding: Finding, at: int, places: Places) -> Markup:
+    rule = finding.rule
+    title = tag(
+        "h3",
+        tag("span", finding.severity, class_=f"severity {finding.severity}"),
+        tag("code", rule.code),
+        " ",
+        tag("span", rule.name, class_="rule"),
+    )
+    why = tag(
+        "details",
+        tag("summary", "Why"),
+        tag("p", rule.why),
+        tag("p", f"Confidence: {rule.confidence}. ", [[link(source), " "] for source in rule.sources]),
+        class_="why",
+    )
+    return tag(
+        "article",
+        title,
+        tag("p", finding.message, class_="message"),
+        _source(finding.site, finding.caller),
+        _ways(places.nodes[at], finding, places),
+        [_replacement(each) for each in finding.replacements],
+        why,
+        class_=f"finding {finding.severity}",
+        id=f"{places.prefix}-f{at}",
+        tabindex="-1",
+    )
+
+
+def _ways(nodes: tuple[int, ...], finding: Finding, places: Places) -> Markup | None:
+    """Links that move the picture: to each op, or to the module where the picture does not have the op."""
+    picture = places.picture
+    if picture is None or places.finder is None:
+        return None
+    if not nodes:
+        box = places.finder.box_of(finding.module)
+        return tag("p", _to_box(box, picture), class_="ways") if box is not None else None
+    return _to_nodes(nodes, picture)
+
+
+def _to_nodes(nodes: Sequence[int], picture: Picture) -> Markup:
+    links: list[Child] = [_to_node(number, picture) for number in nodes[:_MOST_LINKS]]
+    first, rest = links[:_FIRST_LINKS], links[_FIRST_LINKS:]
+    if not rest:
+        return tag("div", first, class_="ways")
+    more = f"and {len(nodes) - _MOST_LINKS} more" if len(nodes) > _MOST_LINKS else None
+    words = tag("summary", f"and {count(len(nodes) - _FIRST_LINKS, 'other op')}")
+    return tag("div", first, tag("details", words, tag("div", rest, more, class_="rest")), class_="ways")
+
+
+def _to_node(number: int, picture: Picture) -> Markup:
+    node = picture.nodes[number]
+    words = " · ".join(filter(None, (picture.boxes[node.box].path, node.label)))
+    return tag("a", words, href="#", data_show=f"n{number}")
+
+
+def _to_box(number: int, picture: Picture) -> Markup:
+    return tag("a", picture.boxes[number].path, href="#", data_show=f"b{number}")
+
+
+def _source(site: Site | None, caller: Site | None) -> list[Child]:
+    shown: list[Child] = [_excerpt(site)]
+    if caller is not None and caller != site:
+        shown.append(_excerpt(caller, "called from "))
+    return shown
+
+
+def _excerpt(site: Site | None, before: str = "") -> Markup | None:
+    if site is None:
+        return None
+    function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
+    place = tag("figcaption", before, tag("span", shown_place(site), class_="path"), function)
+    found = excerpt_of(site)
+    if found is None:
+        return tag("figure", place, class_="excerpt")
+    lines: list[Child] = [
+        tag(
+            "span",
+            tag("i", str(number)),
+            f"{text}\n",
+            class_="line here" if number == found.line else "line",
+        )
+        for number, text in found.lines
+    ]
+    return tag("figure", place, tag("pre", lines), class_="excerpt")
+
+
+def _replacement(each: Replacement) -> Markup:
+    remark = _SAFETY[each.safety]
+    equal = f"equal within {each.rtol:g}" if each.rtol else ""
+    remarks = ", ".join(filter(None, (remark, equal)))
+    lines: list[Child] = [
+        tag("span", f"{sign} {line}\n", class_=kind)
+        for sign, kind, code in (("-", "before", each.before), ("+", "after", each.after))
+        for line in code.strip("\n").splitlines()
+    ]
+    return tag(
+        "div",
+        tag("p", tag("b", "Instead: "), each.title, tag("small", f" ({remarks})") if remarks else None),
+        tag("pre", lines) if lines else None,
+        tag("p", f"Proved: {each.proof}", class_="quiet") if each.proof else None,
+        class_="replacement",
+    )
+
+
+def blockers(plan: Plan, places: Places) -> Markup:
+    """What keeps ops off the Neural Engine, by what it costs."""
+    head = tag("h2", "Off the Neural Engine ", tag("span", str(len(plan.blockers)), class_="count"))
+    if not plan.blockers:
+        return tag("section", head, tag("p", "Nothing is known to keep an op off it.", class_="quiet"))
+    return tag("section", head, [_blocker(each, places) for each in plan.blockers])
+
+
+def _blocker(blocker: Blocker, places: Places) -> Markup:
+    modules = ", ".join(path for path, _ in fold_modules(blocker.modules) if path)
+    facts = [
+        f"{count(len(blocker.ops), 'op')}" + (f" in {modules}" if modules else ""),
+        f"islands {_change(blocker.islands)}, crossings {_change(blocker.crossings)}",
+    ]
+    wins = blocker.win_ms
+    return tag(
+        "article",
+        tag(
+            "h3",
+            tag("code", blocker.kind),
+            tag("span", f"wins {wins.mid:.2g} ms ({wins.low:.2g} to {wins.high:.2g})", class_="win")
+            if wins.mid > 0
+            else None,
+        ),
+        tag("p", blocker.reason, class_="message"),
+        _source(blocker.site, blocker.caller),
+        _to_nodes(blocker.ops, places.picture) if places.picture is not None else None,
+        tag("p", " · ".join(facts), class_="quiet"),
+        [tag("p", tag("b", "Instead: "), title) for title in blocker.replacements],
+        tag("p", f"{blocker.confidence}: ", link(blocker.source), class_="quiet") if blocker.source else None,
+        class_="finding blocker",
+    )
+
+
+def _change(counts: tuple[int, int]) -> str:
+    """From what is there with the blocker to what would be without it."""
+    return " → ".join(map(str, counts))
+
+
+def trouble(report: Report) -> Markup | None:
+    """What stopped the capture, and what the trial refused that no finding names."""
+    parts: list[Child] = [
+        tag(
+            "article",
+            tag("h3", failure.method),
+            tag("p", one_line(f"{failure.error_type}: {failure.message}"), class_="message"),
+            _source(failure.site, failure.caller),
+            class_="finding",
+        )
+        for failure in report.capture_failures
+    ]
+    parts += [_refusal(failure) for failure in unforeseen(report) if not failure.follows]
+    parts += [tag("p", note, class_="quiet") for note in report.notes]
+    return tag("section", tag("h2", "From the capture and the trial"), parts) if parts else None
+
+
+def _refusal(failure: TrialFailure) -> Markup:
+    return tag(
+        "article",
+        tag("h3", tag("code", failure.op or failure.stage)),
+        tag("p", one_line(f"{failure.error_type}: {failure.error}".removeprefix(": ")), class_="message"),
+        _source(failure.site, failure.caller),
+        class_="finding",
+    )

@@ -1,0 +1,95 @@
+// What is said of an item, on hover, when it is chosen, and to a screen reader.
+
+import { type Box, type Item, type Model, type Node, weightOf } from "./data";
+import { html } from "./dom";
+
+export function milliseconds(value: number): string {
+  if (value >= 100) return `${Math.round(value)} ms`;
+  if (value >= 0.01) return `${Number(value.toPrecision(2))} ms`;
+  return value > 0 ? `${Number((value * 1000).toPrecision(2))} µs` : "0 ms";
+}
+
+export function interval(low: number, mid: number, high: number): string {
+  return `${milliseconds(mid)} (${milliseconds(low)} – ${milliseconds(high)})`;
+}
+
+export function counted(number: number, noun: string): string {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** The second line of a closed box. */
+export function tally(model: Model, box: Box): string {
+  return model.timed ? `${counted(box.ops, "op")} · ${milliseconds(box.mid)}` : counted(box.ops, "op");
+}
+
+/** ``"ANE 80 %, CPU 20 %"`` of the time, or of the ops. */
+export function shares(model: Model, box: Box): string {
+  const all = weightOf(box);
+  return model.units
+    .map((unit, number) => ({ unit, part: all ? box.weights[number]! / all : 0 }))
+    .filter(({ part }) => part > 0)
+    .sort((a, b) => b.part - a.part)
+    .map(({ unit, part }) => `${unit} ${part > 0 && part < 0.01 ? "<1" : Math.round(part * 100)} %`)
+    .join(", ");
+}
+
+/** One line for screen readers. */
+export function spoken(model: Model, item: Item): string {
+  const marks = [
+    item.blockers && counted(item.blockers, "blocking op"),
+    item.errors && counted(item.errors, "error"),
+    item.warnings && counted(item.warnings, "warning"),
+  ].filter(Boolean);
+  const { box, node } = item;
+  const what = box
+    ? [box.label, box.type, tally(model, box), shares(model, box)]
+    : [node!.label, node!.shape, node!.unit >= 0 && model.units[node!.unit]];
+  return [...what, ...marks].filter(Boolean).join(", ");
+}
+
+/** Everything about an item, as a heading and rows of what and how. */
+export function describe(model: Model, item: Item, short: boolean): HTMLElement {
+  const rows = item.box ? aboutBox(model, item.box) : aboutNode(model, item.node!, short);
+  const list = html("dl");
+  for (const [name, value] of rows) {
+    if (value) list.append(html("dt", {}, name), html("dd", {}, value));
+  }
+  const kind = item.box ? item.box.type || "module" : item.node!.kind === "op" ? item.node!.op : item.node!.kind;
+  const head = html("p", { class: "subject" }, html("strong", {}, item.label), " ", html("span", {}, kind));
+  return html("div", { class: "about" }, head, list);
+}
+
+type Row = [string, Element | string | undefined | false];
+
+function aboutBox(model: Model, box: Box): Row[] {
+  return [
+    ["module", box.path],
+    ["ops", counted(box.ops, "op")],
+    ["time", model.timed && interval(box.low, box.mid, box.high)],
+    ["runs on", shares(model, box)],
+    ["crossings", box.crossings ? counted(box.crossings, "change") + " of unit" : ""],
+    ["blocking", box.blockers ? counted(box.blockers, "op") : ""],
+    ["findings", [box.errors && counted(box.errors, "error"), box.warnings && counted(box.warnings, "warning")].filter(Boolean).join(", ")],
+  ];
+}
+
+function aboutNode(model: Model, node: Node, short: boolean): Row[] {
+  const findings = html("span", { class: "links" });
+  for (const number of node.findings) {
+    const { id, title } = model.findings[number]!;
+    findings.append(html("a", { href: `#${id}` }, title));
+  }
+  const source = /^https?:\/\//.test(node.source) && html("a", { href: node.source, rel: "noreferrer" }, node.source);
+  return [
+    ["runs on", node.unit >= 0 && `${model.units[node.unit]}${node.cause && node.cause !== "runs" ? ` – ${node.cause}` : ""}`],
+    ["because", node.reason],
+    ["known from", !short && [node.confidence, ...(source ? [] : [node.source])].filter(Boolean).join(": ")],
+    ["source", !short && source],
+    ["time", model.timed && node.kind === "op" && interval(node.low, node.mid, node.high)],
+    ["gives", node.shape],
+    ["module", node.path],
+    ["line", node.site],
+    ["name", node.name],
+    ["findings", node.findings.length > 0 && (short ? counted(node.findings.length, "finding") : findings)],
+  ];
+}

@@ -100,6 +100,32 @@ def node_reader(read: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]
             setattr(InternalTorchIRNode, name, original)
 
 
+@contextmanager
+def transcription(note: Callable[[str, Any], None]) -> Iterator[None]:
+    """While open, ``note`` hears of every PyTorch value by its name, with the MIL variables it became."""
+    from coremltools.converters.mil.frontend.torch.converter import TranscriptionContext
+
+    original = TranscriptionContext.add
+
+    def add(self: Any, ssa_var: Any, torch_name: str | None = None, override: bool = False) -> None:
+        original(self, ssa_var, torch_name, override)
+        note(ssa_var.name if torch_name is None else torch_name, ssa_var)
+
+    TranscriptionContext.add = add
+    try:
+        yield
+    finally:
+        TranscriptionContext.add = original
+
+
+def torchscript_graph(traced: Any) -> tuple[Any, dict[str, Any]]:
+    """The graph that coremltools reads of a traced module, and its weights by the names they have there."""
+    from coremltools.converters.mil.frontend.torch.torchscript_utils import _expand_and_optimize_ir
+
+    graph, parameters, _ = _expand_and_optimize_ir(traced)
+    return graph, parameters
+
+
 def internal_node(kind: str, name: str, inputs: list[str], meta: dict[str, Any]) -> Any:
     """A node of coremltools' internal graph."""
     from coremltools.converters.mil.frontend.torch.internal_graph import InternalTorchIRNode
@@ -163,6 +189,13 @@ def backend_pipeline() -> Any:
     import coremltools as ct
 
     return ct.PassPipeline.get_pipeline("backend_mlprogram")
+
+
+def complex_pipeline() -> Any:
+    """The one pass without which programs with complex numbers cannot be run; it keeps the variables."""
+    import coremltools as ct
+
+    return ct.PassPipeline(["common::lower_complex_dialect_ops"], "complex")
 
 
 def apply_pipeline(program: Any, pipeline: Any) -> None:
@@ -244,6 +277,13 @@ def value_type(variable: Any) -> tuple[str, tuple[int | None, ...] | None]:
     if types.is_list(kind) or types.is_dict(kind):
         return "", None
     return str(types.builtin_to_string(kind) or ""), ()
+
+
+def is_variable(value: Any) -> bool:
+    """Whether this is a variable of a MIL program."""
+    from coremltools.converters.mil.mil import Var
+
+    return isinstance(value, Var)
 
 
 def is_state(variable: Any) -> bool:

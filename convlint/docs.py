@@ -20,6 +20,7 @@ from convlint.rulebook import Rulebook, load_rulebook
 FOLDER = Path(__file__).parent.parent / "docs" / "rules"
 INDEX = "index.md"
 REPLACEMENTS = FOLDER.parent / "replacements.md"
+BUGS = FOLDER.parent / "coremltools-bugs.md"
 SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 
@@ -93,6 +94,50 @@ def replacements(rulebook: Rulebook) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def bugs(rulebook: Rulebook) -> str:
+    """Wrong conversions: what converts without a word and computes something else."""
+    rows = []
+    for rule in rulebook:
+        if rule.differs != "float32" or not rule.bad:
+            continue
+        ops = ", ".join(f"`{name}`" for match in rule.matches for name in match.names)
+        case = _marked_line(rule.bad[0].code)
+        inputs = ", ".join(f"`{text}`" for text in rule.bad[0].inputs)
+        instead = next((each for each in rule.replacements), None)
+        advice = "" if instead is None else instead.title
+        if instead is not None and instead.after.strip():
+            advice += f": `{' '.join(instead.after.split())}`"
+        where = [f"coremltools {rule.applies.get('coremltools', BOTH_RELEASES)}"]
+        where += [f"{what} {rule.applies[what]}" for what in ("frontend", "target") if what in rule.applies]
+        cells = (f"[{rule.code}](rules/{rule.code}-{rule.name}.md)", ops, f"`{case}` of {inputs}", *where[:1])
+        door = ", ".join(where[1:]) or "both frontends"
+        rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, door, advice)))
+    parts = [
+        "# Wrong conversions",
+        "What coremltools converts without a word, and what then computes something else than PyTorch at"
+        " float32. Generated from the rules by `python -m convlint.docs`. Each case is converted and run by"
+        " the test-suite with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and"
+        " what stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
+        "\n".join(
+            [
+                "| rule | op | smallest case | coremltools | where | write instead |",
+                "|---|---|---|---|---|---|",
+                *(f"| {row} |" for row in rows),
+            ]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+BOTH_RELEASES = "9.0 and 9.1.dev1"
+"""What a rule without bounds was run with."""
+
+
+def _marked_line(code: str) -> str:
+    line = next((line for line in code.splitlines() if "# <-" in line), "")
+    return line.partition("# <-")[0].strip().removeprefix("return ")
+
+
 def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
     """The rules that name one of the ops; CL100 speaks for every op without a converter."""
     found = [
@@ -112,14 +157,20 @@ def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
     return ", ".join(links) or "CL100"
 
 
+def beside(rulebook: Rulebook) -> Mapping[Path, str]:
+    """The pages that stand beside the folder of the rules."""
+    return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook)}
+
+
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     """The names of pages that are missing, differ, or belong to no rule any more; sorted."""
     wanted = pages(rulebook)
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     if folder == FOLDER:
-        wanted = {**wanted, REPLACEMENTS.name: replacements(rulebook)}
-        if REPLACEMENTS.exists():
-            there[REPLACEMENTS.name] = REPLACEMENTS.read_text(encoding="utf-8")
+        for path, text in beside(rulebook).items():
+            wanted = {**wanted, path.name: text}
+            if path.exists():
+                there[path.name] = path.read_text(encoding="utf-8")
     return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
 
 
@@ -129,8 +180,9 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     wanted = pages(rulebook)
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
-        if name == REPLACEMENTS.name:
-            REPLACEMENTS.write_text(replacements(rulebook), encoding="utf-8", newline="\n")
+        path = FOLDER.parent / name
+        if path in (REPLACEMENTS, BUGS):
+            path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
         elif name in wanted:
             (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
         else:

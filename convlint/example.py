@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from convlint.capture.methods import Capture, Source
+    from convlint.parity.result import Parity, Precision
 
 TIMEOUT = 60.0
 """Seconds that one example may take to capture, and again to convert."""
@@ -110,6 +111,17 @@ class Workshop:
         findings = self.findings(captured, environment)
         trial = _convert(source, captured, environment)
         return Run(path, findings, _refusals(path, captured, trial), captured.graph, trial)
+
+    def compare(self, example: Example, name: str, environment: Environment, precision: Precision) -> Parity:
+        """What the converted example computes beside what PyTorch computes."""
+        from convlint.capture.methods import Source
+        from convlint.parity import compare
+
+        _, build = self.build(example, name)
+        specs = parse_inputs(example.inputs)
+        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example))
+        frontend: Any = environment.frontend
+        return compare(source, environment.target, precision, 2, frontend, timeout=TIMEOUT)
 
     def findings(self, captured: Capture, environment: Environment) -> tuple[Finding, ...]:
         """What the rules alone say."""

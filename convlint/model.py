@@ -24,6 +24,7 @@ TrialLevel = Literal["frontend", "passes", "full"]
 TrialStatus = Literal["converted", "failed", "timeout", "crashed"]
 Safety = Literal["safe", "unsafe", "retrain"]
 Confidence = Literal["measured", "documented", "reported"]
+Differs = Literal["", "float32", "float16"]
 Origin = Literal["input", "parameter", "buffer", "constant", "computed"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -220,7 +221,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One file under ``rules/``. ``message`` may name the subject's fields in braces."""
+    """One file under ``rules/``. ``message`` may name the subject's fields in braces.
+
+    ``differs``: at this precision the converted bad examples compute something else, as running shows.
+    """
 
     code: str
     name: str
@@ -236,6 +240,7 @@ class Rule:
     good: tuple[Example, ...] = ()
     replacements: tuple[Replacement, ...] = ()
     path: str = ""
+    differs: Differs = ""
 
 
 @dataclass(frozen=True, slots=True)

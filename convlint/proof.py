@@ -127,6 +127,12 @@ class _Judge:
             problems += _wrong_refusals(example, run)
         elif self.must_convert and not run.converted:
             problems += _not_converted(run)
+        if self.rule.differs and run.converted:
+            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            if compared.status not in ("differs", "overflows"):
+                raise _Stale(
+                    f"run, it is {compared.status}; {_converts(environment)} to what PyTorch computes"
+                )
         return problems + self.false_alarms(run)
 
     def good(self, example: Example, name: str) -> list[str]:
@@ -192,7 +198,12 @@ class _Judge:
         run = self.shop.run(example, name, environment)
         mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
         problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
-        return problems + ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
+        problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
+        if self.rule.differs and run.converted:
+            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            if compared.status != "equal":
+                problems.append(f"run, it {compared.status}: {compared.first_divergence or compared.detail}")
+        return problems
 
     def misreported(self, example: Example, run: Run, environment: Environment) -> list[str]:
         """Where the rule reports other lines than the marked ones, and what kept it from them."""

@@ -63,6 +63,7 @@ KEYS = (
     "message",
     "why",
     "confidence",
+    "differs",
     "sources",
     "applies",
     "match",
@@ -137,6 +138,7 @@ def _read(table: Table, path: str) -> Rule:
         good=read_examples(table, "good", code, matches),
         replacements=read_replacements(table, bad),
         path=path,
+        differs=table.choice("differs", ("float32", "float16"), None) or "",
     )
 
 

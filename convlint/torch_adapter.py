@@ -232,3 +232,40 @@ def size_hint(size: Any) -> int:
     if hint is None:
         raise ValueError(f"the size {size} has no example")
     return int(hint)
+
+
+def is_mutable(target: Any) -> bool:
+    """Whether an overload writes into one of its arguments."""
+    schema = getattr(target, "_schema", None)
+    return bool(schema is not None and schema.is_mutable)
+
+
+def torchscript_call(node: Any, values: list[Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """What to call for a node of a traced graph whose inputs have these values: function, args, kwargs.
+
+    Raises LookupError for what only scripts have, as branches and loops.
+    """
+    import torch
+
+    kind = node.kind()
+    if kind == "prim::Constant":
+        value = node.output().toIValue()
+        return lambda: value, (), {}
+    if kind == "prim::ListConstruct":
+        return lambda *items: list(items), tuple(values), {}
+    if kind == "prim::TupleConstruct":
+        return lambda *items: tuple(items), tuple(values), {}
+    if kind in ("prim::ListUnpack", "prim::TupleUnpack"):
+        (items,) = values
+        return (lambda: items[0] if len(items) == 1 else items), (), {}
+    namespace, _, name = kind.partition("::")
+    try:
+        schema = torch._C.parse_schema(node.schema())
+        packet = getattr(getattr(torch.ops, namespace), name)
+        target = getattr(packet, schema.overload_name or "default")
+    except (RuntimeError, AttributeError) as error:
+        raise LookupError(kind) from error
+    named = zip(schema.arguments, values, strict=True)
+    pairs = [(argument, value) for argument, value in named]
+    args = tuple(value for argument, value in pairs if not argument.kwarg_only)
+    return target, args, {argument.name: value for argument, value in pairs if argument.kwarg_only}

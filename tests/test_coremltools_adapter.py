@@ -85,3 +85,35 @@ def test_inputs_are_checked_as_for_an_ml_program() -> None:
     adapter.check_inputs([ct.ImageType(shape=(1, 3, 8, 8))], ct.target.iOS17)
     with pytest.raises(ValueError, match=r"of kind \(1, 3, H, W\)"):
         adapter.check_inputs([ct.ImageType(shape=(2, 3, 8, 8))], ct.target.iOS17)
+
+
+class Halves(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = self.linear(x).chunk(2, -1)
+        return left * right
+
+
+def test_the_frontend_tells_what_each_value_of_the_exported_graph_became() -> None:
+    program = torch.export.export(Halves(), (torch.rand(1, 4),)).run_decompositions({})
+    heard: dict[str, Any] = {}
+    with adapter.transcription(heard.__setitem__):
+        ct.convert(program, convert_to="milinternal", pass_pipeline=adapter.complex_pipeline())
+    names = [node.name for node in program.graph.nodes if node.op == "call_function"]
+    assert set(names) <= set(heard)
+    assert adapter.is_variable(heard[names[-1]])
+    assert not adapter.is_variable(names[-1])
+
+
+def test_the_frontend_tells_what_each_value_of_a_traced_graph_became() -> None:
+    traced = torch.jit.trace(Halves().eval(), torch.rand(1, 4))  # type: ignore[no-untyped-call]
+    graph, weights = adapter.torchscript_graph(traced)
+    assert set(weights) == {"linear.weight", "linear.bias"}
+    heard: dict[str, Any] = {}
+    with adapter.transcription(heard.__setitem__):
+        ct.convert(traced, convert_to="milinternal", inputs=[ct.TensorType(shape=(1, 4))])
+    (output,) = graph.outputs()
+    assert heard[output.debugName()].shape == (1, 2)

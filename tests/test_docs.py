@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from convlint.docs import FOLDER, SCHEMA, index, pages, schema_text, stale, write
+from convlint.docs import FOLDER, SCHEMA, bugs, index, pages, schema_text, stale, write
 from convlint.rulebook import Rulebook, load_rulebook
 
 RULEBOOK = load_rulebook()
@@ -27,6 +27,15 @@ def test_every_rule_has_a_page_that_the_index_links() -> None:
     links = set(re.findall(r"\]\(([^)]+\.md)\)", index(RULEBOOK)))
     assert links == {f"{rule.code}-{rule.name}.md" for rule in RULEBOOK}
     assert links | {"index.md"} == set(pages(RULEBOOK))
+
+
+def test_the_list_of_wrong_conversions_is_made_of_the_rules_that_say_so() -> None:
+    page = bugs(RULEBOOK)
+    wrong = {rule.code for rule in RULEBOOK if rule.differs == "float32"}
+    assert set(re.findall(r"\[(CL\d+)\]", page)) == wrong
+    row = next(line for line in page.splitlines() if "[CL320]" in line)
+    assert "`aten.add.Tensor`" in row
+    assert "coremltools <9.1.dev0" in row
 
 
 def test_a_page_says_what_its_rule_says() -> None:

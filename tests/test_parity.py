@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +17,12 @@ from command_line import ROOT, run_warm
 from torch import nn
 
 import convlint
+from convlint.capture.methods import Source
 from convlint.errors import UsageError
+from convlint.parity import device
+from convlint.parity.convert import convert
 from convlint.parity.errors import WrongShape, measure
-from convlint.parity.inputs import varied
+from convlint.parity.inputs import cornered, draws, varied
 
 
 class Classifier(nn.Module):
@@ -151,10 +156,132 @@ open({str(tmp_path / "script.py")!r}, "w").write(d.script)
     assert "atan(" in run.stdout
 
 
+class Scaled(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = x * 2
+        b = torch.sub(y, a, alpha=3)
+        return b.relu() + 1
+
+
+class Highest(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = x + y
+        b = a.argmax()
+        return a.flatten()[0] + b
+
+
+class Inverse(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = x * 1e-3
+        b = torch.reciprocal(a)
+        return torch.cat([b, y]) / 2
+
+
+class Triangle(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = torch.full((4, 4), float("-inf"))
+        b = torch.triu(a, 1)
+        return (x + b).softmax(-1) + y
+
+
+class Blended(nn.Module):
+    """Two calls are wrong; what becomes of the first is multiplied by nothing."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = torch.reciprocal(x * 1e-3)
+        b = y.argmax()
+        return a * 0 + b
+
+
+class Angle(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        a = x * 3
+        return torch.atan2(a, y) + 1
+
+
+PAIR = tuple(torch.randn(4, 4, generator=torch.Generator().manual_seed(seed)) for seed in (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("model", "frontend", "op", "line"),
+    [
+        (Highest, "export", "aten.argmax.default", "b = a.argmax()"),
+        (Highest, "torchscript", "aten.argmax.default", "b = a.argmax()"),
+        (Inverse, "export", "aten.reciprocal.default", "b = torch.reciprocal(a)"),
+        (Inverse, "torchscript", "aten.reciprocal.default", "b = torch.reciprocal(a)"),
+        (Triangle, "export", "aten.triu.default", "b = torch.triu(a, 1)"),
+        (Angle, "export", "aten.atan2.default", "return torch.atan2(a, y) + 1"),
+        (Angle, "torchscript", "aten.atan2.default", "return torch.atan2(a, y) + 1"),
+    ],
+)
+def test_wrong_conversions_of_coremltools_are_found_at_their_line(
+    model: type[nn.Module], frontend: Any, op: str, line: str
+) -> None:
+    p = convlint.parity(model(), PAIR, frontend=frontend)
+    assert p.status in ("differs", "overflows")
+    first = p.first_divergence
+    assert first is not None
+    assert first.site is not None
+    assert (first.op, first.site.source) == (op, line)
+    assert not first.script.startswith("#"), "the call shows it by itself"
+    assert f"torch.ops.{op}(" in first.script
+
+
+@pytest.mark.skipif(version("coremltools") != "9.0", reason="a mistake of 9.0 that later releases have not")
+def test_a_mistake_of_the_export_frontend_is_none_of_the_other() -> None:
+    p = convlint.parity(Scaled(), PAIR)
+    assert p.first_divergence is not None
+    assert p.first_divergence.op == "aten.sub.Tensor"
+    assert "alpha=3" in p.first_divergence.script
+    assert convlint.parity(Scaled(), PAIR, frontend="torchscript").status != "differs"
+
+
+def test_the_call_to_blame_is_the_one_whose_correction_mends_the_outputs() -> None:
+    for frontend in ("export", "torchscript"):
+        p = convlint.parity(Blended(), PAIR, frontend=frontend)
+        assert p.first_divergence is not None
+        assert p.first_divergence.op == "aten.argmax.default"
+
+
+def test_corners_are_an_option_and_say_what_they_are() -> None:
+    p = convlint.parity(Angle(), PAIR)
+    assert p.detail == "random inputs come out equal, zeros and ones of both signs do not"
+    assert convlint.parity(Angle(), PAIR, corners=False).status == "equal"
+
+
+class Largest(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values, indices = x.topk(2)
+        return values * 2, indices + 1
+
+
+def test_equal_values_in_another_order_are_no_difference_at_the_corners() -> None:
+    assert convlint.parity(Largest(), torch.rand(8, 8), frontend="torchscript").status == "equal"
+
+
+def test_a_script_of_the_traced_door_runs_and_shows_the_difference(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    p = convlint.parity(Highest(), PAIR, frontend="torchscript", seeds=1)
+    assert p.first_divergence is not None
+    exec(compile(p.first_divergence.script, "script.py", "exec"), {"__name__": "script"})
+    printed = capsys.readouterr().out
+    assert "PyTorch: tensor(" in printed
+    assert "reduce_argmax" in printed
+    assert printed.rstrip().endswith("dtype=int32)}")
+
+
+def test_complex_inputs_are_unsupported_on_the_traced_door() -> None:
+    p = convlint.parity(nn.SiLU(), torch.ones(2, dtype=torch.complex64), frontend="torchscript")
+    assert p.status == "unsupported"
+    assert "complex" in p.detail
+
+
 def test_errors_are_relative_to_the_output_and_infinities_must_stay() -> None:
     errors = measure([np.array([1.0, np.inf])], [np.array([2.0, np.inf])])
     assert (errors.max_abs_error, errors.max_rel_error, errors.misplaced) == (1, 0.5, 0)
     assert measure([np.array([1.0])], [np.array([np.inf])]).misplaced == 1
+    assert measure([np.array([-3.4e38])], [np.array([-np.inf])]).misplaced == 0
     assert measure([np.array([np.nan])], [np.array([1.0])]).nonfinite == 1
     assert measure([np.array([1.0])], [np.array([1.0])]).snr_db == float("inf")
 
@@ -167,6 +294,17 @@ def test_inputs_vary_within_what_the_example_shows() -> None:
     assert flags.dtype is torch.bool
     assert 40 < float(floats.mean()) < 60
     assert 3 < float(floats.std()) < 7
+
+
+def test_corners_keep_shapes_and_the_range_of_integers() -> None:
+    example = ((torch.tensor([3, 9]), torch.randn(100), torch.tensor([True])), {})
+    (integers, floats, _), _ = cornered(example, "signs")
+    assert 3 <= int(integers.min()) <= int(integers.max()) <= 9
+    assert set(floats.tolist()) <= {0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0}
+    (freed, _, _), _ = cornered(example, "large", integers=True)
+    assert freed.dtype is torch.int64
+    assert draws(example) == 8
+    assert draws(((torch.rand(100),), {})) == 1
 
 
 def command_line(tmp_path: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -209,3 +347,33 @@ def test_parity_needs_a_trial(tmp_path: Path) -> None:
 def test_an_output_of_another_shape_is_a_difference() -> None:
     with pytest.raises(WrongShape, match=r"shape \(2,\), and PyTorch gives \(3,\)"):
         measure([np.zeros(2)], [np.zeros(3)])
+
+
+class Predicting:
+    """What ``ct.convert`` returns on macOS: Core ML exists nowhere else."""
+
+    def predict(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        (x,) = inputs.values()
+        assert x.dtype == np.float32
+        return {"y": np.maximum(x, 0)}
+
+
+def test_on_macos_core_ml_itself_is_asked_for_each_compute_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(2, 3)
+    source = Source(None, nn.ReLU(), lambda: ((x,), {}))
+    converted = convert(source, "iOS17", "float32", "export", None)
+    wanted = [x.relu().numpy()]
+    assert device.device_runs(converted, {"x": x}, wanted, 1e-3) == ()
+    asked = []
+
+    def predicting(model: Any, **options: Any) -> Predicting:
+        asked.append((options["convert_to"], options["compute_units"].name))
+        return Predicting()
+
+    monkeypatch.setattr(device, "has_core_ml", lambda: True)
+    monkeypatch.setattr("coremltools.convert", predicting)
+    runs = device.device_runs(converted, {"x": x}, wanted, 1e-3)
+    assert [(run.unit, run.status) for run in runs] == [(unit, "equal") for unit in device.UNITS]
+    assert asked == [("mlprogram", unit) for unit in device.UNITS]
+    (cpu, *_) = device.device_runs(converted, {"x": x}, [wanted[0] + 1], 1e-3)
+    assert cpu.status == "differs"

@@ -107,6 +107,7 @@ MISTAKES = [
     ('severity = "error"', "severity = 3", "severity: a text is needed, not an integer"),
     ('severity = "error"\n', "", "severity: missing; a text is needed"),
     ('severity = "error"', 'sevrity = "error"', "sevrity: unknown key. Did you mean severity?"),
+    ('confidence = "measured"', 'confidence = "measured"\ndiffers = "int8"', "differs: 'int8' is not known"),
     ('confidence = "measured"', 'confidence = "sure"', "confidence: 'sure' is not known"),
     (
         'code = "CL104"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -89,3 +90,38 @@ def test_size_guards_are_noted_with_the_line_that_asked() -> None:
     assert torch_adapter.size_expression(sizes[0]) == 2
     assert torch_adapter.size_expression(sizes[1]).is_symbol
     assert [torch_adapter.size_hint(size) for size in sizes] == [2, 8]
+
+
+class Traced(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = x.split(1)
+        return torch.add(first, second, alpha=3).clamp_(min=1)
+
+
+def test_the_nodes_of_a_traced_graph_can_be_called_one_by_one() -> None:
+    x = torch.arange(4.0).reshape(2, 2)
+    graph = torch.jit.trace(Traced(), x).inlined_graph  # type: ignore[no-untyped-call]
+    values = {list(graph.inputs())[1].debugName(): x}
+    targets = []
+    for node in graph.nodes():
+        given = [values[each.debugName()] for each in node.inputs()]
+        target, args, kwargs = torch_adapter.torchscript_call(node, given)
+        names = [each.debugName() for each in node.outputs()]
+        result = target(*args, **kwargs)
+        values |= dict(zip(names, [result] if len(names) == 1 else result, strict=True))
+        targets.append(target)
+    (output,) = graph.outputs()
+    assert torch.equal(values[output.debugName()], Traced()(x))
+    assert [torch_adapter.is_mutable(target) for target in targets][-1]
+    assert not torch_adapter.is_mutable(targets[0])
+
+
+@torch.jit.script
+def branching(x: torch.Tensor) -> torch.Tensor:
+    return x if x.sum() > 0 else -x
+
+
+def test_what_only_scripts_have_is_no_call() -> None:
+    (branch,) = [node for node in branching.graph.nodes() if node.kind() == "prim::If"]
+    with pytest.raises(LookupError):
+        torch_adapter.torchscript_call(branch, [True])

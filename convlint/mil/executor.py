@@ -20,7 +20,7 @@ from convlint.mil.plan import Argument, Result, Step, plan_block
 from convlint.mil.settling import fitted, kept_from_zero, limited
 from convlint.mil.table import ACCUMULATING
 
-Watch = Callable[[Any, tuple[Any, ...]], None]
+Watch = Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]
 """Called after each operation with it and its values."""
 
 
@@ -41,7 +41,8 @@ def run(
     declares them. ``state`` keeps the states from one call to the next: pass the same dictionary, empty
     at first, and find arrays in it. ``accumulator_limit`` makes a sum of products beyond it infinite where
     its result is float16, as 32752 does on the Neural Engine. ``function`` names the function of a program
-    that has several. ``watch`` is called after each operation with it and its values.
+    that has several. ``watch`` is called after each operation with it and its values, and may return others
+    in their place.
     """
     source = load(program)
     name = function or source.default_function_name
@@ -160,7 +161,7 @@ class Machine:
                 "If Core ML can run this program, this is a mistake of convlint: report it with the program."
             ) from error
         if self.watch is not None:
-            self.watch(operation, values)
+            values = self.watch(operation, values) or values
         for result, value in zip(step.results, values, strict=True):
             self.values[result.variable] = value
         for variable in step.last_uses:

@@ -11,8 +11,8 @@ from torch import Tensor
 from convlint.mil.grids import axis_points, interpolated
 
 
-def _nearest(x: Tensor, axis: int, count: int, *, centres: bool) -> Tensor:
-    """Each output takes the pixel under its corner, or under its centre.
+def _nearest(x: Tensor, axis: int, count: int) -> Tensor:
+    """Each output takes the pixel under its centre.
 
     The documentation names no rounding. TensorFlow's resize is mapped to ``upsample_nearest_neighbor``
     without half-pixel centres and to the other ops with them, and coremltools' tests agree:
@@ -21,7 +21,7 @@ def _nearest(x: Tensor, axis: int, count: int, *, centres: bool) -> Tensor:
     size = x.shape[axis]
     if size == count:
         return x
-    positions = torch.arange(count, dtype=torch.float64) + (0.5 if centres else 0.0)
+    positions = torch.arange(count, dtype=torch.float64) + 0.5
     return x.index_select(axis, (positions * size / count).floor().long().clamp(0, size - 1))
 
 
@@ -41,12 +41,20 @@ def _scaled(size: int, factor: float) -> int:
 def upsample_nearest_neighbor(
     x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Tensor:
-    out = _nearest(x, -2, _scaled(x.shape[-2], scale_factor_height), centres=False)
-    return _nearest(out, -1, _scaled(x.shape[-1], scale_factor_width), centres=False)
+    """Each output takes the pixel under its corner, by the factors as they are given.
+
+    The slack undoes the rounding of a factor to float32.
+    """
+    for axis, factor in ((-2, scale_factor_height), (-1, scale_factor_width)):
+        size = x.shape[axis]
+        corners = torch.arange(_scaled(size, factor), dtype=torch.float64) / factor
+        pixels = (corners + 1e-5).floor().long()
+        x = x.index_select(axis, pixels.clamp(max=size - 1))
+    return x
 
 
 def resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_width: int) -> Tensor:
-    return _nearest(_nearest(x, -2, target_size_height, centres=True), -1, target_size_width, centres=True)
+    return _nearest(_nearest(x, -2, target_size_height), -1, target_size_width)
 
 
 def upsample_bilinear(
@@ -88,7 +96,7 @@ def resize(
         return _linear(x.float(), wanted, sampling_mode)
     for axis, count in zip(range(-resized_dims, 0), wanted, strict=True):
         if sampling_mode in ("DEFAULT", "UNALIGN_CORNERS"):
-            x = _nearest(x, axis, count, centres=True)
+            x = _nearest(x, axis, count)
         else:
             points = axis_points(x.shape[axis], count, sampling_mode)
             x = x.index_select(axis, (points + 0.5).floor().long().clamp(max=x.shape[axis] - 1))

@@ -50,6 +50,7 @@ def rule_to_dict(rule: Rule) -> dict[str, Any]:
         "category": rule.category,
         "severity": rule.severity,
         "confidence": rule.confidence,
+        "differs": rule.differs,
         "message": rule.message,
         "why": rule.why,
         "sources": list(rule.sources),

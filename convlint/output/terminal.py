@@ -243,7 +243,8 @@ def _parity(parity: Parity) -> str:
         )
     error = f"largest error {parity.max_rel_error:.2g} of an output's largest value"
     ratio = "" if isinf(parity.snr_db) else f", signal to noise {parity.snr_db:.0f} dB"
-    return f"{parity.status}: {error}{ratio} {how}"
+    remark = f"; {one_line(parity.detail)}" if parity.detail else ""
+    return f"{parity.status}: {error}{ratio} {how}{remark}"
 
 
 def _summary(page: Page, report: Report) -> None:
@@ -261,6 +262,9 @@ def _summary(page: Page, report: Report) -> None:
     rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
     if report.parity is not None:
         rows.append(("parity", _parity(report.parity)))
+        for run in report.parity.devices:
+            error = f"{run.status}: largest error {run.errors.max_rel_error:.2g} of an output's largest value"
+            rows.append((run.unit, one_line(run.detail) or error))
     if report.fix_proof:
         rows.append(("fixes", report.fix_proof))
     if report.seconds:

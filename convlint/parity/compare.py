@@ -13,14 +13,26 @@ from convlint.capture.methods import Inputs, Source, quiet_torch
 from convlint.errors import ModelError, UsageError
 from convlint.model import Frontend
 from convlint.parity.convert import Converted, NotConverted, convert
+from convlint.parity.device import device_runs, has_core_ml
 from convlint.parity.divergence import first_divergence
-from convlint.parity.errors import WrongShape, measure, worst
-from convlint.parity.inputs import varied
-from convlint.parity.result import Divergence, Errors, Parity, Precision, Status
+from convlint.parity.errors import WrongShape, judged, measure, worst
+from convlint.parity.inputs import Corners, cornered, draws, varied
+from convlint.parity.reference import plain
+from convlint.parity.result import DeviceRun, Divergence, Errors, Parity, Precision, Status
 from convlint.targets import normalise_target
 
 TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
 """The largest error that is no difference, relative to the largest value of the output."""
+
+CORNERS: dict[Corners, str] = {
+    "signs": "zeros and ones of both signs",
+    "halves": "halves",
+    "counts": "the first numbers",
+}
+"""The inputs that a model which is equal on random ones is tried on, in words.
+
+Integers are drawn from them too for "counts", where the model takes such integers at all.
+"""
 
 
 def parity(
@@ -35,13 +47,15 @@ def parity(
     accumulator_limit: float | None = None,
     tolerance: float | None = None,
     timeout: float | None = None,
+    corners: bool = True,
 ) -> Parity:
     """Convert ``model`` and compare what the program computes with what PyTorch computes.
 
     ``model`` is an ``nn.Module`` or a callable that builds one; it is run in eval mode, with its own
     weights. The first of ``seeds`` runs takes ``example_inputs`` as they are, the others random ones like
     them. ``precision`` is that of the conversion; with float16 the program rounds where it says so, and
-    ``accumulator_limit`` adds the Neural Engine's (32752).
+    ``accumulator_limit`` adds the Neural Engine's (32752). At float32 a model that comes out equal is run
+    once more on each of the ``CORNERS``, where functions change their branch, unless ``corners`` is False.
     """
     import torch
 
@@ -64,6 +78,7 @@ def parity(
         accumulator_limit=accumulator_limit,
         tolerance=tolerance,
         timeout=timeout,
+        corners=corners,
     )
 
 
@@ -77,51 +92,99 @@ def compare(
     accumulator_limit: float | None = None,
     tolerance: float | None = None,
     timeout: float | None = None,
+    corners: bool = True,
 ) -> Parity:
     """:func:`parity` of a model that is built and given its inputs elsewhere."""
     start = time.perf_counter()
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    devices: tuple[DeviceRun, ...] = ()
 
     def result(status: Status, errors: Errors | None = None, **found: Any) -> Parity:
         seconds = time.perf_counter() - start
         shared = (status, target, precision, frontend, seeds, allowed, errors or Errors())
-        return Parity(*shared, seconds=seconds, **found)
+        return Parity(*shared, seconds=seconds, devices=devices, **found)
 
-    def diverge(seed: int) -> Divergence | None:
-        inputs = program_inputs(converted, varied(converted.inputs, seed))
+    def parts(piece: Converted, inputs: Inputs) -> bool:
+        try:
+            return judged(measured(piece, inputs, accumulator_limit), allowed) != "equal"
+        except (WrongShape, mil.ShapeMismatch):
+            return True
+
+    def diverge(inputs: Inputs, *, ties: bool = False) -> Divergence | None:
+        given = program_inputs(converted, inputs)
+        wanted = expected(converted, inputs)
+
+        def equal(outputs: Mapping[str, Any]) -> bool:
+            try:
+                return judged(_against(wanted, outputs), allowed) == "equal"
+            except WrongShape:
+                return False
+
         with quiet_torch(), borrowed(converted.module):
-            return first_divergence(converted, inputs, allowed, accumulator_limit)
+            return first_divergence(converted, given, allowed, accumulator_limit, equal, parts, ties=ties)
 
     try:
         converted = convert(source, target, precision, frontend, timeout)
     except NotConverted as error:
         return result("unsupported", detail=str(error))
     try:
-        measured = [_errors(converted, seed, accumulator_limit) for seed in range(seeds)]
+        found = [
+            measured(converted, varied(converted.inputs, seed), accumulator_limit) for seed in range(seeds)
+        ]
     except (WrongShape, mil.ShapeMismatch) as error:
-        return result("differs", detail=str(error), first_divergence=diverge(0))
+        return result("differs", detail=str(error), first_divergence=diverge(converted.inputs))
     except (NotConverted, mil.ExecutionError) as error:
         return result("unsupported", detail=str(error))
-    total = worst(measured)
-    status = _status(total, allowed)
-    if status == "equal":
-        return result(status, total)
-    seed = max(range(seeds), key=lambda index: _badness(measured[index]))
-    return result(status, total, first_divergence=diverge(seed))
+    total = worst(found)
+    devices = _on_devices(converted, allowed)
+    status = judged(total, allowed)
+    if status != "equal":
+        seed = max(range(seeds), key=lambda index: _badness(found[index]))
+        return result(status, total, first_divergence=diverge(varied(converted.inputs, seed)))
+    for kind, words in CORNERS.items() if corners and precision == "float32" else ():
+        for seed in range(draws(converted.inputs)):
+            inputs = cornered(converted.inputs, kind, seed, integers=kind == "counts")
+            try:
+                divergence = diverge(inputs, ties=True) if parts(converted, inputs) else None
+            except Exception:  # the model may refuse such inputs, or lose itself in them
+                continue
+            if divergence is not None:
+                detail = f"random inputs come out equal, {words} do not"
+                return result("differs", total, first_divergence=divergence, detail=detail)
+    return result(status, total)
 
 
-def _errors(converted: Converted, seed: int, limit: float | None) -> Errors:
+def measured(converted: Converted, inputs: Inputs, limit: float | None) -> Errors:
+    """How far the program is from the model for these inputs."""
+    wanted = expected(converted, inputs)
+    outputs = mil.run(converted.program, program_inputs(converted, inputs), accumulator_limit=limit)
+    return _against(wanted, outputs)
+
+
+def expected(converted: Converted, inputs: Inputs) -> list[Any]:
+    """What the model gives, as arrays."""
     import torch
     from torch.utils import _pytree as pytree
 
-    inputs = varied(converted.inputs, seed)
     with quiet_torch(), borrowed(converted.module), torch.no_grad():
         # Some models write into their inputs.
         copied = pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, inputs)
         leaves = pytree.tree_leaves(converted.module(*copied[0], **copied[1]))
-    expected = [leaf.detach().cpu().float().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    outputs = mil.run(converted.program, program_inputs(converted, inputs), accumulator_limit=limit)
-    return measure(list(outputs.values())[: len(expected)], expected)
+    return [plain(leaf.cpu()) for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _on_devices(converted: Converted, tolerance: float) -> tuple[DeviceRun, ...]:
+    if not has_core_ml():
+        return ()
+    wanted = expected(converted, converted.inputs)
+    return device_runs(converted, program_inputs(converted, converted.inputs), wanted, tolerance)
+
+
+def _against(wanted: list[Any], outputs: Mapping[str, Any]) -> Errors:
+    found = list(outputs.values())[: len(wanted)]
+    if len(found) < len(wanted) or any(value is None for value in wanted):
+        raise NotConverted(f"the program has {len(found)} outputs of numbers, and the model {len(wanted)}.")
+    return measure(found, wanted)
 
 
 def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:
@@ -144,12 +207,6 @@ def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:
             "not use is dropped on the way, leave it out."
         )
     return {**dict(zip(names, tensors, strict=True)), **named}
-
-
-def _status(errors: Errors, tolerance: float) -> Status:
-    if errors.nonfinite:
-        return "overflows"
-    return "differs" if errors.misplaced or errors.max_rel_error > tolerance else "equal"
 
 
 def _badness(errors: Errors) -> tuple[int, float]:

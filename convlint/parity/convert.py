@@ -1,7 +1,8 @@
-"""From a module to the exported program and the MIL program that Core ML would be given."""
+"""From a module to the exported or traced program and the MIL program that Core ML would be given."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,18 @@ class NotConverted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A model, its example inputs, and what it became. ``exported`` is None on the TorchScript door."""
+    """A model, its example inputs, and what it became.
+
+    ``model`` is what coremltools was given, an exported program or a traced module, ``options`` how.
+    """
 
     module: torch.nn.Module
     inputs: Inputs
-    exported: Any
+    frontend: Frontend
+    target: str
+    precision: Precision
+    model: Any
+    options: Mapping[str, Any]
     program: Any
 
 
@@ -36,6 +44,7 @@ def convert(
 ) -> Converted:
     """Convert with all passes of a real conversion, short of writing the file."""
     import coremltools as ct
+    from torch.utils import _pytree as pytree
 
     attempts = Attempts(source, limit, None)
     module, inputs = attempts.real()
@@ -46,13 +55,13 @@ def convert(
         "convert_to": "milinternal",
     }
     args, kwargs = inputs
-    exported = None
     with quiet_torch(), time_limit(limit), borrowed(module):
         try:
             if frontend == "export":
-                exported = attempts.export(module, args, kwargs)[1]
-                model: Any = exported
+                model: Any = attempts.export(module, args, kwargs)[1]
             else:
+                if any(_is_complex(leaf) for leaf in pytree.tree_leaves((args, kwargs))):
+                    raise NotImplementedError("Core ML has no inputs of complex numbers")
                 model = trace_module(module, args, kwargs)
                 options["inputs"] = list(input_types(args, kwargs))
             program = ct.convert(model, **options)
@@ -61,4 +70,24 @@ def convert(
         except Exception as error:  # user code, torch and coremltools raise anything
             text = " ".join(str(error).split())[:500]
             raise NotConverted(f"the model does not convert: {type(error).__name__}: {text}") from error
-    return Converted(module, inputs, exported, program)
+    return Converted(module, inputs, frontend, target, precision, model, options, program)
+
+
+def transcribe(converted: Converted) -> tuple[Any, list[tuple[str, Any]]] | None:
+    """The program before any pass, with the variable, or variables, that each PyTorch value became.
+
+    None where coremltools converts only with its passes.
+    """
+    import coremltools as ct
+
+    pairs: list[tuple[str, Any]] = []
+    options = {**converted.options, "pass_pipeline": adapter.complex_pipeline()}
+    with quiet_torch(), adapter.transcription(lambda name, value: pairs.append((name, value))):
+        try:
+            return ct.convert(converted.model, **options), pairs
+        except Exception:  # the full conversion went through, so this one only tells less
+            return None
+
+
+def _is_complex(value: Any) -> bool:
+    return bool(getattr(value, "is_complex", lambda: False)())

@@ -1,113 +1,116 @@
-"""Where the two part: the first operation of the program whose value is not PyTorch's.
+"""Where the two part: the call of the model whose conversion makes the program compute something else.
 
-coremltools names what it makes after the node that it converts, so the values of both sides can be
-laid beside each other by name; operations that passes have made anew have no partner and are skipped.
+The program is looked at twice. First as the frontend left it: there every PyTorch call has the variable
+that coremltools looks it up by, on both doors, so that a wrong converter is found at its own call. Then,
+where each converter is right, as the passes left it, by the names that survive them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from convlint import mil
-from convlint.capture.walk import node_module, node_place, op_name
-from convlint.parity.convert import Converted
-from convlint.parity.errors import measure
-from convlint.parity.result import Divergence, Errors
-from convlint.parity.script import script_of
+from convlint import coremltools_adapter as adapter
+from convlint.parity.convert import Converted, transcribe
+from convlint.parity.reference import calls_of_export, calls_of_torchscript
+from convlint.parity.result import Divergence
+from convlint.parity.script import Differs, script_of
+from convlint.parity.side_by_side import Partner, SideBySide
+
+Equal = Callable[[Mapping[str, Any]], bool]
+"""Whether a program's outputs are those of the model."""
 
 _SUFFIX = re.compile(r"(_cast_fp16|_cast_fp32|_to_fp16|_to_fp32|_promoted|_cast_uint16|_cast_int16)+$")
 """What passes append to a name when they change the dtype of a value and nothing else."""
 
-
-class _Found(Exception):
-    """Ends the run of the program at the operation that was looked for."""
+_SUSPECTS = 12
+"""So many calls that are wrong by themselves are each tried as the only one to blame."""
 
 
 def first_divergence(
-    converted: Converted, inputs: Mapping[str, Any], tolerance: float, limit: float | None
+    converted: Converted,
+    inputs: Mapping[str, Any],
+    tolerance: float,
+    limit: float | None,
+    equal: Equal,
+    differs: Differs,
+    *,
+    ties: bool = False,
 ) -> Divergence | None:
-    """None where no operation by itself leaves the tolerance, or the door keeps no graph to compare."""
-    if converted.exported is None:
-        return None
-    nodes = {node.name: node for node in converted.exported.graph.nodes if node.op == "call_function"}
-    values, arguments = _torch_values(converted.exported, inputs)
-    found: list[Divergence] = []
+    """None where no call by itself leaves the tolerance.
 
-    def watch(operation: Any, results: tuple[Any, ...]) -> None:
-        for variable, result in zip(operation.outputs, results, strict=True):
+    ``differs`` judges the piece that is cut out. With ``ties`` equal values are to be expected: a call
+    that orders them otherwise ends the search.
+    """
+    if converted.frontend == "export":
+        calls = calls_of_export(converted.model, inputs)
+    else:
+        calls = calls_of_torchscript(converted.model, inputs)
+    names: dict[str, list[Partner]] = {}
+    found = None
+    explained = False
+    transcript = transcribe(converted)
+    if transcript is not None:
+        program, pairs = transcript
+        partners = _partners(pairs)
+        for variable, each in partners.items():
+            names.setdefault(variable.name, []).extend(partner for partner in each if partner[1] is None)
+        look = SideBySide(calls, tolerance, program, inputs, lambda variable: partners.get(variable, ()))
+        number = _culprit(look, partners, equal)
+        if number is not None:
+            found = look.judged(number, ties)
+            explained = found is None
+    if found is None and not explained:
+
+        def named(variable: Any) -> Iterable[Partner]:
             name = _SUFFIX.sub("", variable.name)
-            expected = values.get(name)
-            if expected is None or not hasattr(result, "shape") or result.shape != expected.shape:
-                continue  # another layout of the same values, or a name that two things share
-            errors = measure([result.float().numpy()], [expected])
-            if errors.nonfinite or errors.misplaced or errors.max_rel_error > tolerance:
-                found.append(
-                    _divergence(str(operation.op_type), variable.name, nodes[name], errors, arguments[name])
-                )
-                raise _Found
+            return names.get(name, [(name, None)])
 
-    try:
-        mil.run(converted.program, inputs, accumulator_limit=limit, watch=watch)
-    except _Found:
-        return found[0]
-    except mil.ShapeMismatch as error:
-        name = _SUFFIX.sub("", error.operation)
-        return None if name not in nodes else _divergence("", name, nodes[name], Errors(), arguments[name])
-    return None
-
-
-def _divergence(mil_op: str, name: str, node: Any, errors: Errors, arguments: Any) -> Divergence:
-    place = node_place(node)
+        look = SideBySide(calls, tolerance, converted.program, inputs, named, limit)
+        look.run()
+        found = look.first(ties)
+    if found is None:
+        return None
+    call, wrong = found
     return Divergence(
-        mil_op=mil_op,
-        mil_name=name,
-        op=op_name(node.target),
-        module=node_module(node)[0],
-        site=place.site,
-        caller=place.caller,
-        errors=errors,
-        script=script_of(node, arguments),
+        mil_op=wrong.mil_op,
+        mil_name=wrong.mil_name,
+        op=call.op,
+        module=call.module,
+        site=call.place.site,
+        caller=call.place.caller,
+        errors=wrong.errors,
+        script=script_of(call, converted, differs),
     )
 
 
-def _torch_values(exported: Any, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every tensor that the exported graph computes, and each call's arguments, by the name of its node."""
-    import torch
-    from torch.fx import Interpreter
-
-    values: dict[str, Any] = {}
-    arguments: dict[str, Any] = {}
-
-    class Recorder(Interpreter):
-        def run_node(self, n: Any) -> Any:
-            if n.op == "call_function":
-                arguments[n.name] = self.fetch_args_kwargs_from_env(n)
-            result = super().run_node(n)
-            if n.op == "call_function" and isinstance(result, torch.Tensor) and not result.is_complex():
-                values[n.name] = result.detach().float().numpy().copy()
-            return result
-
-    with torch.no_grad():
-        Recorder(exported.graph_module).run(*_placeholders(exported, inputs))
-    return values, arguments
+def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int | None:
+    """The number of the call that is wrong by itself and whose correction mends the outputs."""
+    look.run(constants=variables)
+    if not look.wrong:
+        return None
+    suspects = sorted(look.wrong)
+    if len(suspects) > 1:
+        # With every other value set right, only what is wrong by itself stays wrong.
+        look.run(constants=variables, corrected=range(len(look.calls)))
+        suspects = sorted(look.wrong) or suspects
+        first = look.wrong.get(suspects[0])
+        if first is not None and first.mil_op == "const":
+            return suspects[0]  # computed while converting, where nothing can be corrected
+    for suspect in suspects[:_SUSPECTS] if len(suspects) > 1 else ():
+        outputs = look.run(corrected=(suspect,), quiet=True)
+        if outputs is not None and equal(outputs):
+            return suspect
+    return suspects[0]
 
 
-def _placeholders(exported: Any, inputs: Mapping[str, Any]) -> list[Any]:
-    """The arguments of the lifted graph: weights, buffers and constants by name, then the user's tensors."""
-    from torch.export.graph_signature import ConstantArgument, InputKind
-
-    names = {spec.arg.name for spec in exported.graph_signature.input_specs}
-    unnamed = iter([value for name, value in inputs.items() if name not in names])
-    arguments = []
-    for spec in exported.graph_signature.input_specs:
-        if spec.kind is InputKind.USER_INPUT:
-            if isinstance(spec.arg, ConstantArgument):
-                arguments.append(spec.arg.value)
-            else:
-                arguments.append(inputs[spec.arg.name] if spec.arg.name in inputs else next(unnamed))
-        else:
-            stored = exported.state_dict.get(spec.target)
-            arguments.append(exported.constants[spec.target] if stored is None else stored)
-    return arguments
+def _partners(pairs: Iterable[tuple[str, Any]]) -> dict[Any, list[Partner]]:
+    """What each variable stands for: the name of a PyTorch value, and the place in it where it is a list."""
+    found: dict[Any, list[Partner]] = {}
+    for name, value in pairs:
+        items = list(enumerate(value)) if isinstance(value, (list, tuple)) else [(None, value)]
+        for index, item in items:
+            if adapter.is_variable(item):
+                found.setdefault(item, []).append((name, index))
+    return found

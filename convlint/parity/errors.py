@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from convlint.parity.result import Errors
+from convlint.parity.result import Errors, Status
+
+_HUGE = 3e38
+"""Numbers beyond stand for infinity: the TorchScript frontend writes 3.4e38 where a constant is infinite.
+
+https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py
+"""
 
 
 class WrongShape(Exception):
@@ -58,6 +64,13 @@ def worst(measured: Sequence[Errors]) -> Errors:
     )
 
 
+def judged(errors: Errors, tolerance: float) -> Status:
+    """What errors of this size are called."""
+    if errors.nonfinite:
+        return "overflows"
+    return "differs" if errors.misplaced or errors.max_rel_error > tolerance else "equal"
+
+
 def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     found, wanted = (np.asarray(value).astype(np.float64) for value in (left, right))
     if found.shape != wanted.shape:
@@ -68,7 +81,9 @@ def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, 
 
 
 def _same_nonfinite(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    same: np.ndarray[Any, Any] = (left == right) | (np.isnan(left) & np.isnan(right))
+    """Infinities of the same sign, where coremltools' 3.4e38 counts as one, and NaN."""
+    huge = (np.abs(left) > _HUGE) & (np.sign(left) == np.sign(right)) & np.isinf(right)
+    same: np.ndarray[Any, Any] = huge | (np.isnan(left) & np.isnan(right))
     return same
 
 

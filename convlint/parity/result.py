@@ -50,9 +50,20 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRun:
+    """The example through Core ML itself, on one compute unit."""
+
+    unit: str
+    status: Status
+    errors: Errors = Errors()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Parity:
     """What running the converted program and comparing it with PyTorch gave.
 
+    ``status`` is what the executor found; ``devices`` what Core ML itself gave, on macOS alone.
     ``equal``: every output within tolerance for every seed. ``overflows``: infinities or NaN where
     PyTorch has numbers. ``unsupported``: it does not convert, or cannot be executed; ``detail`` says why.
     """
@@ -67,6 +78,12 @@ class Parity:
     first_divergence: Divergence | None = None
     detail: str = ""
     seconds: float = 0.0
+    devices: tuple[DeviceRun, ...] = ()
+
+    @property
+    def ran_on(self) -> tuple[str, ...]:
+        """What ran the program."""
+        return ("executor", *(run.unit for run in self.devices))
 
     def __bool__(self) -> bool:
         raise TypeError("a Parity has four states and no truth value; look at .status")

@@ -1,0 +1,155 @@
+"""A run of a converted program with PyTorch's values laid beside its own, or put in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from convlint import coremltools_adapter as adapter
+from convlint import mil
+from convlint.parity.errors import WrongShape, measure
+from convlint.parity.reference import Call
+from convlint.parity.result import Errors
+
+Partner = tuple[str, int | None]
+"""The name of a PyTorch value, and the place in it where it is a list."""
+
+_ORDERS = frozenset(
+    "argmax argmin topk sort argsort msort max min aminmax kthvalue median nanmedian mode cummax cummin "
+    "max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool1d "
+    "adaptive_max_pool2d adaptive_max_pool3d unique _unique2".split()
+)
+"""Calls whose integer results depend on which of two equal values is taken for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The operation whose value is not that of its call; without a name where it had not the shape."""
+
+    mil_op: str
+    mil_name: str
+    errors: Errors
+
+
+@dataclass(slots=True)
+class SideBySide:
+    """A program, its inputs, and the calls that its variables are the partners of."""
+
+    calls: list[Call]
+    tolerance: float
+    program: Any
+    inputs: Mapping[str, Any]
+    partners_of: Callable[[Any], Iterable[Partner]]
+    limit: float | None = None
+    wrong: dict[int, Wrong] = field(default_factory=dict)
+    """By the number of the call, after a run."""
+
+    reordered: int = -1
+    """The first call that put equal values into another order, or the number of calls."""
+
+    expected: dict[str, tuple[int, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, call in enumerate(self.calls):
+            for name, value in call.results.items():
+                self.expected[name] = (number, value)
+
+    def run(
+        self, *, constants: Iterable[Any] = (), corrected: Collection[int] = (), quiet: bool = False
+    ) -> dict[str, Any] | None:
+        """The outputs, or None where the program cannot be run to its end.
+
+        The values of ``corrected`` calls are replaced by PyTorch's after they were compared. ``quiet``
+        compares nothing. ``constants`` are variables that may hold what coremltools computed by itself.
+        """
+        if not quiet:
+            self.wrong = {}
+            self.reordered = len(self.calls)
+
+        def watch(operation: Any, results: tuple[Any, ...]) -> tuple[Any, ...]:
+            pairs = zip(operation.outputs, results, strict=True)
+            return tuple(self.seen(operation, *pair, corrected, quiet) for pair in pairs)
+
+        for variable in constants:
+            self.look_at_constant(variable)
+        function = self.program.functions[self.program.default_function_name]
+        names = [name for name, each in function.inputs.items() if not adapter.is_state(each)]
+        given = dict(zip(names, self.inputs.values(), strict=True))
+        try:
+            return mil.run(self.program, given, accumulator_limit=self.limit, watch=watch)
+        except mil.ShapeMismatch as error:
+            for operation in adapter.operations(self.program):
+                if operation.name == error.operation and not quiet:
+                    for variable in operation.outputs:
+                        self.note(variable, self.partners_of(variable), "", Errors())
+        except mil.ExecutionError:
+            pass  # what was seen until then counts
+        return None
+
+    def seen(
+        self, operation: Any, variable: Any, result: Any, corrected: Collection[int], quiet: bool
+    ) -> Any:
+        import torch
+
+        if not isinstance(result, torch.Tensor):
+            return result
+        right = result
+        for name, index in self.partners_of(variable):
+            number, value = self.value(name, index)
+            if value is None:
+                continue
+            if not quiet:
+                array = (result.float() if result.dtype.is_floating_point else result).numpy()
+                self.compare(variable, (name, index), str(operation.op_type), array)
+            if number in corrected and value.size == result.numel():
+                right = torch.from_numpy(value.copy()).to(result.dtype).reshape(result.shape)
+        return right
+
+    def look_at_constant(self, variable: Any) -> None:
+        operation = variable.op
+        if operation is None or operation.op_type != "const" or variable.val is None:
+            return
+        array = np.asarray(variable.val)
+        if array.dtype.kind in "biuf":
+            for partner in self.partners_of(variable):
+                self.compare(variable, partner, "const", array)
+
+    def compare(self, variable: Any, partner: Partner, mil_op: str, array: Any) -> None:
+        _, value = self.value(*partner)
+        if value is None or (array.shape != value.shape and array.size == value.size):
+            return  # another layout of the same values
+        try:
+            errors = measure([array], [value])
+        except WrongShape:
+            errors = Errors()
+        else:
+            if not (errors.nonfinite or errors.misplaced or errors.max_rel_error > self.tolerance):
+                return
+        self.note(variable, [partner], mil_op, errors)
+
+    def note(self, variable: Any, partners: Iterable[Partner], mil_op: str, errors: Errors) -> None:
+        for name, index in partners:
+            number, value = self.value(name, index)
+            if value is None:
+                continue
+            _, _, overload = self.calls[number].op.partition(".")
+            if value.dtype.kind == "i" and overload.partition(".")[0] in _ORDERS:
+                self.reordered = min(self.reordered, number)
+            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors))
+
+    def value(self, name: str, index: int | None) -> tuple[int, Any]:
+        """The number of the call that made a value, and the value, None where it is no array."""
+        number, value = self.expected.get(name, (-1, None))
+        if index is not None and isinstance(value, list):
+            value = value[index] if index < len(value) else None
+        return number, value if isinstance(value, np.ndarray) else None
+
+    def first(self, ties: bool) -> tuple[Call, Wrong] | None:
+        return self.judged(min(self.wrong), ties) if self.wrong else None
+
+    def judged(self, number: int, ties: bool) -> tuple[Call, Wrong] | None:
+        """The call of this number, unless equal values explain it."""
+        return None if ties and self.reordered <= number else (self.calls[number], self.wrong[number])

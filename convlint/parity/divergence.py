@@ -24,6 +24,9 @@ Equal = Callable[[Mapping[str, Any]], bool]
 _SUFFIX = re.compile(r"(_cast_fp16|_cast_fp32|_to_fp16|_to_fp32|_promoted|_cast_uint16|_cast_int16)+$")
 """What passes append to a name when they change the dtype of a value and nothing else."""
 
+_NUMBERED = re.compile(r"^(?:var|op)_(\d+)$")
+"""What coremltools makes of names that are numbers, as those of traced graphs are."""
+
 _SUSPECTS = 12
 """So many calls that are wrong by themselves are each tried as the only one to blame."""
 
@@ -65,7 +68,7 @@ def first_divergence(
 
         def named(variable: Any) -> Iterable[Partner]:
             name = _SUFFIX.sub("", variable.name)
-            return names.get(name, [(name, None)])
+            return names.get(name) or names.get(_NUMBERED.sub(r"\1", name), [(name, None)])
 
         look = SideBySide(calls, tolerance, converted.program, inputs, named, limit)
         look.run()

@@ -6,6 +6,7 @@ Importing it loads pytest alone, so that test-suites which do not use it pay not
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """``--convlint`` and the ini options."""
     group = parser.getgroup("convlint", "Core ML conversion (convlint)")
     group.addoption("--convlint", action="store_true", help="check every model of the convlint configuration")
+    group.addoption(
+        "--convlint-parity",
+        nargs="?",
+        const="float32",
+        choices=("float32", "float16"),
+        help="also run each converted model of --convlint, and compare it with PyTorch",
+    )
     group.addoption("--no-convlint-cache", action="store_true", help="check models anew, and keep nothing")
     parser.addini("convlint_target", "deployment target of the fixture `convlint`", default="")
     parser.addini("convlint_config", "the configuration that --convlint reads", default="")
@@ -142,7 +150,8 @@ def _jobs(config: pytest.Config) -> list[Job]:
             "--convlint: no model is configured in [[tool.convlint.models]] of pyproject.toml;"
             " `convlint init` begins a configuration."
         )
-    return [job_of(model, project) for model in models]
+    precision = config.getoption("--convlint-parity")
+    return [replace(job_of(model, project), parity=precision) for model in models]
 
 
 def _session(config: pytest.Config) -> Session:

@@ -271,6 +271,42 @@ def test_a_script_of_the_traced_door_runs_and_shows_the_difference(
     assert printed.rstrip().endswith("dtype=int32)}")
 
 
+class Buckets(nn.Module):
+    """coremltools rounds the mean of integers down."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.mean(x, 1, dtype=torch.float32) * 2
+
+
+class Looked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(3, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.table(x) * 2
+
+
+def test_integers_leave_the_range_of_the_example_where_the_model_takes_them() -> None:
+    zeros = torch.zeros(4, 5, dtype=torch.int64)
+    p = convlint.parity(Buckets(), zeros)
+    assert p.detail == "random inputs come out equal, the first numbers do not"
+    assert p.first_divergence is not None
+    assert p.first_divergence.op == "aten.mean.dim"
+    assert convlint.parity(Looked(), zeros).status == "equal"
+
+
+class Noisy(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn_like(x)
+
+
+def test_a_model_that_draws_random_numbers_cannot_be_compared_and_says_where() -> None:
+    p = convlint.parity(Noisy(), IMAGE)
+    assert p.status == "unsupported"
+    assert p.detail.startswith("aten.randn_like.default at ")
+
+
 def test_complex_inputs_are_unsupported_on_the_traced_door() -> None:
     p = convlint.parity(nn.SiLU(), torch.ones(2, dtype=torch.complex64), frontend="torchscript")
     assert p.status == "unsupported"

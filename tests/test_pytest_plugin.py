@@ -58,6 +58,14 @@ def test_function_fails():
 
 def test_select_leaves_the_verdict(convlint):
     assert convlint(Bad(), ("1x4", "1x4"), select=["ane"]).convertible == "no"
+
+class Highest(nn.Module):
+    def forward(self, x):
+        return x.argmax()
+
+@pytest.mark.convlint(parity=True, ignore=["numeric"])
+def test_parity_fails(convlint):
+    convlint.assert_convertible(Highest(), "2x4")
 """
 
 
@@ -72,7 +80,8 @@ def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest
     inner.makeini("[pytest]\nconvlint_target = iOS16\n")
     inner.makepyfile(TESTS)
     result = inner.runpytest_inprocess(*STRICT)
-    result.assert_outcomes(passed=4, failed=2)
+    result.assert_outcomes(passed=4, failed=3)
+    result.stdout.fnmatch_lines(["*The converted program computes something else, first here*"])
     result.stdout.fnmatch_lines(
         ["*error CL104 hypot: aten.hypot.default has no converter", "*return torch.hypot(x, y)"]
     )
@@ -82,6 +91,13 @@ def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest
     assert "Bad was to convert to Core ML for iOS16" in summary
 
 
+HIGHEST = """
+from torch import nn
+
+class Good(nn.Module):
+    def forward(self, x):
+        return x.atan2(x.roll(1))  # 0 and a negative number: only running it shows
+"""
 MODELS = CONFIG + CONFIG_OF_BAD + '\n[[models]]\nname = "lost"\nspec = "nets/lost.py:Lost"\ninputs = ["1"]\n'
 NO_TORCH = """
 import sys
@@ -119,8 +135,12 @@ def test_one_test_for_each_configured_model(inner: pytest.Pytester) -> None:
     marked = inner.runpytest_subprocess("--convlint", "-m", "convlint", "--collect-only", "-q", *STRICT)
     marked.stdout.fnmatch_lines(["convlint::good", "convlint::bad", "convlint::lost"])
     inner.makeini("[pytest]\nconvlint_models = good\n")
+    (inner.path / "nets" / "good.py").write_text(HIGHEST)
     chosen = inner.runpytest_subprocess("--convlint", *STRICT)
     chosen.assert_outcomes(passed=2)
+    run = inner.runpytest_subprocess("--convlint", "--convlint-parity", *STRICT)
+    run.assert_outcomes(passed=1, failed=1)
+    run.stdout.fnmatch_lines(["*parity   differs*"])
 
 
 def test_without_the_option_nothing_is_added(inner: pytest.Pytester) -> None:

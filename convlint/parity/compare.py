@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from convlint.parity.convert import Converted, NotConverted, convert
 from convlint.parity.device import device_runs, has_core_ml
 from convlint.parity.divergence import first_divergence
 from convlint.parity.errors import WrongShape, judged, measure, worst
-from convlint.parity.inputs import Corners, cornered, draws, varied
+from convlint.parity.inputs import Corners, any_integers, cornered, draws, varied
 from convlint.parity.reference import plain
 from convlint.parity.result import DeviceRun, Divergence, Errors, Parity, Precision, Status
 from convlint.targets import normalise_target
@@ -24,15 +25,22 @@ from convlint.targets import normalise_target
 TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
 """The largest error that is no difference, relative to the largest value of the output."""
 
-CORNERS: dict[Corners, str] = {
-    "signs": "zeros and ones of both signs",
-    "halves": "halves",
-    "counts": "the first numbers",
-}
-"""The inputs that a model which is equal on random ones is tried on, in words.
+CORNERS: tuple[tuple[Corners, bool, str], ...] = (
+    ("signs", False, "zeros and ones of both signs"),
+    ("halves", False, "halves"),
+    ("counts", True, "the first numbers"),
+    ("signs", True, "integers of both signs"),
+)
+"""The inputs that a model which is equal on random ones is tried on.
 
-Integers are drawn from them too for "counts", where the model takes such integers at all.
+Their kind, whether integers are drawn from them too, where the model takes such integers at all, and words.
 """
+
+RANDOM = re.compile(r"\baten\.(rand\w*|bernoulli|multinomial|normal\w*|uniform\w*|poisson)\b")
+"""Calls that draw numbers. Dropout is none of them: in training mode Core ML leaves it out."""
+
+INDEXING = re.compile(r"\baten\.(\w*index\w*|gather|take\w*|embedding\w*|one_hot|\w*scatter\w*|select)\b")
+"""Calls that count a negative integer from the end, which Core ML leaves undefined."""
 
 
 def parity(
@@ -140,15 +148,22 @@ def compare(
     status = judged(total, allowed)
     if status != "equal":
         seed = max(range(seeds), key=lambda index: _badness(found[index]))
-        return result(status, total, first_divergence=diverge(varied(converted.inputs, seed)))
-    for kind, words in CORNERS.items() if corners and precision == "float32" else ():
+        divergence = diverge(varied(converted.inputs, seed))
+        if divergence is not None and RANDOM.search(divergence.op):
+            where = f" at {divergence.site}" if divergence.site is not None else ""
+            detail = f"{divergence.op}{where} draws random numbers, and Core ML draws others"
+            return result("unsupported", total, detail=detail)
+        return result(status, total, first_divergence=divergence)
+    for kind, integers, words in CORNERS if corners and precision == "float32" else ():
+        if integers and not any_integers(converted.inputs):
+            continue
         for seed in range(draws(converted.inputs)):
-            inputs = cornered(converted.inputs, kind, seed, integers=kind == "counts")
+            inputs = cornered(converted.inputs, kind, seed, integers=integers)
             try:
                 divergence = diverge(inputs, ties=True) if parts(converted, inputs) else None
             except Exception:  # the model may refuse such inputs, or lose itself in them
-                continue
-            if divergence is not None:
+                break
+            if divergence is not None and not (integers and INDEXING.search(divergence.op)):
                 detail = f"random inputs come out equal, {words} do not"
                 return result("differs", total, first_divergence=divergence, detail=detail)
     return result(status, total)

@@ -78,6 +78,15 @@ def cornered(inputs: Inputs, corners: Corners, seed: int = 0, integers: bool = F
     return _mapped(inputs, draw)
 
 
+def any_integers(inputs: Inputs) -> bool:
+    """Whether integers are among the tensors."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    kinds = [leaf.dtype for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    return any(not (kind.is_floating_point or kind.is_complex or kind is torch.bool) for kind in kinds)
+
+
 def draws(inputs: Inputs) -> int:
     """How often to draw corners, so that those of small tensors meet each other too."""
     import torch

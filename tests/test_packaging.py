@@ -259,7 +259,7 @@ def test_the_extra_dev_holds_what_the_tests_need() -> None:
     named = {
         text.partition(">=")[0] for text in project["optional-dependencies"]["dev"] + project["dependencies"]
     }
-    own = {"convlint", "conftest", "reports", "benchmarks"} | {
+    own = {"convlint", "conftest", "reports", "benchmarks", "examples"} | {
         file.stem for file in (ROOT / "tests").glob("*.py")
     }
     needed = set()

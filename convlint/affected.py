@@ -19,8 +19,7 @@ def affected_jobs(
     imports a neighbour which is not there is reached by any change: the file may just have been
     renamed or deleted, and such files nobody names here.
     """
-    from convlint.closure import import_closure
-    from convlint.sources import files_it_depends_on
+    from convlint.sources import closure_of, files_it_depends_on
 
     files = {os.path.realpath(path) for path in changed}
     if not files:
@@ -33,7 +32,7 @@ def affected_jobs(
         return list(jobs)
     reached = []
     for job in jobs:
-        closure = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs)
+        closure = closure_of(job)
         earlier = cache.sources(job) if cache is not None else None
         recorded = earlier.files if earlier is not None else ()
         paths = (*closure.files, *closure.absent, *recorded, *files_it_depends_on(job))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlint.compression.settings import parse_settings
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
@@ -19,13 +20,15 @@ from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
 from convlint.reconcile import deciding_trial, disagreements, export_trial
 from convlint.rulebook import load_rulebook
-from convlint.supported import installed_snapshot, snapshot
+from convlint.supported import installed_snapshot, snapshot, with_foreign
 from convlint.suppress import suppress
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
+    from convlint.compression.result import Compression
     from convlint.parity.result import Parity, Precision
+    from convlint.precision import Precision as TrialPrecision
 
 Progress = Callable[[str], None]
 
@@ -46,6 +49,8 @@ def check(
     coremltools: str | None = None,
     fail_on: Severity = "error",
     parity: Precision | None = None,
+    precision: TrialPrecision | None = None,
+    compress: Sequence[str] = (),
 ) -> Report:
     """Check whether a model converts to Core ML.
 
@@ -54,6 +59,7 @@ def check(
     tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter. Texts as
     on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
+    ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     import torch
@@ -78,6 +84,8 @@ def check(
         coremltools=coremltools,
         fail_on=fail_on,
         parity=parity,
+        precision=precision,
+        compress=parse_settings(compress, normalise_target(target)),
     )
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
@@ -153,6 +161,7 @@ class _Check:
                     fix_proof = prove_together(findings, captured.program, options.target)
         convertible = verdict(captured, findings, trials)
         compared = self.parity(trials)
+        sizes = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
             model=self.name,
@@ -168,6 +177,7 @@ class _Check:
             disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
             fix_proof=fix_proof,
             parity=compared,
+            compression=sizes,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
@@ -202,6 +212,7 @@ class _Check:
             supported = installed_snapshot()
         else:
             supported = snapshot(wanted or installed)
+        supported = with_foreign(supported)
         if not supported.exact:
             self.notes.append(
                 f"coremltools {supported.requested} is not among the snapshots;"
@@ -235,6 +246,29 @@ class _Check:
                 self.options.parity,
                 frontend=deciding.frontend,
                 timeout=self.options.timeout,
+            )
+
+    def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
+        """What precision and compression make of the model, where they were asked for."""
+        options = self.options
+        if options.precision is None and not options.compress:
+            return None
+        deciding = deciding_trial(trials)
+        if deciding is None or deciding.status != "converted":
+            self.notes.append("compression was not looked at: no trial converted the model")
+            return None
+        from convlint.compression.measure import measure_settings
+
+        self.progress("compressing")
+        with self.timed("compression"):
+            return measure_settings(
+                self.source,
+                options.target,
+                deciding.frontend,
+                options.precision or "float16",
+                options.compress,
+                checkpoint=options.checkpoint,
+                timeout=options.timeout,
             )
 
 

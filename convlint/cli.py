@@ -48,6 +48,15 @@ exit codes:
   0 the fixed model converts   1 something is left   2 bad use or configuration
   3 the model could not be imported, built or run
 """
+_COMPARE_EXAMPLES = """\
+examples:
+  convlint compare torchvision.models:resnet18 --input 1x3x224x224
+  convlint compare my/models.py:Net --input 1x3x64x64 --door onnx --door coreml-export
+
+exit codes:
+  0 some door takes the model   1 none does   2 bad use or configuration
+  3 the model could not be imported, built or run
+"""
 _MAIN_EXAMPLES = """\
 examples:
   convlint check torchvision.models:resnet50 --input 1x3x224x224
@@ -78,6 +87,7 @@ examples:
 _USAGES = {
     "check": "[SPEC]",
     "fix": "[SPEC]",
+    "compare": "[SPEC]",
     "baseline": "write|prune",
     "init": "",
     "rule": "CODE|NAME",
@@ -120,7 +130,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
-        if own_process and options.command in ("check", "fix", "baseline"):
+        if own_process and options.command in ("check", "fix", "compare", "baseline"):
             from convlint.sandbox import claim_stdout
 
             out = claim_stdout()
@@ -311,6 +321,18 @@ def _add_completion(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
+def _add_compare(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _add(
+        subparsers,
+        "compare",
+        "try every door onto a device that is installed, side by side",
+        _COMPARE_EXAMPLES,
+    )
+    cli_options.add_compare_options(parser)
+    _add_rule_paths(parser)
+    _add_terminal_or_json(parser)
+
+
 def _add_fix(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     parser = _add(
         subparsers, "fix", "change a model so that it converts, and prove the changes", _FIX_EXAMPLES
@@ -323,6 +345,7 @@ def _add_fix(subparsers: argparse._SubParsersAction[_Parser]) -> None:
 _ADDERS = {
     "check": _add_check,
     "fix": _add_fix,
+    "compare": _add_compare,
     "baseline": _add_baseline,
     "init": _add_init,
     "rule": _add_rule,
@@ -346,6 +369,10 @@ def _run_command(options: argparse.Namespace, out: TextIO) -> int:
         from convlint.fix_command import fix
 
         return fix(options, out)
+    if options.command == "compare":
+        from convlint.compare_command import compare
+
+        return compare(options, out)
     if options.command == "init":
         from convlint.init_command import init
 

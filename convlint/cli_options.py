@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from convlint.doors.table import NAMES
 from convlint.model import SEVERITIES
 from convlint.output.formats import FORMATS
+from convlint.precision import PRECISIONS
 from convlint.setting_keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 
 
@@ -33,6 +35,20 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         metavar="PRECISION",
         help="also run the converted program and compare it with PyTorch: float32 (default) or float16",
     )
+    how.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="also convert at this precision, and show size and error; mixed: sums and norms in float32",
+    )
+    how.add_argument(
+        "--compress",
+        action="append",
+        metavar="SETTINGS",
+        help="also compress, and show sizes and errors: int8, int4, palettize:6, palettize:1..8, prune:0.5,"
+        " w8a8; commas between several",
+    )
+    text = "trained weights, from torch.save or safetensors, for whatever needs weights; default: random ones"
+    how.add_argument("--checkpoint", metavar="FILE", help=text)
     how.add_argument("--output", metavar="PATH", help="keep the model package of --trial full here")
     how.add_argument(
         "--diff-coremltools",
@@ -70,6 +86,22 @@ def add_picture_options(shown: argparse._ArgumentGroup) -> None:
         )
 
 
+def add_compare_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that ``convlint compare`` takes."""
+    what = parser.add_argument_group("what to compare")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    _add_models(what)
+    how = parser.add_argument_group("how to compare")
+    how.add_argument("--target", metavar="TARGET", help="for the doors to Core ML; default: iOS17")
+    text = "only this door; repeatable"
+    how.add_argument("--door", action="append", choices=NAMES, help=text)
+    how.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for each door; default: 120")
+    _add_converters(how)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    unused = ("trial", "frontend", "fail_on", "select", "ignore", "coremltools", "why", "output")
+    parser.set_defaults(**dict.fromkeys(unused))
+
+
 def add_fix_options(parser: argparse.ArgumentParser) -> None:
     """Everything that ``convlint fix`` takes."""
     what = parser.add_argument_group("what to fix")
@@ -86,6 +118,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--config", metavar="FILE", help=text)
     how = parser.add_argument_group("how to fix")
     how.add_argument("--target", metavar="TARGET", help="iOS15 to iOS18, iOS26 and so on; default: iOS17")
+    _add_converters(how)
     text = "allow changes that give another result for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
     text = "make the changes that can be said in source there; never outside the project"
@@ -144,9 +177,15 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     how.add_argument(
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
+    _add_converters(how)
     text = "check so many models at a time, each in a process of its own; default: 1"
     how.add_argument("-j", "--jobs", type=_processes, metavar="N", help=text)
     return how
+
+
+def _add_converters(how: argparse._ArgumentGroup) -> None:
+    text = "a module or file that registers converters of your own ops with coremltools; repeatable"
+    how.add_argument("--converters", action="append", metavar="MODULE", help=text)
 
 
 def _add_which(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

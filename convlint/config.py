@@ -65,6 +65,7 @@ class Settings:
     fail_on: Severity = "error"
     timeout: float = 120.0
     per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    converters: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def over(self, values: Mapping[str, Any], origin: str) -> Settings:

@@ -6,7 +6,7 @@ itself, so that importing this module costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,6 +54,31 @@ def unregister_converter(kind: str) -> None:
 
     for name in {kind, _looked_up(kind)}:
         _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name, None)
+
+
+def converter_table() -> dict[str, Callable[..., Any]]:
+    """A copy of the table of converters, by name."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    return dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)
+
+
+def set_converter_table(table: Mapping[str, Callable[..., Any]]) -> None:
+    """Make ``table`` the table of converters; the table itself stays the same object."""
+    from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+    _TORCH_OPS_REGISTRY.name_to_func_mapping.clear()
+    _TORCH_OPS_REGISTRY.name_to_func_mapping.update(table)
+
+
+def foreign_converters() -> frozenset[str]:
+    """The names whose converters are not coremltools' own: registered, or overridden, by somebody else."""
+    return frozenset(name for name, function in converter_table().items() if is_foreign(function))
+
+
+def is_foreign(function: Callable[..., Any]) -> bool:
+    """Whether a converter is not coremltools' own."""
+    return (getattr(function, "__module__", None) or "").partition(".")[0] != "coremltools"
 
 
 def _looked_up(kind: str) -> str:
@@ -299,6 +324,33 @@ def is_parameter(operation: Any, name: str) -> bool:
 
     kind = operation.input_spec.input_types[name]
     return isinstance(kind, TensorInputType) and bool(kind.const)
+
+
+@contextmanager
+def constants_replaced(values: Mapping[Any, Any]) -> Iterator[None]:
+    """While open, these constants of a MIL program have other values, of their own shape and dtype."""
+    holders = {variable: variable._sym_val for variable in values}
+    originals = {variable: holder.val for variable, holder in holders.items()}
+    try:
+        for variable, value in values.items():
+            original = originals[variable]
+            holders[variable].val = value.reshape(original.shape).astype(original.dtype)
+        yield
+    finally:
+        for variable, original in originals.items():
+            holders[variable].val = original
+
+
+def quantize_activations(model: Any, config: Any, ranges: Mapping[str, Mapping[str, float]]) -> Any:
+    """``linear_quantize_activations`` with ranges that were found elsewhere, as only macOS can predict."""
+    from coremltools.optimize.coreml import _post_training_quantization as quantization
+
+    original = quantization._get_activation_calibration_stats
+    quantization._get_activation_calibration_stats = lambda *args: {k: dict(v) for k, v in ranges.items()}
+    try:
+        return quantization.linear_quantize_activations(model, config, [])
+    finally:
+        quantization._get_activation_calibration_stats = original
 
 
 def operation_names() -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from convlint.custom_op import fill_templates
 from convlint.match import Environment
 from convlint.model import Finding, Replacement
 from convlint.reconcile import BLOCKING
@@ -26,6 +27,7 @@ def add_replacements(
     tried: dict[str, Replacement | None] = {}
     upgraded = []
     for finding in findings:
+        finding = fill_templates(finding, environment.supported)
         extra: list[Replacement] = []
         if finding.rule.category == "support" and finding.severity in ("error", "warning") and finding.op:
             if (

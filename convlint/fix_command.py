@@ -32,16 +32,16 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
     args = parse_literals(options.arg or ())
     exprs = parse_expressions(options.arg_expr or ())
     inputs = parse_inputs(options.input or ())
-    root, spec, target, timeout = None, options.spec, project.settings.target, project.settings.timeout
+    root, spec, settings = None, options.spec, project.settings
     if spec is None:
         if options.model is None:
             raise UsageError("name the model to fix: SPEC, or --model NAME of a configured one.")
         model = project.model(options.model)
-        root, spec, target, timeout = project.root, model.spec, model.settings.target, model.settings.timeout
+        root, spec, settings = project.root, model.spec, model.settings
         args, exprs = {**model.args, **args}, {**model.arg_exprs, **exprs}
         inputs = inputs or model.inputs
-    if options.target is not None:
-        target = normalise_target(options.target)
+    target = settings.target if options.target is None else normalise_target(options.target)
+    converters, timeout = options.converters or settings.converters, settings.timeout
     if not inputs:
         raise UsageError(f"no input is given for {spec}. Write one --input for each tensor: 1x3x224x224.")
     from convlint.spec import load_model
@@ -53,14 +53,18 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
             silence_libraries()
         from convlint.capture.build import build_on_cpu
         from convlint.capture.methods import Source
+        from convlint.converters import own_converters
         from convlint.fix import fix_module
         from convlint.image_fold import fold_notes
 
         progress("building")
         module = build_on_cpu(loaded.build)
         given = make_tensors(inputs)
-        fixed = fix_module(module, given, target, unsafe=options.unsafe, timeout=timeout, progress=progress)
-        folds = fold_notes(Source(None, module, lambda: given, inputs), fixed.program, timeout)
+        with own_converters(converters, root, timeout):
+            fixed = fix_module(
+                module, given, target, unsafe=options.unsafe, timeout=timeout, progress=progress
+            )
+            folds = fold_notes(Source(None, module, lambda: given, inputs), fixed.program, timeout)
         fixed = replace(fixed, notes=(*fixed.notes, *folds))
     rules = load_rulebook([Path(path) for path in (*project.rule_paths, *(options.rule_path or ()))])
     found, refusals = source_changes(fixed, tuple(rules), root or os.getcwd(), unsafe=options.unsafe)

@@ -76,6 +76,7 @@ class Frontends:
             self.options.timeout,
             self.options.output if level == "full" else None,
             inputs,
+            self.options.precision,
         )
 
     def affordable(self, captured: Capture) -> bool:

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from convlint.compression.settings import Setting, parse_settings
 from convlint.config import NO_TRIAL, ModelSettings, Project, Settings
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_inputs
+from convlint.precision import Precision
 from convlint.targets import normalise_target
 
 
@@ -38,6 +40,9 @@ class Job:
     why: str | None = None
     output: str | None = None
     parity: Literal["float16", "float32"] | None = None
+    precision: Precision | None = None
+    compress: tuple[Setting, ...] = ()
+    checkpoint: str = ""
 
 
 def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
@@ -50,13 +55,17 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
         "why": options.why,
         "output": options.output,
         "parity": getattr(options, "parity", None),
+        "precision": getattr(options, "precision", None),
+        "checkpoint": getattr(options, "checkpoint", None) or "",
     }
     if options.spec is not None:
         if options.model or options.all:
             other = "--model" if options.model else "--all"
             raise UsageError(f"give either SPEC or {other}, not both.")
         settings = _settings(options, project.settings)
-        return [Job(options.spec, options.spec, args, arg_exprs, inputs, settings, **shared)]
+        compress = _compress(options, settings)
+        job = Job(options.spec, options.spec, args, arg_exprs, inputs, settings, compress=compress, **shared)
+        return [job]
     if options.model:
         models = [project.model(name) for name in dict.fromkeys(options.model)]
     else:
@@ -67,6 +76,7 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
             " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` begins it)."
         )
     one_only = {"--input": inputs, "--arg": args, "--arg-expr": arg_exprs, "--output": options.output}
+    one_only["--checkpoint"] = shared["checkpoint"]
     given = [name for name, value in one_only.items() if value]
     if given and len(models) > 1:
         raise UsageError(f"{given[0]} is for one model, and {len(models)} are to be checked: name one.")
@@ -77,6 +87,7 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
             arg_exprs={**model.arg_exprs, **arg_exprs},
             inputs=inputs or model.inputs,
             settings=_settings(options, model.settings),
+            compress=_compress(options, _settings(options, model.settings)),
             **shared,
         )
         for model in models
@@ -121,6 +132,8 @@ def _settings(options: argparse.Namespace, base: Settings) -> Settings:
         words = getattr(options, name)
         if words is not None:
             given[name] = _words(name, words)
+    if getattr(options, "converters", None):
+        given["converters"] = tuple(options.converters)
     for name in ("frontend", "fail_on"):
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
@@ -130,6 +143,14 @@ def _settings(options: argparse.Namespace, base: Settings) -> Settings:
     if getattr(options, "parity", None) is not None and settings.trial is None:
         raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
     return settings
+
+
+def _compress(options: argparse.Namespace, settings: Settings) -> tuple[Setting, ...]:
+    """What ``--compress`` asks for, where the target can read it."""
+    asked = parse_settings(getattr(options, "compress", None) or (), settings.target)
+    if settings.trial is None and (asked or getattr(options, "precision", None)):
+        raise UsageError("--compress and --precision need what a trial converts: leave --no-trial out.")
+    return asked
 
 
 def without_trial(job: Job) -> Job:

@@ -26,7 +26,7 @@ def judge(
     matches += match_failures(rules, failures_to_tell(captured), environment)
     if captured.graph is not None:
         matches += match_graph(rules, captured.graph, environment)
-    findings = group_findings(matches)
+    findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):
         findings += findings_of_trial(findings, trials[:1], rules, environment)
@@ -39,6 +39,15 @@ def judge(
             for finding in findings
         )
     return findings
+
+
+def _by_own_converter(finding: Finding, environment: Environment) -> bool:
+    """Whether a rule about coremltools' converter is beside the point, as the user has put another there."""
+    return (
+        finding.rule.category == "support"
+        and bool(finding.op)
+        and environment.supported.is_own(finding.op, environment.frontend)
+    )
 
 
 def verdict(captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:

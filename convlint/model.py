@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from convlint.compression.result import Compression
     from convlint.parity.result import Parity
 
 SCHEMA_VERSION = 1
@@ -196,8 +197,8 @@ class Replacement:
     """Other code that coremltools converts.
 
     ``kind``: "rewrite" (the rule's before and after), "decomposition" (PyTorch's own),
-    "upgrade" (a newer coremltools), "advice" (words only). ``proof`` says what was run to prove
-    it on this model; empty where nothing was.
+    "upgrade" (a newer coremltools), "converter" (the user's own, to be filled in), "advice" (words
+    only). ``proof`` says what was run to prove it on this model; empty where nothing was.
     """
 
     title: str
@@ -352,6 +353,7 @@ class Report:
     disagreements: tuple[Disagreement, ...] = ()
     fix_proof: str = ""
     parity: Parity | None = None
+    compression: Compression | None = None
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

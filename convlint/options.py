@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from convlint.model import FrontendChoice, Severity, TrialLevel
 
 if TYPE_CHECKING:
+    from convlint.compression.settings import Setting
     from convlint.parity.result import Precision
+    from convlint.precision import Precision as TrialPrecision
 
 DEFAULT_TIMEOUT = 120.0
 REAL_WEIGHTS_ROOM = 4 << 30
@@ -34,3 +36,6 @@ class Options:
     fail_on: Severity = "error"
     project: str | None = None
     parity: Precision | None = None
+    precision: TrialPrecision | None = None
+    compress: tuple[Setting, ...] = ()
+    checkpoint: str = ""

@@ -23,7 +23,7 @@ from convlint.toml_table import Table, type_name
 from convlint.versions import parse_bounds, parse_release
 
 FRONTENDS: tuple[Frontend, ...] = get_args(Frontend)
-REPLACEMENT_KINDS = ("rewrite", "decomposition", "upgrade", "advice")
+REPLACEMENT_KINDS = ("rewrite", "decomposition", "upgrade", "converter", "advice")
 APPLIES = (*COMPONENTS, "target", "frontend")
 
 _OP_PATTERN = re.compile(r"[\w.:*?\[\]!-]+")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convlint.cache import Cache
 from convlint.errors import ConvlintError, UsageError
@@ -40,7 +41,7 @@ class Session:
         from convlint.suppress import suppress
 
         settings = job.settings
-        cache = self.cache if job.output is None and job.parity is None else None
+        cache = None if _measures(job) else self.cache
         report = cache.recall(job) if cache is not None else None
         kept = report is not None
         if report is not None:
@@ -67,38 +68,57 @@ class Session:
             if not self._debug:
                 silence_libraries()
             from convlint.check import Options, check_model
+            from convlint.converters import own_converters
 
-            return check_model(
-                job.name,
-                loaded.build,
-                job.inputs,
-                Options(
-                    target=settings.target,
-                    frontend=settings.frontend,
-                    trial=settings.trial,
-                    timeout=settings.timeout,
-                    output=job.output,
-                    select=settings.select,
-                    ignore=settings.ignore,
-                    rule_paths=job.rule_paths,
-                    coremltools=job.coremltools,
-                    why=job.why,
-                    fail_on=settings.fail_on,
-                    project=job.root or os.getcwd(),
-                    parity=job.parity,
-                ),
-                progress,
-            )
+            with own_converters(settings.converters, job.root, settings.timeout):
+                return check_model(
+                    job.name,
+                    _with_checkpoint(loaded, job),
+                    job.inputs,
+                    Options(
+                        target=settings.target,
+                        frontend=settings.frontend,
+                        trial=settings.trial,
+                        timeout=settings.timeout,
+                        output=job.output,
+                        select=settings.select,
+                        ignore=settings.ignore,
+                        rule_paths=job.rule_paths,
+                        coremltools=job.coremltools,
+                        why=job.why,
+                        fail_on=settings.fail_on,
+                        project=job.root or os.getcwd(),
+                        parity=job.parity,
+                        precision=job.precision,
+                        compress=job.compress,
+                        checkpoint=job.checkpoint,
+                    ),
+                    progress,
+                )
 
     def _keep(self, cache: Cache, job: Job, report: Report) -> None:
-        from convlint.closure import import_closure
-        from convlint.sources import sources_of
+        from convlint.sources import closure_of, sources_of
 
         cache.keep(job, report, sources_of(job, self._before, self._read))
-        self._read |= import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs).files
+        self._read |= closure_of(job).files
         if not self._cleaned:
             self._cleaned = True
             cache.clean()
+
+
+def _measures(job: Job) -> bool:
+    """Whether a job writes or measures something, which no kept report has."""
+    return bool(job.output or job.parity or job.precision or job.compress or job.checkpoint)
+
+
+def _with_checkpoint(loaded: LoadedModel, job: Job) -> Callable[[], Any]:
+    """What builds the model, with the weights of the job's checkpoint where it names one."""
+    if not job.checkpoint:
+        return loaded.build
+    from convlint.checkpoint import load_into, read_checkpoint
+
+    state = read_checkpoint(job.checkpoint)
+    return lambda: load_into(loaded.build(), state, job.checkpoint)
 
 
 def _lasting(report: Report) -> bool:

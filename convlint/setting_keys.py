@@ -233,6 +233,12 @@ SETTINGS: Mapping[str, Key] = {
         "the lowest severity that makes the exit code 1",
         str,
     ),
+    "converters": Key(
+        _texts,
+        _STRINGS,
+        "modules or files that register converters of your own ops with coremltools",
+        _list_of_text,
+    ),
     "timeout": Key(
         _seconds,
         {"type": "number", "exclusiveMinimum": 0, "default": 120},

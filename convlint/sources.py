@@ -11,10 +11,14 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convlint.fingerprint import digest_file, installed_releases
 from convlint.installed import is_library
 from convlint.jobs import Job
+
+if TYPE_CHECKING:
+    from convlint.closure import Closure
 
 _JUDGED_BY_RELEASE = ("torch", "coremltools", "convlint")
 
@@ -43,9 +47,7 @@ def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) 
     ``others`` are files that earlier jobs of the process are read to import: that they are loaded says
     nothing of this job. What else is loaded may have been found by any job at run time, and counts.
     """
-    from convlint.closure import import_closure
-
-    closure = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs)
+    closure = closure_of(job)
     own, installed = _imported(before)
     files = {*closure.files, *own.difference(others), *files_it_depends_on(job)}
     releases = installed_releases()
@@ -53,6 +55,20 @@ def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) 
         {path: digest for path in sorted(files) if (digest := digest_file(path)) is not None},
         tuple(sorted(path for path in closure.absent if not os.path.exists(path))),
         {name: releases[name] for name in sorted(_distributions(installed)) if name in releases},
+    )
+
+
+def closure_of(job: Job) -> Closure:
+    """What a job's files would import: those of its model, and those of the converters that it names."""
+    from convlint.closure import Closure, import_closure
+
+    root = job.root or os.getcwd()
+    found = [import_closure(job.spec, root, job.arg_exprs)]
+    found += [import_closure(f"{name}:", root) for name in job.settings.converters]
+    return Closure(
+        frozenset[str]().union(*(each.files for each in found)),
+        frozenset[str]().union(*(each.absent for each in found)),
+        any(each.broken for each in found),
     )
 
 

@@ -39,6 +39,7 @@ CAPTURE_KINDS = (
     "unsupported-output",
     "unsupported-python",
     "fake-tensor",
+    "no-fake-implementation",
     "shape-error",
     "time-limit",
     "specialised-dimension",

@@ -35,6 +35,7 @@ class Snapshot:
 
     ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``. ``counts`` has, by
     door and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
+    ``own`` are those of ``names`` that the user has registered.
     """
 
     version: str
@@ -42,6 +43,7 @@ class Snapshot:
     unwraps_dunders: bool
     requested: str = ""
     counts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, hash=False)
+    own: frozenset[str] = frozenset()
 
     @property
     def exact(self) -> bool:
@@ -56,6 +58,10 @@ class Snapshot:
         """Whether this release has a converter by the name of ``op``; it may still fail."""
         return self.kind(op, frontend) in self.names
 
+    def is_own(self, op: str, frontend: Frontend = "export") -> bool:
+        """Whether the converter of ``op`` is the user's."""
+        return bool(self.own) and self.kind(op, frontend) in self.own
+
     def accepted(self, op: str, frontend: Frontend = "export") -> str:
         """How many inputs the converter of ``op`` takes: ``"2,3"``, ``"3+"``, or ``"any"``."""
         return self.counts.get(frontend, {}).get(self.kind(op, frontend), "any")
@@ -63,7 +69,7 @@ class Snapshot:
     def accepts(self, op: str, count: int, frontend: Frontend = "export") -> bool:
         """Whether the converter of ``op`` takes so many inputs."""
         accepted = self.accepted(op, frontend)
-        if accepted == "any":
+        if accepted == "any" or self.is_own(op, frontend):
             return True
         numbers, more = accepted.removesuffix("+").split(","), accepted.endswith("+")
         return str(count) in numbers or (more and count >= int(numbers[-1]))
@@ -153,6 +159,16 @@ def installed_snapshot() -> Snapshot:
     known = snapshot(version)
     counts = known.counts if known.exact else count_inputs()
     return Snapshot(version, frozenset(registered_converters()), unwraps, version, counts)
+
+
+def with_foreign(found: Snapshot) -> Snapshot:
+    """``found`` with what the user has registered with coremltools, where that is loaded at all."""
+    if "coremltools" not in sys.modules:
+        return found
+    from convlint.coremltools_adapter import foreign_converters
+
+    own = foreign_converters()
+    return replace(found, names=found.names | own, own=own) if own else found
 
 
 def count_inputs() -> dict[str, dict[str, str]]:

@@ -40,12 +40,12 @@ def watch(
 
 def _folders(options: argparse.Namespace) -> Iterator[str]:
     """The folders that hold what is checked."""
-    from convlint.closure import import_closure
+    from convlint.sources import closure_of
 
     project = find_project(file=options.config)
     yield project.root or os.getcwd()
     for job in jobs_of(options, project):
-        closure = import_closure(job.spec, job.root or os.getcwd(), job.arg_exprs)
+        closure = closure_of(job)
         yield from map(os.path.dirname, closure.files)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
 from examples.digits import story
 
 
@@ -46,6 +48,6 @@ def test_the_package_is_on_disk(told: story.Story) -> None:
 def test_the_page_shows_what_the_script_does() -> None:
     page = (ROOT / "docs" / "end-to-end.md").read_text("utf-8")
     script = Path(story.__file__).read_text("utf-8")
-    headings = [line.partition('heading("')[2].rstrip('")') for line in script.splitlines() if 'heading("' in line]
+    headings = re.findall(r'heading\("(.*)"\)', script)
     assert len(headings) == 7
     assert all(f"## {heading}" in page for heading in headings)

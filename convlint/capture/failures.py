@@ -18,6 +18,7 @@ KINDS = (
     "unsupported-output",
     "unsupported-python",
     "fake-tensor",
+    "no-fake-implementation",
     "shape-error",
     "time-limit",
     "specialised-dimension",
@@ -48,6 +49,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "unsupported-output",
         r"not supported (as|in) (an )?output|unsupported (type|output)|register_dataclass|pytree",
     ),
+    ("no-fake-implementation", r"no fake impl registered|register_fake|register a fake"),
     (
         "fake-tensor",
         r"FakeTensor|fake tensor|[Mm]eta (device|tensor)|device meta|UnsupportedFakeTensor|data pointer",

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from convlint.mil.executor import run
+from convlint.mil.executor import load, run
 from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
 
-__all__ = ["ExecutionError", "ShapeMismatch", "UnsupportedOperation", "run"]
+__all__ = ["ExecutionError", "ShapeMismatch", "UnsupportedOperation", "load", "run"]

@@ -49,6 +49,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "graph": None if report.graph is None else _graph(report.graph),
         "fix_proof": report.fix_proof,
         "parity": plain(report.parity),
+        "compression": plain(report.compression),
         "notes": plain(report.notes),
         "seconds": plain(report.seconds),
         "versions": plain(report.versions),

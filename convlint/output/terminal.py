@@ -36,7 +36,11 @@ _SAFETY = {
     "retrain": "another function: only before training",
 }
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
-_KINDS = {"decomposition": "PyTorch decomposes it", "upgrade": "newer coremltools"}
+_KINDS = {
+    "decomposition": "PyTorch decomposes it",
+    "upgrade": "newer coremltools",
+    "converter": "to be filled in",
+}
 
 
 def console_of(out: TextIO) -> Console | Plain:
@@ -61,6 +65,7 @@ def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> 
     _refusals(page, report)
     _disagreements(page, report)
     _divergence(page, report)
+    _compression(page, report)
     _summary(page, report)
     _last_line(page, report)
 
@@ -230,6 +235,19 @@ def _divergence(page: Page, report: Report) -> None:
     became = (f"{module}, converted to {first.mil_op} {first.mil_name}", _DIM)
     page.put((first.op, "bold"), became, indent=2, hang=2)
     _sites(page, first.site, first.caller)
+    page.gap()
+
+
+def _compression(page: Page, report: Report) -> None:
+    """The table of precisions and compressions, where one was asked for."""
+    if report.compression is None:
+        return
+    from convlint.output.compression import compression_lines
+
+    heading, *lines = compression_lines(report.compression)
+    page.put((heading, "bold"))
+    for line in lines:
+        page.put(line.lstrip(), indent=2, hang=2) if ": " in line else page.put(line)
     page.gap()
 
 

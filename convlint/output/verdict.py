@@ -29,7 +29,7 @@ def verdict(report: Report) -> Verdict:
 
 def has_fix(finding: Finding) -> bool:
     """Whether other code is proposed for this finding, rather than words or nothing."""
-    return any(replacement.kind != "advice" for replacement in finding.replacements)
+    return any(replacement.kind not in ("advice", "converter") for replacement in finding.replacements)
 
 
 def trials_of(report: Report) -> tuple[Trial, ...]:

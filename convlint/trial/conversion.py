@@ -13,6 +13,7 @@ from typing import Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.model import Frontend, TrialLevel
+from convlint.precision import Precision, compute_precision
 from convlint.torch_adapter import is_fake
 from convlint.trial.process import Channel
 from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
@@ -34,6 +35,7 @@ class Job:
     known: frozenset[str] = frozenset()
     inputs: tuple[Any, ...] = ()
     weight_bytes: int = 0
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
     import coremltools as ct
 
     try:
+        if job.precision is not None:
+            options = {**options, "compute_precision": compute_precision(job.precision)}
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
         if job.output is not None:
             model.save(job.output)

@@ -63,9 +63,11 @@ class Recorder:
                 else:
                     adapter.register_converter(name, original)
 
-    def note(self, node: str, kind: str, error: BaseException, inputs: Iterable[Any] = ()) -> None:
+    def note(
+        self, node: str, kind: str, error: BaseException, inputs: Iterable[Any] = (), whose: str = ""
+    ) -> None:
         follows = next((name for name in _names(inputs) if name in self.stood_in), "")
-        text = " ".join(str(error).split())[:800]
+        text = whose + " ".join(str(error).split())[:800]
         failure = NodeFailure(node, kind, type(error).__name__, text, follows)
         self.failures.append(failure)
         self.report(failure)
@@ -96,7 +98,8 @@ class Recorder:
                     )
                 original(context, node)
             except Exception as error:
-                self.note(node.name, node.kind, error, node.inputs)
+                whose = "" if original is None else _whose(original)
+                self.note(node.name, node.kind, error, node.inputs, whose)
                 self._stand_in(context, node)
 
         convert.__name__ = name
@@ -123,6 +126,13 @@ class Recorder:
 
 class CannotStandIn(Exception):
     """A failing node whose shape nobody knows: the conversion ends there."""
+
+
+def _whose(converter: Callable[..., Any]) -> str:
+    """Where a converter that raised comes from, where it is not coremltools' own."""
+    if not adapter.is_foreign(converter):
+        return ""
+    return f"your converter {converter.__module__}.{converter.__qualname__} raised: "
 
 
 def _variable(value: Any, name: str, known: bool) -> Any:

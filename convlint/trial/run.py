@@ -9,6 +9,7 @@ from typing import Any
 from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torchscript
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
+from convlint.precision import Precision
 from convlint.trial.conversion import Failed, Finished, Job, convert
 from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
@@ -34,6 +35,7 @@ def run_trial(
     timeout: float | None,
     output: str | None = None,
     inputs: tuple[Any, ...] = (),
+    precision: Precision | None = None,
 ) -> Trial:
     """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process."""
     import coremltools
@@ -51,6 +53,7 @@ def run_trial(
         output=output,
         known=frozenset(known),
         inputs=inputs,
+        precision=precision,
         weight_bytes=graph.parameter_bytes if graph else 0,
     )
     start = time.perf_counter()

@@ -165,7 +165,8 @@ def accuracy(scores: torch.Tensor, numbers: torch.Tensor) -> float:
 
 def tell(parity: Parity) -> None:
     print(
-        f"{parity.status} at {parity.precision}: largest error {parity.max_rel_error:.1e} of the largest score"
+        f"{parity.status} at {parity.precision}: largest error {parity.max_rel_error:.1e} of the largest"
+        " score"
     )
 
 

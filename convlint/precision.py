@@ -1,0 +1,24 @@
+"""The precisions that a conversion can be asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Precision = Literal["float32", "float16", "mixed"]
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "mixed")
+
+KEPT_IN_FLOAT32 = frozenset(
+    "batch_norm cumsum exp exp2 instance_norm l2_norm layer_norm log pow reduce_l2_norm reduce_log_sum"
+    " reduce_log_sum_exp reduce_mean reduce_prod reduce_sum reduce_sum_square rsqrt softmax".split()
+)
+"""Operations that ``mixed`` leaves in float32: those that add up many numbers or stretch their range."""
+
+
+def compute_precision(precision: Precision) -> Any:
+    """What ``coremltools.convert`` takes as ``compute_precision``."""
+    import coremltools as ct
+
+    if precision == "mixed":
+        return ct.transform.FP16ComputePrecision(op_selector=lambda op: op.op_type not in KEPT_IN_FLOAT32)
+    return getattr(ct.precision, precision.upper())

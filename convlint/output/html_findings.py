@@ -1,4 +1,4 @@
-"""The column beside the picture: findings, what keeps ops off the Neural Engine, and what went wrong."""
+"""The column beside the picture: the findings, and what went wrong in the capture and the trial."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
-from convlint.output.modules import fold_modules
 from convlint.output.picture import Finder, Picture, shown_place
 from convlint.output.verdict import unforeseen
-from convlint.plan.model import Blocker, Plan
 from convlint.text import count, one_line
 
 _FIRST_LINKS, _MOST_LINKS = 3, 200
@@ -66,7 +64,7 @@ def _finding(finding: Finding, at: int, places: Places) -> Markup:
         "article",
         title,
         tag("p", finding.message, class_="message"),
-        _source(finding.site, finding.caller),
+        source_lines(finding.site, finding.caller),
         _ways(places.nodes[at], finding, places),
         [_replacement(each) for each in finding.replacements],
         why,
@@ -84,10 +82,11 @@ def _ways(nodes: tuple[int, ...], finding: Finding, places: Places) -> Markup | 
     if not nodes:
         box = places.finder.box_of(finding.module)
         return tag("p", _to_box(box, picture), class_="ways") if box is not None else None
-    return _to_nodes(nodes, picture)
+    return links_to(nodes, picture)
 
 
-def _to_nodes(nodes: Sequence[int], picture: Picture) -> Markup:
+def links_to(nodes: Sequence[int], picture: Picture) -> Markup:
+    """Links that move the picture to each of these nodes, all but a few of them folded away."""
     links: list[Child] = [_to_node(number, picture) for number in nodes[:_MOST_LINKS]]
     first, rest = links[:_FIRST_LINKS], links[_FIRST_LINKS:]
     if not rest:
@@ -107,7 +106,8 @@ def _to_box(number: int, picture: Picture) -> Markup:
     return tag("a", picture.boxes[number].path, href="#", data_show=f"b{number}")
 
 
-def _source(site: Site | None, caller: Site | None) -> list[Child]:
+def source_lines(site: Site | None, caller: Site | None) -> list[Child]:
+    """The lines of a site, and of the user's own call where the site is in a library."""
     shown: list[Child] = [_excerpt(site)]
     if caller is not None and caller != site:
         shown.append(_excerpt(caller, "called from "))
@@ -152,45 +152,6 @@ def _replacement(each: Replacement) -> Markup:
     )
 
 
-def blockers(plan: Plan, places: Places) -> Markup:
-    """What keeps ops off the Neural Engine, by what it costs."""
-    head = tag("h2", "Off the Neural Engine ", tag("span", str(len(plan.blockers)), class_="count"))
-    if not plan.blockers:
-        return tag("section", head, tag("p", "Nothing is known to keep an op off it.", class_="quiet"))
-    return tag("section", head, [_blocker(each, places) for each in plan.blockers])
-
-
-def _blocker(blocker: Blocker, places: Places) -> Markup:
-    modules = ", ".join(path for path, _ in fold_modules(blocker.modules) if path)
-    facts = [
-        f"{count(len(blocker.ops), 'op')}" + (f" in {modules}" if modules else ""),
-        f"islands {_change(blocker.islands)}, crossings {_change(blocker.crossings)}",
-    ]
-    wins = blocker.win_ms
-    return tag(
-        "article",
-        tag(
-            "h3",
-            tag("code", blocker.kind),
-            tag("span", f"wins {wins.mid:.2g} ms ({wins.low:.2g} to {wins.high:.2g})", class_="win")
-            if wins.mid > 0
-            else None,
-        ),
-        tag("p", blocker.reason, class_="message"),
-        _source(blocker.site, blocker.caller),
-        _to_nodes(blocker.ops, places.picture) if places.picture is not None else None,
-        tag("p", " · ".join(facts), class_="quiet"),
-        [tag("p", tag("b", "Instead: "), title) for title in blocker.replacements],
-        tag("p", f"{blocker.confidence}: ", link(blocker.source), class_="quiet") if blocker.source else None,
-        class_="finding blocker",
-    )
-
-
-def _change(counts: tuple[int, int]) -> str:
-    """From what is there with the blocker to what would be without it."""
-    return " → ".join(map(str, counts))
-
-
 def trouble(report: Report) -> Markup | None:
     """What stopped the capture, and what the trial refused that no finding names."""
     parts: list[Child] = [
@@ -198,7 +159,7 @@ def trouble(report: Report) -> Markup | None:
             "article",
             tag("h3", failure.method),
             tag("p", one_line(f"{failure.error_type}: {failure.message}"), class_="message"),
-            _source(failure.site, failure.caller),
+            source_lines(failure.site, failure.caller),
             class_="finding",
         )
         for failure in report.capture_failures
@@ -213,6 +174,6 @@ def _refusal(failure: TrialFailure) -> Markup:
         "article",
         tag("h3", tag("code", failure.op or failure.stage)),
         tag("p", one_line(f"{failure.error_type}: {failure.error}".removeprefix(": ")), class_="message"),
-        _source(failure.site, failure.caller),
+        source_lines(failure.site, failure.caller),
         class_="finding",
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -237,9 +237,9 @@ class _Boxes:
         if self._made:
             return
         self._made.append(Box(self._model, "", -1, "model", self._types[()]))
-        waiting: list[tuple[list[tuple[str, ...] | int], int]] = [(self._children[()], 0)]
+        waiting: deque[tuple[list[tuple[str, ...] | int], int]] = deque([(self._children[()], 0)])
         while waiting:
-            children, box = waiting.pop()
+            children, box = waiting.popleft()
             outer = self._made[box]
             if len(children) > MOST_CHILDREN:
                 for name, run in self._runs(children):

@@ -1,7 +1,8 @@
 // Where everything stands: dagre lays out the children of one open box at a time, from the innermost out.
 
 import dagre from "@dagrejs/dagre";
-import type { Box, Item, Link } from "./data";
+import type { Box, Item, Link, Model } from "./data";
+import { tally } from "./words";
 
 type Edge = [source: string, target: string];
 type Graph = InstanceType<typeof dagre.graphlib.Graph>;
@@ -84,6 +85,8 @@ export class Layout {
   private readonly known = new Map<Box, Inside>();
   private readonly graphs = new Map<string, Graph>();
 
+  constructor(private readonly model: Model) {}
+
   /** Forget what the opening or closing of a box has changed. */
   forget(box: Box): void {
     for (let each: Box | null = box; each; each = each.parent) this.known.delete(each);
@@ -118,7 +121,10 @@ export class Layout {
     const { box, node } = item;
     if (box?.open) return this.inside(box);
     const label = textWidth(short(item.label), true);
-    if (box) return { width: Math.max(148, label + textWidth(short(box.type), false, 11) + 46), height: 58 };
+    if (box) {
+      const second = textWidth(tally(this.model, box), false, 11) + (box.crossings ? textWidth(`⇄ ${box.crossings}`, true, 11) + 12 : 0);
+      return { width: Math.max(132, label + textWidth(short(box.type), false, 11) + 50, second + 44), height: 58 };
+    }
     if (node?.kind !== "op") return { width: Math.max(64, label + textWidth(node?.shape ?? "", false, 11) + 34), height: 26 };
     return { width: Math.max(84, label + 62), height: 28 };
   }

@@ -20,7 +20,7 @@ export class Picture {
   chosen: Item | null = null;
   private readonly canvas: SVGSVGElement;
   private readonly drawing: Drawing;
-  private readonly layout = new Layout();
+  private readonly layout: Layout;
   private readonly tip = html("div", { class: "tip", role: "tooltip", hidden: true });
   private readonly details: HTMLElement;
   private readonly byId = new Map<string, Item>();
@@ -32,6 +32,7 @@ export class Picture {
   constructor(readonly model: Model, place: HTMLElement, title: string) {
     for (const item of [...model.boxes, ...model.nodes]) this.byId.set(item.id, item);
     this.drawing = new Drawing(model);
+    this.layout = new Layout(model);
     this.canvas = svg("svg", { class: "canvas", role: "tree", "aria-label": title, tabindex: 0 }) as SVGSVGElement;
     this.canvas.append(arrows(), this.drawing.root);
     this.details = html("div", { class: "details", "aria-live": "polite", hidden: true });

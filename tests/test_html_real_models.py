@@ -1,0 +1,86 @@
+"""The page of real models, from check to browser: a ViT always, a detector and Llama in the long run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import chromium, opened
+
+from convlint.cli import main
+
+VIT = ("torchvision.models:vit_b_16", "--input", "1x3x224x224")
+DETECTOR = (
+    "torchvision.models.detection:ssdlite320_mobilenet_v3_large",
+    "--arg-expr=weights_backbone=None",
+    "--input",
+    "1x3x320x320",
+)
+LLAMA = (
+    "transformers:LlamaForCausalLM",
+    "--arg-expr",
+    "config=transformers.LlamaConfig()",
+    "--input",
+    "input_ids=1x64:int64",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def report(project: Path) -> Callable[..., str]:
+    """The page that the command line writes of a model, beside its drawing."""
+
+    def write(*words: str) -> str:
+        files = ("--html", "report.html", "--svg", "report.svg")
+        code = main(["check", *words, "--frontend", "export", "--no-cache", "--quiet", *files])
+        assert code in (0, 1)
+        assert (project / "report.svg").read_text(encoding="utf-8").startswith("<svg")
+        return (project / "report.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def look_through(browser: Any, text: str, folder: Path, module: str) -> None:
+    """Open it, find a module, open everything, and follow the first link of a finding to its op."""
+    with opened(browser, text, folder) as shown:
+        page = shown.page
+        painted = int(page.evaluate("document.documentElement.dataset.painted"))
+        print(f"{page.title()}: {len(text) / 1e6:.1f} MB, painted after {painted} ms")
+        page.get_by_role("combobox").fill(module)
+        page.get_by_role("combobox").press("Enter")
+        assert shown.in_sight(shown.chosen())
+        assert module in page.locator(".details").inner_text()
+        link = page.locator("article.finding a[data-show^=n]").first
+        link.click()
+        assert shown.in_sight(shown.chosen())
+        page.get_by_role("button", name="Open every module").click()
+        assert page.locator(".op").count() > 10
+        page.get_by_role("button", name="Close every module").click()
+        assert page.locator(".leaves > g").count() < 100
+
+
+def test_a_vit(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
+    text = report(*VIT, "--no-trial")
+    look_through(browser, text, tmp_path, "encoder.layers.encoder_layer_7.mlp")
+    assert "scaled_dot_product_attention" in text
+
+
+@pytest.mark.corpus
+def test_a_detector(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
+    look_through(browser, report(*DETECTOR), tmp_path, "head.regression_head")
+
+
+@pytest.mark.corpus
+def test_llama_with_its_seven_billion_parameters(
+    browser: Any, report: Callable[..., str], tmp_path: Path
+) -> None:
+    text = report(*LLAMA)
+    assert "6.74 B" in text
+    look_through(browser, text, tmp_path, "model.layers.17.self_attn")

@@ -121,7 +121,8 @@ class Port:
 
     ``permuted``: its axes do not lie in memory in their order, as after a transposition. ``used``:
     some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
-    or the earlier output, whose values this output hands on untouched. ``flexible`` says how the sizes
+    or the earlier output, whose values this output hands on untouched, once passes have
+    taken away what changes nothing. ``flexible`` says how the sizes
     of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
     layout of a picture ("rgb", "bgr", "gray"); ``normalisation`` is what was declared of its mean and
     std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input.

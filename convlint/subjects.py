@@ -194,7 +194,8 @@ def look_at_port(
 ) -> Looked:
     """An input or output of the graph as rules see it; one that is no tensor has no shape.
 
-    ``unchanged`` names the input that an output is, when nothing is done to it in between.
+    ``unchanged`` names the input that an output is as soon as the frontend is done. ``same_as`` of the
+    port also follows ops that only later passes take away, such as a view of the same shape.
     """
     namespace: dict[str, Any] = {name: getattr(port, name) for name in _FLAGS_OF_PORT}
     namespace |= {"unchanged": unchanged, **context}

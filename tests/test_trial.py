@@ -83,6 +83,18 @@ def test_a_rank_above_five_that_coremltools_folds_away_is_fine() -> None:
     assert not [finding for finding in report.findings if finding.severity != "note"]
 
 
+class HandsOn(nn.Module):
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x * mask, mask
+
+
+@pytest.mark.parametrize(("dtype", "convertible"), [(torch.bool, "no"), (torch.float32, "yes")])
+def test_an_input_that_is_returned_is_for_the_passes_to_judge(dtype: torch.dtype, convertible: str) -> None:
+    report = convlint.check(HandsOn(), (torch.rand(1, 4), torch.ones(1, 4).to(dtype)))
+    assert report.convertible == convertible
+    assert [finding.rule.code for finding in report.errors()] == ["CL153"] * (convertible == "no")
+
+
 class Sine(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sin(x)  # the line

@@ -152,7 +152,12 @@ def _failed(stage: str, error: BaseException) -> Failed:
 
 
 def _needs_passes(program: Any) -> bool:
-    """Whether the frontend's word is not the last: ranks that passes may fold, ops that they lower."""
+    """Whether the frontend's word is not the last.
+
+    Passes may fold ranks, lower ops, and part an output from the input that it is, or refuse both.
+    """
+    if adapter.gives_input_back(program):
+        return True
     for operation in adapter.operations(program):
         if "_dialect" in type(operation).__module__ or getattr(operation, "_dialect_namespace", None):
             return True

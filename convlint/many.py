@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -203,18 +203,39 @@ def _answers(
                 pool.shutdown(wait=not (left or running or broken), cancel_futures=True)
         if broken:
             executor, ahead = None, 2 * processes
-            for index in sorted(running.values()):
-                yield index, _alone(work, tasks[index])
+            yield from _one_by_one(work, {index: tasks[index] for index in sorted(running.values())})
 
 
-def _alone(work: Callable[..., Any], task: tuple[Any, ...]) -> Any:
-    with _pool(1) as pool:
-        return _result(pool.submit(work, *task))
+def _one_by_one(work: Callable[..., Any], tasks: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    """The answer of each task alone in a process, which is another after each that broke it."""
+    pool: ProcessPoolExecutor | None = None
+    try:
+        for index, task in tasks.items():
+            pool = pool or _pool(1)
+            future = pool.submit(work, *task)
+            answer = _result(future)
+            if isinstance(_error(future), BrokenExecutor):
+                pool.shutdown()
+                pool = None
+            yield index, answer
+    finally:
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     """Processes that start from nothing: a fork of a process that has run torch may hang."""
-    return ProcessPoolExecutor(processes, get_context("spawn"), _prepare_worker)
+    if getattr(current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports the script and was sent here by it; its parent tells of it
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _prepare_worker)
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenExecutor:
+        raise UsageError(
+            "the processes of check_many cannot start. Each imports the script that calls it, so that the"
+            ' call has to stand in a file, under `if __name__ == "__main__":`.'
+        ) from None
+    return pool
 
 
 def _prepare_worker() -> None:

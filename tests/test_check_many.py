@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -119,6 +120,26 @@ def test_a_mistake_is_told_before_anything_runs(candidates: Any, settings: Any, 
     with pytest.raises(UsageError) as caught:
         list(check_many(candidates, **settings))
     assert says in str(caught.value)
+
+
+def test_a_script_without_a_guard_is_told_once(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import convlint\nlist(convlint.check_many(['net.py:Net'], results='rows', processes=2))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("convlint.errors.UsageError: the processes of check_many cannot start.")
+    assert done.stderr.count("Traceback") == 1, "that of the call, and none of a worker"
+    assert not (tmp_path / "rows").exists()
 
 
 def test_processes_that_die_take_only_their_own_candidate_with_them(folder: Path) -> None:

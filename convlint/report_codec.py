@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from importlib import import_module
 from typing import Any
 
 from convlint import model
@@ -22,6 +23,10 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 _NOUNS: Mapping[str, type[Any]] = {
     name: noun for name, noun in vars(model).items() if isinstance(noun, type) and is_dataclass(noun)
 }
+
+
+_MEASURED = ("convlint.parity.result", "convlint.compression.result")
+"""Modules of nouns that only a report with measurements holds; importing them takes torch."""
 
 
 class Unreadable(ValueError):
@@ -38,7 +43,7 @@ def encode_report(report: Report) -> dict[str, Any]:
 def decode_report(document: Any) -> Report:
     """The report that :func:`encode_report` wrote; :class:`Unreadable` where it is another thing."""
     try:
-        nouns = [(_NOUNS[name], names) for name, names in document["nouns"]]
+        nouns = [(_noun(name), names) for name, names in document["nouns"]]
         for noun, names in nouns:
             if [field.name for field in fields(noun)] != names:
                 raise Unreadable(f"{noun.__name__} has other fields now")
@@ -68,7 +73,7 @@ class _Writer:
             return [self.value(item) for item in value]
         if isinstance(value, Mapping):
             return {_MAPPING: {str(name): self.value(item) for name, item in value.items()}}
-        if type(value).__name__ in _NOUNS:
+        if type(value).__name__ in _NOUNS or type(value).__module__ in _MEASURED:
             return {_REFERENCE: self._row(value)}
         if isinstance(value, complex):
             return {_COMPLEX: [value.real, value.imag]}
@@ -82,12 +87,21 @@ class _Writer:
         names = [field.name for field in fields(kind)]
         if kind not in self._numbers:
             self._numbers[kind] = len(self.nouns)
-            self.nouns.append((kind.__name__, names))
+            home = f"{kind.__module__}:" if kind.__module__ in _MEASURED else ""
+            self.nouns.append((f"{home}{kind.__name__}", names))
         plain = replace(noun, matches=(), bad=(), good=()) if isinstance(noun, Rule) else noun
         row = [self._numbers[kind], *(self.value(getattr(plain, name)) for name in names)]
         self.rows.append(row)
         self._alive.append(noun)  # an id is good only while its object lives
         return self._seen.setdefault(id(noun), len(self.rows) - 1)
+
+
+def _noun(name: str) -> type[Any]:
+    home, colon, own = name.rpartition(":")
+    if not colon:
+        return _NOUNS[name]
+    noun: type[Any] = vars(import_module(_MEASURED[_MEASURED.index(home)]))[own]
+    return noun
 
 
 def _read_all(values: Iterable[Any], rows: list[Any]) -> list[Any]:

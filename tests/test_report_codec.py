@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from reports import CLEAN, FINDINGS, HYPOT_CALLS, REPORT
 
+from convlint.compression.result import Compression, Layer, Row
 from convlint.model import IgnoreComment, Report, Site, Suppression
+from convlint.parity.result import Errors, Parity
 from convlint.report_codec import Unreadable, decode_report, encode_report
 
 SITE = Site("models/unet.py", 70)
@@ -31,6 +33,22 @@ def test_it_comes_back_equal(report: Report) -> None:
     assert again == report
     assert again.to_dict() == report.to_dict()
     assert str(again) == str(report)
+
+
+def test_measurements_come_back_too() -> None:
+    errors = Errors(0.5, 0.25, float("inf"), 12.0)
+    layer = Layer("head", 100, 50, errors)
+    rows = (Row("int8", "iOS16", 50, errors, (layer,)), Row("int4", "iOS18", detail="not made"))
+    measured = replace(
+        CLEAN,
+        parity=Parity("equal", "iOS18", "float32", "export", 3, 1e-3, errors),
+        compression=Compression("iOS18", "float16", "", Row("none", "iOS15", 100, errors), rows),
+    )
+    assert there_and_back(measured) == measured
+    document = encode_report(measured)
+    document["nouns"] = [[name.replace("parity.result", "cli"), keys] for name, keys in document["nouns"]]
+    with pytest.raises(Unreadable):
+        decode_report(document)
 
 
 def test_odd_numbers_and_letters_come_back() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from convlint import coremltools_adapter as adapter
 from convlint import mil
-from convlint.capture.build import borrowed
 from convlint.capture.methods import Source, quiet_torch
 from convlint.compression.convert import compressed, package
 from convlint.compression.result import Compression, Layer, Row
@@ -20,7 +19,7 @@ from convlint.compression.settings import Setting
 from convlint.compression.weights import Weight, by_layer, weights_of
 from convlint.errors import ConvlintError
 from convlint.model import Frontend
-from convlint.parity.compare import program_inputs
+from convlint.parity.compare import expected, program_inputs
 from convlint.parity.convert import Converted, NotConverted, convert
 from convlint.parity.errors import WrongShape, measure, worst
 from convlint.parity.inputs import varied
@@ -83,14 +82,14 @@ class _Bench:
     converted: Converted
     program: Any
     inputs: list[dict[str, Any]]
-    expected: list[list[Any]]
+    wanted: list[list[Any]]
     parameters: list[str]
 
     def errors(self, program: Any, seeds: int = SEEDS) -> Errors:
         measured = []
-        for inputs, expected in zip(self.inputs[:seeds], self.expected, strict=False):
-            outputs = list(mil.run(program, inputs).values())[: len(expected)]
-            measured.append(measure(outputs, expected))
+        for inputs, wanted in zip(self.inputs[:seeds], self.wanted, strict=False):
+            outputs = list(mil.run(program, inputs).values())[: len(wanted)]
+            measured.append(measure(outputs, wanted))
         return worst(measured)
 
 
@@ -127,21 +126,14 @@ def _rows(
 
 
 def _bench(converted: Converted, program: Any) -> _Bench:
-    import torch
-    from torch.utils import _pytree as pytree
-
-    inputs, expected = [], []
+    inputs, wanted = [], []
     for seed in range(max(SEEDS, CALIBRATION + 1)):
         given = varied(converted.inputs, seed)
         named = program_inputs(converted, given)
         inputs.append({name: value.detach().numpy() for name, value in named.items()})
         if seed < SEEDS:
-            with borrowed(converted.module), torch.no_grad():
-                leaves = pytree.tree_leaves(converted.module(*given[0], **given[1]))
-            expected.append(
-                [leaf.detach().float().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-            )
-    return _Bench(converted, program, inputs, expected, list(converted.module.state_dict()))
+            wanted.append(expected(converted, given))
+    return _Bench(converted, program, inputs, wanted, list(converted.module.state_dict()))
 
 
 def _row(model: Any, bench: _Bench, setting: Setting) -> Row:

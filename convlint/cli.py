@@ -43,6 +43,7 @@ _FIX_EXAMPLES = """\
 examples:
   convlint fix torchvision.models:swin_t --input 1x3x224x224
   convlint fix my/models.py:Net --input 1x3x64x64 --write
+  convlint fix my/models.py:Encoder --input 1x128x512 --for ane
 
 exit codes:
   0 the fixed model converts   1 something is left   2 bad use or configuration

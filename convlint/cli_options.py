@@ -121,6 +121,8 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     _add_converters(how)
     text = "allow changes that give another result for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
+    text = "lay the activations out as the Neural Engine prefers them: (batch, channels, 1, sequence)"
+    how.add_argument("--for", dest="for_", choices=["ane"], default="", help=text)
     text = "make the changes that can be said in source there; never outside the project"
     how.add_argument("--write", action="store_true", help=text)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")

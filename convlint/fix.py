@@ -7,27 +7,31 @@ original. What does not agree is taken back, and the search goes on without it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from convlint.errors import ConvlintError, ModelError
+from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.model import Site, Trial, TrialFailure
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
-    from convlint.repair.plan import Outcome
+    from convlint.repair.draft import Change
+    from convlint.repair.plan import Outcome, TryOut
 
 SEEDS = 3
+"""Sets of inputs that a fixed module is compared on."""
 TIMEOUT = 120.0
+PURPOSES = ("ane",)
+"""What a model that converts can be laid out for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """One change, for all the calls of one line that it was made to.
 
-    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank" or "complex".
+    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout".
     """
 
     op: str
@@ -75,19 +79,26 @@ def fix(
     *,
     target: str = "iOS17",
     unsafe: bool = False,
+    for_: str = "",
+    dynamic_shapes: Any = None,
     timeout: float = TIMEOUT,
 ) -> Fixed:
     """Change a model so that Core ML converts it, without changing what it computes.
 
     ``model`` is an ``nn.Module``, which is left as it is, or a callable that builds one;
     ``example_inputs`` and ``kwargs`` are what its ``forward`` takes. ``unsafe`` allows rewrites that
-    differ for some input (a zero of negative sign, say). The fixed module shares the parameters of the
-    model. Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
+    differ for some input (a zero of negative sign, say). ``for_="ane"`` lays the activations of linear
+    layers, norms and attention out channels-first besides, as the Neural Engine prefers them.
+    ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
+    rewrite that counts on one of them is refused. The fixed
+    module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
+    model cannot be built or run.
     """
     import torch
 
     from convlint.capture.build import build_on_cpu, checked_module
 
+    check_purpose(for_)
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     if not isinstance(model, torch.nn.Module):
         if not callable(model):
@@ -98,8 +109,22 @@ def fix(
         model = build_on_cpu(model)
     module = checked_module(model)
     return fix_module(
-        module, (args, dict(kwargs or {})), normalise_target(target), unsafe=unsafe, timeout=timeout
+        module,
+        (args, dict(kwargs or {})),
+        normalise_target(target),
+        unsafe=unsafe,
+        for_=for_,
+        dynamic_shapes=dynamic_shapes,
+        timeout=timeout,
     )
+
+
+def check_purpose(for_: str) -> None:
+    """Raise where ``for_`` names nothing that a model can be laid out for."""
+    if for_ not in ("", *PURPOSES):
+        raise UsageError(
+            f'for_={for_!r} is none of {", ".join(PURPOSES)}; leave it out, or write for_="ane".'
+        )
 
 
 def fix_module(
@@ -109,6 +134,8 @@ def fix_module(
     *,
     unsafe: bool,
     timeout: float,
+    for_: str = "",
+    dynamic_shapes: Any = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Fixed:
     """:func:`fix` for a module and its inputs, telling ``progress`` what is done."""
@@ -117,11 +144,13 @@ def fix_module(
     seconds: dict[str, float] = {}
     start = time.perf_counter()
     progress("capturing")
-    program, failures = _program(Source(None, module, lambda: inputs), timeout)
+    program, failures = _program(Source(None, module, lambda: inputs, dynamic_shapes=dynamic_shapes), timeout)
     seconds["capture"] = time.perf_counter() - start
     if program is None:
         return Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
-    return _Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds).run()
+    fixing = _Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds)
+    fixed = fixing.run()
+    return fixing.laid_out(fixed) if for_ == "ane" else fixed
 
 
 def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, ...]]:
@@ -163,9 +192,12 @@ class _Fixing:
         progress: Callable[[str], None],
         seconds: dict[str, float],
     ) -> None:
+        from convlint.repair.known_sizes import with_known_sizes
+
         self.module = module
         self.inputs = inputs
-        self.program = program
+        self.program, self.known = with_known_sizes(program)
+        self.captured = program
         self.target = target
         self.unsafe = unsafe
         self.timeout = timeout
@@ -173,26 +205,29 @@ class _Fixing:
         self.seconds = seconds
         self.notes: list[str] = []
         self.rolled_back: list[str] = []
+        self.others: list[Any] = []
 
     def run(self) -> Fixed:
         from convlint.capture.methods import quiet_torch
         from convlint.repair.comparison import Comparison, compare
         from convlint.repair.module import FixedModule
+        from convlint.repair.sizes import other_sizes
 
+        self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
         while True:
             start = time.perf_counter()
             with quiet_torch():
                 outcome = self.search(banned)
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
-            if not outcome.changes:
+            if not outcome.changes and not self.known:
                 converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
                 return self.fixed(self.module, outcome, Comparison(), converts)
             made = FixedModule(self.module, outcome.program)
             start = time.perf_counter()
             self.progress("comparing")
             with quiet_torch():
-                compared = compare(self.module, made, self.inputs, SEEDS, gradients=True)
+                compared = compare(self.module, made, self.inputs, SEEDS, gradients=True, others=self.others)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
                 converts = "yes" if outcome.trial.status == "converted" else "no"
@@ -204,13 +239,44 @@ class _Fixing:
             self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
             banned |= guilty
 
+    def laid_out(self, fixed: Fixed) -> Fixed:
+        """``fixed`` with its stream kept channels-first, where that proves itself; else as it was."""
+        from convlint.capture.methods import quiet_torch
+        from convlint.repair.layout_proof import prove_layout
+
+        if fixed.converts == "no":
+            note = "the layout for the Neural Engine waits until the model converts"
+            return replace(fixed, notes=(*fixed.notes, note))
+        start = time.perf_counter()
+        self.progress("laying out")
+        with quiet_torch():
+            made = prove_layout(self.module, self.inputs, fixed.program, self.try_out(), self.others)
+        self.seconds["layout"] = time.perf_counter() - start
+        rolled_back = (*fixed.rolled_back, *made.rolled_back)
+        if made.module is None:
+            return replace(fixed, notes=(*fixed.notes, made.problem), rolled_back=rolled_back)
+        return replace(
+            fixed,
+            module=made.module,
+            program=made.program,
+            applied=fixed.applied + _applied(fixed.program, made.changes),
+            max_abs_error=made.compared.max_abs_error,
+            max_rel_error=made.compared.max_rel_error,
+            checked=made.compared.checked,
+            rolled_back=rolled_back,
+            trial=made.trial,
+        )
+
     def search(self, banned: frozenset[str]) -> Outcome:
-        from convlint.repair.plan import Search, convert_in_child
+        from convlint.repair.plan import Search
 
         self.progress("converting")
-        return Search(
-            self.program, convert_in_child(self.target, self.timeout), unsafe=self.unsafe, banned=banned
-        ).run()
+        return Search(self.program, self.try_out(), unsafe=self.unsafe, banned=banned).run()
+
+    def try_out(self) -> TryOut:
+        from convlint.repair.plan import convert_in_child
+
+        return convert_in_child(self.target, self.timeout)
 
     def guilty(self, outcome: Outcome) -> frozenset[str]:
         """The calls whose change makes the first difference, by running both programs side by side."""
@@ -219,35 +285,41 @@ class _Fixing:
         return first_changes(self.module, self.program, outcome.program, self.inputs)
 
     def fixed(self, module: Any, outcome: Outcome, compared: Any, converts: Literal["yes", "no"]) -> Fixed:
-        changed = bool(outcome.changes) and module is not self.module
+        changed = module is not self.module
+        applied = _applied(self.captured, self.known) + _applied(self.program, outcome.changes)
         return Fixed(
             module=module,
             program=outcome.program,
             converts=converts,
-            applied=_applied(self.program, outcome) if changed else (),
+            applied=applied if changed else (),
             remaining=outcome.remaining,
             max_abs_error=compared.max_abs_error if compared.checked else None,
             max_rel_error=compared.max_rel_error if compared.checked else None,
             checked=compared.checked,
             rolled_back=tuple(self.rolled_back),
-            converted_before=not outcome.changes and converts == "yes",
+            converted_before=not outcome.changes and not self.known and converts == "yes",
             target=self.target,
             trial=outcome.trial,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *outcome.notes),
             seconds=self.seconds,
         )
 
 
-def _applied(program: Any, outcome: Outcome) -> tuple[Applied, ...]:
+def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
     """The changes to calls of the user's own program, those of one line and kind counted together."""
     from convlint.capture.walk import node_module, node_place, op_name
+    from convlint.repair.channels_first import CARRIED
 
     nodes = {node.name: node for node in program.graph.nodes}
     found: dict[tuple[Any, ...], Applied] = {}
-    for change in outcome.changes:
+    carried = 0
+    for change in changes:
         node = nodes.get(change.node)
         if node is None or node.op != "call_function":
             continue  # a change inside a change
+        if change.title == CARRIED:
+            carried += 1  # it follows its neighbours: one word for all of them
+            continue
         place = node_place(node)
         key = (change.op, change.title, place.site)
         if key in found:
@@ -274,6 +346,8 @@ def _applied(program: Any, outcome: Outcome) -> tuple[Applied, ...]:
                 place.caller,
                 node_module(node)[0],
             )
+    if carried:
+        found[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
     return tuple(found.values())
 
 
@@ -284,6 +358,8 @@ def convert(
     *,
     target: str = "iOS17",
     unsafe: bool = False,
+    for_: str = "",
+    dynamic_shapes: Any = None,
     **ct_options: Any,
 ) -> Any:
     """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
@@ -293,7 +369,15 @@ def convert(
     """
     import coremltools
 
-    fixed = fix(model, example_inputs, kwargs, target=target, unsafe=unsafe)
+    fixed = fix(
+        model,
+        example_inputs,
+        kwargs,
+        target=target,
+        unsafe=unsafe,
+        for_=for_,
+        dynamic_shapes=dynamic_shapes,
+    )
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])
         raise ModelError(f"the model does not convert, even after all changes that convlint knows: {left}.")

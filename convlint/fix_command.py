@@ -52,6 +52,7 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
         if not options.debug:
             silence_libraries()
         from convlint.capture.build import build_on_cpu
+        from convlint.capture.flexible import dynamic_shapes
         from convlint.capture.methods import Source
         from convlint.converters import own_converters
         from convlint.fix import fix_module
@@ -62,7 +63,14 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
         given = make_tensors(inputs)
         with own_converters(converters, root, timeout):
             fixed = fix_module(
-                module, given, target, unsafe=options.unsafe, timeout=timeout, progress=progress
+                module,
+                given,
+                target,
+                unsafe=options.unsafe,
+                for_=options.for_,
+                dynamic_shapes=dynamic_shapes(module, *given, inputs),
+                timeout=timeout,
+                progress=progress,
             )
             folds = fold_notes(Source(None, module, lambda: given, inputs), fixed.program, timeout)
         fixed = replace(fixed, notes=(*fixed.notes, *folds))

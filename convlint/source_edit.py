@@ -123,9 +123,20 @@ def _untouchable(site: Site, project: str) -> str:
     inside = path.resolve().is_relative_to(Path(project).resolve())
     if not inside or any(part in ("site-packages", "dist-packages") for part in path.parts):
         return "the line stands in a library, not in the project"
-    if not os.access(path, os.W_OK):
+    # A privileged user may write anyway; the mode still says that nobody should.
+    if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
         return "the file is read-only"
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = "".join(line for _, line in zip(range(_HEAD), file, strict=False))
+    if any(mark in head for mark in _GENERATED):
+        return "the file says that it is generated: change what generates it"
     return ""
+
+
+_WRITABLE = 0o222
+_GENERATED = ("@generated", "DO NOT EDIT", "Do not edit")
+_HEAD = 10
+"""Lines in which a generated file says that it is one."""
 
 
 def _edit(

@@ -108,6 +108,38 @@ def mode_of(value: Any) -> Any:
     return value.fake_mode if isinstance(value, FakeTensor) else None
 
 
+@contextmanager
+def kept_sizes(mode: Any) -> Iterator[None]:
+    """While open, whatever needs a dynamic size of this fake mode to be one number raises."""
+    shapes = getattr(mode, "shape_env", None)
+    if shapes is None:
+        yield
+        return
+    with shapes.error_on_new_guards():
+        yield
+
+
+def fixes_a_size(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that of :func:`kept_sizes`."""
+    from torch.fx.experimental.symbolic_shapes import _ShapeEnvGuardError
+
+    while error is not None:
+        if isinstance(error, _ShapeEnvGuardError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def size_at(size: Any, sizes: Mapping[Any, int]) -> int:
+    """A dynamic size where its symbols are these numbers."""
+    return int(size.node.expr.subs(sizes))
+
+
+def symbols_of(size: Any) -> list[Any]:
+    """The symbols that a dynamic size is made of, in the order of their names."""
+    return sorted(size.node.expr.free_symbols, key=str)
+
+
 def aten_program(program: Any, graph_module: Any, signature: Any, constants: Any = None) -> Any:
     """``program`` with another graph and signature, and other constants if given, in the ATen dialect."""
     from torch.export import ExportedProgram

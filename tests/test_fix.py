@@ -298,6 +298,25 @@ def test_a_model_that_changes_its_input_is_told_and_not_changed_on_the_sly() -> 
     assert fixed.remaining
 
 
+class Odd(nn.Module):
+    """Random numbers, and outputs that are views of the input."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return torch.hypot(x, x) + torch.rand_like(x), x[:, :2], x.transpose(0, 1)
+
+
+def test_random_numbers_and_views_of_inputs_are_kept() -> None:
+    x = torch.randn(2, 3)
+    fixed = convlint.fix(Odd(), (x,))
+    assert fixed.converts == "yes"
+    torch.manual_seed(7)
+    wanted = Odd()(x)
+    torch.manual_seed(7)
+    found = fixed.module(x)
+    for one, other in zip(wanted, found, strict=True):
+        torch.testing.assert_close(other, one)
+
+
 def test_a_fixed_has_no_truth_value() -> None:
     fixed = convlint.fix(nn.ReLU(), (torch.ones(2),))
     with pytest.raises(TypeError, match="no truth value"):

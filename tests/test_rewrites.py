@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlint.rewrites.table import NotApplicable, Rewrite, all_rewrites, rewrites_of
+from convlint.rulebook import load_rulebook
+from convlint.supported import snapshot
 
 UNINITIALISED = ("aten.empty", "aten.new_empty")
 MISREAD = ("aten.std.dim", "aten.var.dim", "aten.kthvalue")
@@ -207,3 +210,68 @@ def test_every_rewrite_names_ops_that_exist_and_says_what_it_does() -> None:
         for op in rewrite.ops:
             if op.startswith("aten."):
                 overload(op)
+
+
+NOTHING_TO_WRITE = {
+    "torch.export leaves no call of it, or takes it apart into calls whose rules speak": (
+        "aten.contiguous.default", "aten.detach.default", "aten.lift_fresh_copy.default",
+        "aten.positive.default", "aten.conj_physical.default", "aten.movedim.int", "aten.movedim.intlist",
+        "aten.moveaxis.int", "aten.view.dtype", "aten.narrow_copy.default", "aten.hardshrink.default",
+        "aten.softshrink.default", "aten.norm.ScalarOpt_dim",
+    ),
+    "a backend's name for a call whose rule speaks; no source says it": (
+        "aten._prelu_kernel.default", "aten._pad_circular.default", "aten._adaptive_avg_pool2d.default",
+        "aten._grouped_mm.default", "aten.empty_strided.default",
+        "transformers.grouped_mm_fallback.default",
+    ),
+}  # fmt: skip
+"""Rewritten ops without a rule that says in source what the rewrite does, by the reason for that."""
+
+STANDS_BY = (
+    "aten.adaptive_avg_pool1d.default", "aten.adaptive_avg_pool2d.default",
+    "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.arange.default",
+    "aten.clone.default", "aten.copy.default", "aten.cross.default", "aten.empty.memory_format",
+    "aten.empty_like.default", "aten.fill.Scalar", "aten.floor_divide.Scalar", "aten.floor_divide.default",
+    "aten.frac.default", "aten.glu.default", "aten.logical_and.default", "aten.logical_not.default",
+    "aten.logical_or.default", "aten.logical_xor.default", "aten.masked_fill.Tensor", "aten.mish.default",
+    "aten.narrow.default", "aten.norm.Scalar", "aten.ones_like.default", "aten.real.default",
+    "aten.scalar_tensor.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
+    "aten.upsample_nearest2d.default", "aten.upsample_nearest2d.vec", "aten.zeros.default",
+    "aten.zeros_like.default",
+)  # fmt: skip
+"""Ops that convert: their rewrite stands by for an operand or dtype that a rule about those names."""
+
+
+def test_every_rewrite_has_a_rule_that_says_it_in_source() -> None:
+    said = [rule for rule in load_rulebook() if any(each.before for each in rule.replacements)]
+    patterns = [
+        name
+        for rule in said
+        for match in rule.matches
+        if match.subject == "op"
+        for name in match.names
+        if name != "*"
+    ]
+    ops = {op for rewrite in all_rewrites() for op in rewrite.ops}
+    bare = {op for op in ops if not any(fnmatchcase(op, pattern) for pattern in patterns)}
+    excused = {*STANDS_BY, *(op for group in NOTHING_TO_WRITE.values() for op in group)}
+    assert bare - excused == set(), "write their rule: before, after, and an example that is refused"
+    assert excused - bare == set(), "these need no excuse any more"
+    release = snapshot("9.0")
+    assert [op for op in STANDS_BY if not release.converts(op)] == []
+
+
+def test_small_matrices_by_cofactors() -> None:
+    torch.manual_seed(0)
+    for size in (1, 2, 3, 4):
+        square = torch.randn(3, size, size) + 3 * torch.eye(size)
+        right, vector = torch.randn(3, size, 2), torch.randn(3, size)
+        for op, arguments in (
+            ("aten.linalg_det.default", (square,)),
+            ("aten.linalg_inv.default", (square,)),
+            ("aten.linalg_solve.default", (square, right)),
+            ("aten.linalg_solve.default", (square, vector)),
+        ):
+            assert difference(overload(op)(*arguments), rewrites_of(op)[0].function(*arguments)) == "", op
+    with pytest.raises(NotApplicable, match="up to 4 rows"):
+        rewrites_of("aten.linalg_inv.default")[0].function(torch.eye(5))

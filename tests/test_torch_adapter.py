@@ -125,3 +125,21 @@ def test_what_only_scripts_have_is_no_call() -> None:
     (branch,) = [node for node in branching.graph.nodes() if node.kind() == "prim::If"]
     with pytest.raises(LookupError):
         torch_adapter.torchscript_call(branch, [True])
+
+
+def test_a_size_that_must_stay_dynamic_raises_where_a_number_is_asked_for() -> None:
+    shapes = {"input": {0: torch.export.Dim("batch", min=2, max=9)}}
+    program = torch.export.export(nn.ReLU(), (torch.rand(4, 3),), dynamic_shapes=shapes, strict=False)
+    value = next(node for node in program.graph.nodes if node.op == "placeholder").meta["val"]
+    size = value.shape[0]
+    (symbol,) = torch_adapter.symbols_of(size * 2)
+    assert torch_adapter.size_at(size * 2, {symbol: 7}) == 14
+    with torch_adapter.kept_sizes(torch_adapter.mode_of(value)):
+        assert size < 10  # follows from the bounds
+        try:
+            int(size)
+        except RuntimeError as error:
+            assert torch_adapter.fixes_a_size(error)
+        else:
+            raise AssertionError("a number was given for a dynamic size")
+    assert not torch_adapter.fixes_a_size(RuntimeError("another"))

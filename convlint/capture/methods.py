@@ -56,12 +56,14 @@ class Source:
     """A model to capture: a builder or an instance, and how to make its example inputs.
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
+    ``dynamic_shapes`` is what ``torch.export.export`` takes by this name.
     """
 
     build: Callable[[], Any] | None
     instance: torch.nn.Module | None
     make_inputs: MakeInputs
     specs: tuple[InputSpec, ...] = ()
+    dynamic_shapes: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,8 @@ class Attempts:
         """Graph and program. ``specs`` may ask for flexible sizes; ``forward`` then runs others."""
         import torch
 
-        shapes = dynamic_shapes(module, args, kwargs, specs)
+        asked = self.source.dynamic_shapes
+        shapes = dynamic_shapes(module, args, kwargs, specs) if asked is None else asked
         guards: list[torch_adapter.SizeGuard] = []
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
             with self.timed("export"), plain_outputs(module) as odd:
@@ -207,7 +210,7 @@ class Attempts:
                 self.failures.append(_odd_output(module, odd))
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
-            if shapes is not None:
+            if shapes is not None and asked is None:
                 with self.timed("sizes"), quiet_torch(logging.ERROR):
                     self.failures += judge(program, guards, specs, forward)
         with self.timed("walk"):

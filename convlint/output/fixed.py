@@ -63,7 +63,7 @@ def render_fixed(
 
 def last_line(fixed: Fixed, has_diff: bool, written: bool) -> tuple[str, str, str]:
     """The verdict: sign, colour and words."""
-    if fixed.converted_before:
+    if fixed.converted_before and not fixed.applied:
         return "✓", "bold green", "Converts as it is: there is nothing to change."
     if fixed.converts == "yes":
         changes = count(sum(change.calls for change in fixed.applied), "change")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.walk import op_name
-from convlint.rewrites.table import NotApplicable, rewrites_of
+from convlint.rewrites.table import FixesSize, NotApplicable, rewrites_of
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -93,11 +93,16 @@ def _spelled(argument: Any, node: Node) -> Any:
 
 
 def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None, str]:
-    """The candidate traced with the arguments of ``node``; else why it does not apply."""
+    """The candidate traced with the arguments of ``node``; else why it does not apply.
+
+    Raises :class:`FixesSize` where it would fix a dynamic size, which is worth telling.
+    """
     from convlint.repair.draft import trace_call
 
     try:
         traced = trace_call(node, candidate.function)
+    except FixesSize:
+        raise
     except NotApplicable as error:
         return None, str(error)
     calls = [inner for inner in traced.graph.nodes if inner.op == "call_function"]

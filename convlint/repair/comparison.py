@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +36,18 @@ class Comparison:
 
 
 def compare(
-    original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int, *, gradients: bool
+    original: nn.Module,
+    fixed: nn.Module,
+    inputs: Inputs,
+    seeds: int,
+    *,
+    gradients: bool,
+    others: Sequence[Inputs] = (),
 ) -> Comparison:
-    """Run both on ``seeds`` sets of inputs, compare gradients once, and outputs in float64 once."""
+    """Run both on ``seeds`` sets of inputs, compare gradients once, and outputs in float64 once.
+
+    ``others`` are inputs of other sizes, on which outputs are compared.
+    """
     largest, relative, checked = 0.0, 0.0, [f"outputs of {seeds} inputs"]
     for seed in range(seeds):
         given = varied(inputs, seed)
@@ -50,6 +59,14 @@ def compare(
         if problem or share > RTOL:
             text = problem or f"it differs by {error:.3g}, {share:.2g} of the largest value"
             return Comparison(largest, relative, text, tuple(checked))
+    for other in others:
+        error, share, problem = _at_another_size(original, fixed, other)
+        largest, relative = max(largest, error), max(relative, share)
+        if problem or share > RTOL:
+            text = problem or f"it differs by {error:.3g}, {share:.2g} of the largest value"
+            return Comparison(largest, relative, f"at {_sizes(other)}: {text}", tuple(checked))
+    if others:
+        checked.append(f"outputs at {len(others)} other sizes")
     if gradients:
         problem = _gradient_problem(original, fixed, varied(inputs, 0))
         if problem:
@@ -63,6 +80,19 @@ def compare(
                 return Comparison(largest, relative, text, tuple(checked))
             checked.append("outputs in float64")
     return Comparison(largest, relative, "", tuple(checked))
+
+
+def _at_another_size(original: nn.Module, fixed: nn.Module, inputs: Inputs) -> tuple[float, float, str]:
+    before = outputs_of(original, inputs, 0)
+    try:
+        return difference(before, outputs_of(fixed, inputs, 0))
+    except Exception as error:
+        return 0.0, 0.0, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _sizes(inputs: Inputs) -> str:
+    shapes = (leaf.shape for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor))
+    return " and ".join("x".join(map(str, shape)) for shape in shapes)
 
 
 def varied(inputs: Inputs, seed: int) -> Inputs:

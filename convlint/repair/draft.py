@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.outputs import drop_constant_outputs
-from convlint.rewrites.table import NotApplicable
+from convlint.rewrites.table import FixesSize, NotApplicable
 
 if TYPE_CHECKING:
     import torch
@@ -268,7 +268,8 @@ def trace(function: Callable[..., Any], sources: list[Node], mode: Any = None) -
 
     values = [source.meta["val"] for source in sources]
     known = next((m for m in map(torch_adapter.mode_of, values) if m is not None), None)
-    with known or mode or torch_adapter.fake_mode(), torch.no_grad():
+    mode = known or mode or torch_adapter.fake_mode()
+    with mode, torch.no_grad(), torch_adapter.kept_sizes(mode):
         traced = _traced(make_fx, function, values)
         if any(_writes(inner) for inner in traced.graph.nodes):
             traced = _traced(make_fx, torch.func.functionalize(function), values)
@@ -287,6 +288,8 @@ def _traced(make_fx: Any, call: Callable[..., Any], values: list[Any]) -> GraphM
     except NotApplicable:
         raise
     except Exception as error:  # decompositions raise whatever they like
+        if torch_adapter.fixes_a_size(error):
+            raise FixesSize from error
         raise NotApplicable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     traced.graph.eliminate_dead_code()
     return traced

@@ -18,7 +18,7 @@ from convlint.repair.candidates import candidates, spelled_out, traced_or_none
 from convlint.repair.draft import CHANGED, Change, Draft
 from convlint.repair.folding import Folder
 from convlint.repair.regions import REGION_PASSES, RegionPass
-from convlint.rewrites.table import NotApplicable
+from convlint.rewrites.table import FixesSize, NotApplicable
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -56,6 +56,7 @@ class Outcome:
     changes: tuple[Change, ...]
     remaining: tuple[TrialFailure, ...] = ()
     rounds: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Search:
@@ -72,6 +73,7 @@ class Search:
         self.steps: list[_Step] = []
         self.passes: list[RegionPass] = []
         self.float_buffers = False
+        self.refused: dict[str, str] = {}
 
     def run(self) -> Outcome:
         """Search until coremltools converts the draft, or nothing is left to try."""
@@ -88,7 +90,14 @@ class Search:
         if unique:
             draft.settle()
         program = draft.program()
-        return Outcome(program, trial, unique, () if trial.status == "converted" else remaining, rounds)
+        return Outcome(
+            program,
+            trial,
+            unique,
+            () if trial.status == "converted" else remaining,
+            rounds,
+            tuple(self.refused.values()),
+        )
 
     def attempt(self) -> tuple[Draft, Trial]:
         """A fresh draft with all changes so far, and what coremltools says of it."""
@@ -147,7 +156,7 @@ class Search:
     def options(self, node: Node, error: str) -> Iterator[_Option]:
         """The ways to treat ``node``, each already traced with its arguments."""
         op = op_name(node.target)
-        if op.startswith("aten._assert"):
+        if op.startswith(("aten._assert", "aten._linalg_check_errors")):
             change = Change(node.name, op, "drop", "an assertion, which computes nothing, left out")
             yield _Option(change, lambda draft, found: draft.graph.erase_node(found))
             return
@@ -172,7 +181,11 @@ class Search:
         for candidate in candidates(node):
             if candidate.safety != "safe" and not self.unsafe:
                 continue
-            traced, _ = traced_or_none(node, candidate)
+            try:
+                traced, _ = traced_or_none(node, candidate)
+            except FixesSize as error:
+                self.refused[op] = f"{op}: not rewritten ({candidate.title}): {error}"
+                continue
             if traced is None:
                 continue
             change = Change(node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety)
@@ -218,7 +231,17 @@ def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
         node = located(by_name, failure.node)
         if node is not None and node.op == "call_function":
             (follow if failure.follows else first).setdefault(node, failure.error)
+    if any("rank <= 5" in failure.error for failure in trial.failures):
+        for node in draft.graph.nodes:
+            if op_name(node.target).startswith(_RAISES_RANK) and node.meta["val"].dim() > _HIGHEST_UNSPLIT:
+                first.setdefault(node, "its converter makes a tensor of rank above 5")
     return first or follow
+
+
+_RAISES_RANK = ("aten.group_norm.",)
+"""Calls that coremltools takes apart with one axis more, so that the refusal names none of the program's.
+https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py"""
+_HIGHEST_UNSPLIT = 4
 
 
 def _readers_of_odd_constants(draft: Draft) -> list[Node]:

@@ -4,5 +4,16 @@ Each function is ordinary PyTorch over the arguments of the op. It is traced wit
 user's model, so loops over static sizes and Python conditions on shapes are welcome.
 """
 
-KINDS = ("masks", "creation", "elementwise", "reduction", "indexing", "shape", "resize", "pooling", "layers")
+KINDS = (
+    "masks",
+    "creation",
+    "elementwise",
+    "reduction",
+    "matrices",
+    "indexing",
+    "shape",
+    "resize",
+    "pooling",
+    "layers",
+)
 """The modules of this package that register rewrites."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlint.rewrites.table import NotApplicable, rewrite
+from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
 _TABLE = 1 << 22
@@ -233,8 +233,9 @@ def repeat_interleave(
 
 def _triangle(self: Tensor, keeps: Any) -> Tensor:
     rows, columns = self.shape[-2], self.shape[-1]
-    if not (isinstance(rows, int) and isinstance(columns, int)) or rows * columns > _TABLE:
-        raise NotApplicable("the matrix is too large, or of changing size")
+    need_numbers(rows, columns)
+    if rows * columns > _TABLE:
+        raise NotApplicable("the matrix is too large")
     row = torch.tensor(list(range(rows)), dtype=torch.int32).reshape(rows, 1)
     column = torch.tensor(list(range(columns)), dtype=torch.int32).reshape(1, columns)
     inside = keeps(column - row)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlint.rewrites.table import NotApplicable, rewrite
+from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
 _STEPS = 512
@@ -211,8 +211,9 @@ def _recurrent(
     """A stack of recurrent layers written out step by step: the output, and the last states."""
     x = input.transpose(0, 1) if batch_first else input
     steps = x.shape[0]
-    if not isinstance(steps, int) or steps > _STEPS:
-        raise NotApplicable(f"the sequence is longer than {_STEPS}, or of changing length")
+    need_numbers(steps)
+    if steps > _STEPS:
+        raise NotApplicable(f"the sequence is longer than {_STEPS}")
     directions = 2 if bidirectional else 1
     width = 4 if has_biases else 2
     if len(params) != width * num_layers * directions:
@@ -343,6 +344,34 @@ def lstm_cell(
     linear = torch.nn.functional.linear
     made = _lstm_step(linear(input, w_ih, b_ih), linear(hx[0], w_hh, b_hh), hx)
     return made[0], made[1]
+
+
+@rewrite("aten.rnn_tanh_cell.default")
+def rnn_tanh_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Both layers and their activation."""
+    linear = torch.nn.functional.linear
+    return torch.tanh(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh))
+
+
+@rewrite("aten.rnn_relu_cell.default")
+def rnn_relu_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Both layers and their activation."""
+    linear = torch.nn.functional.linear
+    return torch.relu(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh))
 
 
 @rewrite("aten.gru_cell.default")

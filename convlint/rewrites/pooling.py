@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from convlint import torch_adapter
-from convlint.rewrites.table import NotApplicable, rewrite
+from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
 _WINDOWS = 4096
@@ -18,8 +18,7 @@ _WINDOWS = 4096
 
 def _static(self: Tensor, axes: int) -> list[int]:
     sizes = list(self.shape[self.dim() - axes :])
-    if not all(isinstance(size, int) for size in sizes):
-        raise NotApplicable("its sizes change")
+    need_numbers(*sizes)
     return sizes
 
 

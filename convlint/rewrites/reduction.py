@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlint.rewrites.table import NotApplicable, rewrite
+from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
 _LOOP = 256
@@ -82,7 +82,8 @@ def _running(self: Tensor, dim: int, better: Any) -> tuple[Tensor, Tensor]:
     if self.dim() == 0:
         return self.clone(), torch.zeros_like(self, dtype=torch.int64)
     size = self.shape[dim]
-    if not isinstance(size, int) or size > _LOOP:
+    need_numbers(size)
+    if size > _LOOP:
         raise NotApplicable(f"the axis is longer than {_LOOP}")
     shape = [1] * self.dim()
     shape[dim] = size

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from convlint import torch_adapter
-from convlint.rewrites.table import NotApplicable, rewrite
+from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
 _LARGEST = 1 << 22
@@ -54,8 +54,7 @@ def _resized(
     for number in reversed(range(len(sizes))):
         axis, wanted = first + number, sizes[number]
         size = self.shape[axis]
-        if not isinstance(size, int) or not isinstance(wanted, (int, type(None))):
-            raise NotApplicable("its sizes change")
+        need_numbers(size, 0 if wanted is None else wanted)
         matrix = _matrix(size, wanted, mode, scales[number], corners, smooth).to(self.dtype)
         if axis == self.dim() - 1:
             out = torch.matmul(out, matrix.T.contiguous())
@@ -190,8 +189,7 @@ def _nearest(
     for number, wanted in enumerate(sizes):
         axis = self.dim() - len(sizes) + number
         size = self.shape[axis]
-        if not isinstance(size, int) or not isinstance(wanted, (int, type(None))):
-            raise NotApplicable("its sizes change")
+        need_numbers(size, 0 if wanted is None else wanted)
         with torch_adapter.real_tensors():
             line = torch.arange(float(size)).reshape(1, 1, size)
             if scales[number]:

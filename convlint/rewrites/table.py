@@ -20,6 +20,19 @@ class NotApplicable(Exception):
     """A rewrite does not fit these arguments; the text says why."""
 
 
+class FixesSize(NotApplicable):
+    """A rewrite needs the number of a size that is dynamic in the user's model."""
+
+    def __init__(self) -> None:
+        super().__init__("it would fix a size that is dynamic")
+
+
+def need_numbers(*sizes: Any) -> None:
+    """Raise :class:`FixesSize` where one of the sizes that a rewrite counts on has no number yet."""
+    if not all(isinstance(size, int) for size in sizes):
+        raise FixesSize
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """``function`` for each of ``ops`` (overloads). ``safety`` as in rule files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torchscript
@@ -15,7 +16,7 @@ from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
 
 # Ops that look at the shape and dtype of their argument alone: what they return is a constant.
-_CREATE = (
+CREATORS = (
     "aten.new_",
     "aten.zeros_like",
     "aten.ones_like",
@@ -41,7 +42,7 @@ def run_trial(
     import coremltools
 
     known = (
-        frozenset(call.name for call in graph.calls if call.const or call.op.startswith(_CREATE))
+        frozenset(call.name for call in graph.calls if call.const or call.op.startswith(CREATORS))
         if graph
         else ()
     )
@@ -83,6 +84,15 @@ def run_trial(
     )
 
 
+def node_named(name: str, nodes: Mapping[str, Any]) -> Any:
+    """The fx node that a MIL operation was made from, by its name; None where passes made it anew."""
+    node = nodes.get(name)
+    while node is None and "_" in name:  # MIL names grow suffixes: view_3_cast_fp16
+        name = name.rpartition("_")[0]
+        node = nodes.get(name)
+    return node
+
+
 class _Nodes:
     """Finds the user's line and module of what the conversion names."""
 
@@ -119,10 +129,7 @@ class _Nodes:
         )
 
     def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
-        node = self.by_name.get(name)
-        while node is None and "_" in name:  # MIL names grow suffixes: view_3_cast_fp16
-            name = name.rpartition("_")[0]
-            node = self.by_name.get(name)
+        node = node_named(name, self.by_name)
         if node is not None:
             return op_name(node.target), node_place(node), node_module(node)[0]
         return self.places.get(name, (kind, NOWHERE, ""))

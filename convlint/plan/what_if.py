@@ -1,0 +1,44 @@
+"""The same program under other assumptions: other compute units, a dynamic axis, float32."""
+
+from __future__ import annotations
+
+from convlint.plan.model import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
+from convlint.plan.planner import Planner
+
+FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
+
+
+def what_ifs_of(planner: Planner, made: Plan) -> tuple[WhatIf, ...]:
+    """What other compute units, and a range of shapes, would change."""
+    found = [_units(planner, made, words) for words in COMPUTE_UNITS if words != planner.compute_units]
+    if "ANE" in planner.asked and planner.device.chip.ane_tflops:
+        found.append(_range(planner, made))
+    return tuple(found)
+
+
+def _units(planner: Planner, made: Plan, words: ComputeUnits) -> WhatIf:
+    return _what_if(planner.restricted(words), made, f"--compute-units {words}")
+
+
+def _range(planner: Planner, made: Plan) -> WhatIf:
+    return _what_if(
+        planner.barring(lambda operation: any(operation.activations)),
+        made,
+        "an input whose shape is a range (RangeDim), at another than its default shape",
+        "only the default shape of a range is sure to stay on the Neural Engine; enumerated shapes do",
+        FLEXIBLE,
+    )
+
+
+def _what_if(planner: Planner, made: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
+    layout = planner.layout()
+    return WhatIf(
+        assumption=assumption,
+        latency_ms=planner.latency(layout),
+        share=planner.share(layout),
+        islands=layout.ane_islands,
+        crossings=len(layout.crossings),
+        reason=reason,
+        confidence="documented" if source else "reported",
+        source=source,
+    )

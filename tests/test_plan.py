@@ -293,7 +293,7 @@ class TestPlans:
         assert plan.share.by_time == dict.fromkeys(UNITS, 0.0)
 
     def test_time_is_linear_in_the_size_of_the_program(self) -> None:
-        """20,000 ops take five times as long as 4,000, and not twenty-five times; every hundredth is refused."""
+        """20,000 ops take about five times as long as 4,000, and not twenty-five times."""
 
         def seconds(size: int) -> float:
             kinds = ["cumsum" if index % 100 == 50 else "conv" for index in range(size)]

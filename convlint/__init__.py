@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from convlint.many import check_many as check_many
     from convlint.model import Report as Report
     from convlint.parity import parity as parity
+    from convlint.plan.forecast import plan as plan
+    from convlint.plan.model import Plan as Plan
     from convlint.testing import assert_convertible as assert_convertible
 
 __all__ = [
     "Fixed",
+    "Plan",
     "Report",
     "__version__",
     "assert_convertible",
@@ -38,12 +41,14 @@ __all__ = [
     "fold_std",
     "mil",
     "parity",
+    "plan",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Fixed": "fix",
+    "Plan": "plan.model",
     "Report": "model",
     "assert_convertible": "testing",
     "check": "check",
@@ -52,6 +57,7 @@ _HOMES = {
     "fix": "fix",
     "fold_std": "image_fold",
     "parity": "parity",
+    "plan": "plan.forecast",
 }
 """The module of each public name, imported when the name is first asked for."""
 
@@ -71,14 +77,14 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """This package, where ``check``, ``fix`` and ``parity`` stay functions although modules have those names.
+    """This package, where ``check``, ``fix``, ``parity`` and ``plan`` stay functions beside modules so named.
 
     Python binds a submodule to its package's attribute when it is first imported; here that would
     replace the function by the module behind it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("check", "fix", "parity") or not isinstance(value, ModuleType):
+        if name not in ("check", "fix", "parity", "plan") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

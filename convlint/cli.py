@@ -58,6 +58,16 @@ exit codes:
   0 some door takes the model   1 none does   2 bad use or configuration
   3 the model could not be imported, built or run
 """
+_PLAN_EXAMPLES = """\
+examples:
+  convlint plan torchvision.models:resnet50 --input 1x3x224x224
+  convlint plan my/models.py:Net --input 1x3x64x64 --chip M2 --os macOS14 --compute-units cpu+ane
+  convlint plan --model segmenter --format markdown
+
+A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
+exit codes:
+  0 planned   2 bad use or configuration   3 the model could not be imported, built or captured
+"""
 _MAIN_EXAMPLES = """\
 examples:
   convlint check torchvision.models:resnet50 --input 1x3x224x224
@@ -91,6 +101,7 @@ _USAGES = {
     "compare": "[SPEC]",
     "baseline": "write|prune",
     "init": "",
+    "plan": "[SPEC]",
     "rule": "CODE|NAME",
     "rules": "[list|test|new]",
     "doctor": "",
@@ -131,7 +142,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
-        if own_process and options.command in ("check", "fix", "compare", "baseline"):
+        if own_process and options.command in ("check", "fix", "compare", "baseline", "plan"):
             from convlint.sandbox import claim_stdout
 
             out = claim_stdout()
@@ -343,10 +354,17 @@ def _add_fix(subparsers: argparse._SubParsersAction[_Parser]) -> None:
     _add_terminal_or_json(parser)
 
 
+def _add_plan(subparsers: argparse._SubParsersAction[_Parser]) -> None:
+    text = "forecast where each op would run on an Apple chip, how long that takes, and what blocks it"
+    parser = _add(subparsers, "plan", text, _PLAN_EXAMPLES)
+    cli_options.add_plan_options(parser)
+
+
 _ADDERS = {
     "check": _add_check,
     "fix": _add_fix,
     "compare": _add_compare,
+    "plan": _add_plan,
     "baseline": _add_baseline,
     "init": _add_init,
     "rule": _add_rule,
@@ -374,6 +392,10 @@ def _run_command(options: argparse.Namespace, out: TextIO) -> int:
         from convlint.compare_command import compare
 
         return compare(options, out)
+    if options.command == "plan":
+        from convlint.plan_command import plan
+
+        return plan(options, out)
     if options.command == "init":
         from convlint.init_command import init
 

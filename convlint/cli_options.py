@@ -128,6 +128,36 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that ``convlint plan`` takes."""
+    what = parser.add_argument_group("what to plan")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    _add_models(what)
+    where = parser.add_argument_group("where it is to run")
+    where.add_argument(
+        "--chip", default="A17 Pro", metavar="CHIP", help="A12 to A19 Pro, M1 to M6; default: A17Pro"
+    )
+    where.add_argument("--os", metavar="OS", help="iOS17, macOS14 and so on; default: iOS17 or its equal")
+    where.add_argument(
+        "--compute-units", default="all", metavar="UNITS", help="all (default), cpu, cpu+gpu or cpu+ane"
+    )
+    where.add_argument(
+        "--precision", default="float16", metavar="P", help="of the conversion: float16 (default) or float32"
+    )
+    text = "deployment target of the conversion; default: the system"
+    where.add_argument("--target", metavar="TARGET", help=text)
+    text = "plan PyTorch's own ops, without a conversion"
+    where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
+    where.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for user code and conversion")
+    text = "on a Mac: ask Core ML's own compute plan too, and time predictions"
+    where.add_argument("--measure", action="store_true", help=text)
+    text = "default: terminal"
+    parser.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    unused = ("select", "ignore", "frontend", "fail_on", "output", "coremltools", "why", "rule_path")
+    parser.set_defaults(**dict.fromkeys(unused))
+
+
 def add_baseline_options(parser: argparse.ArgumentParser) -> None:
     """What ``convlint baseline`` takes: the models of the configuration, and how to check them."""
     _add_models(parser.add_argument_group("what to check"))

@@ -24,22 +24,22 @@ def render_markdown(run: Run) -> str:
     for outcome in run.outcomes:
         lines += _section(outcome, run.base)
     if run.stale:
-        lines += ["", "### The baseline is stale", "", *(f"- {_escape(each)}" for each in run.stale)]
+        lines += ["", "### The baseline is stale", "", *(f"- {escape(each)}" for each in run.stale)]
     if run.unused_ignores:
-        told = [f"- {_escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
+        told = [f"- {escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
         lines += ["", "### Comments that silence nothing", "", *told]
     return "\n".join(lines) + "\n"
 
 
 def _row(outcome: Outcome) -> str:
-    name = _escape(outcome.model)
+    name = escape(outcome.model)
     report = outcome.report
     if report is None:
-        return f"| {name} |  | {_SIGNS['unknown']} not checked | {_escape(one_line(str(outcome.error)))} |"
+        return f"| {name} |  | {_SIGNS['unknown']} not checked | {escape(one_line(str(outcome.error)))} |"
     silenced = f", {len(report.suppressed)} silenced" if report.suppressed else ""
     result = verdict(report)
     return (
-        f"| {name} | {report.target} | {_SIGNS[report.convertible]} {_escape(result.headline)}"
+        f"| {name} | {report.target} | {_SIGNS[report.convertible]} {escape(result.headline)}"
         f" | {tally(report)}{silenced} |"
     )
 
@@ -52,20 +52,20 @@ def _section(outcome: Outcome, base: str) -> list[str]:
     lines += [f"<summary>{_html(outcome.model)}: {_html(tally(report))}</summary>", ""]
     for shown in places_of(outcome, report.findings, base):
         lines += _finding(shown)
-    lines += [f"**{_escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
+    lines += [f"**{escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
     return lines
 
 
 def _finding(shown: Shown) -> list[str]:
     finding = shown.finding
-    rule = f"{finding.rule.code} {_escape(finding.rule.name)}"
-    head = f"- **{finding.severity} {rule}**: {_escape(finding.message)}"
+    rule = f"{finding.rule.code} {escape(finding.rule.name)}"
+    head = f"- **{finding.severity} {rule}**: {escape(finding.message)}"
     place = f"`{shown.path}:{shown.line}`" if shown.path is not None else ""
     modules = f"in {', '.join(f'`{name}`' for name in shown.modules)}" if shown.modules else ""
     lines = [head]
     where = " ".join(filter(None, (place, modules)))
     lines += [f"  {where}"] if where else []
-    lines += [f"  - help: {_escape(each.title)}" for each in finding.replacements]
+    lines += [f"  - help: {escape(each.title)}" for each in finding.replacements]
     for replacement in finding.replacements:
         if replacement.before or replacement.after:
             lines += [
@@ -88,7 +88,8 @@ def _foot(report: Report) -> str:
     return f"<sub>{ops}{_html(versions)}</sub>"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Foreign text in a line of Markdown, every mark of the language taken as it is."""
     return _SPECIAL.sub(r"\\\1", visible(text).replace("\n", " "))
 
 

@@ -62,10 +62,10 @@ def chips() -> dict[str, Chip]:
     for table in tables:
         systems = {
             system: (int(first), int(last) if last else None)
-            for system, (first, last) in table.pop("systems").items()
+            for system, (first, last) in table["systems"].items()
         }
-        lists = {key: tuple(table.pop(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
-        found[table["name"]] = Chip(systems=systems, **table, **lists)
+        lists = {key: tuple(table.get(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
+        found[table["name"]] = Chip(**(table | lists | {"systems": systems}))
     return found
 
 

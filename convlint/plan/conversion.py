@@ -33,8 +33,10 @@ class Refused:
 
 def mil_operations(program: Any, target: str, timeout: float | None) -> list[Operation] | Refused:
     """The operations of the MIL program that coremltools makes of an ``ExportedProgram``."""
-    import coremltools  # noqa: F401 - imported once here, and not in every child
-
+    try:
+        import coremltools  # noqa: F401 - imported once here, and not in every child
+    except Exception as error:  # a broken installation may raise anything
+        return Refused(f"coremltools cannot be imported ({type(error).__name__}: {error})")
     if not hasattr(os, "fork"):
         return Refused("this system cannot fork a process for the conversion")
     outcome = run_in_child(lambda channel: _convert(program, target, channel), timeout)

@@ -97,8 +97,8 @@ def segmenter(chip: Chip) -> Segmenter:
     """The published constants, on a chip of iPhones with an assumed part of them."""
     table = _table("segmenter")
     part = table["mobile_price"] if chip.mobile else 1.0
-    prices = [table[name] * part for name in ("launch_ms", "switch_ms", "output_ms")]
-    return Segmenter(*prices, table["source"])
+    launch, switch, output = (table[name] * part for name in ("launch_ms", "switch_ms", "output_ms"))
+    return Segmenter(launch, switch, output, table["source"])
 
 
 def segmenter_ms(kind: str, cost: Cost, chip: Chip) -> dict[Unit, float]:

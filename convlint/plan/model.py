@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from convlint.model import Confidence, Site, TensorMeta
 
@@ -219,3 +219,14 @@ class Plan:
     def flops(self) -> int:
         """Floating-point operations of one prediction; a multiply-add counts as two."""
         return sum(op.flops for op in self.ops)
+
+    def __str__(self) -> str:
+        from convlint.output.plan import plan_text
+
+        return plan_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole plan as JSON-ready data, with its ``schema_version``."""
+        from convlint.output.plan_json import plan_to_dict
+
+        return plan_to_dict(self)

@@ -220,9 +220,9 @@ def costs_of(operations: Sequence[Operation]) -> list[Cost]:
             readers[source] += 1
     found: list[Cost] = []
     for operation in operations:
-        source = operation.reads[0] if len(operation.reads) == 1 else None
-        follows = operations[source] if source is not None else None
-        found.append(cost_of(operation, follows, source is not None and readers[source] == 1))
+        source = operation.reads[0] if len(operation.reads) == 1 else -1
+        follows = operations[source] if source >= 0 else None
+        found.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
     return found
 
 

@@ -1,0 +1,151 @@
+"""A plan for people: shares as bars, what blocks the Neural Engine, and the islands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from convlint.output.modules import fold_modules
+from convlint.output.page import Page, Plain, Span
+from convlint.plan.measured import Measured
+from convlint.plan.model import UNITS, Blocker, Interval, Plan, Unit
+from convlint.text import count, shown_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_DIM = "bright_black"
+_COLOURS: dict[Unit, str] = {"ANE": "green", "GPU": "blue", "CPU": "yellow"}
+_LETTERS: dict[Unit, str] = {"ANE": "█", "GPU": "▓", "CPU": "░"}
+_BAR = 40
+_SHOWN = 5
+_ISLANDS = 8
+
+
+def render_plan(plan: Plan, console: Console | Plain) -> None:
+    """Write the plan to ``console``, its verdict as the last line."""
+    page = Page(console)
+    units = "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
+    page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {units}", _DIM))
+    page.gap()
+    page.put(("time", "bold"), "  ", *bar(plan.share.by_time), hang=6)
+    page.put(("ops ", "bold"), "  ", *bar(plan.share.by_op), hang=6)
+    page.gap()
+    for blocker in plan.blockers[:_SHOWN]:
+        _blocker(page, blocker)
+    if len(plan.blockers) > _SHOWN:
+        page.put((f"and {count(len(plan.blockers) - _SHOWN, 'more blocker')}: --format json", _DIM))
+        page.gap()
+    _islands(page, plan)
+    for other in plan.what_if:
+        ane = f"{other.share['ANE']:.0%} ANE"
+        page.put(
+            ("what if", "bold cyan"),
+            f"  {other.assumption}: {interval_text(other.latency_ms)}, {ane}",
+            hang=9,
+        )
+    for note in plan.notes:
+        page.put(("note", "bold cyan"), f"  {note}", hang=6)
+    page.gap()
+    page.put((verdict_of(plan), "bold"))
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as plain text."""
+    buffer = StringIO()
+    render_plan(plan, Plain(buffer))
+    return buffer.getvalue()
+
+
+def render_measured(measured: Measured, console: Console | Plain) -> None:
+    """What this Mac said, under its plan."""
+    page = Page(console)
+    page.gap()
+    page.put(
+        ("measured", "bold green"), f"  on this Mac ({measured.chip}): {measured_text(measured)}", hang=10
+    )
+    for op in measured.ops:
+        if op.planned != op.preferred:
+            page.put(f"{op.name} ({op.kind}): planned {op.planned}, Core ML prefers {op.preferred}", indent=2)
+    for units, milliseconds in measured.predict_ms.items():
+        page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
+
+
+def measured_text(measured: Measured) -> str:
+    """How far the plan and Core ML agree."""
+    unmatched = f", {measured.unmatched} without a partner" if measured.unmatched else ""
+    return f"{measured.agreement:.0%} of {count(len(measured.ops), 'op')} run where the plan says{unmatched}"
+
+
+def bar(shares: Mapping[Unit, float]) -> list[Span]:
+    """Shares as a bar of one letter a fortieth, and in words."""
+    cells = {unit: round(shares[unit] * _BAR) for unit in UNITS}
+    largest = max(UNITS, key=lambda unit: shares[unit])
+    cells[largest] += _BAR - sum(cells.values()) if any(shares.values()) else 0
+    words = ", ".join(f"{unit} {shares[unit]:.0%}" for unit in UNITS if shares[unit])
+    spans: list[Span] = [(_LETTERS[unit] * cells[unit], _COLOURS[unit]) for unit in UNITS if cells[unit]]
+    return [*spans, f"  {words or 'nothing runs'}"]
+
+
+def interval_text(interval: Interval) -> str:
+    """``"1.2 ms (0.7 to 2.1)"``."""
+    return f"{interval.mid:.3g} ms ({interval.low:.2g} to {interval.high:.2g})"
+
+
+def verdict_of(plan: Plan) -> str:
+    """The plan in one sentence."""
+    ane = [island for island in plan.islands if island.unit == "ANE"]
+    where = "nothing of it on the Neural Engine"
+    if ane:
+        where = f"{plan.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
+    win = next((blocker for blocker in plan.blockers if blocker.win_ms.mid > 0), None)
+    first = f"; {win.op or win.kind} costs most, {interval_text(win.win_ms)}" if win is not None else ""
+    return f"About {interval_text(plan.latency_ms)}, {where}{first}."
+
+
+def _blocker(page: Page, blocker: Blocker) -> None:
+    times = f" ×{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
+    win = f"wins {interval_text(blocker.win_ms)}" if blocker.win_ms.mid > 0 else "wins nothing by itself"
+    code = f" {blocker.rule}" if blocker.rule else ""
+    page.put(
+        ("blocks", "bold red"),
+        (f"{code} {blocker.op or blocker.kind}{times}", "bold"),
+        f": {blocker.reason}",
+        hang=2,
+    )
+    if blocker.site is not None:
+        place = f"{shown_path(blocker.site.path)}:{blocker.site.line}"
+        page.put(
+            ("→ ", _DIM), (place, page.link("cyan", blocker.site.path, blocker.site.line)), indent=2, hang=2
+        )
+        if blocker.site.source:
+            page.put((f"{blocker.site.line} │ ", _DIM), blocker.site.source, indent=4, hang=4)
+    modules = ", ".join(f"{path}" for path, _ in fold_modules(blocker.modules) if path)
+    if modules:
+        page.put((f"in {modules}", _DIM), indent=4, hang=2)
+    before, after = blocker.islands
+    changes = f"{blocker.crossings[0]} -> {blocker.crossings[1]} crossings"
+    page.put(
+        (f"on the Neural Engine it {win}; {before} -> {after} islands, {changes}", _DIM), indent=4, hang=2
+    )
+    for title in blocker.replacements:
+        page.put(("help", "bold green"), ": ", title, indent=2, hang=6)
+    source = f", {blocker.source}" if blocker.source else ""
+    page.put((f"{blocker.confidence}{source}", _DIM), indent=2, hang=2)
+    page.gap()
+
+
+def _islands(page: Page, plan: Plan) -> None:
+    if len(plan.islands) < 2:
+        return
+    page.put((f"{count(len(plan.islands), 'island')}, {count(len(plan.crossings), 'crossing')}", "bold"))
+    largest = sorted(plan.islands, key=lambda island: -island.latency_ms.mid)[:_ISLANDS]
+    for island in sorted(largest, key=lambda island: island.ops):
+        first, last = plan.ops[island.ops[0]], plan.ops[island.ops[-1]]
+        ends = first.name if first is last else f"{first.name} to {last.name}"
+        words = f"{count(len(island.ops), 'op')}, {interval_text(island.latency_ms)}: {ends}"
+        page.put((island.unit, f"bold {_COLOURS[island.unit]}"), f"  {words}", indent=2, hang=5)
+    if len(plan.islands) > len(largest):
+        page.put((f"and {len(plan.islands) - len(largest)} that take less", _DIM), indent=2)
+    page.gap()

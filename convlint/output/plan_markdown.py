@@ -1,0 +1,45 @@
+"""A plan as Markdown, for a comment in a pull request."""
+
+from __future__ import annotations
+
+from convlint.output.markdown import escape
+from convlint.output.plan import interval_text, verdict_of
+from convlint.plan.model import UNITS, Blocker, Plan
+from convlint.text import count, shown_path, visible
+
+_SHOWN = 10
+
+
+def render_plan_markdown(plan: Plan) -> str:
+    """A table of shares, the blockers and the what-ifs."""
+    lines = [
+        f"## {escape(plan.model)} on {plan.chip}, {plan.os}",
+        "",
+        escape(verdict_of(plan)),
+        "",
+        "| unit | time | ops |",
+        "|---|---|---|",
+        *(f"| {unit} | {plan.share.by_time[unit]:.0%} | {plan.share.by_op[unit]:.0%} |" for unit in UNITS),
+    ]
+    if plan.blockers:
+        lines += ["", "| blocks the Neural Engine | where | reason | would win | write instead |"]
+        lines += ["|---|---|---|---|---|", *map(_row, plan.blockers[:_SHOWN])]
+        if len(plan.blockers) > _SHOWN:
+            lines += ["", f"and {count(len(plan.blockers) - _SHOWN, 'more blocker')}"]
+    if plan.what_if:
+        lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
+        lines += [
+            f"| {escape(other.assumption)} | {interval_text(other.latency_ms)} | {other.share['ANE']:.0%} |"
+            for other in plan.what_if
+        ]
+    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in plan.notes)]) + "\n"
+
+
+def _row(blocker: Blocker) -> str:
+    times = f" ×{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
+    site = blocker.site
+    where = f"{visible(shown_path(site.path))}:{site.line}" if site is not None else ""
+    win = interval_text(blocker.win_ms) if blocker.win_ms.mid > 0 else "nothing by itself"
+    helps = "; ".join(map(escape, blocker.replacements))
+    name = f"{blocker.rule} {blocker.op or blocker.kind}".strip()
+    return f"| {escape(name)}{times} | {escape(where)} | {escape(blocker.reason)} | {win} | {helps} |"

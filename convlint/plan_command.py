@@ -1,0 +1,101 @@
+"""``convlint plan``: load, capture, place, show."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, TextIO
+
+from convlint.config import find_project
+from convlint.errors import UsageError
+from convlint.inputs import make_tensors
+from convlint.jobs import Job, jobs_of
+from convlint.plan.chips import Device, find_device
+from convlint.plan.model import Plan
+from convlint.progress import Progress, silence_libraries
+
+if TYPE_CHECKING:
+    from convlint.plan.measured import Measured
+
+
+def plan(options: argparse.Namespace, out: TextIO) -> int:
+    """Plan one model; exit code 0 whatever the plan says."""
+    from convlint.plan.forecast import check_words
+
+    device = find_device(options.chip, options.os)
+    check_words(options.compute_units, options.precision)
+    if options.measure:
+        from convlint.plan.measure import can_measure
+
+        problem = can_measure()
+        if problem:
+            raise UsageError(problem)
+    jobs = jobs_of(options, find_project(file=options.config))
+    if len(jobs) != 1:
+        raise UsageError(f"a plan is made of one model, and {len(jobs)} are configured: name one by --model.")
+    made, measured = _planned(jobs[0], device, options)
+    _write(made, measured, options.format, out)
+    return 0
+
+
+def _planned(job: Job, device: Device, options: argparse.Namespace) -> tuple[Plan, Measured | None]:
+    from convlint.spec import load_model
+
+    timeout = job.settings.timeout
+    with Progress(job.name, enabled=not options.quiet) as progress:
+        progress("importing")
+        loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=timeout)
+        if not job.inputs:
+            raise UsageError(
+                f"no input is given for {job.name}. Write one --input for each tensor, for example "
+                "--input 1x3x224x224."
+            )
+        if not options.debug:
+            silence_libraries()
+        from convlint.capture.methods import Source, capture
+        from convlint.plan.forecast import plan_capture
+
+        progress("capturing")
+        source = Source(loaded.build, None, lambda: make_tensors(job.inputs))
+        captured = capture(source, timeout, REAL_WEIGHTS_ROOM)
+        made = plan_capture(
+            job.name,
+            captured,
+            device,
+            options.compute_units,
+            options.precision,
+            target=options.target,
+            timeout=timeout,
+            trial=job.settings.trial is not None,
+            progress=progress,
+        )
+        if not options.measure:
+            return made, None
+        from convlint.plan.measure import measure
+
+        progress("measuring")
+        return made, measure(made, source, timeout)
+
+
+def _write(made: Plan, measured: Measured | None, format_: str, out: TextIO) -> None:
+    if format_ == "json":
+        from convlint.output.json import dumps, plain
+        from convlint.output.plan_json import plan_to_dict
+
+        more = {} if measured is None else {"measured": plain(measured)}
+        out.write(dumps(plan_to_dict(made) | more))
+    elif format_ == "markdown":
+        from convlint.output.plan_markdown import render_plan_markdown
+
+        out.write(render_plan_markdown(made))
+    else:
+        from convlint.output.plan import render_measured, render_plan
+        from convlint.output.terminal import console_of
+
+        console = console_of(out)
+        render_plan(made, console)
+        if measured is not None:
+            render_measured(measured, console)
+
+
+REAL_WEIGHTS_ROOM = 4 << 30
+"""Bytes of real weights that a way of capturing may allocate."""

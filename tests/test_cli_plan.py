@@ -1,0 +1,130 @@
+"""``convlint plan`` as a user runs it: real models, the real command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Convlint
+
+from convlint.cli import main
+
+NET = """\
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=64):
+        super().__init__()
+        self.body = nn.Sequential(*[nn.Conv2d(3 if i == 0 else width, width, 3, padding=1) for i in range(12)])
+        self.tail = nn.Sequential(*[nn.Conv2d(width, width, 3, padding=1) for _ in range(12)])
+        self.wide = nn.Conv2d(width, width, 17, padding=8)
+
+    def forward(self, x):
+        x = torch.relu(self.body(x))
+        x = self.wide(x)  # too wide for the engine
+        return self.tail(x)
+
+class Branch(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+"""
+
+
+@pytest.fixture
+def net(project: Path) -> Path:
+    (project / "nets.py").write_text(NET)
+    return project
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(["plan", *arguments, "--quiet"])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+INPUT = ("--input", "1x3x56x56")
+
+
+def test_one_plan_in_three_formats(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    device = ("--chip", "m4", "--os", "macOS15", "--compute-units", "cpu+ane")
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--format", "json")
+    assert code == 0
+    plan = json.loads(text)
+    assert (plan["chip"], plan["os"], plan["level"]) == ("M4", "macOS15", "mil")
+    (blocker,) = plan["blockers"]
+    assert blocker["rule"] == "CL202"
+    assert (
+        blocker["site"]["line"]
+        == NET.splitlines().index("        x = self.wide(x)  # too wide for the engine") + 1
+    )
+    assert blocker["modules"] == ["wide"]
+    assert blocker["islands"] == [2, 1]
+    assert 0 < blocker["win_ms"]["low"] < blocker["win_ms"]["mid"] < blocker["win_ms"]["high"]
+    assert blocker["replacements"]
+    kinds = [op["kind"] for op in plan["ops"]]
+    assert kinds.count("conv") == 25
+    assert all(op["op"] and op["module"] for op in plan["ops"] if op["kind"] == "conv")
+    assert plan["flops"] == sum(op["flops"] for op in plan["ops"])
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device)
+    assert code == 0
+    assert "CL202 aten.conv2d.default: a kernel 17 high and 17 wide" in text
+    assert "nets.py:13" in text
+    assert re.search(r"time +█+.* ANE \d+%, CPU \d+%", text)
+    assert re.search(
+        r"About [\d.]+ ms \([\d.]+ to [\d.]+\), \d+% of the time on the Neural Engine, in 2 islands", text
+    )
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--format", "markdown")
+    assert text.startswith("## nets.py:Net on M4, macOS15")
+    assert "| CL202 aten.conv2d.default | nets.py:13 |" in text
+
+
+def test_without_a_trial_pytorchs_ops_are_planned(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, "--no-trial", "--format", "json")
+    assert code == 0
+    plan = json.loads(text)
+    assert plan["level"] == "aten"
+    assert any("no conversion was asked for" in note for note in plan["notes"])
+    assert [blocker["rule"] for blocker in plan["blockers"]] == ["CL202"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--chip", "A17"), "unknown chip 'A17'. Did you mean A17 Pro?"),
+        (("--os", "iOS19"), "unknown target 'iOS19'. Did you mean iOS1"),
+        (("--chip", "A11", "--os", "iOS18"), "A11 never ran iOS18: it runs iOS11 to iOS16."),
+        (("--compute-units", "cpu+npu"), "unknown compute units 'cpu+npu'. Did you mean cpu+"),
+        (("--precision", "float8"), "unknown precision 'float8'."),
+        (("--measure",), "--measure asks Core ML itself, which exists on macOS alone."),
+        ((), "no input is given for nets.py:Net."),
+    ],
+)
+def test_bad_use_is_one_paragraph(
+    net: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = run(capsys, "nets.py:Net", *arguments)
+    assert code == 2
+    assert not out
+    assert err.startswith("convlint: error: ")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_model_that_cannot_be_exported_is_planned_from_one_run(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = run(capsys, "nets.py:Branch", "--input", "1x4", "--format", "json")
+    assert code == 0
+    plan = json.loads(text)
+    assert plan["level"] == "aten"
+    assert any("torch.export gives no program" in note for note in plan["notes"])
+
+
+def test_a_model_that_is_not_there(net: Path, convlint: Convlint) -> None:
+    ran = convlint("plan", "nets.py:Nothing", *INPUT)
+    assert ran.code == 3
+    assert ran.err.startswith("convlint: error: ")
+    assert "Nothing" in ran.err

@@ -18,7 +18,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self, width=64):
         super().__init__()
-        self.body = nn.Sequential(*[nn.Conv2d(3 if i == 0 else width, width, 3, padding=1) for i in range(12)])
+        sizes = [3, *[width] * 12]
+        self.body = nn.Sequential(*[nn.Conv2d(a, width, 3, padding=1) for a in sizes[:-1]])
         self.tail = nn.Sequential(*[nn.Conv2d(width, width, 3, padding=1) for _ in range(12)])
         self.wide = nn.Conv2d(width, width, 17, padding=8)
 
@@ -71,14 +72,14 @@ def test_one_plan_in_three_formats(net: Path, capsys: pytest.CaptureFixture[str]
     code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device)
     assert code == 0
     assert "CL202 aten.conv2d.default: a kernel 17 high and 17 wide" in text
-    assert "nets.py:13" in text
+    assert "nets.py:14" in text
     assert re.search(r"time +█+.* ANE \d+%, CPU \d+%", text)
     assert re.search(
         r"About [\d.]+ ms \([\d.]+ to [\d.]+\), \d+% of the time on the Neural Engine, in 2 islands", text
     )
     code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--format", "markdown")
     assert text.startswith("## nets.py:Net on M4, macOS15")
-    assert "| CL202 aten.conv2d.default | nets.py:13 |" in text
+    assert "| CL202 aten.conv2d.default | nets.py:14 |" in text
 
 
 def test_without_a_trial_pytorchs_ops_are_planned(net: Path, capsys: pytest.CaptureFixture[str]) -> None:

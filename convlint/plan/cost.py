@@ -13,6 +13,10 @@ ROW_BYTES = 64
 """The Neural Engine rounds the last axis of a buffer up to so many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
 
+RESIDENT_BYTES = 2 << 20
+"""A tensor above this does not stay on the chip between two ops:
+https://github.com/sbryngelson/ANEForge/blob/067717a/docs/cross-chip.md"""
+
 _MOVING = frozenset(
     "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
     "identity pad pixel_shuffle pixel_unshuffle read_state reshape reshape_like reverse scatter "
@@ -32,8 +36,9 @@ _PER_ENTRY = {"softmax": 5, "layer_norm": 8, "instance_norm": 8, "l2_norm": 4, "
 @dataclass(frozen=True, slots=True)
 class Cost:
     """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
-    ``padding``: those of them that hold nothing. ``weights``: bytes of constants. ``work``: multiply-adds
-    or not, how well an engine does them: "dense", "grouped" or "" for all else."""
+    ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
+    ``weights``: bytes of constants. ``work``: how well an engine does its multiply-adds, "dense" or
+    "grouped", "" for all else. ``fused``: it is done on the way out of the op before."""
 
     flops: int
     traffic: int
@@ -41,6 +46,7 @@ class Cost:
     weights: int
     work: str = ""
     fused: bool = False
+    spilled: int = 0
 
 
 def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost:
@@ -49,8 +55,9 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost
     padded = sum(padded_bytes(meta) for meta in tensors)
     dense = sum(dense_bytes(meta, _item(meta)) for meta in tensors)
     fused = _is_fused(operation, follows, sole)
+    spilled = sum(size for meta in tensors if (size := padded_bytes(meta)) > RESIDENT_BYTES)
     if fused or _is_free(operation):
-        padded = dense = 0
+        padded = dense = spilled = 0
     return Cost(
         flops=flops_of(operation),
         traffic=padded,
@@ -60,6 +67,7 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost
         else 0,
         work=_work(operation),
         fused=fused or _is_free(operation),
+        spilled=spilled,
     )
 
 

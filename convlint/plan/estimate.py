@@ -27,6 +27,7 @@ class Calibration:
     dense_share: float
     grouped_share: float
     activation_gb_s: float
+    spill_share: float
     weight_share: float
     op_us: float
     call_ms: float
@@ -52,8 +53,9 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
     speed = fitted.activation_gb_s * chip.ane_tflops / REFERENCE_TFLOPS
-    traffic = cost.traffic / (speed * 1e6)
-    weights = cost.weights / (fitted.weight_share * chip.dram_gb_s * 1e6)
+    memory = chip.dram_gb_s * 1e6
+    traffic = (cost.traffic - cost.spilled) / (speed * 1e6) + cost.spilled / (fitted.spill_share * memory)
+    weights = cost.weights / (fitted.weight_share * memory)
     return max(compute, traffic, weights) + fitted.op_us / 1e3
 
 

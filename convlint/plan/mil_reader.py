@@ -27,7 +27,8 @@ def read_mil(program: Any) -> tuple[list[Operation], list[str]]:
             if operation.op_type == "const" or operation.op_type.startswith("constexpr_"):
                 continue
             reads = [variable for variable in operation.get_flattened_inputs() if variable is not None]
-            if not any(variable in makers or variable.op is None for variable in reads) and reads:
+            computed = any(variable in makers or variable.op is None for variable in reads)
+            if reads and not computed and not operation.op_type.startswith("random_"):
                 continue
             for variable in operation.outputs:
                 makers[variable] = len(operations)

@@ -1,0 +1,379 @@
+"""How right plans are, as far as published measurements tell; writes docs/placement.md between its marks.
+
+``python -m benchmarks.placement --collect FILE`` converts the models and the one-op programs (minutes);
+``python -m benchmarks.placement --from FILE`` compares with the published tables and prints it,
+``--fit`` fits the calibration anew first, ``--write`` puts tables and plots into the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pickle
+import re
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.corpora.one_op import programs, published
+from benchmarks.corpora.timed_models import Timed, builders, timed
+from convlint.plan.chips import DATA, Device, find_device
+from convlint.plan.cost import Cost
+from convlint.plan.estimate import Calibration, ane_ms, calibration
+from convlint.plan.forecast import plan_operations
+from convlint.plan.model import UNITS
+from convlint.plan.operations import Operation
+from convlint.plan.planner import costs_of
+from convlint.plan.rules import judge
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "placement.md"
+PLOT = ROOT / "docs" / "placement-latency.svg"
+CALIBRATION = DATA / "calibration.toml"
+FITTED = (
+    "dense_share",
+    "grouped_share",
+    "activation_gb_s",
+    "spill_share",
+    "weight_share",
+    "op_us",
+    "call_ms",
+)
+EXPLAINED: dict[str, str] = {}
+
+Collected = dict[str, Any]
+
+
+def collect(path: Path, seconds: float) -> None:
+    """Convert what is not in the file yet, and keep the operations there."""
+    import logging
+    import warnings
+
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    from convlint.capture.methods import Source, capture
+    from convlint.plan.conversion import Refused, mil_operations
+    from convlint.plan.mil_reader import read_mil
+
+    kept: Collected = {"one_op": {}, "models": {}, "failed": {}}
+    if path.exists():
+        with path.open("rb") as file:
+            kept = pickle.load(file)
+    for name, kind, make_program in programs(set(published()) - set(kept["one_op"])):
+        try:
+            kept["one_op"][name] = (kind, read_mil(make_program())[0])
+        except Exception as error:
+            print(name, f"{type(error).__name__}: {error}"[:300], flush=True)
+    print(len(kept["one_op"]), "one-op programs", flush=True)
+    start = time.monotonic()
+    wanted = {row.key for row in timed()} - set(kept["models"]) - set(kept["failed"])
+    for key, build, make in builders(wanted):
+        if time.monotonic() - start > seconds:
+            print("out of time: run --collect again, it goes on where it ended", flush=True)
+            break
+        try:
+            captured = capture(Source(build, None, lambda make=make: ((make(),), {})))
+            found: Any = mil_operations(captured.program, "iOS17", 170)
+        except Exception as error:
+            found = Refused(f"{type(error).__name__}: {error}")
+        if isinstance(found, Refused):
+            kept["failed"][key] = found.reason
+            print(key, found.reason[:150], flush=True)
+        else:
+            kept["models"][key] = found
+        with path.open("wb") as file:
+            pickle.dump(kept, file)
+    print(len(kept["models"]), "models", flush=True)
+
+
+def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]]:
+    """Agreement with the published one-op placements, in words, and every miss."""
+    device = find_device("M4", "macOS15")
+    units = published()
+    on_ane = exact = 0
+    misses = []
+    for name, (kind, operations) in kept["one_op"].items():
+        own = [operation for operation in operations if operation.kind == kind]
+        verdicts = [judge(operation, device) for operation in own or operations]
+        allowed = tuple(unit for unit in UNITS if all(unit in verdict.allowed for verdict in verdicts))
+        wanted = tuple(unit for unit in UNITS if unit in units[name])
+        on_ane += ("ANE" in allowed) == ("ANE" in wanted)
+        exact += allowed == wanted
+        if allowed != wanted:
+            misses.append((name, ", ".join(wanted), ", ".join(allowed)))
+    total = len(kept["one_op"])
+    missing = sorted(set(units) - set(kept["one_op"]))
+    lines = [
+        f"{len(units)} tests with a result; {total} of them could be built here"
+        + (f" (not: {', '.join(missing)})" if missing else "")
+        + ".",
+        "",
+        f"* On the Neural Engine or not: **{on_ane} of {total}** agree ({on_ane / total:.1%}).",
+        f"* All three units: **{exact} of {total}** agree ({exact / total:.1%}).",
+    ]
+    return lines, misses
+
+
+def device_of(row: Timed) -> Device:
+    return find_device(row.chip, None)
+
+
+class Sample:
+    """One published latency with the costs of its ops on its chip."""
+
+    def __init__(self, row: Timed, operations: Sequence[Operation], costs: Sequence[Cost]) -> None:
+        self.row = row
+        self.device = device_of(row)
+        verdicts = [judge(operation, self.device) for operation in operations]
+        pairs = list(zip(costs, verdicts, strict=True))
+        self.costs = [cost for cost, verdict in pairs if "ANE" in verdict.allowed]
+        made = plan_operations(row.name, list(operations), self.device, "mil", "cpu+ane")
+        self.plan = made
+        on_ane = sum(island.unit == "ANE" for island in made.islands)
+        self.calls = max(on_ane, 1)
+        self.rest = sum(crossing.cost_ms for crossing in made.crossings) + sum(
+            op.times["CPU"] for op in made.ops if op.refused
+        )
+
+    def predict(self, fitted: Calibration) -> float:
+        """Milliseconds with everything on the Neural Engine that it takes."""
+        call = fitted.call_ms if self.device.chip.mobile else fitted.mac_call_ms
+        spent = sum(ane_ms(cost, self.device.chip, fitted) for cost in self.costs)
+        return self.rest + self.calls * call + spent
+
+    def error(self, fitted: Calibration) -> float:
+        """Logarithm of predicted by published."""
+        return math.log(self.predict(fitted) / self.row.milliseconds)
+
+
+def fit(samples: Sequence[Sample], start: Calibration) -> Calibration:
+    """The calibration with the smallest absolute errors; each family counts the same.
+
+    Coordinate descent on the logarithms of the parameters, held near where they may lie.
+    """
+    weight: dict[str, float] = defaultdict(float)
+    for sample in samples:
+        weight[sample.row.family] += 1.0
+
+    def loss(fitted: Calibration) -> float:
+        errors = sum(abs(sample.error(fitted)) / weight[sample.row.family] ** 0.5 for sample in samples)
+        drift = sum(math.log(getattr(fitted, name) / getattr(PRIOR, name)) ** 2 for name in FITTED)
+        return errors + 0.05 * drift
+
+    best, least, step = start, loss(start), 0.5
+    while step > 0.02:
+        better = False
+        for name in FITTED:
+            for factor in (math.exp(step), math.exp(-step)):
+                value = min(getattr(best, name) * factor, LARGEST.get(name, math.inf))
+                tried = replace(best, **{name: value})
+                if (found := loss(tried)) < least - 1e-9:
+                    best, least, better = tried, found, True
+        if not better:
+            step /= 2
+    return best
+
+
+PRIOR = Calibration(
+    dense_share=0.6,
+    grouped_share=0.05,
+    activation_gb_s=80.0,
+    spill_share=1.0,
+    weight_share=0.7,
+    op_us=1.0,
+    call_ms=0.06,
+    mac_call_ms=0.19,
+)
+"""Where the search begins, and what it is drawn to where the data says nothing."""
+LARGEST = {"dense_share": 1.2, "grouped_share": 1.0, "weight_share": 1.0, "spill_share": 2.0}
+"""What a share may be at most: Winograd's algorithm beats the peak, and a cache beats the memory."""
+
+
+def cross_validated(samples: Sequence[Sample]) -> list[tuple[Sample, float]]:
+    """Each sample with the prediction of a fit that has not seen its family."""
+    found = []
+    for family in sorted({sample.row.family for sample in samples}):
+        fitted = fit([sample for sample in samples if sample.row.family != family], PRIOR)
+        found += [(sample, sample.predict(fitted)) for sample in samples if sample.row.family == family]
+    return found
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's: the correlation of ranks, ties sharing theirs."""
+
+    def ranks(values: Sequence[float]) -> list[float]:
+        order = sorted(values)
+        return [order.index(value) + (order.count(value) - 1) / 2 for value in values]
+
+    return statistics.correlation(ranks([a for a, _ in pairs]), ranks([b for _, b in pairs]))
+
+
+def error_of(ratio: float) -> float:
+    """How far off a prediction is, as a factor above 1 less 1: twice and half are both 100 %."""
+    return math.exp(abs(math.log(ratio))) - 1
+
+
+def latency_tables(checked: Sequence[tuple[Sample, float]]) -> list[str]:
+    """Errors by family, and in all, of models that the fit has not seen."""
+    lines = ["| family | rows | median error | predicted / published |", "|---|---|---|---|"]
+    families: dict[str, list[float]] = defaultdict(list)
+    for sample, predicted in checked:
+        families[sample.row.family].append(predicted / sample.row.milliseconds)
+    for family, ratios in sorted(families.items()):
+        error = statistics.median(map(error_of, ratios))
+        lines.append(f"| {family} | {len(ratios)} | {error:.0%} | {min(ratios):.2f} to {max(ratios):.2f} |")
+    ratios = [ratio for some in families.values() for ratio in some]
+    pairs = [(predicted, sample.row.milliseconds) for sample, predicted in checked]
+    low, high = low_high(ratios)
+    inside = sum(low <= 1 / ratio <= high for ratio in ratios)
+    lines += [
+        "",
+        f"{len(ratios)} latencies of {len(families)} families, each predicted by a fit without its family: "
+        f"**median error {statistics.median(map(error_of, ratios)):.0%}**, "
+        f"**rank correlation {rank_correlation(pairs):.2f}**, "
+        f"{sum(0.5 <= ratio <= 2 for ratio in ratios) / len(ratios):.0%} within a factor of two. "
+        f"{inside / len(ratios):.0%} lie in the range that a plan prints.",
+    ]
+    return lines
+
+
+def low_high(ratios: Sequence[float]) -> tuple[float, float]:
+    """Factors around a prediction that hold four of five published latencies."""
+    turned = sorted(1 / ratio for ratio in ratios)
+    return turned[int(0.1 * len(turned))], turned[min(int(0.9 * len(turned)), len(turned) - 1)]
+
+
+def write_calibration(fitted: Calibration, low: float, high: float) -> None:
+    """Put the fitted numbers into the file, its comments left as they are."""
+    text = CALIBRATION.read_text(encoding="utf-8")
+    values = {name: value for name, value in asdict(fitted).items() if name in FITTED}
+    for name, value in (values | {"low": low, "high": high}).items():
+        text = re.sub(rf"(?m)^{name} = [\d.e-]+", f"{name} = {value:.3g}", text)
+    CALIBRATION.write_text(text, encoding="utf-8")
+
+
+def plot(checked: Sequence[tuple[Sample, float]]) -> str:
+    """Published against predicted on logarithmic axes, as SVG of words and circles."""
+    size, edge = 420, 50
+    values = [value for sample, predicted in checked for value in (sample.row.milliseconds, predicted)]
+    low, high = math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1
+
+    def at(value: float) -> float:
+        return edge + (math.log10(value) - low) / (high - low) * (size - 2 * edge)
+
+    ticks = [t for t in (0.1, 0.3, 1, 3, 10, 30, 100) if low < math.log10(t) < high]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" font-family="sans-serif" '
+        'font-size="11" role="img">',
+        "<title>Published latencies against those predicted without the family of the model</title>",
+        f'<rect width="{size}" height="{size}" fill="white"/>',
+        f'<path d="M{edge} {size - edge}L{size - edge} {edge}" stroke="#888"/>',
+    ]
+    for tick in ticks:
+        x, y = at(tick), size - at(tick)
+        parts.append(f'<path d="M{x:.1f} {edge}V{size - edge}M{edge} {y:.1f}H{size - edge}" stroke="#eee"/>')
+        parts.append(f'<text x="{x:.1f}" y="{size - edge + 15}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text x="{edge - 5}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    for sample, predicted in checked:
+        row = sample.row
+        told = f"{row.name}, {row.chip}: {row.milliseconds:g} ms, predicted {predicted:.2g} ms"
+        told = told.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        x, y = at(sample.row.milliseconds), size - at(predicted)
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#2563eb" fill-opacity="0.6">'
+            f"<title>{told}</title></circle>"
+        )
+    parts.append(f'<text x="{size / 2}" y="{size - 12}" text-anchor="middle">published, ms</text>')
+    parts.append(
+        f'<text x="14" y="{size / 2}" text-anchor="middle" transform="rotate(-90 14 {size / 2})">'
+        "predicted, ms</text>"
+    )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main(argv: Sequence[str]) -> int:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--collect", type=Path, metavar="FILE")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="kept")
+    parser.add_argument("--seconds", type=float, default=3600, help="when to end --collect")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args(argv)
+    if options.collect:
+        collect(options.collect, options.seconds)
+    path = options.kept or options.collect
+    if path is None:
+        parser.error("give --collect FILE or --from FILE")
+    with path.open("rb") as file:
+        kept = pickle.load(file)
+    told, misses = one_op_table(kept)
+    costs = {key: costs_of(operations) for key, operations in kept["models"].items()}
+    samples = [Sample(row, kept["models"][row.key], costs[row.key]) for row in timed() if row.key in costs]
+    checked = cross_validated(samples)
+    ratios = [predicted / sample.row.milliseconds for sample, predicted in checked]
+    if options.fit:
+        write_calibration(fit(samples, PRIOR), *low_high(ratios))
+        calibration.cache_clear()
+    pages = {
+        "one-op": [*told, "", *miss_table(misses)],
+        "latency": latency_tables(checked),
+        "rows": row_table(checked),
+        "left-out": [f"* {key}: {told_reason(reason)}" for key, reason in kept["failed"].items()]
+        or ["None."],
+    }
+    for name, lines in pages.items():
+        print(f"## {name}", *lines, "", sep="\n")
+    if options.write:
+        write_page(pages)
+        PLOT.write_text(plot(checked), encoding="utf-8")
+    return 0
+
+
+def told_reason(reason: str) -> str:
+    """The first words of why a model is left out, without paths."""
+    return re.sub(r" at /\S+?:\d+.*", "", reason)[:200]
+
+
+def miss_table(misses: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Every test where the plan and the study differ."""
+    if not misses:
+        return ["No test differs."]
+    head = ["| test | published | convlint | why |", "|---|---|---|---|"]
+    return head + [f"| {name} | {a} | {b} | {EXPLAINED.get(name, '')} |" for name, a, b in misses]
+
+
+def row_table(checked: Sequence[tuple[Sample, float]]) -> list[str]:
+    """Every latency with its prediction, and where it is published."""
+    lines = ["| model | chip | published | predicted | source |", "|---|---|---|---|---|"]
+    for sample, predicted in sorted(checked, key=lambda pair: (pair[0].row.family, pair[0].row.milliseconds)):
+        row = sample.row
+        lines.append(
+            f"| {row.name} ({row.key}) | {row.chip} | {row.milliseconds:g} | {predicted:.3g} "
+            f"| {cited(row.source)} |"
+        )
+    return lines
+
+
+def cited(source: str) -> str:
+    """A link where the source is one."""
+    return f"[source]({source})" if source.startswith("http") else source
+
+
+def write_page(pages: dict[str, list[str]]) -> None:
+    """Put each part between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, lines in pages.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

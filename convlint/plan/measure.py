@@ -49,18 +49,20 @@ def can_measure() -> str:
 def measure(plan: Plan, source: Source, timeout: float | None) -> Measured:
     """Convert with random weights, ask MLComputePlan for every op, and time predictions on each unit."""
     import coremltools as ct
+    import torch
+    from torch.utils import _pytree as pytree
 
     from convlint.capture.build import borrowed
     from convlint.capture.methods import Attempts, quiet_torch
-    from convlint.parity.compare import program_inputs
-    from convlint.parity.convert import Converted
 
     attempts = Attempts(source, timeout, None)
     module, inputs = attempts.real()
     with quiet_torch(), borrowed(module):
         exported = attempts.export(module, *inputs)[1]
         model = ct.convert(exported, minimum_deployment_target=getattr(ct.target, plan.target))
-    feed = program_inputs(Converted(module, inputs, exported, model._mil_program), inputs)
+    names = [port.name for port in model.get_spec().description.input]
+    tensors = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    feed = dict(zip(names, tensors, strict=False))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.mlpackage")
         model.save(path)

@@ -144,6 +144,10 @@ class _Check:
                 from convlint.image_fold import add_folds
 
                 findings = add_folds(findings, self.source, captured.graph, options.timeout)
+            if any(finding.rule.name == "normalisation-in-forward" for finding in findings):
+                from convlint.forward_fold import add_forward_folds
+
+                findings = add_forward_folds(findings, self.source, options.timeout)
         if why is not None and captured.graph is not None:
             for miss in near_misses(why, captured.graph, environment):
                 where = f" at {miss.site}" if miss.site else ""

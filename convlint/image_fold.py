@@ -141,10 +141,14 @@ def _error(
         with torch.no_grad():
             return tensor_leaves(model(*args, **kwargs))
 
-    pairs = zip(run(module, trained), run(folded, handed), strict=True)
+    return largest_error(run(module, trained), run(folded, handed))
+
+
+def largest_error(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
+    """The largest difference between float outputs, relative to the largest value of each."""
     errors = [
         float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))
-        for one, other in pairs
+        for one, other in zip(expected, found, strict=True)
         if one.is_floating_point() and one.numel()
     ]
     return max(errors, default=float("inf"))

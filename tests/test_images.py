@@ -161,3 +161,41 @@ def test_fix_proposes_the_fold(project: Path, capsys: pytest.CaptureFixture[str]
     assert code == 0
     assert "convlint.fold_std(model, 'stem', (0.229, 0.224, 0.225))" in told_notes
     assert "compared on 3 random pictures" in told_notes
+
+
+class Normalises(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(IMAGENET.mean).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET.std).reshape(1, 3, 1, 1))
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.stem((x - self.mean) / self.std))
+
+
+class Bare(Normalises):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.stem(x))
+
+
+def test_a_normalisation_in_forward_is_divided_and_proved() -> None:
+    import coremltools as ct
+
+    report = check(Normalises, ["x=1x3x16x16:image(mean=0,std=1)"])
+    (finding,) = told(report, "CL435")
+    assert "/ self.std" in finding.site.source
+    fold = finding.replacements[0]
+    assert fold.proof.startswith("compared on 3 random pictures")
+
+    torch.manual_seed(0)
+    model = Normalises()
+    picture = torch.randint(0, 256, (1, 3, 16, 16)).float()
+    expected = model(picture / 255)
+    bare = Bare()
+    bare.load_state_dict(model.state_dict())
+    names: dict[str, object] = {"torch": torch, "ct": ct, "model": bare, "x": picture}
+    exec(fold.after, names, shown := {})
+    (declared,) = shown["inputs"]
+    handed = picture * declared.scale + torch.tensor(declared.bias).reshape(1, 3, 1, 1)
+    torch.testing.assert_close(bare(handed), expected, rtol=1e-4, atol=1e-4)

@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("closure",),
     ("fingerprint", "jobs", "outcome", "report_codec"),
     ("decompose", "repair"),
-    ("custom_op",),
+    ("custom_op", "forward_fold"),
     ("image_fold", "reconcile"),
     ("compression",),
     ("parity", "plan"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from convlint.capture.declared import spec_by_port
 from convlint.inputs import InputSpec
-from convlint.model import Graph
+from convlint.model import Graph, Port
 
 _DTYPES = {
     "int64": "int32", "int32": "int32", "int16": "int32", "bool": "bool_", "float16": "float16",
@@ -20,7 +20,11 @@ def interface_types(graph: Graph | None, specs: Sequence[InputSpec]) -> tuple[An
     if graph is None or not any(spec.flexible or spec.image for spec in specs):
         return ()
     of = spec_by_port(graph, specs)
-    return tuple(interface_type(of[name]) for name in of)
+    return tuple(
+        interface_type(of.get(port.name) or InputSpec(port.name, _fixed(port), port.meta.dtype))
+        for port in graph.inputs
+        if port.kind != "state" and port.meta is not None
+    )
 
 
 def interface_type(spec: InputSpec) -> Any:
@@ -39,6 +43,12 @@ def interface_type(spec: InputSpec) -> Any:
         bias=bias[0] if spec.image.layout == "gray" else list(bias),
         color_layout=layouts[spec.image.layout],
     )
+
+
+def _fixed(port: Port) -> tuple[int, ...]:
+    """The sizes of an input that no spec describes, which are never flexible."""
+    assert port.meta is not None
+    return tuple(size for size in port.meta.shape if isinstance(size, int))
 
 
 def _shape(spec: InputSpec) -> Any:

@@ -67,7 +67,8 @@ def input_types(
     if specs:
         positional = [spec for spec in specs if spec.name is None]
         named = {spec.name: spec for spec in specs if spec.name is not None}
-        ordered = [*positional, *(named[name] for name in kwargs)]
+        rest = {name: value for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
+        ordered = [*positional, *(named.get(name) or spec_of(value) for name, value in rest.items())]
     else:
         tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         ordered = [spec_of(tensor) for tensor in tensors]

@@ -65,6 +65,11 @@ class Source:
     specs: tuple[InputSpec, ...] = ()
     dynamic_shapes: Any = None
 
+    def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
+        """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
+        args, kwargs = make_tensors(specs)
+        return args, {**self.make_inputs()[1], **kwargs}
+
 
 @dataclass(frozen=True, slots=True)
 class Capture:
@@ -151,7 +156,7 @@ class Attempts:
         import torch
 
         def run(specs: Sequence[InputSpec]) -> None:
-            args, kwargs = _fake_inputs(make_tensors(specs), mode)
+            args, kwargs = _fake_inputs(self.source.inputs_of(specs), mode)
             with user_code(), torch.no_grad(), kept_buffers(module), mode:
                 module(*args, **kwargs)
 
@@ -159,7 +164,7 @@ class Attempts:
             return self.export(module, *_fake_inputs(self.source.make_inputs(), mode), self.source.specs)
         with quiet_torch(logging.ERROR), self.timed("sizes"):  # torch logs each size that does not run
             specs = example_that_runs(self.source.specs, run)
-        return self.export(module, *_fake_inputs(make_tensors(specs), mode), specs, run)
+        return self.export(module, *_fake_inputs(self.source.inputs_of(specs), mode), specs, run)
 
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()

@@ -20,18 +20,20 @@ def declare(graph: Graph, specs: Sequence[InputSpec]) -> Graph:
 
 
 def spec_by_port(graph: Graph, specs: Sequence[InputSpec]) -> dict[str, InputSpec]:
-    """The spec of each tensor input, by the input's name. torch.export puts positional inputs first."""
-    ports = [port.name for port in graph.inputs if port.kind != "state"]
-    named = {spec.name: spec for spec in specs if spec.name in ports}
-    rest = iter(
-        [spec for spec in specs if spec.name is None] + [s for s in specs if s.name and s.name not in named]
-    )
-    found = {}
-    for port in ports:
-        spec = named.get(port) or next(rest, None)
-        if spec is not None:
-            found[port] = spec
-    return found
+    """The spec of each tensor input, by the input's name."""
+    return spec_by_name([port.name for port in graph.inputs if port.kind != "state"], specs)
+
+
+def spec_by_name(names: Sequence[str], specs: Sequence[InputSpec]) -> dict[str, InputSpec]:
+    """The spec of each of the inputs of a program; none for one that was given beside the specs.
+
+    torch.export puts positional inputs first, wherever they stand among the specs.
+    """
+    named = {spec.name: spec for spec in specs if spec.name in names}
+    positional = [spec for spec in specs if spec.name is None]
+    rest = iter([*positional, *(spec for spec in specs if spec.name and spec.name not in named)])
+    pairs = ((name, named.get(name) or next(rest, None)) for name in names)
+    return {name: spec for name, spec in pairs if spec is not None}
 
 
 def _declared(port: Port, spec: InputSpec | None) -> Port:

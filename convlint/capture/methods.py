@@ -68,7 +68,7 @@ class Source:
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
         args, kwargs = make_tensors(specs)
-        return args, {**self.make_inputs()[1], **kwargs}
+        return args, {**kwargs, **{k: v for k, v in self.make_inputs()[1].items() if k not in kwargs}}
 
 
 @dataclass(frozen=True, slots=True)

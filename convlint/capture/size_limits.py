@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import torch_adapter
+from convlint.capture.declared import spec_by_name
 from convlint.capture.flexible import MOST_SECONDS, Forward, varying_sizes
 from convlint.capture.sites import NOWHERE, Place, place_of_exception, place_of_frames
 from convlint.inputs import InputSpec
@@ -90,14 +91,13 @@ class _Judge:
         specs: Sequence[InputSpec],
         forward: Forward | None,
     ) -> None:
-        # Positional inputs come first in a trace, wherever they stand among the specs.
-        self.specs = [*(s for s in specs if s.name is None), *(s for s in specs if s.name is not None)]
+        names = list(map(str, program.graph_signature.user_inputs))
+        self.specs = {names.index(name): spec for name, spec in spec_by_name(names, specs).items()}
         self.forward = forward
         self.deadline = time.monotonic() + MOST_SECONDS
-        names = list(map(str, program.graph_signature.user_inputs))
         self.axes = [
             Axis(index, axis, spec.name or names[index], sizes)
-            for index, spec in enumerate(self.specs)
+            for index, spec in self.specs.items()
             for axis, sizes in varying_sizes(spec).items()
         ]
         final = _final_sizes(program)
@@ -238,7 +238,7 @@ class _Judge:
         if self.forward is None or time.monotonic() > self.deadline:
             return None
         specs = []
-        for index, spec in enumerate(self.specs):
+        for index, spec in self.specs.items():
             shape = list(spec.shape)
             for axis, size in change.items():
                 if axis.input == index:

@@ -19,7 +19,8 @@ from pictures import HOSTILE, blocks, large_plan, plan_of
 from convlint.errors import UsageError
 from convlint.model import Report, Site
 from convlint.outcome import Outcome, Run
-from convlint.output.html import render_html, render_plan_html
+from convlint.output.html import render_html
+from convlint.plan.model import Plan
 
 WEB = ROOT / "convlint" / "output" / "web"
 ASSETS = ROOT / "convlint" / "output" / "assets"
@@ -35,9 +36,13 @@ def page_of(report: Report) -> str:
     return render_html(Run((Outcome(report.model, report.model, None, report),), "."))
 
 
+def page_of_plan(plan: Plan, report: Report | None = None) -> str:
+    return render_html(Run((Outcome(plan.model, plan.model, None, report, plan=plan),), "."))
+
+
 def test_a_plan_is_shown_with_its_units_crossings_and_blockers(browser: Any, tmp_path: Path) -> None:
     plan = plan_of(blocks(6))
-    with opened(browser, render_plan_html(plan), tmp_path) as shown:
+    with opened(browser, page_of_plan(plan), tmp_path) as shown:
         page = shown.page
         assert page.locator("h1").inner_text() == plan.model
         assert "A17 Pro, iOS17" in page.locator(".facts").inner_text()
@@ -69,7 +74,7 @@ def test_the_link_of_a_finding_moves_the_picture_to_its_op(browser: Any, tmp_pat
 
 
 def test_a_blocker_leads_to_its_ops(browser: Any, tmp_path: Path) -> None:
-    with opened(browser, render_plan_html(plan_of(blocks(6))), tmp_path) as shown:
+    with opened(browser, page_of_plan(plan_of(blocks(6))), tmp_path) as shown:
         shown.page.locator(".blocker a[data-show]").first.click()
         assert "layer_norm" in shown.chosen().get_attribute("aria-label")
         assert "CPU" in shown.chosen().get_attribute("aria-label")
@@ -78,7 +83,7 @@ def test_a_blocker_leads_to_its_ops(browser: Any, tmp_path: Path) -> None:
 
 
 def test_search_finds_a_module_and_an_op(browser: Any, tmp_path: Path) -> None:
-    with opened(browser, render_plan_html(plan_of(blocks(30))), tmp_path) as shown:
+    with opened(browser, page_of_plan(plan_of(blocks(30))), tmp_path) as shown:
         field = shown.page.get_by_role("combobox")
         field.fill("layers.17.mlp")
         assert shown.page.get_by_role("option").first.inner_text().split("\n")[0] == "mlp"
@@ -104,7 +109,7 @@ def test_hostile_names_show_as_text(browser: Any, tmp_path: Path) -> None:
     (found, *_) = reports.FINDINGS
     finding = replace(found, message=HOSTILE[0], site=site, op=HOSTILE[1], module=HOSTILE[4])
     report = replace(reports.REPORT, model=HOSTILE[0], findings=(finding,), notes=HOSTILE)
-    text = render_plan_html(replace(plan, ops=ops), report)
+    text = page_of_plan(replace(plan, ops=ops), report)
     assert len(re.findall("<script", text)) == len(re.findall("</script>", text)) == 2
     with opened(browser, text, tmp_path) as shown:
         page = shown.page
@@ -124,7 +129,7 @@ def test_hostile_names_show_as_text(browser: Any, tmp_path: Path) -> None:
 
 
 def test_the_keyboard_reaches_everything(browser: Any, tmp_path: Path) -> None:
-    with opened(browser, render_plan_html(plan_of(blocks(30))), tmp_path) as shown:
+    with opened(browser, page_of_plan(plan_of(blocks(30))), tmp_path) as shown:
         page = shown.page
         keys = page.keyboard
         page.locator(".canvas").focus()
@@ -155,7 +160,7 @@ def test_the_keyboard_reaches_everything(browser: Any, tmp_path: Path) -> None:
 
 
 def test_the_theme_follows_the_system_and_the_button(browser: Any, tmp_path: Path) -> None:
-    text = render_plan_html(plan_of(blocks(2)))
+    text = page_of_plan(plan_of(blocks(2)))
     brightness = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3))"
     for scheme in ("light", "dark"):
         with opened(browser, text, tmp_path, color_scheme=scheme) as shown:
@@ -184,7 +189,7 @@ def test_paper_gets_everything(browser: Any, tmp_path: Path) -> None:
 
 
 def test_six_thousand_ops_are_painted_within_a_second(browser: Any, tmp_path: Path) -> None:
-    text = render_plan_html(large_plan(6000))
+    text = page_of_plan(large_plan(6000))
     painted = []
     for _ in range(3):  # other work on the machine may disturb one
         with opened(browser, text, tmp_path) as shown:
@@ -203,7 +208,7 @@ def test_six_thousand_ops_are_painted_within_a_second(browser: Any, tmp_path: Pa
 
 
 def test_twenty_thousand_ops_in_one_module_can_be_opened(browser: Any, tmp_path: Path) -> None:
-    with opened(browser, render_plan_html(plan_of(["flat"], 20_000)), tmp_path) as shown:
+    with opened(browser, page_of_plan(plan_of(["flat"], 20_000)), tmp_path) as shown:
         assert 1 < shown.page.locator(".leaves > g").count() < 100
         shown.page.get_by_role("combobox").fill("layer_norm_19999")
         shown.page.get_by_role("combobox").press("Enter")

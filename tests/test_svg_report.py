@@ -12,13 +12,18 @@ from pictures import HOSTILE, blocks, plan_of
 from convlint.outcome import Outcome, Run
 from convlint.output.module_diagram import Part, diagram_of
 from convlint.output.picture import Picture, picture_of
-from convlint.output.svg import UNIT_COLOURS, drawing, render_plan_svg, render_svg
+from convlint.output.svg import UNIT_COLOURS, drawing, render_svg
+from convlint.plan.model import Plan
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def picture(plan: object) -> Picture:
-    found = picture_of(None, plan)  # type: ignore[arg-type]
+def drawing_of_plan(plan: Plan) -> str:
+    return render_svg(Run((Outcome(plan.model, plan.model, plan=plan),), "."))
+
+
+def picture(plan: Plan) -> Picture:
+    found = picture_of(None, plan)
     assert found is not None
     return found
 
@@ -59,7 +64,7 @@ def test_parts_do_not_overlap_and_lie_inside() -> None:
 
 
 def test_the_bars_have_the_colours_of_the_units() -> None:
-    text = render_plan_svg(plan_of(blocks(4)))
+    text = drawing_of_plan(plan_of(blocks(4)))
     assert UNIT_COLOURS["ANE"] in text
     assert UNIT_COLOURS["CPU"] in text
     assert UNIT_COLOURS["GPU"] not in text
@@ -68,7 +73,7 @@ def test_the_bars_have_the_colours_of_the_units() -> None:
 
 def test_hostile_names_stay_text() -> None:
     plan = plan_of([name.replace(".", "") for name in HOSTILE], 3, HOSTILE[0])
-    text = render_plan_svg(plan)
+    text = drawing_of_plan(plan)
     drawn = ET.fromstring(text)
     assert {each.tag.removeprefix(SVG) for each in drawn.iter()} <= {
         "svg", "title", "style", "defs", "marker", "path", "rect", "g", "text", "tspan"

@@ -33,11 +33,6 @@ def render_html(run: Run) -> str:
     return page_of([outcome.model for outcome in run.outcomes], sections)
 
 
-def render_plan_html(plan: Plan, report: Report | None = None) -> str:
-    """The page of one plan, with what a check found where there was one."""
-    return page_of([plan.model], [_model(plan.model, report, plan, 0)])
-
-
 def page_of(names: list[str], sections: list[Markup]) -> str:
     """The document around the sections of its models."""
     style, script = _asset("page.css"), _asset("picture.js")
@@ -70,7 +65,7 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
 
 
 def _section(outcome: Outcome, number: int) -> Markup:
-    if outcome.report is None:
+    if outcome.report is None and outcome.plan is None:
         problem = tag("p", str(outcome.error), class_="error-text")
         text = tag("div", tag("h2", "Not checked"), problem, class_="verdict unknown")
         return tag("section", text, class_="model", id=f"m{number}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from convlint.output.html_findings import Places, links_to, source_lines
 from convlint.output.markup import Markup, link, tag
 from convlint.output.modules import fold_modules
+from convlint.output.picture import Picture
 from convlint.plan.model import Blocker, Plan, WhatIf
 from convlint.text import count
 
@@ -40,7 +41,7 @@ def _blocker(blocker: Blocker, places: Places) -> Markup:
         ),
         tag("p", blocker.reason, class_="message"),
         source_lines(blocker.site, blocker.caller),
-        links_to(blocker.ops, places.picture) if places.picture is not None else None,
+        _ways(blocker, places.picture),
         tag("p", " · ".join(facts), class_="quiet"),
         [tag("p", tag("b", "Instead: "), title) for title in blocker.replacements],
         tag("p", f"{blocker.confidence}: ", link(blocker.source), class_="quiet") if blocker.source else None,
@@ -51,6 +52,12 @@ def _blocker(blocker: Blocker, places: Places) -> Markup:
 def _change(counts: tuple[int, int]) -> str:
     """From what is there with the blocker to what would be without it."""
     return " → ".join(map(str, counts))
+
+
+def _ways(blocker: Blocker, picture: Picture | None) -> Markup | None:
+    return (
+        links_to([picture.planned[index] for index in blocker.ops], picture) if picture is not None else None
+    )
 
 
 def forecast(plan: Plan) -> Markup:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from convlint.model import Finding, Graph, OpCall, Report, Site, TensorArg, TensorMeta
@@ -18,6 +18,8 @@ from convlint.text import shown_path
 
 MOST_CHILDREN = 60
 """A box with more children than this has them in runs, since nobody reads a row of thousands."""
+
+FOLDED = "computed when the model is converted"
 
 _NO_TIME = Interval(0.0, 0.0, 0.0)
 
@@ -66,14 +68,21 @@ class Picture:
     crossings: Mapping[tuple[int, int], float] = field(default_factory=dict)
     blockers: tuple[int, ...] = ()
     timed: bool = False
+    planned: tuple[int, ...] = ()
+    """The node of each op of the plan."""
 
 
 def picture_of(report: Report | None, plan: Plan | None = None) -> Picture | None:
-    """The picture of a plan or of a report's graph; None where neither is there."""
-    if plan is not None and plan.ops:
+    """The picture of a plan or of a report's graph; None where neither is there.
+
+    A plan of the captured ops is drawn on their graph, which has those too that are folded away.
+    """
+    graph = report.graph if report is not None else None
+    if plan is not None and plan.ops and (plan.level == "mil" or graph is None):
         return _of_plan(plan)
-    if report is not None and report.graph is not None and report.graph.tensor_calls:
-        return _of_graph(report.model, report.graph)
+    if report is not None and graph is not None and graph.tensor_calls:
+        picture = _of_graph(report.model, graph)
+        return picture if plan is None or not plan.ops else _placed(picture, plan)
     return None
 
 
@@ -132,13 +141,25 @@ def _of_plan(plan: Plan) -> Picture:
     for op in plan.ops:
         boxes.put(op.index, op.path, op.module_type, op.site)
     nodes = tuple(
-        Node(
-            box=box,
-            label=op.kind,
-            name=op.name,
-            op=op.op,
-            outputs=op.outputs,
-            site=op.site,
+        Node(box, op.kind, op.name, "op", op.op, op.outputs, op.site)
+        for op, box in zip(plan.ops, boxes.placed(), strict=True)
+    )
+    return _placed(Picture(boxes.all(), nodes, tuple(plan.edges)), plan, range(len(nodes)))
+
+
+def _placed(picture: Picture, plan: Plan, places: Sequence[int] = ()) -> Picture:
+    """The picture with what the plan says of its nodes, found by their names where ``places`` is empty.
+
+    What the plan leaves out is computed when the model is converted, and costs nothing afterwards.
+    """
+    nodes = list(picture.nodes)
+    if not places:
+        number_of = {node.name: number for number, node in enumerate(nodes) if node.kind == "op"}
+        places = [number_of[op.name] for op in plan.ops]
+        nodes = [replace(node, cause=FOLDED) if node.kind == "op" else node for node in nodes]
+    for place, op in zip(places, plan.ops, strict=True):
+        nodes[place] = replace(
+            nodes[place],
             unit=op.unit,
             cause=op.cause,
             reason=op.reason,
@@ -146,16 +167,14 @@ def _of_plan(plan: Plan) -> Picture:
             source=op.source,
             latency=op.latency_ms,
         )
-        for op, box in zip(plan.ops, boxes.placed(), strict=True)
-    )
-    blocking = {index for blocker in plan.blockers for index in blocker.ops}
-    return Picture(
-        boxes.all(),
-        nodes,
-        tuple(plan.edges),
-        {(each.source, each.target): each.cost_ms for each in plan.crossings},
-        tuple(sorted(blocking)),
+    blocking = {places[index] for blocker in plan.blockers for index in blocker.ops}
+    return replace(
+        picture,
+        nodes=tuple(nodes),
+        crossings={(places[each.source], places[each.target]): each.cost_ms for each in plan.crossings},
+        blockers=tuple(sorted(blocking)),
         timed=any(op.latency_ms.mid for op in plan.ops),
+        planned=tuple(places),
     )
 
 

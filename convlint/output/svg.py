@@ -6,7 +6,7 @@ from convlint.outcome import Run
 from convlint.output.markup import Child, Markup, tag
 from convlint.output.module_diagram import Part, diagram_of
 from convlint.output.picture import Picture, picture_of
-from convlint.plan.model import UNITS, Plan
+from convlint.plan.model import UNITS
 from convlint.text import count
 
 UNIT_COLOURS = {"ANE": "#0072b2", "GPU": "#b5548f", "CPU": "#d98200"}
@@ -26,12 +26,6 @@ def render_svg(run: Run) -> str:
         if picture is not None:
             return f"{drawing(picture, themed=True)}\n"
     return f"{_empty()}\n"
-
-
-def render_plan_svg(plan: Plan) -> str:
-    """The drawing of a plan."""
-    picture = picture_of(None, plan)
-    return f"{drawing(picture, themed=True) if picture is not None else _empty()}\n"
 
 
 def drawing(picture: Picture, *, themed: bool = False) -> Markup:

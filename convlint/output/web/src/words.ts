@@ -81,7 +81,7 @@ function aboutNode(model: Model, node: Node, short: boolean): Row[] {
   }
   const source = /^https?:\/\//.test(node.source) && html("a", { href: node.source, rel: "noreferrer" }, node.source);
   return [
-    ["runs on", node.unit >= 0 && `${model.units[node.unit]}${node.cause && node.cause !== "runs" ? ` – ${node.cause}` : ""}`],
+    ["runs on", node.unit >= 0 ? `${model.units[node.unit]}${node.cause === "runs" ? "" : ` – ${node.cause}`}` : node.cause],
     ["because", node.reason],
     ["known from", !short && [node.confidence, ...(source ? [] : [node.source])].filter(Boolean).join(": ")],
     ["source", !short && source],

@@ -64,6 +64,9 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     text = "write a file too; the format is that of its ending where none is named; repeat for several"
     shown.add_argument("--output-file", action="append", metavar="[FORMAT:]PATH", help=text)
     add_picture_options(shown)
+    text = "the chip that the page and the drawing forecast for; default: A17Pro"
+    shown.add_argument("--chip", default="A17 Pro", metavar="CHIP", help=text)
+    shown.add_argument("--os", metavar="OS", help="its system: iOS17, macOS14 and so on")
     shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
     text = "show every setting with where it comes from, and check nothing"
     shown.add_argument("--show-settings", action="store_true", help=text)
@@ -152,8 +155,10 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     text = "on a Mac: ask Core ML's own compute plan too, and time predictions"
     where.add_argument("--measure", action="store_true", help=text)
     text = "default: terminal"
-    parser.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    shown = parser.add_argument_group("what to show")
+    shown.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
+    add_picture_options(shown)
+    shown.add_argument("-q", "--quiet", action="store_true", help="no progress")
     unused = ("select", "ignore", "frontend", "fail_on", "output", "coremltools", "why", "rule_path")
     parser.set_defaults(**dict.fromkeys(unused))
 

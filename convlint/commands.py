@@ -15,7 +15,7 @@ from convlint.config import NO_TRIAL, Project, find_project
 from convlint.errors import UsageError
 from convlint.jobs import Job, jobs_of, without_trial
 from convlint.outcome import Outcome, Run
-from convlint.output.formats import RENDERERS, destinations, write_files
+from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
 from convlint.output.places import repository_root
 from convlint.progress import Tally
 from convlint.session import Session
@@ -24,6 +24,7 @@ from convlint.text import count, shown_path, visible
 if TYPE_CHECKING:
     from convlint.baseline import Baseline
     from convlint.model import Report
+    from convlint.plan.chips import Device
 
 
 def check(options: argparse.Namespace, out: TextIO) -> int:
@@ -53,6 +54,7 @@ def check_jobs(
             f"{shown_path(drawn)} is to be a drawing of one model, and {len(jobs)} are to be checked:"
             " name one with --model, or write a page of all of them with --html."
         )
+    device = _device(options, files)
     path = _baseline_path(options, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
@@ -72,7 +74,7 @@ def check_jobs(
                 report, old = known.apply(outcome.report, folder, job.settings.fail_on)
                 outcome = replace(outcome, report=report)
                 stale += old
-            shown.append(outcome)
+            shown.append(outcome if device is None else _planned(outcome, device))
             if outcome.error is not None and several:
                 tell(f"convlint: error: {outcome.model}: {outcome.error}")
             stream.show(outcome)
@@ -84,6 +86,23 @@ def check_jobs(
         raise shown[0].error
     stream.end(run)
     return run.exit_code
+
+
+def _device(options: argparse.Namespace, files: Sequence[Destination]) -> Device | None:
+    """The device to plan for, None where no output shows a plan."""
+    if not {options.format, *(file.format for file in files)} & PICTURES:
+        return None
+    from convlint.plan.chips import find_device
+
+    return find_device(options.chip, options.os)
+
+
+def _planned(outcome: Outcome, device: Device) -> Outcome:
+    if outcome.report is None:
+        return outcome
+    from convlint.plan.forecast import plan_report
+
+    return replace(outcome, plan=plan_report(outcome.report, device))
 
 
 def cache_of(options: argparse.Namespace, project: Project) -> Cache | None:

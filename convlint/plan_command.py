@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.config import find_project
 from convlint.errors import UsageError
 from convlint.inputs import make_tensors
 from convlint.jobs import Job, jobs_of
+from convlint.outcome import Outcome, Run
+from convlint.output.formats import destinations, write_files
+from convlint.output.places import repository_root
 from convlint.plan.chips import Device, find_device
 from convlint.plan.model import Plan
 from convlint.progress import Progress, silence_libraries
@@ -32,7 +36,10 @@ def plan(options: argparse.Namespace, out: TextIO) -> int:
     jobs = jobs_of(options, find_project(file=options.config))
     if len(jobs) != 1:
         raise UsageError(f"a plan is made of one model, and {len(jobs)} are configured: name one by --model.")
-    made, measured = _planned(jobs[0], device, options)
+    job, files = jobs[0], destinations(options.output_file or ())
+    made, measured = _planned(job, device, options)
+    outcome = Outcome(job.name, job.spec, job.root, plan=made)
+    write_files(Run((outcome,), repository_root(os.getcwd())), files)
     _write(made, measured, options.format, out)
     return 0
 

@@ -27,6 +27,21 @@ LLAMA = (
 )
 
 
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.head(self.stem(x).mean((2, 3)))
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as running:
@@ -70,6 +85,22 @@ def test_a_vit(browser: Any, report: Callable[..., str], tmp_path: Path) -> None
     text = report(*VIT, "--no-trial")
     look_through(browser, text, tmp_path, "encoder.layers.encoder_layer_7.mlp")
     assert "scaled_dot_product_attention" in text
+    assert "A17 Pro, iOS17" in text
+    assert "Off the Neural Engine" in text
+
+
+def test_a_plan_of_a_program(browser: Any, project: Path, tmp_path: Path) -> None:
+    (project / "nets.py").write_text(NET, encoding="utf-8")
+    words = ["plan", "nets.py:Net", "--input", "1x3x64x64", "--chip", "M1", "--os", "macOS14", "--quiet"]
+    assert main([*words, "--html", "plan.html", "--svg", "plan.svg"]) == 0
+    with opened(browser, (project / "plan.html").read_text(encoding="utf-8"), tmp_path) as shown:
+        shown.page.get_by_role("button", name="Open every module").click()
+        assert {"conv", "relu"} <= set(shown.page.locator(".op .name").all_text_contents())
+        assert "M1, macOS14" in shown.page.locator(".facts").inner_text()
+        assert shown.page.locator(".op .unit").count() == shown.page.locator(".op").count()
+    assert "<svg" in (project / "plan.svg").read_text(encoding="utf-8")
+    assert main(["check", *words[1:4], "--chip", "A99", "--html", "page.html"]) == 2
+    assert not (project / "page.html").exists()
 
 
 @pytest.mark.corpus

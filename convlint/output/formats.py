@@ -15,6 +15,9 @@ from convlint.outcome import Run
 from convlint.text import shown_path
 
 FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
+PICTURES = frozenset(("html", "svg"))
+"""The formats that show where a model would run."""
+
 _ENDINGS = {
     ".txt": "terminal",
     ".sarif": "sarif",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ModelError, UsageError
+from convlint.model import Report
 from convlint.nearest import did_you_mean
 from convlint.plan.blockers import blockers_of
 from convlint.plan.chips import DEFAULT_CHIP, Device, find_device
@@ -117,6 +118,20 @@ def plan_capture(
         notes=(*notes, *captured.notes, *made.notes),
         seconds=seconds,
     )
+
+
+def plan_report(report: Report, device: Device) -> Plan | None:
+    """The plan of what a check captured, without a second capture; None where it captured nothing."""
+    from convlint.plan.aten_reader import read_aten
+
+    if report.graph is None or not (operations := read_aten(report.graph)):
+        return None
+    made = plan_operations(report.model, operations, device, "aten")
+    note = (
+        "planned on PyTorch's ops, as they stand before coremltools fuses them; `convlint plan` plans the"
+        " converted program"
+    )
+    return replace(made, target=report.target, notes=(note, *made.notes))
 
 
 def plan_operations(

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print the table and run nothing")
     parser.add_argument("--skip", type=int, default=0, help="leave out so many of those to run")
     parser.add_argument("--step", type=int, default=1, help="run every so-many-th")
+    parser.add_argument("--seconds", type=float, help="start no other architecture after so long")
     options = parser.parse_args()
     path = RESULTS / "fix-rate.jsonl"
     truth = _truth()
@@ -38,7 +39,10 @@ def main() -> None:
     done = {} if options.again else _rows(path)
     if not options.show:
         waiting = [name for name in wanted if name not in done][options.skip :: options.step]
+        start = time.perf_counter()
         for number, name in enumerate(waiting, 1):
+            if options.seconds is not None and time.perf_counter() - start > options.seconds:
+                break
             row = _in_child(name)
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
@@ -49,8 +53,9 @@ def main() -> None:
 def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> str:
     """Converts before and after by library, the largest difference, and what remains."""
     lines = [
-        "| library | refused before | of these convert after | share | largest relative difference |",
-        "|---|---|---|---|---|",
+        "| library | refused before | convert after | only with `unsafe=True` | only in part | all | share"
+        " | largest relative difference |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     libraries = sorted({name.split("/")[0] for name in rows})
     for library in [*libraries, ""]:
@@ -58,9 +63,12 @@ def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> 
         if not mine:
             continue
         good = [row for _, row in mine if _good(row)]
+        part = sum(bool(row.get("left_out")) for row in good)
+        asked = sum(bool(row.get("unsafe")) for row in good) - part
         error = max((row.get("max_rel_error") or 0.0 for row in good), default=0.0)
         lines.append(
-            f"| {library or 'all'} | {len(mine)} | {len(good)} | {len(good) / len(mine):.3f} | {error:.1e} |"
+            f"| {library or 'all'} | {len(mine)} | {len(good) - part - asked} | {asked} | {part}"
+            f" | {len(good)} | {len(good) / len(mine):.3f} | {error:.1e} |"
         )
     lost = [name for name, row in rows.items() if not _refused(truth[name]) and not _good(row)]
     kept = [name for name, row in rows.items() if not _refused(truth[name])]
@@ -68,6 +76,9 @@ def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> 
         lines.append(
             f"\nOf {len(kept)} that converted before, {len(lost)} do not after: {', '.join(lost) or 'none'}."
         )
+    for name, row in sorted(rows.items()):
+        if row.get("left_out"):
+            lines.append(f"\n`{name}` in part: {row['left_out']}")
     lines.append("\nWhat remains:\n")
     for name, row in sorted(rows.items()):
         if _refused(truth[name]) and not _good(row):
@@ -137,6 +148,9 @@ def _measure(name: str, sender: Any) -> None:
     try:
         example = architectures.build(name)
         fixed = fix(example.module, example.args, example.kwargs, target=TARGET, timeout=300)
+        unsafe = fixed.converts == "no" and bool(fixed.proposed)
+        if unsafe:
+            fixed = fix(example.module, example.args, example.kwargs, target=TARGET, timeout=300, unsafe=True)
         kinds = Counter()
         for change in fixed.applied:
             kinds[change.kind] += change.calls
@@ -144,6 +158,8 @@ def _measure(name: str, sender: Any) -> None:
             {
                 "name": name,
                 "converts": fixed.converts,
+                "unsafe": unsafe,
+                "left_out": "" if fixed.left_out is None else str(fixed.left_out),
                 "kinds": dict(kinds),
                 "changes": sorted({f"{change.op}: {change.title}" for change in fixed.applied}),
                 "max_abs_error": fixed.max_abs_error,

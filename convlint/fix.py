@@ -7,18 +7,21 @@ original. What does not agree is taken back, and the search goes on without it.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from convlint.errors import ConvlintError, ModelError, UsageError
-from convlint.model import Site, Trial, TrialFailure
+from convlint.model import Trial, TrialFailure
+from convlint.repair.applied import Applied, LeftOut, add_call
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
     from convlint.repair.draft import Change
     from convlint.repair.plan import Outcome, TryOut
+    from convlint.repair.replay import Replay
 
 SEEDS = 3
 """Sets of inputs that a fixed module is compared on."""
@@ -28,29 +31,16 @@ PURPOSES = ("ane",)
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """One change, for all the calls of one line that it was made to.
-
-    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout".
-    """
-
-    op: str
-    kind: str
-    title: str
-    safety: str = "safe"
-    rewrite: str = ""
-    site: Site | None = None
-    caller: Site | None = None
-    module: str = ""
-    calls: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Fixed:
     """What :func:`fix` made. ``converts`` is what coremltools said of ``program`` in a trial.
 
     ``module`` has the original's parameters under the same names; it is the original where nothing
     had to change, or nothing could be made. ``max_abs_error`` is None where nothing was compared.
+
+    Where ``left_out`` is not None, module and program are the part of the model before an op whose sizes
+    follow from data, and ``converts`` speaks of that part: it gives ``left_out.outputs``, and what
+    ``left_out.calls`` names is left to the caller. ``proposed`` names what was not done for want of
+    ``unsafe=True``; ``left_out`` is then what would be left out.
     """
 
     module: Any
@@ -66,6 +56,8 @@ class Fixed:
     target: str = ""
     trial: Trial | None = None
     notes: tuple[str, ...] = ()
+    proposed: tuple[Applied, ...] = ()
+    left_out: LeftOut | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -87,7 +79,8 @@ def fix(
 
     ``model`` is an ``nn.Module``, which is left as it is, or a callable that builds one;
     ``example_inputs`` and ``kwargs`` are what its ``forward`` takes. ``unsafe`` allows rewrites that
-    differ for some input (a zero of negative sign, say). ``for_="ane"`` lays the activations of linear
+    differ for some input (a zero of negative sign, say), branches on data decided by the example, and
+    leaving out what has sizes that follow from data. ``for_="ane"`` lays the activations of linear
     layers, norms and attention out channels-first besides, as the Neural Engine prefers them.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
     rewrite that counts on one of them is refused. The fixed
@@ -147,10 +140,59 @@ def fix_module(
     program, failures = _program(Source(None, module, lambda: inputs, dynamic_shapes=dynamic_shapes), timeout)
     seconds["capture"] = time.perf_counter() - start
     if program is None:
-        return Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
-    fixing = _Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds)
-    fixed = fixing.run()
-    return fixing.laid_out(fixed) if for_ == "ane" else fixed
+        fixed = Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
+    else:
+        fixing = _Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds)
+        fixed = fixing.run()
+        if fixed.converts == "yes" or not _has_unknown_sizes(program):
+            return fixing.laid_out(fixed) if for_ == "ane" else fixed
+    if dynamic_shapes is not None:
+        note = (
+            "one recorded run would have the sizes of the example alone; leave dynamic_shapes out to have it"
+        )
+        return replace(fixed, notes=(*fixed.notes, note))
+    fixed = _fix_recorded(fixed, inputs, unsafe, timeout, progress)
+    if for_ == "ane":
+        note = "a recorded run is not laid out for the Neural Engine"
+        fixed = replace(fixed, notes=(*fixed.notes, note))
+    return fixed
+
+
+def _fix_recorded(
+    refused: Fixed,
+    inputs: tuple[tuple[Any, ...], dict[str, Any]],
+    unsafe: bool,
+    timeout: float,
+    progress: Callable[[str], None],
+) -> Fixed:
+    """Fix what one recorded run gives of a model; ``refused`` is what came of it without."""
+    from convlint.capture.methods import Source, quiet_torch
+    from convlint.repair.replay import replay_of
+
+    seconds = dict(refused.seconds)
+    start = time.perf_counter()
+    progress("recording")
+    failure = refused.remaining[0] if refused.program is None and refused.remaining else None
+    with quiet_torch():
+        replay = replay_of(refused.module, inputs, failure, timeout, SEEDS)
+    seconds["record"] = time.perf_counter() - start
+    if replay.module is None:
+        return replace(refused, notes=(*refused.notes, replay.problem), seconds=seconds)
+    if not replay.safe and not unsafe:
+        return replace(refused, proposed=replay.steps, left_out=replay.left_out, seconds=seconds)
+    program, failures = _program(Source(None, replay.module, lambda: inputs), timeout)
+    if program is None:
+        notes = tuple(f"exporting the recorded run: {one.error}" for one in failures)
+        return replace(refused, notes=(*refused.notes, *notes), seconds=seconds)
+    return _Fixing(
+        refused.module, inputs, program, refused.target, unsafe, timeout, progress, seconds, replay
+    ).run()
+
+
+def _has_unknown_sizes(program: Any) -> bool:
+    from convlint.capture.cut import sizes_from_data
+
+    return bool(sizes_from_data(program.graph, frozenset(program.graph.nodes)))
 
 
 def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, ...]]:
@@ -191,10 +233,12 @@ class _Fixing:
         timeout: float,
         progress: Callable[[str], None],
         seconds: dict[str, float],
+        replay: Replay | None = None,
     ) -> None:
         from convlint.repair.known_sizes import with_known_sizes
 
         self.module = module
+        self.replay = replay
         self.inputs = inputs
         self.program, self.known = with_known_sizes(program)
         self.captured = program
@@ -215,22 +259,22 @@ class _Fixing:
 
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
+        reference = self.module if self.replay is None else self.replay.reference
         while True:
             start = time.perf_counter()
             with quiet_torch():
                 outcome = self.search(banned)
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
-            if not outcome.changes and not self.known:
-                converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
+            converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
+            if not outcome.changes and not self.known and self.replay is None:
                 return self.fixed(self.module, outcome, Comparison(), converts)
             made = FixedModule(self.module, outcome.program)
             start = time.perf_counter()
             self.progress("comparing")
             with quiet_torch():
-                compared = compare(self.module, made, self.inputs, SEEDS, gradients=True, others=self.others)
+                compared = compare(reference, made, self.inputs, SEEDS, gradients=True, others=self.others)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
-                converts = "yes" if outcome.trial.status == "converted" else "no"
                 return self.fixed(made, outcome, compared, converts)
             guilty = self.guilty(outcome) - banned
             if not guilty:
@@ -287,17 +331,22 @@ class _Fixing:
     def fixed(self, module: Any, outcome: Outcome, compared: Any, converts: Literal["yes", "no"]) -> Fixed:
         changed = module is not self.module
         applied = _applied(self.captured, self.known) + _applied(self.program, outcome.changes)
+        left_out = None
+        if self.replay is not None:
+            applied = self.replay.steps + applied
+            left_out = self.replay.left_out
         return Fixed(
             module=module,
             program=outcome.program,
             converts=converts,
             applied=applied if changed else (),
+            left_out=left_out.named_in(outcome.program) if changed and left_out is not None else None,
             remaining=outcome.remaining,
             max_abs_error=compared.max_abs_error if compared.checked else None,
             max_rel_error=compared.max_rel_error if compared.checked else None,
             checked=compared.checked,
             rolled_back=tuple(self.rolled_back),
-            converted_before=not outcome.changes and not self.known and converts == "yes",
+            converted_before=not changed and converts == "yes",
             target=self.target,
             trial=outcome.trial,
             notes=(*self.notes, *outcome.notes),
@@ -307,7 +356,6 @@ class _Fixing:
 
 def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
     """The changes to calls of the user's own program, those of one line and kind counted together."""
-    from convlint.capture.walk import node_module, node_place, op_name
     from convlint.repair.channels_first import CARRIED
 
     nodes = {node.name: node for node in program.graph.nodes}
@@ -319,33 +367,8 @@ def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
             continue  # a change inside a change
         if change.title == CARRIED:
             carried += 1  # it follows its neighbours: one word for all of them
-            continue
-        place = node_place(node)
-        key = (change.op, change.title, place.site)
-        if key in found:
-            old = found[key]
-            found[key] = Applied(
-                old.op,
-                old.kind,
-                old.title,
-                old.safety,
-                old.rewrite,
-                old.site,
-                old.caller,
-                old.module,
-                old.calls + 1,
-            )
         else:
-            found[key] = Applied(
-                op_name(node.target),
-                change.kind,
-                change.title,
-                change.safety,
-                change.rule,
-                place.site,
-                place.caller,
-                node_module(node)[0],
-            )
+            add_call(found, node, change.kind, change.title, change.safety, change.rule)
     if carried:
         found[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
     return tuple(found.values())
@@ -365,7 +388,8 @@ def convert(
     """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
 
     ``ct_options`` go to ``coremltools.convert``. Raises :class:`~convlint.errors.ModelError`, naming what
-    is left, where the fixed program does not convert.
+    is left, where the fixed program does not convert. Warns where, with ``unsafe``, a part of the model is
+    left out.
     """
     import coremltools
 
@@ -381,6 +405,8 @@ def convert(
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])
         raise ModelError(f"the model does not convert, even after all changes that convlint knows: {left}.")
+    if fixed.left_out is not None:
+        warnings.warn(f"the Core ML model is a part of the model: {fixed.left_out}", stacklevel=2)
     options = {
         "minimum_deployment_target": getattr(coremltools.target, normalise_target(target)),
         **ct_options,

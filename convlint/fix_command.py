@@ -104,8 +104,8 @@ def source_changes(
     for change in fixed.applied:
         mine = [rule for rule in rules if _about(rule, change.op)]
         site = change.caller or change.site
-        if site is None:
-            continue
+        if site is None or change.kind in ("record", "split"):
+            continue  # said of the model, not of how a line is written
         found = find_edit(site, mine, project, unsafe=unsafe)
         if isinstance(found, Edit):
             edits[found] = None

@@ -140,6 +140,44 @@ def symbols_of(size: Any) -> list[Any]:
     return sorted(size.node.expr.free_symbols, key=str)
 
 
+def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the sizes of what ``op`` returns follow from the values of its tensors, as those of nonzero do.
+
+    Asks the op's own rule for tensors without data, which gives a symbol where a size is not known. An
+    op of another library that has no such rule counts as one: no tracer can tell.
+    """
+    import torch
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensorMode,
+    )
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+    from torch.utils import _pytree as pytree
+
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+
+    def empty(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return torch.empty([size_hint(size) for size in value.shape], dtype=value.dtype)
+
+    with mode, torch.no_grad():
+        try:
+            args, kwargs = pytree.tree_map(empty, (args, kwargs))
+            results = op(*args, **kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode):
+            return True
+        except Exception:
+            return getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
+    return any(
+        isinstance(size, torch.SymInt)
+        for value in pytree.tree_leaves(results)
+        if isinstance(value, torch.Tensor)
+        for size in value.shape
+    )
+
+
 def aten_program(program: Any, graph_module: Any, signature: Any, constants: Any = None) -> Any:
     """``program`` with another graph and signature, and other constants if given, in the ATen dialect."""
     from torch.export import ExportedProgram

@@ -89,6 +89,22 @@ def fake_weights(module: torch.nn.Module, mode: Any) -> torch.nn.Module:
     return module
 
 
+def mirror(original: torch.nn.Module, copy: torch.nn.Module) -> None:
+    """Give ``copy`` the parameters, buffers and submodule names of ``original``, the tensors themselves."""
+    import torch
+
+    for name, parameter in original._parameters.items():
+        copy.register_parameter(name, parameter)
+    for name, buffer in original._buffers.items():
+        copy.register_buffer(name, buffer, persistent=name not in original._non_persistent_buffers_set)
+    for name, child in original._modules.items():
+        part = None if child is None else torch.nn.Module()
+        if child is not None and part is not None:
+            part.training = child.training
+            mirror(child, part)
+        copy.register_module(name, part)
+
+
 def weight_bytes(module: torch.nn.Module) -> int:
     """Memory that the parameters and buffers of ``module`` take, or would take."""
     tensors = [*module.parameters(), *module.buffers()]

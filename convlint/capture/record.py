@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.walk import common_value, node_meta, walk
@@ -18,26 +19,60 @@ if TYPE_CHECKING:
     from torch.fx import Graph as FxGraph
     from torch.fx import Node
 
+TENSOR = object()
+"""What stands for a tensor among the outputs of a run."""
+
 _PASSED_OVER = ("detach", "lift_fresh", "_local_scalar_dense", "item", "is_nonzero")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as a graph of ATen calls, and how its inputs and outputs were nested.
+
+    The tensors among ``leaves`` are the inputs of ``traced``, in order; what it returns belongs where
+    ``outputs`` has :data:`TENSOR`.
+    """
+
+    traced: torch.fx.GraphModule
+    leaves: tuple[Any, ...]
+    in_spec: Any
+    outputs: tuple[Any, ...]
+    out_spec: Any
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The tensors that the run was given."""
+        import torch
+
+        return [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
 
 
 def record_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
     """Run ``module`` once and return the ops that it called, with module paths and lines."""
+    return _graph(trace_run(module, args, kwargs).traced, module)
+
+
+def trace_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
+    """Run ``module`` once, with real values, and return the ATen calls that it made."""
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils import _pytree as pytree
 
-    leaves, spec = pytree.tree_flatten((args, kwargs))
+    leaves, in_spec = pytree.tree_flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    kept = tuple(leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+    ended: list[Any] = []
 
     def run(*given: torch.Tensor) -> list[torch.Tensor]:
         queue = list(given)
         filled = [queue.pop(0) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-        run_args, run_kwargs = pytree.tree_unflatten(filled, spec)
-        outputs = pytree.tree_leaves(module(*run_args, **run_kwargs))
+        run_args, run_kwargs = pytree.tree_unflatten(filled, in_spec)
+        with _marking_readers():
+            outputs, out_spec = pytree.tree_flatten(module(*run_args, **run_kwargs))
+        ended[:] = [TENSOR if isinstance(output, torch.Tensor) else output for output in outputs], out_spec
         return [output for output in outputs if isinstance(output, torch.Tensor)]
 
-    with torch.no_grad(), module_paths(module), torch.fx.traceback.preserve_node_meta():
+    with torch.no_grad(), _plain_attention(), module_paths(module), torch.fx.traceback.preserve_node_meta():
         traced = make_fx(
             run,
             tracing_mode="real",
@@ -45,7 +80,37 @@ def record_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str,
             record_stack_traces=True,
             _error_on_data_dependent_ops=False,
         )(*tensors)
-    return _graph(traced, module)
+    outputs, out_spec = ended
+    return Run(traced, kept, in_spec, tuple(outputs), out_spec)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Without the fused kernels of ``nn.TransformerEncoder`` and its kin, as in an export."""
+    import torch
+
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+def _marking_readers() -> Any:
+    """While open, what is read past the dispatcher (``tolist``, ``numpy``) is read in the graph too."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    readers = (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__)
+
+    class Marking(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in readers and args[0].numel():
+                args[0].detach().flatten()[0].item()
+            return func(*args, **(kwargs or {}))
+
+    return Marking()
 
 
 def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:

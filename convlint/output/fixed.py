@@ -13,9 +13,12 @@ from convlint.text import count, one_line, shown_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convlint.fix import Applied, Fixed
+    from convlint.fix import Fixed
+    from convlint.model import Site
+    from convlint.repair.applied import Applied, LeftOut
     from convlint.source_edit import Refusal
 
+SHOWN_CALLS = 8
 _DIM = "bright_black"
 _SAFETY = {"safe": "", "unsafe": "  (may differ for some inputs)"}
 
@@ -29,6 +32,11 @@ def render_fixed(
     page.gap()
     for change in fixed.applied:
         _change(page, change)
+    for change in fixed.proposed:
+        page.put(("not done without --unsafe", "bold yellow"))
+        _change(page, change)
+    if fixed.left_out is not None:
+        _left_out(page, fixed.left_out, done=fixed.converts == "yes")
     for text in fixed.rolled_back:
         page.put(("taken back", "bold yellow"), f": {text}", hang=2)
     for note in fixed.notes:
@@ -65,6 +73,14 @@ def last_line(fixed: Fixed, has_diff: bool, written: bool) -> tuple[str, str, st
     """The verdict: sign, colour and words."""
     if fixed.converted_before and not fixed.applied:
         return "✓", "bold green", "Converts as it is: there is nothing to change."
+    if fixed.converts == "yes" and fixed.left_out is not None:
+        left = count(sum(call.calls for call in fixed.left_out.calls), "call")
+        outputs = count(len(fixed.left_out.outputs), "tensor")
+        text = f"Converts in part: the module gives {outputs} and leaves {left} to you, as named above."
+        return "✓", "bold yellow", text
+    if fixed.proposed:
+        text = "Does not convert as a whole: --unsafe does what is proposed above."
+        return "✗", "bold red", text
     if fixed.converts == "yes":
         changes = count(sum(change.calls for change in fixed.applied), "change")
         text = f"Converts after {changes}: convlint.fix(model, inputs).program goes into coremltools.convert."
@@ -89,6 +105,29 @@ def _change(page: Page, change: Applied) -> None:
                 page.put((f"{site.line} │ ", _DIM), site.source.strip(), indent=4, hang=4)
 
 
+def _left_out(page: Page, left: LeftOut, *, done: bool) -> None:
+    """What a split model gives, and what is left of it to whoever calls it, in the order of the run."""
+    page.gap()
+    page.put(("The model gives instead" if done else "The model would give instead", "bold"))
+    for one in left.outputs:
+        name = ", ".join(word for word in (one.name, one.variable) if word)
+        page.put(
+            (name or "a tensor", "bold"), f" {one.meta}", _place(one.site or one.caller), indent=2, hang=2
+        )
+    total = count(sum(call.calls for call in left.calls), "call")
+    modules = f", with {', '.join(left.modules)}" if left.modules else ""
+    page.put((f"Left to you: {total}{modules}", "bold"))
+    for call in left.calls[:SHOWN_CALLS]:
+        times = f" ×{call.calls}" if call.calls > 1 else ""
+        page.put(call.op, (times, _DIM), _place(call.site or call.caller), indent=2, hang=2)
+    if len(left.calls) > SHOWN_CALLS:
+        page.put((f"and {len(left.calls) - SHOWN_CALLS} lines more, in --format json", _DIM), indent=2)
+
+
+def _place(site: Site | None) -> tuple[str, str]:
+    return (f"  {shown_path(site.path)}:{site.line}" if site is not None else "", "cyan")
+
+
 def fixed_to_dict(
     name: str, fixed: Fixed, diff: str, refusals: Sequence[Refusal], written: Sequence[str]
 ) -> dict[str, Any]:
@@ -100,6 +139,8 @@ def fixed_to_dict(
         "converts": fixed.converts,
         "converted_before": fixed.converted_before,
         "applied": plain(fixed.applied),
+        "proposed": plain(fixed.proposed),
+        "left_out": plain(fixed.left_out),
         "remaining": plain(fixed.remaining),
         "rolled_back": list(fixed.rolled_back),
         "max_abs_error": fixed.max_abs_error,

@@ -9,6 +9,8 @@ from torch import nn
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from convlint.capture.build import mirror
+
 
 class FixedModule(nn.Module):
     """Computes what a rewritten program computes, with the very parameters and buffers of the original.
@@ -20,7 +22,7 @@ class FixedModule(nn.Module):
 
     def __init__(self, original: nn.Module, program: Any) -> None:
         super().__init__()
-        _mirror(original, self)
+        mirror(original, self)
         self.training = original.training
         # Plain attributes, so that neither adds a key to the state_dict nor a name to the modules.
         vars(self)["_graph_module"] = _trainable(program.graph_module)
@@ -90,20 +92,6 @@ def _output_kinds(program: Any) -> list[tuple[Any, str | None]]:
         else:
             kinds.append((OutputKind.USER_OUTPUT, None))
     return kinds
-
-
-def _mirror(original: nn.Module, copy: nn.Module) -> None:
-    """Give ``copy`` the parameters, buffers and submodule names of ``original``, the tensors themselves."""
-    for name, parameter in original._parameters.items():
-        copy.register_parameter(name, parameter)
-    for name, buffer in original._buffers.items():
-        copy.register_buffer(name, buffer, persistent=name not in original._non_persistent_buffers_set)
-    for name, child in original._modules.items():
-        part = None if child is None else nn.Module()
-        if child is not None and part is not None:
-            part.training = child.training
-            _mirror(child, part)
-        copy.register_module(name, part)
 
 
 def _reach(module: nn.Module, path: str) -> Any:

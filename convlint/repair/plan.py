@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROUNDS = 16
 """Conversions tried in one search."""
 
+LATE_PASSES = 3
+"""Times that a region pass runs again over what other changes have made."""
+
 TryOut = Callable[[Any], Trial]
 
 
@@ -39,12 +42,16 @@ class _Option:
 
 @dataclass(slots=True)
 class _Step:
-    """A refused call under treatment: the options left, and the one in use."""
+    """A refused call under treatment: the options left, and the one in use.
+
+    With ``late`` it is no call, but a region pass over all that the steps before it have made.
+    """
 
     node: str
     parent: str
     options: Iterator[_Option]
     current: _Option | None = None
+    late: RegionPass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,9 @@ class Search:
         for passed in self.passes:
             passed(draft)
         for step in self.steps:
+            if step.late is not None:
+                step.late(draft)
+                continue
             node = draft.nodes().get(step.node)
             if node is not None and step.current is not None:
                 step.current.apply(draft, node)
@@ -118,9 +128,15 @@ class Search:
         refused = _refused_nodes(draft, trial)
         moved = False
         for region_pass in REGION_PASSES.values():
-            if region_pass not in self.passes and region_pass.wanted(draft, trial):
+            if not region_pass.wanted(draft, trial):
+                continue
+            if region_pass not in self.passes:
                 self.passes.append(region_pass)
                 self.steps.clear()
+                return True
+            late = [step for step in self.steps if step.late is region_pass]
+            if self.steps and self.steps[-1] not in late and len(late) < LATE_PASSES:
+                self.steps.append(_Step("", "", iter(()), late=region_pass))
                 return True
         folder = Folder(draft, float_buffers=self.float_buffers)
         frontier = folder.frontier([*refused, *_readers_of_odd_constants(draft)])

@@ -10,6 +10,7 @@ KINDS = (
     "elementwise",
     "reduction",
     "matrices",
+    "einsum",
     "indexing",
     "shape",
     "resize",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from convlint.model import Safety
@@ -75,11 +76,11 @@ def all_rewrites() -> tuple[Rewrite, ...]:
     return tuple({made.name: made for of_op in _REWRITES.values() for made in of_op}.values())
 
 
+@cache
 def _load() -> None:
+    from importlib import import_module
+
     from convlint.rewrites import KINDS
 
-    if not _REWRITES:
-        from importlib import import_module
-
-        for kind in KINDS:
-            import_module(f"convlint.rewrites.{kind}")
+    for kind in KINDS:
+        import_module(f"convlint.rewrites.{kind}")

@@ -1,0 +1,72 @@
+"""Which calls of a recorded graph depend on which, with what is written into shared memory in mind."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.fx import Graph, Node
+
+
+def reached(graph: Graph, starts: Callable[[Node], bool]) -> frozenset[Node]:
+    """The nodes that ``starts`` names and all that depend on them, through values or through memory.
+
+    A recording keeps in-place ops, so a tensor may change after it was read: whoever reads memory
+    that a reached call wrote to is reached as well. Views are followed by what the schemas say of them.
+    """
+    memory: dict[Node, Any] = {}
+    dirty: set[Any] = set()
+    found: set[Node] = set()
+    for node in graph.nodes:
+        sources = node.all_input_nodes
+        memory[node] = _memory_of(node, memory)
+        if starts(node) or any(source in found or memory[source] in dirty for source in sources):
+            found.add(node)
+            dirty |= {memory[target] for target in written(node)}
+    return frozenset(found)
+
+
+def written(node: Node) -> list[Node]:
+    """The arguments of a call that it writes to."""
+    return [value for argument, value in _bound(node) if argument.alias_info.is_write]
+
+
+def is_view(node: Node) -> bool:
+    """Whether a call hands on elements of its first argument in other places, and computes nothing."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or schema.is_mutable:
+        return False
+    return any(result.alias_info is not None for result in schema.returns)
+
+
+def _memory_of(node: Node, memory: dict[Node, Any]) -> Any:
+    """What stands for the memory of a node's result: that of the argument that it may be a view of."""
+    if node.op == "get_attr":
+        return str(node.target)
+    if node.target is operator.getitem:
+        return memory[node.args[0]]  # type: ignore[index]
+    schema = getattr(node.target, "_schema", None)
+    if schema is not None and any(result.alias_info is not None for result in schema.returns):
+        for _, value in _bound(node):
+            return memory[value]
+    return node
+
+
+def _bound(node: Node) -> Iterator[tuple[Any, Node]]:
+    """The arguments that a schema speaks of memory for, with the nodes that they are given."""
+    import torch
+
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return
+    for position, argument in enumerate(schema.arguments):
+        if argument.alias_info is None:
+            continue
+        value = node.kwargs.get(argument.name)
+        if not argument.kwarg_only and position < len(node.args):
+            value = node.args[position]
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, torch.fx.Node):
+                yield argument, one

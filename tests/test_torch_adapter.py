@@ -40,6 +40,21 @@ def test_stack_frames_brings_helper_functions_back() -> None:
     assert "in helper" not in call.meta["stack_trace"], "torch keeps helper frames itself now: drop the hook"
 
 
+def test_has_sizes_from_data_tells_ops_whose_sizes_only_the_values_tell() -> None:
+    import torchvision
+
+    aten, x = torch.ops.aten, torch.rand(3, 4)
+    assert torch_adapter.has_sizes_from_data(aten.nonzero.default, (x,), {})
+    assert torch_adapter.has_sizes_from_data(aten.where.default, (x > 0,), {})
+    assert torch_adapter.has_sizes_from_data(aten.masked_select.default, (x, x > 0), {})
+    assert torch_adapter.has_sizes_from_data(aten.index.Tensor, (x, [x > 0]), {})
+    assert not torch_adapter.has_sizes_from_data(aten.index.Tensor, (x, [torch.tensor([0, 2])]), {})
+    assert not torch_adapter.has_sizes_from_data(aten.topk.default, (x, 2), {})
+    assert torchvision.__version__
+    boxes = (torch.rand(5, 4), torch.rand(5), 0.5)
+    assert torch_adapter.has_sizes_from_data(torch.ops.torchvision.nms.default, boxes, {})
+
+
 def test_survives_decomposition_agrees_with_torch() -> None:
     aten = torch.ops.aten
     assert torch_adapter.survives_decomposition(aten.linear.default)

@@ -69,20 +69,24 @@ def _only_view(end: Node, left: frozenset[Node], needed: frozenset[Node]) -> Nod
 def sizes_from_data(graph: Graph, among: frozenset[Node]) -> tuple[Node, ...]:
     """The calls of ``among`` whose results have sizes that follow from values."""
     import torch
+    from torch.utils import _pytree as pytree
 
     known: dict[Any, bool] = {}
     found = []
     for node in graph.nodes:
-        if node.op != "call_function" or node not in among or reads_number(node):
-            continue
-        tagged = torch.Tag.dynamic_output_shape in getattr(node.target, "tags", ())
-        if not isinstance(node.target, torch._ops.OpOverload) or (not tagged and known.get(node.target)):
+        if node not in among or reads_number(node) or not isinstance(node.target, torch._ops.OpOverload):
             continue
         args, kwargs = torch.fx.map_arg((node.args, dict(node.kwargs)), lambda source: source.meta.get("val"))
-        if torch_adapter.has_sizes_from_data(node.target, args, kwargs):
+        indices = pytree.tree_leaves(args[1:2]) if node.target is torch.ops.aten.index.Tensor else ()
+        # Whether an op has such sizes is decided by the op, by whether it is told a size, and by masks.
+        masks = any(
+            isinstance(one, torch.Tensor) and one.dtype in (torch.bool, torch.uint8) for one in indices
+        )
+        key = (node.target, len(args), tuple(kwargs), masks)
+        if key not in known:
+            known[key] = torch_adapter.has_sizes_from_data(node.target, args, kwargs)
+        if known[key]:
             found.append(node)
-        else:
-            known[node.target] = True
     return tuple(found)
 
 

@@ -52,8 +52,10 @@ def record_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str,
     return _graph(trace_run(module, args, kwargs).traced, module)
 
 
-def trace_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
-    """Run ``module`` once, with real values, and return the ATen calls that it made."""
+def trace_run(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, lines: bool = True
+) -> Run:
+    """Run ``module`` once, with real values, and return the ATen calls that it made, with their lines."""
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils import _pytree as pytree
@@ -77,7 +79,7 @@ def trace_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, 
             run,
             tracing_mode="real",
             pre_dispatch=True,
-            record_stack_traces=True,
+            record_stack_traces=lines,
             _error_on_data_dependent_ops=False,
         )(*tensors)
     outputs, out_spec = ended

@@ -45,9 +45,11 @@ class Recording:
         return self.cut.ends if self.cut is not None else tuple(output_of(self.run.traced.graph).args[0])  # type: ignore[arg-type]
 
 
-def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
+def record(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, lines: bool = True
+) -> Recording:
     """Run ``module`` once, and find what of the run can be replayed for other inputs."""
-    run = trace_run(module, args, kwargs)
+    run = trace_run(module, args, kwargs, lines=lines)
     _settle_constants(run.traced)
     cut = find_cut(run.traced.graph)
     return Recording(run, cut, _decisions(run, cut))

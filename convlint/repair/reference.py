@@ -44,7 +44,7 @@ class Reference(nn.Module):
         last: Recording | None = vars(self)["_last"]
         if last is None or not same_leaves(pytree.tree_leaves((args, kwargs)), last.run.leaves):
             given = pytree.tree_map(own, (args, kwargs))
-            last = vars(self)["_last"] = record(vars(self)["_original"], *given)
+            last = vars(self)["_last"] = record(vars(self)["_original"], *given, lines=False)
         if way_of(last)[0] != self._way:
             raise OtherWay("the model takes another branch for other inputs")
         return last
@@ -81,7 +81,7 @@ def frozen_for(original: nn.Module, recording: Recording, inputs: Inputs, seeds:
         args, kwargs = varied(inputs, seed)
         try:
             with unchanged_buffers(original):
-                other = way_of(record(original, args, kwargs))
+                other = way_of(record(original, args, kwargs, lines=False))
         except Exception:  # a check of the model's own on its values; comparing meets it again
             continue
         if other[0] == way and other[1] != numbers:

@@ -53,14 +53,14 @@ def compare(
     ``others`` are inputs of other sizes, on which outputs are compared.
     """
     largest, relative, checked = 0.0, 0.0, [f"outputs of {seeds} inputs"]
-    others = 0
+    elsewhere = 0
     for seed in range(seeds):
         given = varied(inputs, seed)
         try:
             before = outputs_of(original, given, seed)
         except OtherWay:
-            others += 1
-            checked[0] = f"outputs of {seeds - others} inputs; {others} more take another branch"
+            elsewhere += 1
+            checked[0] = f"outputs of {seeds - elsewhere} inputs; {elsewhere} more take another branch"
             continue
         after = outputs_of(fixed, given, seed)
         if seed == 0 and difference(before, outputs_of(original, given, seed))[0] > 0:

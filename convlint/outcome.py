@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convlint.errors import ConvlintError
 from convlint.model import IgnoreComment, Report
-from convlint.plan.model import Plan
+
+if TYPE_CHECKING:
+    from convlint.plan.model import Plan
 
 
 @dataclass(frozen=True, slots=True)

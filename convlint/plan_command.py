@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.config import find_project
 from convlint.errors import UsageError
-from convlint.inputs import make_tensors
+from convlint.inputs import InputSpec, make_tensors
 from convlint.jobs import Job, jobs_of
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import destinations, write_files
 from convlint.output.places import repository_root
 from convlint.plan.chips import Device, find_device
 from convlint.plan.model import Plan
+from convlint.plan.what_if import Declared
 from convlint.progress import Progress, silence_libraries
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def _planned(job: Job, device: Device, options: argparse.Namespace) -> tuple[Pla
             target=options.target,
             timeout=timeout,
             trial=job.settings.trial is not None,
+            declared=declared_by(job.inputs),
             progress=progress,
         )
         if not options.measure:
@@ -81,6 +84,14 @@ def _planned(job: Job, device: Device, options: argparse.Namespace) -> tuple[Pla
 
         progress("measuring")
         return made, measure(made, source, timeout)
+
+
+def declared_by(inputs: Iterable[InputSpec]) -> Declared:
+    """How the inputs say that their shapes vary."""
+    specs = tuple(inputs)
+    if any(any(spec.ranges) for spec in specs):
+        return "range"
+    return "enumerated" if any(spec.shapes for spec in specs) else ""
 
 
 def _write(made: Plan, measured: Measured | None, format_: str, out: TextIO) -> None:

@@ -114,6 +114,21 @@ def test_bad_use_is_one_paragraph(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("size", "declared"), [("1x3x[32..64]x56", "shape is a range"), ("1x3x{32,56}x56", "enumerated shapes")]
+)
+def test_declared_sizes_are_a_what_if(
+    net: Path, capsys: pytest.CaptureFixture[str], size: str, declared: str
+) -> None:
+    arguments = ("--input", size, "--no-trial", "--chip", "M4", "--format", "json")
+    code, text, _ = run(capsys, "nets.py:Net", *arguments)
+    assert code == 0
+    first = json.loads(text)["what_if"][0]
+    assert first["assumption"].startswith("as declared, ")
+    assert declared in first["assumption"]
+    assert (first["share"]["by_time"]["ANE"] == 0) is ("range" in declared)
+
+
 def test_a_model_that_cannot_be_exported_is_planned_from_one_run(
     net: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ class Chip:
     ane_tflops: float
     ane_basis: str
     dram_gb_s: float
+    ane_gb_s: float
     gpu_tflops: float
     devices: tuple[str, ...]
     sources: tuple[str, ...]
@@ -65,7 +66,8 @@ def chips() -> dict[str, Chip]:
             for system, (first, last) in table["systems"].items()
         }
         lists = {key: tuple(table.get(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
-        found[table["name"]] = Chip(**(table | lists | {"systems": systems}))
+        usual = {"ane_gb_s": table["dram_gb_s"]}
+        found[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
     return found
 
 

@@ -53,7 +53,7 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
     speed = fitted.activation_gb_s * chip.ane_tflops / REFERENCE_TFLOPS
-    memory = chip.dram_gb_s * 1e6
+    memory = chip.ane_gb_s * 1e6
     traffic = (cost.traffic - cost.spilled) / (speed * 1e6) + cost.spilled / (fitted.spill_share * memory)
     weights = cost.weights / (fitted.weight_share * memory)
     return max(compute, traffic, weights) + fitted.op_us / 1e3
@@ -107,18 +107,18 @@ def segmenter_ms(kind: str, cost: Cost, chip: Chip) -> dict[Unit, float]:
     """What Core ML's own cost model makes of one op on each unit."""
     table = _table("segmenter")
     on_ane, on_cpu = table["factor"].get(kind, (1.0, 1.0))
-    rate = table["gb_s"] * chip.dram_gb_s / table["dram_gb_s"]
-    moved = (cost.traffic - cost.padding + cost.weights) / (rate * 1e6)
+    rate = table["gb_s"] / table["dram_gb_s"] * 1e6
+    moved = cost.traffic - cost.padding + cost.weights
     flops = cost.flops / 1e9
     cpu_part = table["mobile_cpu"] if chip.mobile else 1.0
     ane = flops / (table["ane_share_of_peak"] * chip.ane_tflops) if chip.ane_tflops else 0.0
     return {
-        "ANE": max(ane if cost.work else 0.0, moved * on_ane),
+        "ANE": max(ane if cost.work else 0.0, moved * on_ane / (rate * chip.ane_gb_s)),
         "GPU": max(
             flops / (table["gpu_share_of_peak"] * chip.gpu_tflops),
-            moved * rate / (table["gpu_share_of_dram"] * chip.dram_gb_s),
+            moved / (table["gpu_share_of_dram"] * chip.dram_gb_s * 1e6),
         ),
-        "CPU": max(flops / (table["cpu_tflops"] * cpu_part), moved * on_cpu),
+        "CPU": max(flops / (table["cpu_tflops"] * cpu_part), moved * on_cpu / (rate * chip.dram_gb_s)),
     }
 
 

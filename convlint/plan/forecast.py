@@ -16,7 +16,7 @@ from convlint.plan.model import COMPUTE_UNITS, ComputeUnits, Level, Plan
 from convlint.plan.operations import Operation
 from convlint.plan.planner import Planner
 from convlint.plan.rules import Precision
-from convlint.plan.what_if import what_ifs_of
+from convlint.plan.what_if import Declared, what_ifs_of
 from convlint.rulebook import load_rulebook
 from convlint.targets import normalise_target
 
@@ -88,10 +88,12 @@ def plan_capture(
     target: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     trial: bool = True,
+    declared: Declared = "",
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Plan:
     """The plan of what was captured. ``target`` is the deployment target, the system where None.
 
+    ``declared`` says how the shapes of the inputs vary; the plan itself is made for the example's.
     Without a ``trial``, or where coremltools refuses the model, the captured ATen ops are planned.
     """
     if captured.graph is None:
@@ -105,7 +107,7 @@ def plan_capture(
     seconds = {"conversion": time.perf_counter() - start}
     progress("placing")
     start = time.perf_counter()
-    made = plan_operations(name, operations, device, level, compute_units, precision)
+    made = plan_operations(name, operations, device, level, compute_units, precision, declared)
     seconds["placement"] = time.perf_counter() - start
     if captured.graph.parameter_count * 2 > LARGE_WEIGHTS and device.chip.mobile:
         size = captured.graph.parameter_count * 2 / 1e9
@@ -141,6 +143,7 @@ def plan_operations(
     level: Level,
     compute_units: ComputeUnits = "all",
     precision: Precision = "float16",
+    declared: Declared = "",
 ) -> Plan:
     """The plan of operations that were read already."""
     planner = Planner(operations, device, compute_units, precision)
@@ -148,7 +151,9 @@ def plan_operations(
     made = planner.plan(name, level, layout)
     codes = {op.rule for op in made.ops if op.refused and op.rule}
     blockers = blockers_of(planner, layout, made, _replacements(codes))
-    return replace(made, blockers=blockers, what_if=what_ifs_of(planner, made), notes=_notes(made, device))
+    return replace(
+        made, blockers=blockers, what_if=what_ifs_of(planner, made, declared), notes=_notes(made, device)
+    )
 
 
 def _operations(

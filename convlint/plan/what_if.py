@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from convlint.plan.model import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
 from convlint.plan.planner import Planner
 
 FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
 
 
-def what_ifs_of(planner: Planner, made: Plan) -> tuple[WhatIf, ...]:
-    """What other compute units, and a range of shapes, would change."""
-    found = [_units(planner, made, words) for words in COMPUTE_UNITS if words != planner.compute_units]
+Declared = Literal["", "range", "enumerated"]
+"""How the user declares that shapes vary: not at all, by ranges of sizes, or by a list of shapes."""
+
+
+def what_ifs_of(planner: Planner, made: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
+    """What flexible shapes would change, those that are ``declared`` first, and other compute units."""
+    found = []
     if "ANE" in planner.asked and planner.device.chip.ane_tflops:
-        found.append(_range(planner, made))
-    return tuple(found)
+        if declared == "enumerated":
+            found.append(_enumerated(planner, made))
+        else:
+            found.append(_range(planner, made, declared))
+    others = (words for words in COMPUTE_UNITS if words != planner.compute_units)
+    return (*found, *(_units(planner, made, words) for words in others))
 
 
 def _units(planner: Planner, made: Plan, words: ComputeUnits) -> WhatIf:
     return _what_if(planner.restricted(words), made, f"--compute-units {words}")
 
 
-def _range(planner: Planner, made: Plan) -> WhatIf:
+def _range(planner: Planner, made: Plan, declared: Declared) -> WhatIf:
+    who = "as declared, an input" if declared else "an input"
     return _what_if(
         planner.barring(lambda operation: any(operation.activations)),
         made,
-        "an input whose shape is a range (RangeDim), at another than its default shape",
+        f"{who} whose shape is a range (RangeDim), at another than its default shape",
         "only the default shape of a range is sure to stay on the Neural Engine; enumerated shapes do",
+        FLEXIBLE,
+    )
+
+
+def _enumerated(planner: Planner, made: Plan) -> WhatIf:
+    return _what_if(
+        planner,
+        made,
+        "as declared, an input of enumerated shapes, at its default shape",
+        "up to 128 enumerated shapes are prepared beforehand, so that each can stay on the Neural Engine",
         FLEXIBLE,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -82,6 +83,8 @@ _KINDS = {
     "identity": "clone alias detach contiguous dropout lift_fresh_copy",
     "rnn": "rnn_tanh rnn_relu",
 }
+_IN_PLACE = re.compile(r"_(_\d+)?$")
+"""The names of nodes that write into their first tensor: ``copy_``, ``copy__1``, but not ``copy_1``."""
 KINDS: Mapping[str, str] = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 """The MIL op type that most of an ATen op becomes, where it is not called the same."""
 
@@ -96,15 +99,32 @@ def read_aten(graph: Graph) -> list[Operation]:
 def _computed(graph: Graph) -> Iterator[OpCall]:
     """The calls whose values depend on an input, and not on its shape alone."""
     const: set[str] = set()
+    made: dict[str, OpCall] = {}
     for call in graph.calls:
         if call.out is None:
             continue
+        made[call.name] = call
         tensors = list(_tensors(call.args.values()))
         folded = bool(tensors) and all(tensor.const or tensor.call in const for tensor in tensors)
         if call.const or folded or call.op.startswith(CREATORS):
             const.add(call.name)
         else:
+            if _IN_PLACE.search(call.name):
+                const -= _written(call, made)
             yield replace(call, args={name: _marked(value, const) for name, value in call.args.items()})
+
+
+def _written(call: OpCall, made: Mapping[str, OpCall]) -> set[str]:
+    """What an op in place writes into: its first tensor, and what that may be a view of.
+
+    Recorded runs have such ops, as where a detector copies its pictures into a batch of zeros.
+    """
+    found: set[str] = set()
+    name = next((tensor.call for tensor in _tensors(call.args.values())), "")
+    while name in made and name not in found:
+        found.add(name)
+        name = next((tensor.call for tensor in _tensors(made[name].args.values())), "")
+    return found
 
 
 def _marked(value: Any, const: Collection[str]) -> Any:

@@ -114,6 +114,14 @@ after = 'AFTER'
 """
 
 
+def test_sizes_that_may_vary_stay_so(net: Path, convlint: Convlint) -> None:
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x[8..32]x8", "--format", "json")
+    assert ran.code == 0, ran.err + ran.out
+    told = json.loads(ran.out)
+    assert told["converts"] == "yes"
+    assert "outputs at 2 other sizes" in told["checked"]
+
+
 def test_a_library_is_never_edited(tmp_path: Path, convlint: Convlint) -> None:
     ran = convlint(
         "fix", "timm.layers:GlobalResponseNormMlp", "--arg", "in_features=4", "--input", "1x8x8x4", "--write"

@@ -106,6 +106,7 @@ def test_a_real_vision_transformer() -> None:
     assert fixed.rolled_back == ()
 
 
+@pytest.mark.corpus
 def test_a_real_bert() -> None:
     from transformers import BertConfig, BertModel
 

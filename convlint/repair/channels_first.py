@@ -282,6 +282,11 @@ def is_in_order(layout: Layout) -> bool:
     return order == layout.groups[BATCH] + layout.groups[CHANNELS] + layout.groups[PLACES]
 
 
+def argument(node: Any, position: int, name: str, default: Any) -> Any:
+    """An argument of a call, given by position or by name."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
 def sliced(node: Node, axis: int, start: int, length: int, write: Writer) -> Node:
     """``length`` entries of ``node`` along ``axis``, itself where these are all."""
     import torch

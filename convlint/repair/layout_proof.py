@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.repair.channels_first import CARRIED, channels_first
 from convlint.repair.comparison import Comparison, Inputs, compare
-from convlint.repair.divergence import first_changes
 from convlint.repair.draft import CHANGED, Change
 from convlint.repair.module import FixedModule
 from convlint.repair.plan import TryOut, located
@@ -54,7 +53,7 @@ def prove_layout(
             compared = compare(module, made, inputs, SEEDS, gradients=True, others=others)
             if not compared.problem:
                 return LaidOut(made, laid, changes, trial, compared, tuple(rolled_back))
-            guilty = first_changes(module, program, laid, inputs)
+            guilty = _first_wrong(module, inputs, program, banned, changes, compared.problem)
             problem = compared.problem
         guilty -= banned
         if not guilty:
@@ -62,6 +61,33 @@ def prove_layout(
         rolled_back.append(f"{', '.join(sorted(guilty))}: {problem}")
         banned |= guilty
     return LaidOut(rolled_back=tuple(rolled_back), problem=f"the layout was left as it was: {problem}")
+
+
+def _first_wrong(
+    module: Any,
+    inputs: Inputs,
+    program: Any,
+    banned: frozenset[str],
+    changes: Sequence[Change],
+    problem: str,
+) -> frozenset[str]:
+    """The first call, in the order of the program, with which the layout does not agree any more.
+
+    The data of a carried tensor has another shape than the tensor, so values cannot be laid beside each
+    other; but the layout may end after any call, and the search halves the calls that it covers.
+    """
+    changed = {change.node for change in changes}
+    names = [node.name for node in program.graph.nodes if node.name in changed]
+    good, bad = 0, len(names)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        laid, _ = channels_first(program, banned | frozenset(names[middle:]))
+        made = FixedModule(module, laid)
+        if compare(module, made, inputs, 1, gradients="gradient" in problem).problem:
+            bad = middle
+        else:
+            good = middle
+    return frozenset(names[bad - 1 : bad])
 
 
 def _nothing(program: Any) -> str:

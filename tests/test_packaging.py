@@ -237,7 +237,8 @@ def test_the_wheel_holds_the_rules(built: Path) -> None:
         for name, content in rules.items():
             assert archive.read(f"convlint/_rules/{name}") == content
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"convlint"}
-    data = {str(file.relative_to(ROOT)) for file in (PACKAGE / "data").iterdir()}
+    folders = (PACKAGE / "data", PACKAGE / "output" / "assets")
+    data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir()}
     assert data <= set(names)
     assert "convlint/py.typed" in names
 

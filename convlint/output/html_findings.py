@@ -9,15 +9,11 @@ from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, Trial
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
 from convlint.output.picture import Finder, Picture, shown_place
+from convlint.output.remarks import remark_of
 from convlint.output.verdict import unforeseen
 from convlint.text import count, one_line
 
 _FIRST_LINKS, _MOST_LINKS = 3, 200
-_SAFETY = {
-    "safe": "",
-    "unsafe": "may differ for some inputs",
-    "retrain": "another function: only before training",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +131,7 @@ def _excerpt(site: Site | None, before: str = "") -> Markup | None:
 
 
 def _replacement(each: Replacement) -> Markup:
-    remark = _SAFETY[each.safety]
-    equal = f"equal within {each.rtol:g}" if each.rtol else ""
-    remarks = ", ".join(filter(None, (remark, equal)))
+    remarks = remark_of(each)
     lines: list[Child] = [
         tag("span", f"{sign} {line}\n", class_=kind)
         for sign, kind, code in (("-", "before", each.before), ("+", "after", each.after))

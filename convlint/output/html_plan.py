@@ -6,6 +6,7 @@ from convlint.output.html_findings import Places, links_to, source_lines
 from convlint.output.markup import Markup, link, tag
 from convlint.output.modules import fold_modules
 from convlint.output.picture import Picture
+from convlint.output.plan import interval_text
 from convlint.plan.model import Blocker, Plan, WhatIf
 from convlint.text import count
 
@@ -35,9 +36,7 @@ def _blocker(blocker: Blocker, places: Places) -> Markup:
         tag(
             "h3",
             tag("code", blocker.kind),
-            tag("span", f"wins {wins.mid:.2g} ms ({wins.low:.2g} to {wins.high:.2g})", class_="win")
-            if wins.mid > 0
-            else None,
+            tag("span", f"wins {interval_text(wins)}", class_="win") if wins.mid > 0 else None,
         ),
         tag("p", blocker.reason, class_="message"),
         source_lines(blocker.site, blocker.caller),
@@ -71,9 +70,8 @@ def forecast(plan: Plan) -> Markup:
 
 
 def _what_if(each: WhatIf) -> Markup:
-    latency = each.latency_ms
     facts = (
-        f"{latency.mid:.3g} ms ({latency.low:.3g} to {latency.high:.3g}), "
+        f"{interval_text(each.latency_ms)}, "
         f"{each.share['ANE'] * 100:.0f} % of the time on the Neural Engine, "
         f"{count(each.islands, 'island')}, {count(each.crossings, 'crossing')}"
     )

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from convlint.model import Report
 from convlint.output.markup import Child, Markup, tag
 from convlint.output.picture import Picture
+from convlint.output.plan import interval_text
 from convlint.output.verdict import tally, verdict
-from convlint.plan.model import UNITS, Interval, Plan, Unit
+from convlint.plan.model import UNITS, Plan, Unit
 
 _SIGNS = {"yes": "✓", "no": "✕", "unknown": "?"}
 
@@ -84,7 +85,7 @@ def _facts(report: Report | None, plan: Plan | None, picture: Picture | None) ->
     facts: list[tuple[str, str | None]] = []
     if plan is not None:
         facts += [
-            ("latency", _interval(plan.latency_ms)),
+            ("latency", interval_text(plan.latency_ms)),
             ("chip", f"{plan.chip}, {plan.os}"),
             ("compute units", plan.compute_units),
             ("islands", str(sum(1 for island in plan.islands if island.unit == "ANE"))),
@@ -105,10 +106,6 @@ def _facts(report: Report | None, plan: Plan | None, picture: Picture | None) ->
         tag("div", tag("dt", name), tag("dd", value), class_="fact") for name, value in facts if value
     ]
     return tag("dl", rows, class_="facts")
-
-
-def _interval(latency: Interval) -> str:
-    return f"{latency.mid:.3g} ms ({latency.low:.3g} to {latency.high:.3g})"
 
 
 def _large(number: int, unit: str) -> str:

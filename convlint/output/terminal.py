@@ -13,6 +13,7 @@ from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, 
 from convlint.outcome import Run
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
+from convlint.output.remarks import remark_of
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.text import count, one_line, shown_path, visible
 
@@ -30,17 +31,7 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
 }
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _DIM = "bright_black"
-_SAFETY = {
-    "safe": "",
-    "unsafe": "may differ for some inputs",
-    "retrain": "another function: only before training",
-}
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
-_KINDS = {
-    "decomposition": "PyTorch decomposes it",
-    "upgrade": "newer coremltools",
-    "converter": "to be filled in",
-}
 
 
 def console_of(out: TextIO) -> Console | Plain:
@@ -157,11 +148,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
 
 
 def _replacement(page: Page, replacement: Replacement) -> None:
-    remarks = [_KINDS.get(replacement.kind, ""), _SAFETY[replacement.safety]]
-    if replacement.rtol is not None:
-        remarks.append(f"equal within {replacement.rtol:g}" if replacement.rtol else "equal bit for bit")
-    remark = "; ".join(filter(None, remarks))
-    remark = f"  ({remark})" if remark else ""
+    remark = f"  ({said})" if (said := remark_of(replacement)) else ""
     page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
     for sign, code, colour in (("- ", replacement.before, "red"), ("+ ", replacement.after, "green")):
         for line in code.strip("\n").splitlines():

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -119,6 +120,23 @@ def test_a_trial_ends_where_nobody_waits_for_it(tmp_path: Path) -> None:
     program.send_signal(signal.SIGKILL)
     program.wait()
     assert wait_for(lambda: gone(int(written.read_text())))
+
+
+def test_a_trial_takes_its_temporary_files_with_it() -> None:
+    """A full conversion makes a package of all weights, to be removed at an exit that no child comes to."""
+    before = tempfile.gettempdir()
+    for timeout, ending in ((30.0, "finished"), (0.5, "timeout")):
+
+        def work(channel: Channel, wait: bool = ending == "timeout") -> None:
+            channel.send(tempfile.mkdtemp())
+            time.sleep(60 * wait)
+
+        outcome = run_in_child(work, timeout)
+        assert outcome.ending == ending
+        (made,) = outcome.sent
+        assert not os.path.exists(made)
+        assert not os.path.exists(os.path.dirname(made))
+    assert tempfile.gettempdir() == before
 
 
 def test_a_trial_holds_no_pipe_of_its_parent() -> None:

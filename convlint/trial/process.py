@@ -16,8 +16,9 @@ import select
 import signal
 import struct
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -58,14 +59,35 @@ class Outcome:
 def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outcome:
     """Run ``work`` in a forked child, and end the child after ``timeout`` seconds.
 
-    An exception out of ``work`` counts as a crash. Ctrl-C ends the child first.
+    An exception out of ``work`` counts as a crash. Ctrl-C ends the child first. Temporary files of the
+    child are gone with it.
     """
+    with _own_folder() as folder:
+        return _run(work, timeout, folder)
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[str | None]:
+    """A folder for what coremltools would remove at its exit, which a child never comes to: whole packages.
+
+    None where there is no room for one, since most children need none.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="convlint-", ignore_cleanup_errors=True)
+    except OSError:
+        yield None
+        return
+    with folder:
+        yield folder.name
+
+
+def _run(work: Callable[[Channel], None], timeout: float | None, folder: str | None) -> Outcome:
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     memory[: _POSITION.size] = _POSITION.pack(-1)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _work_and_exit(work, Channel(writing, memory), timeout)
+        _work_and_exit(work, Channel(writing, memory), timeout, folder)
     os.close(writing)
     try:
         sent, late = _receive(reading, None if timeout is None else time.monotonic() + timeout)
@@ -88,7 +110,9 @@ def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outc
     return Outcome("finished", sent, position)
 
 
-def _work_and_exit(work: Callable[[Channel], None], channel: Channel, timeout: float | None) -> None:
+def _work_and_exit(
+    work: Callable[[Channel], None], channel: Channel, timeout: float | None, folder: str | None
+) -> None:
     """Never returns: the parent's clean-up, its buffers and its threads are not the child's."""
     code = 70
     try:
@@ -99,6 +123,8 @@ def _work_and_exit(work: Callable[[Channel], None], channel: Channel, timeout: f
         faulthandler.disable()  # a crash is told by the parent, not by a dump into the user's terminal
         _single_thread()
         _release_descriptors(channel.descriptor)
+        if folder is not None:
+            tempfile.tempdir = folder
         work(channel)
         code = 0
     except MemoryError:

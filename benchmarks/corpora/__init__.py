@@ -42,6 +42,7 @@ CORPORA: dict[str, tuple[str, dict[str, Any]]] = {
     "opinfo-dtypes": ("opinfo", {"samples": 2, "dtypes": ("int64", "bool", "float16")}),
     "variations": ("variations", {"half": 0}),
     "variations-held-out": ("variations", {"half": 1}),
+    "edges": ("variations", {"limit": 24, "file": "edges.txt"}),
     "architectures": ("architectures", {"half": 0}),
     "architectures-held-out": ("architectures", {"half": 1}),
 }

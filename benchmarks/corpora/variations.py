@@ -24,7 +24,7 @@ from . import Example
 
 __all__ = ["build", "names"]
 
-TEMPLATES = Path(__file__).with_name("variations.txt")
+TEMPLATES = "variations.txt"
 SEED = 20_240
 SHAPES: tuple[tuple[int, ...], ...] = ((), (6,), (4, 6), (2, 4, 6), (1, 4, 6, 6), (1, 4, 4, 6, 6), (1, 2) * 3)
 INPUT_DTYPES = {
@@ -97,9 +97,9 @@ class _Layers(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def names(limit: int = 16, half: int | None = None) -> list[str]:
+def names(limit: int = 16, half: int | None = None, file: str = TEMPLATES) -> list[str]:
     """Up to ``limit`` cases of each template; every second one from the first (0) or the second (1)."""
-    found = list(dict.fromkeys(text for template in _templates() for text in _chosen(template, limit)))
+    found = list(dict.fromkeys(text for template in _templates(file) for text in _chosen(template, limit)))
     return found if half is None else found[half::2]
 
 
@@ -113,8 +113,8 @@ def build(name: str) -> Example:
     return Example(module, tensors)
 
 
-def _templates() -> list[str]:
-    lines = TEMPLATES.read_text(encoding="utf-8").splitlines()
+def _templates(file: str) -> list[str]:
+    lines = Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 

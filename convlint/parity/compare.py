@@ -106,9 +106,11 @@ def compare(
     start = time.perf_counter()
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
     devices: tuple[DeviceRun, ...] = ()
+    lost: list[str] = []
 
     def result(status: Status, errors: Errors | None = None, **found: Any) -> Parity:
         seconds = time.perf_counter() - start
+        found["detail"] = "; ".join([*filter(None, [found.get("detail")]), *lost[:1]])
         shared = (status, target, precision, frontend, seeds, allowed, errors or Errors())
         return Parity(*shared, seconds=seconds, devices=devices, **found)
 
@@ -128,8 +130,13 @@ def compare(
             except WrongShape:
                 return False
 
-        with quiet_torch(), borrowed(converted.module):
-            return first_divergence(converted, given, allowed, accumulator_limit, equal, parts, ties=ties)
+        try:
+            with quiet_torch(), borrowed(converted.module):
+                return first_divergence(converted, given, allowed, accumulator_limit, equal, parts, ties=ties)
+        except Exception as error:  # single calls of a graph may raise what the model does not
+            if not ties:
+                lost.append(f"the call to blame was not found ({type(error).__name__}: {error})")
+            return None
 
     try:
         converted = convert(source, target, precision, frontend, timeout)

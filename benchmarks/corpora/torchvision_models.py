@@ -72,7 +72,8 @@ def _segmenter(name: str) -> Example:
 
 
 def _detector(name: str) -> Example:
-    model = torchvision.models.get_model(name, weights=None, weights_backbone=None)
+    size = {} if name.startswith("ssd") else {"min_size": 320, "max_size": 320}  # else images are enlarged
+    model = torchvision.models.get_model(name, weights=None, weights_backbone=None, **size)
     return Example(model.eval(), ([torch.rand(3, 320, 320)],))
 
 

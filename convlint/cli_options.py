@@ -144,9 +144,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--compute-units", default="all", metavar="UNITS", help="all (default), cpu, cpu+gpu or cpu+ane"
     )
-    where.add_argument(
-        "--precision", default="float16", metavar="P", help="of the conversion: float16 (default) or float32"
-    )
+    text = "of the conversion: float16 (default) or float32"
+    # Of its own name: that of a check asks for something else.
+    where.add_argument("--precision", dest="plan_precision", default="float16", metavar="P", help=text)
     text = "deployment target of the conversion; default: the system"
     where.add_argument("--target", metavar="TARGET", help=text)
     text = "plan PyTorch's own ops, without a conversion"

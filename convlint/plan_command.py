@@ -28,7 +28,7 @@ def plan(options: argparse.Namespace, out: TextIO) -> int:
     from convlint.plan.forecast import check_words
 
     device = find_device(options.chip, options.os)
-    check_words(options.compute_units, options.precision)
+    check_words(options.compute_units, options.plan_precision)
     if options.measure:
         from convlint.plan.measure import can_measure
 
@@ -71,7 +71,7 @@ def _planned(job: Job, device: Device, options: argparse.Namespace) -> tuple[Pla
             captured,
             device,
             options.compute_units,
-            options.precision,
+            options.plan_precision,
             target=options.target,
             timeout=timeout,
             trial=job.settings.trial is not None,

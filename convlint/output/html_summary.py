@@ -88,7 +88,7 @@ def _facts(report: Report | None, plan: Plan | None, picture: Picture | None) ->
             ("latency", interval_text(plan.latency_ms)),
             ("chip", f"{plan.chip}, {plan.os}"),
             ("compute units", plan.compute_units),
-            ("islands", str(sum(1 for island in plan.islands if island.unit == "ANE"))),
+            ("ANE islands", str(sum(1 for island in plan.islands if island.unit == "ANE"))),
             ("crossings", str(len(plan.crossings))),
             ("compute", _large(plan.flops, "FLOP") if plan.flops else None),
         ]

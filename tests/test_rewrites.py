@@ -230,10 +230,10 @@ NOTHING_TO_WRITE = {
 STANDS_BY = (
     "aten.adaptive_avg_pool1d.default", "aten.adaptive_avg_pool2d.default",
     "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.arange.default",
-    "aten.clone.default", "aten.copy.default", "aten.cross.default", "aten.empty.memory_format",
+    "aten.clone.default", "aten.copy.default", "aten.empty.memory_format",
     "aten.empty_like.default", "aten.fill.Scalar", "aten.floor_divide.Scalar", "aten.floor_divide.default",
     "aten.frac.default", "aten.glu.default", "aten.logical_and.default", "aten.logical_not.default",
-    "aten.logical_or.default", "aten.logical_xor.default", "aten.masked_fill.Tensor", "aten.mish.default",
+    "aten.logical_or.default", "aten.logical_xor.default", "aten.mish.default",
     "aten.narrow.default", "aten.norm.Scalar", "aten.ones_like.default", "aten.real.default",
     "aten.scalar_tensor.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
     "aten.upsample_nearest2d.default", "aten.upsample_nearest2d.vec", "aten.zeros.default",

@@ -170,6 +170,13 @@ class TestRules:
         assert "ANE" not in verdict.allowed
         assert verdict.confidence == "documented"
 
+    @pytest.mark.parametrize(
+        ("op", "code"), [("aten.embedding.default", "CL204"), ("aten.index.Tensor", "CL205")]
+    )
+    def test_a_lookup_names_the_rule_of_its_op(self, op: str, code: str) -> None:
+        lookup = replace(operation("gather"), op=op, attributes={"indices_const": False})
+        assert judge(lookup, find_device("M4", None)).code == code
+
     def test_what_was_measured_on_another_chip_says_so(self) -> None:
         assert "measured on M4" in judge(operation("cumsum"), find_device("A14", None)).reason
         assert "measured" not in judge(operation("cumsum"), find_device("M4", None)).reason

@@ -135,6 +135,7 @@ def _names(operation: Operation, precision: Precision) -> dict[str, Any]:
     return {
         **operation.attributes,
         "kind": operation.kind,
+        "op": operation.op,
         "precision": precision,
         "integers": any(tensor.dtype in _WIDE_INTEGERS for tensor in tensors),
         "rank": max((len(tensor.shape) for tensor in tensors), default=0),

@@ -14,7 +14,7 @@ from typing import Any
 from convlint import coremltools_adapter as adapter
 from convlint.parity.convert import Converted, transcribe
 from convlint.parity.reference import calls_of_export, calls_of_torchscript
-from convlint.parity.result import Divergence
+from convlint.parity.result import Divergence, Errors
 from convlint.parity.script import Differs, script_of
 from convlint.parity.side_by_side import Partner, SideBySide
 
@@ -98,10 +98,10 @@ def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int 
         # With every other value set right, only what is wrong by itself stays wrong.
         look.run(constants=variables, corrected=range(len(look.calls)))
         suspects = sorted(look.wrong) or suspects
-        first = look.wrong.get(suspects[0])
-        if first is not None and first.mil_op == "const":
-            return suspects[0]  # computed while converting, where nothing can be corrected
     for suspect in suspects[:_SUSPECTS] if len(suspects) > 1 else ():
+        wrong = look.wrong.get(suspect)
+        if wrong is not None and (wrong.mil_op == "const" or wrong.errors == Errors()):
+            return suspect  # folded while converting, or of another shape: nothing can be put in its place
         outputs = look.run(corrected=(suspect,), quiet=True)
         if outputs is not None and equal(outputs):
             return suspect

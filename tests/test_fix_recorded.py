@@ -16,6 +16,7 @@ from convlint.capture.cut import find_cut
 from convlint.capture.reach import reached
 from convlint.capture.recording import RecordedModule, record
 from convlint.output.fixed import fixed_to_dict, render_fixed
+from convlint.repair.reference import way_of
 from convlint.rewrites.einsum import einsum
 
 
@@ -244,6 +245,23 @@ def test_the_cut_follows_writes_into_shared_memory() -> None:
     assert "mul" in left, "it reads base, a row of which was written to"
     assert "cos" not in left
     assert "cos" in {node.name for node in recording.cut.ends}
+
+
+class LoopsOverWhatItKeeps(nn.Module):
+    """As many constants as boxes, all of them behind the cut."""
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        scores = x.sigmoid()
+        kept = scores[scores > 0.5]
+        return [kept[place] * torch.tensor(float(place)) for place in range(kept.numel())]
+
+
+def test_what_happens_behind_the_cut_is_no_other_way() -> None:
+    ways = [
+        way_of(record(LoopsOverWhatItKeeps(), (torch.tensor([signs]),), {}))
+        for signs in ([1.0, -1.0, 1.0], [-1.0, 1.0, -1.0])
+    ]
+    assert ways[0] == ways[1]
 
 
 class LooksUpConstants(nn.Module):

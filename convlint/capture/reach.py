@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,29 @@ def reached(graph: Graph, starts: Callable[[Node], bool]) -> frozenset[Node]:
             found.add(node)
             dirty |= {memory[target] for target in written(node)}
     return frozenset(found)
+
+
+def needed_for(graph: Graph, ends: Iterable[Node]) -> frozenset[Node]:
+    """The nodes that ``ends`` depend on, with the calls that write into memory that one of them reads."""
+    memory: dict[Node, Any] = {}
+    for node in graph.nodes:
+        memory[node] = _memory_of(node, memory)
+    writers = [node for node in graph.nodes if written(node)]
+    needed: set[Node] = set()
+    waiting = list(ends)
+    while waiting:
+        while waiting:
+            node = waiting.pop()
+            if node not in needed:
+                needed.add(node)
+                waiting += node.all_input_nodes
+        touched = {memory[node] for node in needed}
+        waiting = [
+            node
+            for node in writers
+            if node not in needed and any(memory[target] in touched for target in written(node))
+        ]
+    return frozenset(needed)
 
 
 def written(node: Node) -> list[Node]:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from convlint.capture.build import borrowed, mirror
 from convlint.capture.outputs import tensor_leaves
+from convlint.capture.reach import needed_for
 from convlint.capture.recording import RecordedModule, Recording, record, whole_outputs
 from convlint.repair.comparison import RTOL, Inputs, OtherWay, difference, unchanged_buffers, varied
 
@@ -106,6 +107,8 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
     """The calls up to the cut with all that is written in them, and apart from these the floats."""
     traced = recording.run.traced
     left = recording.cut.left if recording.cut is not None else frozenset()
+    # Constants that only what is left out reads come in other numbers for other inputs.
+    kept = needed_for(traced.graph, recording.ends) - left
     places: dict[Node, int] = {}
     numbers: list[float] = []
 
@@ -121,7 +124,7 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
 
     steps: list[Any] = []
     for node in traced.graph.nodes:
-        if node in left or node.op == "output":
+        if node not in kept:
             continue
         places[node] = len(places)
         if node.op == "get_attr":

@@ -68,7 +68,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
     arguments = (
         "check net.py:Net --input x=1x3 --input 2:int64 --target macos14 --frontend export --trial full"
     )
-    more = "--timeout 7 --output out.mlpackage --select CL1,ane --select CL2 --ignore hypot --rule-path r"
+    more = "--timeout 77 --output out.mlpackage --select CL1,ane --select CL2 --ignore hypot --rule-path r"
     last = "--coremltools 9.1.dev1 --why CL104 --fail-on note"
     assert main([*arguments.split(), *more.split(), *last.split()]) == 0
     (name, inputs, options) = checks.asked[0]
@@ -78,7 +78,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "target": "macOS14",
         "frontend": "export",
         "trial": "full",
-        "timeout": 7.0,
+        "timeout": 77.0,
         "output": "out.mlpackage",
         "select": ("CL1", "ane", "CL2"),
         "ignore": ("hypot",),
@@ -88,6 +88,9 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "fail_on": "note",
         "project": str(project),
         "parity": None,
+        "precision": None,
+        "compress": (),
+        "checkpoint": "",
     }
 
 

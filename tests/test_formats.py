@@ -265,7 +265,7 @@ def test_json_of_a_run_has_every_model(run: Run) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_renders_everything_and_nothing(run: Run, name: str) -> None:
     text = RENDERERS[name](run)
-    assert "CL104" in text
+    assert ("CL104" if name != "svg" else "1 op") in text  # a drawing shows modules and names no rules
     assert "\x1b" not in text
     text.encode("utf-8")
     assert isinstance(RENDERERS[name](NOTHING), str)

@@ -11,8 +11,8 @@ from torch import Tensor
 from convlint.mil.grids import axis_points, interpolated
 
 
-def _nearest(x: Tensor, axis: int, count: int) -> Tensor:
-    """Each output takes the pixel under its centre.
+def _nearest(x: Tensor, axis: int, count: int, *, centres: bool = True) -> Tensor:
+    """Each output takes the pixel under its centre, or under its corner.
 
     The documentation names no rounding. TensorFlow's resize is mapped to ``upsample_nearest_neighbor``
     without half-pixel centres and to the other ops with them, and coremltools' tests agree:
@@ -21,7 +21,7 @@ def _nearest(x: Tensor, axis: int, count: int) -> Tensor:
     size = x.shape[axis]
     if size == count:
         return x
-    positions = torch.arange(count, dtype=torch.float64) + 0.5
+    positions = torch.arange(count, dtype=torch.float64) + (0.5 if centres else 0.0)
     return x.index_select(axis, (positions * size / count).floor().long().clamp(0, size - 1))
 
 
@@ -41,16 +41,9 @@ def _scaled(size: int, factor: float) -> int:
 def upsample_nearest_neighbor(
     x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Tensor:
-    """Each output takes the pixel under its corner, by the factors as they are given.
-
-    The slack undoes the rounding of a factor to float32.
-    """
-    for axis, factor in ((-2, scale_factor_height), (-1, scale_factor_width)):
-        size = x.shape[axis]
-        corners = torch.arange(_scaled(size, factor), dtype=torch.float64) / factor
-        pixels = (corners + 1e-5).floor().long()
-        x = x.index_select(axis, pixels.clamp(max=size - 1))
-    return x
+    """By the sizes, not by the factors: so coremltools' own test of 3 pixels and a factor of 1.12 expects it."""
+    out = _nearest(x, -2, _scaled(x.shape[-2], scale_factor_height), centres=False)
+    return _nearest(out, -1, _scaled(x.shape[-1], scale_factor_width), centres=False)
 
 
 def resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_width: int) -> Tensor:

@@ -261,7 +261,12 @@ def example_problems(rule: Rule) -> list[str]:
         (f"{key}[{n}].code", example.code) for key in ("bad", "good") for n, example in _numbered(rule, key)
     ]
     for number, replacement in enumerate(rule.replacements, 1):
-        texts += [(f"replace[{number}].{key}", getattr(replacement, key)) for key in ("before", "after")]
+        # In its place, where there is one: there the lines after the first have the indentation of the example.
+        placed = replaced_example(rule, replacement)
+        if placed is not None:
+            texts.append((f"replace[{number}].after", placed.code))
+        else:
+            texts += [(f"replace[{number}].{key}", getattr(replacement, key)) for key in ("before", "after")]
     found = []
     for key, text in texts:
         try:

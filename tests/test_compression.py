@@ -51,7 +51,7 @@ IMPOSSIBLE = Setting("palettize", 5)
 def _measured(*settings: Setting, precision: Any = "float16", target: str = "iOS18") -> Compression:
     source = Source(Net, None, lambda: ((torch.randn(1, 3, 16, 16),), {}))
     torch.manual_seed(0)
-    return measure_settings(source, target, "export", precision, settings, timeout=60)
+    return measure_settings(source, target, "export", precision, settings, timeout=250)
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_one_test_for_each_configured_model(inner: pytest.Pytester) -> None:
     chosen.assert_outcomes(passed=2)
     run = inner.runpytest_subprocess("--convlint", "--convlint-parity", *STRICT)
     run.assert_outcomes(passed=1, failed=1)
-    run.stdout.fnmatch_lines(["*parity   differs*"])
+    run.stdout.fnmatch_lines(["*parity differs*"])
 
 
 def test_without_the_option_nothing_is_added(inner: pytest.Pytester) -> None:

@@ -261,7 +261,7 @@ def example_problems(rule: Rule) -> list[str]:
         (f"{key}[{n}].code", example.code) for key in ("bad", "good") for n, example in _numbered(rule, key)
     ]
     for number, replacement in enumerate(rule.replacements, 1):
-        # In its place, where there is one: there the lines after the first have the indentation of the example.
+        # In its place, where there is one: lines after the first are indented as the example is.
         placed = replaced_example(rule, replacement)
         if placed is not None:
             texts.append((f"replace[{number}].after", placed.code))

@@ -8,10 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import Convlint
 from safetensors.torch import save_file
+from sklearn.cluster import KMeans
 from torch import nn
 
 from convlint.capture.methods import Source
@@ -27,6 +29,7 @@ from convlint.jobs import Job
 from convlint.output.json import report_to_dict
 from convlint.output.terminal import render_text
 from convlint.session import Session
+from convlint.trial.process import run_in_child
 
 
 class Net(nn.Module):
@@ -61,6 +64,14 @@ def table() -> dict[str, Row]:
     found = _measured(IMPOSSIBLE, *parse_settings(words, "iOS18"))
     assert not found.plain.detail
     return {"none": found.plain} | {row.setting: row for row in found.rows}
+
+
+def test_threads_that_the_parent_started_do_not_stop_the_child() -> None:
+    """k-means has a pool of threads of its own, which a fork does not inherit and waited for."""
+    values = np.random.default_rng(0).normal(size=(4096, 1))
+    KMeans(4, n_init=1).fit(values)
+    outcome = run_in_child(lambda channel: channel.send(len(KMeans(4, n_init=1).fit(values).labels_)), 60)
+    assert (outcome.ending, outcome.sent) == ("finished", [4096])
 
 
 def test_every_setting_is_made_and_smaller(table: dict[str, Row]) -> None:

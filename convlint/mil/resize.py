@@ -41,7 +41,7 @@ def _scaled(size: int, factor: float) -> int:
 def upsample_nearest_neighbor(
     x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Tensor:
-    """By the sizes, not by the factors: so coremltools' own test of 3 pixels and a factor of 1.12 expects it."""
+    """By the sizes, not by the factors, as coremltools' own test of 3 pixels and a factor of 1.12 has it."""
     out = _nearest(x, -2, _scaled(x.shape[-2], scale_factor_height), centres=False)
     return _nearest(out, -1, _scaled(x.shape[-1], scale_factor_width), centres=False)
 

@@ -151,9 +151,14 @@ def _release_descriptors(own: int) -> None:
 
 def _single_thread() -> None:
     """A fork has none of the parent's worker threads: an OpenMP region would wait for them for ever."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of what is loaded from here on
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+    # scikit-learn, which coremltools' palettes call, has an OpenMP of its own, and brings its switch along.
+    switch = sys.modules.get("threadpoolctl")
+    if switch is not None:
+        switch.threadpool_limits(1)
 
 
 def _receive(descriptor: int, deadline: float | None) -> tuple[list[Any], bool]:

@@ -268,7 +268,7 @@ def test_the_source_distribution_holds_what_a_build_needs(built: Path) -> None:
     assert any(name.startswith("rules/") for name in names)
 
 
-_DISTRIBUTIONS = {"yaml": "pyyaml"}
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Modules whose distribution has another name."""
 
 

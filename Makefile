@@ -29,6 +29,8 @@ demo: $(READY)
 	$(BIN)/convlint check torchvision.models:resnet50 --input 1x3x224x224
 	$(BIN)/convlint check torchvision.models:swin_t --input 1x3x224x224 --frontend export || test $$? -eq 1
 
+# The tests start many Pythons, which would each compile convlint anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

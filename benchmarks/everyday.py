@@ -47,6 +47,12 @@ start = time.perf_counter()
 import convlint.pytest_plugin
 print(time.perf_counter() - start)
 """
+# An installed convlint is compiled: without its bytecode kept, a checkout would be compiled at each start.
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 MANY = """
 import json, sys, time
 import convlint
@@ -220,7 +226,7 @@ def output(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -65,7 +65,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--output-file", action="append", metavar="[FORMAT:]PATH", help=text)
     add_picture_options(shown)
     text = "the chip that the page and the drawing forecast for; default: A17Pro"
-    shown.add_argument("--chip", default="A17 Pro", metavar="CHIP", help=text)
+    shown.add_argument("--chip", metavar="CHIP", help=text)
     shown.add_argument("--os", metavar="OS", help="its system: iOS17, macOS14 and so on")
     shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
     text = "show every setting with where it comes from, and check nothing"
@@ -137,9 +137,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
-    where.add_argument(
-        "--chip", default="A17 Pro", metavar="CHIP", help="A12 to A19 Pro, M1 to M6; default: A17Pro"
-    )
+    where.add_argument("--chip", metavar="CHIP", help="A12 to A19 Pro, M1 to M6; default: A17Pro")
     where.add_argument("--os", metavar="OS", help="iOS17, macOS14 and so on; default: iOS17 or its equal")
     where.add_argument(
         "--compute-units", default="all", metavar="UNITS", help="all (default), cpu, cpu+gpu or cpu+ane"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from convlint.cache import Cache, folder_of
 from convlint.config import NO_TRIAL, Project, find_project
 from convlint.errors import UsageError
-from convlint.jobs import Job, jobs_of, without_trial
+from convlint.jobs import Job, chip_of, jobs_of, without_trial
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
 from convlint.output.places import repository_root
@@ -54,7 +54,7 @@ def check_jobs(
             f"{shown_path(drawn)} is to be a drawing of one model, and {len(jobs)} are to be checked:"
             " name one with --model, or write a page of all of them with --html."
         )
-    device = _device(options, files)
+    device = _device(options, project, files)
     path = _baseline_path(options, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
@@ -88,13 +88,13 @@ def check_jobs(
     return run.exit_code
 
 
-def _device(options: argparse.Namespace, files: Sequence[Destination]) -> Device | None:
+def _device(options: argparse.Namespace, project: Project, files: Sequence[Destination]) -> Device | None:
     """The device to plan for, None where no output shows a plan."""
     if not {options.format, *(file.format for file in files)} & PICTURES:
         return None
     from convlint.plan.chips import find_device
 
-    return find_device(options.chip, options.os)
+    return find_device(*chip_of(options, project))
 
 
 def _planned(outcome: Outcome, device: Device) -> Outcome:

@@ -48,6 +48,7 @@ OWN_FILE = "convlint.toml"
 SHARED_FILE = "pyproject.toml"
 PREFIX = "CONVLINT_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
+_PATHS = ("cache_dir", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ class Project:
     """The whole configuration.
 
     ``root`` is the folder that its relative paths start from, ``file`` where it was read (None
-    without one). ``origins`` is as in :class:`Settings`, for ``cache``, ``cache_dir``, ``baseline``.
+    without one). ``origins`` is as in :class:`Settings`, for ``cache``, ``cache_dir``, ``baseline``,
+    ``chip`` and ``os``: what plans forecast for.
     """
 
     root: str | None = None
@@ -106,6 +108,8 @@ class Project:
     cache: bool = True
     cache_dir: str | None = None
     baseline: str | None = None
+    chip: str | None = None
+    os: str | None = None
     file: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -197,7 +201,7 @@ def _project(table: Mapping[str, Any], file: Path) -> Project:
             raise place.under("models").wrong(f"has two models named {model.name!r}")
         seen.add(model.name)
     rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
-    for name in ("cache_dir", "baseline"):
+    for name in _PATHS:
         if name in values:
             values[name] = _inside(file.parent, values[name])
     return Project(
@@ -251,7 +255,7 @@ def _overlaid(project: Project, value: Mapping[str, Any], variable: str) -> Proj
         )
         return replace(project, settings=project.settings.over(value, variable), models=models)
     changed: dict[str, Any] = {
-        name: _inside(Path.cwd(), v) if isinstance(v, str) else v for name, v in value.items()
+        name: _inside(Path.cwd(), v) if name in _PATHS else v for name, v in value.items()
     }
     return replace(project, **changed, origins={**project.origins, **dict.fromkeys(value, variable)})
 

@@ -45,6 +45,14 @@ class Job:
     checkpoint: str = ""
 
 
+def chip_of(options: argparse.Namespace, project: Project) -> tuple[str | None, str | None]:
+    """The chip and the system to forecast for, of the command line, else of the configuration.
+
+    The system that the configuration names is that of its chip, and says nothing of another one.
+    """
+    return options.chip or project.chip, options.os or (None if options.chip else project.os)
+
+
 def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
     """The jobs that the options name, or all that are configured."""
     inputs = parse_inputs(options.input or ())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from convlint.config import find_project
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec, make_tensors
-from convlint.jobs import Job, jobs_of
+from convlint.jobs import Job, chip_of, jobs_of
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import destinations, write_files
 from convlint.output.places import repository_root
@@ -27,7 +27,8 @@ def plan(options: argparse.Namespace, out: TextIO) -> int:
     """Plan one model; exit code 0 whatever the plan says."""
     from convlint.plan.forecast import check_words
 
-    device = find_device(options.chip, options.os)
+    project = find_project(file=options.config)
+    device = find_device(*chip_of(options, project))
     check_words(options.compute_units, options.plan_precision)
     if options.measure:
         from convlint.plan.measure import can_measure
@@ -35,7 +36,7 @@ def plan(options: argparse.Namespace, out: TextIO) -> int:
         problem = can_measure()
         if problem:
             raise UsageError(problem)
-    jobs = jobs_of(options, find_project(file=options.config))
+    jobs = jobs_of(options, project)
     if len(jobs) != 1:
         raise UsageError(f"a plan is made of one model, and {len(jobs)} are configured: name one by --model.")
     job, files = jobs[0], destinations(options.output_file or ())

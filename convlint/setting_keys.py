@@ -255,6 +255,8 @@ PROJECT: Mapping[str, Key] = {
     ),
     "cache-dir": Key(_text, {**_STRING, "default": ".convlint_cache"}, "the folder of kept results", str),
     "baseline": Key(_text, _STRING, "the file of known findings, written by `convlint baseline write`", str),
+    "chip": Key(_text, _STRING, "the chip that plans and pictures forecast for: A17Pro, M4", str),
+    "os": Key(_text, _STRING, "the system of that chip: iOS17, macOS14", str),
 }
 """What holds for all models together."""
 

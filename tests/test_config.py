@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from argparse import Namespace
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ from convlint.config import ModelSettings, Project, Settings, find_project
 from convlint.config_schema import config_schema
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec
+from convlint.jobs import chip_of
 
 WHOLE = """
 [tool.convlint]
@@ -301,3 +303,14 @@ class TestSchema:
         of_a_model = schema["properties"]["models"]["items"]["properties"]
         assert set(of_a_model) == {*setting_keys.SETTINGS, *setting_keys.MODEL}
         assert all(part["description"] for part in schema["properties"].values())
+
+
+def test_the_chip_of_plans_is_that_of_the_command_line_then_of_the_environment_then_of_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "convlint.toml").write_text('chip = "M2"\nos = "macOS14"\n', encoding="utf-8")
+    none, other = Namespace(chip=None, os=None), Namespace(chip="A16", os=None)
+    project = find_project(tmp_path, environment={})
+    assert chip_of(none, project) == ("M2", "macOS14")
+    assert chip_of(other, project) == ("A16", None), "macOS14 was said of the M2"
+    assert chip_of(none, find_project(tmp_path, environment={"CONVLINT_CHIP": "M3"}))[0] == "M3"

@@ -59,7 +59,8 @@ def _of_project(project: Project, cache: str | None) -> Iterator[tuple[Any, str,
     yield list(project.rule_paths), "rule-paths", shown if project.rule_paths else DEFAULT
     yield project.cache, "cache", origins.get("cache", DEFAULT)
     yield cache or "", "cache-dir", origins.get("cache_dir", DEFAULT)
-    yield project.baseline or "", "baseline", origins.get("baseline", DEFAULT)
+    for name in ("baseline", "chip", "os"):
+        yield getattr(project, name) or "", name, origins.get(name, DEFAULT)
 
 
 def _of_settings(settings: Settings) -> Iterator[tuple[Any, str, str]]:

@@ -84,12 +84,13 @@ def find_chip(text: str) -> Chip:
     return chip
 
 
-def find_device(chip: str, system: str | None) -> Device:
+def find_device(chip: str | None, system: str | None) -> Device:
     """The chip under this system; a UsageError where it never ran it.
 
+    Without a chip: the default one.
     Without a system: the default target of convlint where the chip ran it, else the last that it did.
     """
-    found = find_chip(chip)
+    found = find_chip(chip or DEFAULT_CHIP)
     target = _usual(found) if system is None else normalise_target(system)
     name, release = _parts(target)
     first, last = found.systems.get(name, (None, None))

@@ -30,8 +30,9 @@ def judge(
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):
         findings += findings_of_trial(findings, trials[:1], rules, environment)
-    if len(trials) == 2 and trials[1].status == "converted":
-        # The other door is open: what this one refuses is no longer an error.
+    if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
+        # The other door is open: what this one refuses is no longer an error. It may be the only one that
+        # was tried, where torch.export gives no program.
         findings = tuple(
             replace(finding, severity="warning")
             if finding.severity == "error" and finding.rule.category in BLOCKING

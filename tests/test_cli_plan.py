@@ -28,6 +28,15 @@ class Net(nn.Module):
         x = self.wide(x)  # too wide for the engine
         return self.tail(x)
 
+class Refused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.add_module('<img src=x onerror="a()">|\\x1b[31m', nn.Linear(8, 8))
+
+    def forward(self, x):
+        (layer,) = self.children()
+        return torch.hypot(layer(x), x)
+
 class Branch(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
@@ -137,6 +146,22 @@ def test_a_model_that_cannot_be_exported_is_planned_from_one_run(
     plan = json.loads(text)
     assert plan["level"] == "aten"
     assert any("torch.export gives no program" in note for note in plan["notes"])
+
+
+def test_a_model_that_coremltools_refuses_is_planned_on_its_own_ops(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its module has a name that would do harm anywhere but in a text."""
+    texts = {}
+    for format_ in ("json", "terminal", "markdown"):
+        code, texts[format_], _ = run(capsys, "nets.py:Refused", "--input", "1x8", "--format", format_)
+        assert code == 0
+    plan = json.loads(texts["json"])
+    assert plan["level"] == "aten"
+    assert any("coremltools refuses the model (NotImplementedError" in note for note in plan["notes"])
+    assert {op["module"] for op in plan["ops"]} == {'<img src=x onerror="a()">|\x1b[31m', ""}
+    assert not any("\x1b" in texts[name] for name in ("terminal", "markdown"))
+    assert re.search(r"(?<!\\)<img", texts["markdown"]) is None
 
 
 def test_a_model_that_is_not_there(net: Path, convlint: Convlint) -> None:

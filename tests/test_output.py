@@ -228,6 +228,9 @@ class TestVerdict:
         other = replace(TRIAL, status="converted", frontend="torchscript", failures=())
         report = replace(CLEAN, trial=other, trials=(TRIAL, other))
         assert verdict(report).headline == "Converts as it is through the torchscript frontend."
+        auto = replace(report, frontend="auto", trials=(other,))
+        told = "Converts as it is through the torchscript frontend, and not through export."
+        assert verdict(auto).headline == told
 
     def test_the_same_refusal_in_many_blocks_counts_once(self) -> None:
         failures = tuple(TrialFailure("aten.x", "no", site=HYPOT_SITE, module=f"l.{i}") for i in range(5))

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).parent / "latencies.json"
+UNSEEN = Path(__file__).parent / "latencies_unseen.json"
+"""Latencies that no fit has read, nor anybody who chose the form of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ def timed() -> list[Timed]:
             Timed(key, family_of(key), row["model"], row["chip"], row["unit"], row["ms"], row["source"])
         )
     return found
+
+
+def unseen() -> list[Timed]:
+    """Published latencies for a last comparison; nothing is ever fitted to them."""
+    return [
+        Timed(
+            row["key"],
+            family_of(row["key"]),
+            row["model"],
+            row["chip"],
+            row["unit"],
+            row["ms"],
+            row["source"],
+        )
+        for row in json.loads(UNSEEN.read_text(encoding="utf-8"))
+    ]
 
 
 def key_of(row: dict[str, Any]) -> str | None:
@@ -75,7 +93,7 @@ def builders(keys: set[str]) -> Iterator[tuple[str, Callable[[], Any], Callable[
     """For each key how to build the model, and its inputs."""
     import torch
 
-    for key in sorted(keys):
+    for key in sorted(keys, key=lambda key: (key.startswith("gpt2-"), key)):  # the largest last
         name, _, size = re.sub("[:@]", " ", key).partition(" ")
         if name in ("chain", "shared"):
             shape = (1, 512, 32, 32) if name == "chain" else (1, 512, 1, 128)
@@ -84,17 +102,43 @@ def builders(keys: set[str]) -> Iterator[tuple[str, Callable[[], Any], Callable[
             width, depth, heads = (1280, 36, 20) if name.endswith("large") else (768, 12, 12)
             build = lambda w=width, d=depth, h=heads: cached_gpt2(w, d, h)  # noqa: E731
             yield key, build, lambda n=int(size): torch.zeros(1, n, dtype=torch.int64)
+        elif name == "depth-anything":
+            shape = tuple(map(int, size.split("x")))
+            yield key, lambda s=shape: depth_anything(*s), lambda s=shape: torch.zeros(1, 3, *s)
         else:
-            build = lambda n=name: image_model(n)  # noqa: E731
+            build = lambda n=name, s=int(size): image_model(n, s)  # noqa: E731
             yield key, build, lambda s=int(size): torch.zeros(1, 3, s, s)
 
 
-def image_model(name: str) -> Any:
-    """A model of timm as it is used on a device: branches that fold into one are folded."""
+def image_model(name: str, size: int) -> Any:
+    """A model of timm as it is used on a device: branches that fold into one are folded.
+
+    EfficientFormer holds a table of relative positions, which timm makes for images of 224 alone.
+    """
+    from functools import partial
+    from unittest.mock import patch
+
     import timm
+    from timm.models import efficientformer
     from timm.utils import reparameterize_model
 
-    return reparameterize_model(timm.create_model(name).eval())
+    sized = partial(efficientformer.Attention, resolution=size // 32)
+    with patch.object(efficientformer, "Attention", sized):
+        return reparameterize_model(timm.create_model(name).eval())
+
+
+def depth_anything(height: int, width: int) -> Any:
+    """Depth Anything small: DINOv2 under the convolutions of DPT, its positions made for the size."""
+    import torch
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
+
+    model = DepthAnythingForDepthEstimation(DepthAnythingConfig()).eval()
+    start = model.backbone.embeddings
+    (rows, columns), (_, _, channels) = start.patch_embeddings.patch_size, start.position_embeddings.shape
+    positions = torch.zeros(1, 1 + height // rows * (width // columns), channels)
+    start.position_embeddings = torch.nn.Parameter(positions)
+    start.interpolate_pos_encoding = lambda *sizes: start.position_embeddings
+    return model
 
 
 def chain(length: int, shared: bool) -> Any:

@@ -16,8 +16,8 @@ from importlib.resources import files
 from convlint import __version__
 from convlint.model import Report
 from convlint.outcome import Outcome, Run
-from convlint.output.html_findings import Places, findings, shown_order, trouble
-from convlint.output.html_plan import blockers, forecast
+from convlint.output.html_findings import Places, findings, shown_order, trouble, wins_of
+from convlint.output.html_plan import advice, blockers, forecast
 from convlint.output.html_summary import legend, summary
 from convlint.output.markup import Markup, tag
 from convlint.output.picture import Finder, Picture, picture_of
@@ -76,7 +76,8 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
     picture = picture_of(report, plan)
     finder = Finder(picture) if picture is not None else None
     prefix = f"m{number}"
-    told = shown_order(report.findings) if report is not None else []
+    wins = wins_of(plan)
+    told = shown_order(report.findings, wins) if report is not None else []
     marks = [
         Mark(
             f"{prefix}-f{at}",
@@ -86,11 +87,12 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
         )
         for at, each in enumerate(told)
     ]
-    places = Places(prefix, finder, picture, tuple(mark.nodes for mark in marks))
+    places = Places(prefix, finder, picture, tuple(mark.nodes for mark in marks), wins)
     side = tag(
         "div",
         findings(report, told, places) if report is not None else None,
         blockers(plan, places) if plan is not None else None,
+        advice(plan) if plan is not None else None,
         trouble(report) if report is not None else None,
         forecast(plan) if plan is not None else None,
         _made_with(report.versions if report is not None else plan.versions if plan is not None else {}),

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
 from convlint.output.picture import Finder, Picture, shown_place
+from convlint.output.plan import interval_text
 from convlint.output.remarks import remark_of
 from convlint.output.verdict import unforeseen
+from convlint.plan.model import Interval, Plan
 from convlint.text import count, one_line
 
 _FIRST_LINKS, _MOST_LINKS = 3, 200
 
 
+Wins = Mapping[tuple[str, Site | None], Interval]
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where findings stand in the picture; ``nodes`` are those of each, in the order of the page."""
+    """Where findings stand in the picture; ``nodes`` are those of each, in the order of the page.
+
+    ``wins`` are the times that blockers cost, by their rule and line.
+    """
 
     prefix: str
     finder: Finder | None
     picture: Picture | None
     nodes: tuple[tuple[int, ...], ...] = ()
+    wins: Wins = field(default_factory=dict)
 
 
-def shown_order(findings: Sequence[Finding]) -> list[Finding]:
-    """Errors first, then warnings, then notes, each as they were found."""
-    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+def wins_of(plan: Plan | None) -> Wins:
+    """What mending each line would win; of several blockers with one rule and line, the dearest."""
+    blockers = reversed(plan.blockers) if plan is not None else ()
+    return {
+        (blocker.rule, blocker.site): blocker.win_ms
+        for blocker in blockers
+        if blocker.rule and blocker.win_ms.mid > 0
+    }
+
+
+def shown_order(findings: Sequence[Finding], wins: Wins) -> list[Finding]:
+    """Errors first, then warnings, then notes; among them what would win most, else as they were found."""
+
+    def key(finding: Finding) -> tuple[int, float]:
+        win = wins.get((finding.rule.code, finding.site))
+        return SEVERITIES.index(finding.severity), -win.mid if win is not None else 0.0
+
+    return sorted(findings, key=key)
 
 
 def findings(report: Report, told: Sequence[Finding], places: Places) -> Markup:
@@ -42,12 +66,14 @@ def findings(report: Report, told: Sequence[Finding], places: Places) -> Markup:
 
 def _finding(finding: Finding, at: int, places: Places) -> Markup:
     rule = finding.rule
+    wins = places.wins.get((rule.code, finding.site))
     title = tag(
         "h3",
         tag("span", finding.severity, class_=f"severity {finding.severity}"),
         tag("code", rule.code),
         " ",
         tag("span", rule.name, class_="rule"),
+        tag("span", f"wins {interval_text(wins)}", class_="win") if wins is not None else None,
     )
     why = tag(
         "details",

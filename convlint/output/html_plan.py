@@ -7,7 +7,7 @@ from convlint.output.markup import Markup, link, tag
 from convlint.output.modules import fold_modules
 from convlint.output.picture import Picture
 from convlint.output.plan import interval_text
-from convlint.plan.model import Blocker, Plan, WhatIf
+from convlint.plan.model import Advice, Blocker, Plan, WhatIf
 from convlint.text import count
 
 _FIRST = 12
@@ -45,6 +45,27 @@ def _blocker(blocker: Blocker, places: Places) -> Markup:
         [tag("p", tag("b", "Instead: "), title) for title in blocker.replacements],
         tag("p", f"{blocker.confidence}: ", link(blocker.source), class_="quiet") if blocker.source else None,
         class_="finding blocker",
+    )
+
+
+def advice(plan: Plan) -> Markup | None:
+    """What the rules say of ops that the Neural Engine takes."""
+    if not plan.advice:
+        return None
+    head = tag("h2", "Advice ", tag("span", str(len(plan.advice)), class_="count"))
+    return tag("section", head, [_advice(each) for each in plan.advice])
+
+
+def _advice(each: Advice) -> Markup:
+    modules = ", ".join(path for path, _ in fold_modules(each.modules) if path)
+    return tag(
+        "article",
+        tag("h3", tag("code", each.rule), " ", tag("span", each.name, class_="rule")),
+        tag("p", each.message, class_="message"),
+        source_lines(each.site, each.caller),
+        tag("p", f"in {modules}", class_="quiet") if modules else None,
+        [tag("p", tag("b", "Instead: "), title) for title in each.replacements],
+        class_="finding",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
 from convlint.plan.measured import Measured
-from convlint.plan.model import UNITS, Blocker, Interval, Plan, Unit
+from convlint.plan.model import UNITS, Advice, Blocker, Interval, Plan, Unit
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
         _blocker(page, blocker)
     if len(plan.blockers) > _SHOWN:
         page.put((f"and {count(len(plan.blockers) - _SHOWN, 'more blocker')}: --format json", _DIM))
+        page.gap()
+    for advice in plan.advice[:_SHOWN]:
+        _advice(page, advice)
+    if len(plan.advice) > _SHOWN:
+        page.put((f"and {count(len(plan.advice) - _SHOWN, 'more remark')}: --format json", _DIM))
         page.gap()
     _islands(page, plan)
     for other in plan.what_if:
@@ -114,16 +119,7 @@ def _blocker(page: Page, blocker: Blocker) -> None:
         f": {blocker.reason}",
         hang=2,
     )
-    if blocker.site is not None:
-        place = f"{shown_path(blocker.site.path)}:{blocker.site.line}"
-        page.put(
-            ("→ ", _DIM), (place, page.link("cyan", blocker.site.path, blocker.site.line)), indent=2, hang=2
-        )
-        if blocker.site.source:
-            page.put((f"{blocker.site.line} │ ", _DIM), blocker.site.source, indent=4, hang=4)
-    modules = ", ".join(f"{path}" for path, _ in fold_modules(blocker.modules) if path)
-    if modules:
-        page.put((f"in {modules}", _DIM), indent=4, hang=2)
+    _place(page, blocker)
     before, after = blocker.islands
     changes = f"{blocker.crossings[0]} -> {blocker.crossings[1]} crossings"
     page.put(
@@ -134,6 +130,29 @@ def _blocker(page: Page, blocker: Blocker) -> None:
     source = f", {blocker.source}" if blocker.source else ""
     page.put((f"{blocker.confidence}{source}", _DIM), indent=2, hang=2)
     page.gap()
+
+
+def _advice(page: Page, advice: Advice) -> None:
+    page.put(
+        ("advice", "bold cyan"), (f" {advice.rule} {advice.name}", "bold"), f": {advice.message}", hang=2
+    )
+    _place(page, advice)
+    for title in advice.replacements:
+        page.put(("help", "bold green"), ": ", title, indent=2, hang=6)
+    page.put((f"why: convlint rule {advice.rule} ({advice.confidence})", _DIM), indent=2, hang=2)
+    page.gap()
+
+
+def _place(page: Page, what: Blocker | Advice) -> None:
+    site = what.site
+    if site is not None:
+        place = f"{shown_path(site.path)}:{site.line}"
+        page.put(("→ ", _DIM), (place, page.link("cyan", site.path, site.line)), indent=2, hang=2)
+        if site.source:
+            page.put((f"{site.line} │ ", _DIM), site.source, indent=4, hang=4)
+    modules = ", ".join(f"{path}" for path, _ in fold_modules(what.modules) if path)
+    if modules:
+        page.put((f"in {modules}", _DIM), indent=4, hang=2)
 
 
 def _islands(page: Page, plan: Plan) -> None:

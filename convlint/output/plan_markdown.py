@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from convlint.model import Site
 from convlint.output.markdown import escape
 from convlint.output.plan import interval_text, verdict_of
-from convlint.plan.model import UNITS, Blocker, Plan
+from convlint.plan.model import UNITS, Advice, Blocker, Plan
 from convlint.text import count, shown_path, visible
 
 _SHOWN = 10
@@ -26,6 +27,9 @@ def render_plan_markdown(plan: Plan) -> str:
         lines += ["|---|---|---|---|---|", *map(_row, plan.blockers[:_SHOWN])]
         if len(plan.blockers) > _SHOWN:
             lines += ["", f"and {count(len(plan.blockers) - _SHOWN, 'more blocker')}"]
+    if plan.advice:
+        lines += ["", "| advice | where | what | write instead |", "|---|---|---|---|"]
+        lines += map(_advice_row, plan.advice[:_SHOWN])
     if plan.what_if:
         lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
         lines += [
@@ -37,9 +41,17 @@ def render_plan_markdown(plan: Plan) -> str:
 
 def _row(blocker: Blocker) -> str:
     times = f" ×{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
-    site = blocker.site
-    where = f"{visible(shown_path(site.path))}:{site.line}" if site is not None else ""
     win = interval_text(blocker.win_ms) if blocker.win_ms.mid > 0 else "nothing by itself"
     helps = "; ".join(map(escape, blocker.replacements))
     name = f"{blocker.rule} {blocker.op or blocker.kind}".strip()
-    return f"| {escape(name)}{times} | {escape(where)} | {escape(blocker.reason)} | {win} | {helps} |"
+    return f"| {escape(name)}{times} | {_where(blocker.site)} | {escape(blocker.reason)} | {win} | {helps} |"
+
+
+def _advice_row(advice: Advice) -> str:
+    helps = "; ".join(map(escape, advice.replacements))
+    name = escape(f"{advice.rule} {advice.name}")
+    return f"| {name} | {_where(advice.site)} | {escape(advice.message)} | {helps} |"
+
+
+def _where(site: Site | None) -> str:
+    return escape(f"{visible(shown_path(site.path))}:{site.line}") if site is not None else ""

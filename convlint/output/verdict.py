@@ -87,7 +87,9 @@ def _converts(report: Report) -> Verdict:
     trials = trials_of(report)
     doors = [trial.frontend for trial in trials if trial.status == "converted"]
     proved = "" if trials else " by the rules alone"
-    proved += f" through the {doors[0]} frontend" if 0 < len(doors) < len(trials) else ""
+    if doors and (doors[0] != "export" or len(doors) < len(trials)):
+        proved += f" through the {doors[0]} frontend"
+        proved += ", and not through export" if doors[0] != "export" and report.frontend == "auto" else ""
     after = (
         f"Look at the {count(remarks, 'finding')} above before you train."
         if remarks

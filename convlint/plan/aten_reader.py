@@ -10,6 +10,7 @@ from typing import Any
 from convlint.model import Graph, OpCall, TensorArg, TensorMeta
 from convlint.plan.attributes import convolution, plane, shrinks
 from convlint.plan.operations import Operation
+from convlint.targets import DEFAULT_TARGET, order
 from convlint.trial.run import CREATORS
 
 _KINDS = {
@@ -89,14 +90,22 @@ KINDS: Mapping[str, str] = {name: kind for kind, names in _KINDS.items() for nam
 """The MIL op type that most of an ATen op becomes, where it is not called the same."""
 
 
-def read_aten(graph: Graph) -> list[Operation]:
-    """The ops of a captured graph that depend on an input, in order."""
-    calls = list(_computed(graph))
+_SLICE_WRITES = ("aten.slice_scatter.", "aten.select_scatter.")
+
+
+def read_aten(graph: Graph, target: str = DEFAULT_TARGET) -> list[Operation]:
+    """The ops of a captured graph that each prediction computes, in order.
+
+    Below iOS18 a write into a slice is a scatter, and not even folded where it writes into a constant:
+    https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ssa_passes/torch_tensor_assign_to_core.py
+    """
+    scattered = _SLICE_WRITES if order(target) < order("iOS18") else ()
+    calls = list(_computed(graph, scattered))
     index = {call.name: number for number, call in enumerate(calls)}
-    return [_operation(call, index) for call in calls]
+    return [_operation(call, index, scattered) for call in calls]
 
 
-def _computed(graph: Graph) -> Iterator[OpCall]:
+def _computed(graph: Graph, scattered: tuple[str, ...]) -> Iterator[OpCall]:
     """The calls whose values depend on an input, and not on its shape alone."""
     const: set[str] = set()
     made: dict[str, OpCall] = {}
@@ -106,7 +115,8 @@ def _computed(graph: Graph) -> Iterator[OpCall]:
         made[call.name] = call
         tensors = list(_tensors(call.args.values()))
         folded = bool(tensors) and all(tensor.const or tensor.call in const for tensor in tensors)
-        if call.const or folded or call.op.startswith(CREATORS):
+        foldable = call.const or folded or call.op.startswith(CREATORS)
+        if foldable and not call.op.startswith(scattered):
             const.add(call.name)
         else:
             if _IN_PLACE.search(call.name):
@@ -134,9 +144,9 @@ def _marked(value: Any, const: Collection[str]) -> Any:
     return tuple(_marked(item, const) for item in value) if isinstance(value, tuple) else value
 
 
-def _operation(call: OpCall, index: Mapping[str, int]) -> Operation:
+def _operation(call: OpCall, index: Mapping[str, int], scattered: tuple[str, ...]) -> Operation:
     name = call.op.split(".")[1] if "." in call.op else call.op
-    kind = KINDS.get(name, name)
+    kind = "scatter" if call.op.startswith(scattered) else KINDS.get(name, name)
     inputs = tuple(_tensors(call.args.values()))
     outputs = tuple(meta for meta in call.outputs if meta is not None)
     makers = {tensor.call or tensor.producer or tensor.name for tensor in inputs}

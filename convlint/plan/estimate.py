@@ -40,6 +40,12 @@ def calibration() -> Calibration:
     return Calibration(**_table("calibration")["ane"])
 
 
+def forget_tables() -> None:
+    """Read the files anew, after a fit has written one."""
+    calibration.cache_clear()
+    _table.cache_clear()
+
+
 @lru_cache
 def _table(name: str) -> Mapping[str, Any]:
     with (DATA / f"{name}.toml").open("rb") as file:
@@ -117,7 +123,8 @@ def segmenter_ms(kind: str, cost: Cost, chip: Chip) -> dict[Unit, float]:
         "GPU": max(
             flops / (table["gpu_share_of_peak"] * chip.gpu_tflops),
             moved / (table["gpu_share_of_dram"] * chip.dram_gb_s * 1e6),
-        ),
+        )
+        + (0.0 if cost.fused else _table("calibration")["other"]["gpu_op_us"] / 1e3),
         "CPU": max(flops / (table["cpu_tflops"] * cpu_part), moved * on_cpu / (rate * chip.dram_gb_s)),
     }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.errors import ModelError, UsageError
 from convlint.model import Report
 from convlint.nearest import did_you_mean
+from convlint.plan.advice import advice_of
 from convlint.plan.blockers import blockers_of
 from convlint.plan.chips import DEFAULT_CHIP, Device, find_device
 from convlint.plan.model import COMPUTE_UNITS, ComputeUnits, Level, Plan
@@ -103,7 +104,8 @@ def plan_capture(
             f"{name} cannot be captured{told}. `convlint check` says what stopped it, and where."
         )
     start = time.perf_counter()
-    operations, level, notes = _operations(captured, target or device.target, timeout, trial, progress)
+    target = normalise_target(target or device.target)
+    operations, level, notes = _operations(captured, target, timeout, trial, progress)
     seconds = {"conversion": time.perf_counter() - start}
     progress("placing")
     start = time.perf_counter()
@@ -116,7 +118,8 @@ def plan_capture(
         )
     return replace(
         made,
-        target=normalise_target(target or device.target),
+        target=target,
+        advice=advice_of(captured.graph, target) if "ANE" in COMPUTE_UNITS[compute_units] else (),
         notes=(*notes, *captured.notes, *made.notes),
         seconds=seconds,
     )
@@ -126,7 +129,7 @@ def plan_report(report: Report, device: Device) -> Plan | None:
     """The plan of what a check captured, without a second capture; None where it captured nothing."""
     from convlint.plan.aten_reader import read_aten
 
-    if report.graph is None or not (operations := read_aten(report.graph)):
+    if report.graph is None or not (operations := read_aten(report.graph, report.target)):
         return None
     made = plan_operations(report.model, operations, device, "aten")
     note = (
@@ -172,13 +175,13 @@ def _operations(
         from convlint.plan.conversion import Refused, mil_operations
 
         progress("converting")
-        found = mil_operations(captured.program, normalise_target(target), timeout)
+        found = mil_operations(captured.program, target, timeout)
         if not isinstance(found, Refused):
             return found, "mil", []
         reason = found.reason
     assert captured.graph is not None
     note = f"planned on PyTorch's ops, as they stand before coremltools fuses them: {reason}"
-    return read_aten(captured.graph), "aten", [note]
+    return read_aten(captured.graph, target), "aten", [note]
 
 
 def _replacements(codes: set[str]) -> dict[str, tuple[str, ...]]:

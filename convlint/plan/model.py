@@ -152,6 +152,23 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What a rule of convlint says of ops that the Neural Engine takes, such as a layout that may be slow.
+
+    Nobody has published what following it wins, so it has no price. ``replacements`` are titles.
+    """
+
+    rule: str
+    name: str
+    message: str
+    confidence: Confidence
+    site: Site | None = None
+    caller: Site | None = None
+    modules: tuple[str, ...] = ()
+    replacements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """How much runs on which unit, from 0 to 1: of the time, and of the number of ops.
 
@@ -187,7 +204,8 @@ class WhatIf:
 class Plan:
     """Where a model would run on one chip and system, as far as public measurements tell.
 
-    ``blockers`` are ordered by what removing each would win. ``longest_chain`` holds the indices of
+    ``blockers`` are ordered by what removing each would win, ``advice`` is about ops that stay where
+    they are. ``longest_chain`` holds the indices of
     the ops on the path through the graph that takes longest. ``what_if`` tells what other
     assumptions would change, ``notes`` what limits the forecast.
     """
@@ -205,6 +223,7 @@ class Plan:
     share: Share
     longest_chain: tuple[int, ...] = ()
     what_if: tuple[WhatIf, ...] = ()
+    advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
     target: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """How Core ML divides a program among the units: the cheapest path through it, op by op.
 
-Each op has an estimate on every unit that takes it; entering the Neural Engine, changing the unit and an
-output on the Neural Engine cost a fixed time more. What a study found of Core ML on an M4 is rebuilt here:
+Each op has an estimate on every unit that takes it; entering an engine, changing the unit and an output on
+the Neural Engine cost a fixed time more. What a study found of Core ML on an M4 is rebuilt here:
 https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/blob/5cb462b/notes/coreml_dispatch.md
 """
 
@@ -27,9 +27,9 @@ def divide(
         came: dict[Unit, Unit] = {}
         for unit in units:
             if index == 0:
-                reached[unit] = times[unit] + (prices.launch_ms if unit == "ANE" else 0.0)
+                reached[unit] = times[unit] + (prices.launch_ms if unit != "CPU" else 0.0)
                 continue
-            enter = prices.switch_ms + (prices.launch_ms if unit == "ANE" else 0.0)
+            enter = prices.switch_ms + (prices.launch_ms if unit != "CPU" else 0.0)
             before = min(best, key=lambda other: _rounded(best[other] + (0.0 if other == unit else enter)))
             reached[unit] = best[before] + (0.0 if before == unit else enter) + times[unit]
             came[unit] = before

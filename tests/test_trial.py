@@ -14,6 +14,7 @@ from coremltools.converters.mil.frontend.torch import register_torch_op
 from torch import nn
 
 import convlint
+from convlint.output.verdict import verdict
 from convlint.trial.process import Channel, run_in_child
 
 
@@ -196,6 +197,10 @@ def test_auto_tries_torchscript_where_export_refuses_and_says_so() -> None:
     assert report.convertible == "yes"
     assert report.trial is not None
     assert report.trial.frontend == "torchscript"
+    assert report.findings
+    assert not list(report.errors()), "what the other door refuses is no error where one is open"
+    assert verdict(report).headline.startswith("Converts as it is through the torchscript frontend, and not")
+    assert report.exit_code == 0
 
 
 def test_torchscript_refusals_have_lines_too() -> None:

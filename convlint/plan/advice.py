@@ -5,7 +5,6 @@ What it refuses is told by the blockers, with a price. Nobody has published how 
 
 from __future__ import annotations
 
-from convlint.doctor import installed_version
 from convlint.match import Environment, group_findings, match_graph
 from convlint.model import Finding, Graph
 from convlint.plan.model import Advice
@@ -18,10 +17,8 @@ def advice_of(graph: Graph, target: str) -> tuple[Advice, ...]:
     """The findings of rules about the Neural Engine that the table of placements does not hold."""
     told = {rule.code for rules in placement_table().rules.values() for rule in rules}
     rules = tuple(rule for rule in load_rulebook().select(("ane",)) if rule.code not in told)
-    supported = snapshot(installed_version("coremltools"))
-    environment = Environment(
-        supported.version, installed_version("torch"), supported, frontend="export", target=target
-    )
+    supported = snapshot()  # these rules are about the chip, not about a release of coremltools
+    environment = Environment(supported.version, None, supported, target=target)
     return tuple(map(_advice, group_findings(match_graph(Rulebook(rules), graph, environment))))
 
 

@@ -97,13 +97,13 @@ def large_llama() -> Any:
 
 
 ARCHITECTURES: tuple[Architecture, ...] = (
-    _vision("resnet50"),
+    _vision("resnet50", slow=True),
     _vision("mobilenet_v3_small"),
-    Architecture("torchvision.deeplabv3_mobilenet_v3_large", _segmentation, (1, 3, 224, 224)),
+    Architecture("torchvision.deeplabv3_mobilenet_v3_large", _segmentation, (1, 3, 224, 224), slow=True),
     _vision("swin_t", slow=True),
     Architecture("torchvision.fasterrcnn_mobilenet_v3_large_fpn", _detector, (1, 3, 320, 320)),
     _timm("vit_tiny_patch16_224"),
-    _timm("convnext_atto"),
+    _timm("convnext_atto", slow=True),
     _timm("swin_tiny_patch4_window7_224"),
     _timm("maxvit_rmlp_nano_rw_256", 256, slow=True),
     _hugging("Bert", _SMALL, kwargs=_TOKENS),
@@ -114,7 +114,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         model="LlamaForCausalLM",
         kwargs=_TOKENS,
     ),
-    Architecture("transformers.WhisperEncoder", _whisper_encoder, (1, 80, 200)),
+    Architecture("transformers.WhisperEncoder", _whisper_encoder, (1, 80, 200), slow=True),
     _hugging(
         "CLIP",
         {

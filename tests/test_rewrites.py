@@ -6,6 +6,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def samples() -> Iterator[tuple[Rewrite, str, tuple[Any, ...], dict[str, Any]]]:
         found = [pair for name in names for pair in by_name.get(name or "", [])]
         if not found or torch.float32 not in info.dtypes:
             continue
-        for sample in list(info.sample_inputs("cpu", torch.float32, requires_grad=False))[:6]:
+        for sample in islice(info.sample_inputs("cpu", torch.float32, requires_grad=False), 6):
             args = (sample.input, *sample.args)
             tensors = [a for a in pytree.tree_leaves((args, sample.kwargs)) if isinstance(a, torch.Tensor)]
             if all(tensor.numel() and tensor.dim() for tensor in tensors):

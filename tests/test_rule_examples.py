@@ -26,7 +26,7 @@ RULEBOOK = load_rulebook()
 RULES = list(RULEBOOK)
 NEXT = "9.1.dev1"
 NEXT_FOLDER = Path(sys.prefix) / f"coremltools-{NEXT}"
-SHARES = 8
+SHARES = 12
 """The rules are proved under the next release in so many processes."""
 
 

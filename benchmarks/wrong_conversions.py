@@ -1,19 +1,22 @@
 """Searches for wrong conversions: what converts, and then computes something else than PyTorch.
 
     python -m benchmarks.wrong_conversions --corpus opinfo --seconds 600
+    python -m benchmarks.wrong_conversions --corpus opinfo --seconds 600 --shuffled
     python -m benchmarks.wrong_conversions --corpus opinfo --report
 
 Every case of a corpus is converted at float32 through both doors, and the program is run by the executor
 on the case's own inputs, on random ones, and on the corners of ``convlint.parity.inputs``: zeros of both
 signs, halves, large numbers, infinities and NaN. The release is that which is imported: put another one's
 folder into PYTHONPATH. One JSON row a case and door, appended to ``RESULTS/wrong-CORPUS-RELEASE.jsonl``; a
-second run goes on where the first one stopped, and a case that killed it is passed over.
+second run goes on where the first one stopped, and a case that killed it is passed over. ``--shuffled``
+takes the cases in a random order that is the same every time, so that what a run had time for is a sample.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -27,6 +30,7 @@ from benchmarks.truth import read_rows
 RESULTS = Path(__file__).parent / "results"
 DOORS = ("export", "torchscript")
 LIMIT = 40.0
+SEED = 20_240
 Row = dict[str, Any]
 
 
@@ -108,19 +112,17 @@ def _is_random(converted: Any) -> bool:
     )
 
 
-def search(corpus_name: str, path: Path, seconds: float, only: str) -> int:
+def search(corpus_name: str, path: Path, seconds: float, only: str, shuffled: bool = False) -> int:
     """Examine the cases that have no row yet, for so many seconds; the number that is left."""
     import torch
 
     torch.set_num_threads(1)
     chosen = corpus(corpus_name)
+    names = list(chosen.names())
+    if shuffled:
+        random.Random(SEED).shuffle(names)
     done = read_rows(path)
-    left = [
-        (name, door)
-        for door in DOORS
-        for name in chosen.names()
-        if only in name and f"{name} {door}" not in done
-    ]
+    left = [(name, door) for name in names for door in DOORS if only in name and f"{name} {door}" not in done]
     path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with path.open("a", buffering=1, encoding="utf-8") as file:
@@ -160,13 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long, and go on next time")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--shuffled", action="store_true", help="take the cases in a seeded random order")
     parser.add_argument("--report", action="store_true", help="print what the rows say, and run nothing")
     options = parser.parse_args(arguments)
     import coremltools
 
     path = options.results / f"wrong-{options.corpus}-{coremltools.__version__}.jsonl"
     if not options.report:
-        left = search(options.corpus, path, options.seconds, options.only)
+        left = search(options.corpus, path, options.seconds, options.only, options.shuffled)
         sys.stderr.write(f"{left} left\n")
     sys.stdout.write(report(read_rows(path)))
     return 0

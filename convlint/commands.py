@@ -275,8 +275,21 @@ def _compare_releases(jobs: Sequence[Job], options: argparse.Namespace, out: Tex
 
 def tally_of_models(run: Run) -> str:
     """``"3 models: 2 converts, 1 unknown"``."""
-    verdicts = [o.report.convertible if o.report is not None else "failed" for o in run.outcomes]
-    words = {"yes": "converts", "no": "does not convert", "unknown": "unknown", "failed": "not checked"}
+    from convlint.output.verdict import wrong_numbers
+
+    verdicts = [
+        "failed"
+        if o.report is None
+        else ("apart" if o.report.convertible == "yes" and wrong_numbers(o.report) else o.report.convertible)
+        for o in run.outcomes
+    ]
+    words = {
+        "yes": "converts",
+        "apart": "converts to other numbers",
+        "no": "does not convert",
+        "unknown": "unknown",
+        "failed": "not checked",
+    }
     parts = [f"{verdicts.count(word)} {text}" for word, text in words.items() if word in verdicts]
     return f"{count(len(verdicts), 'model')}: {', '.join(parts)}"
 

@@ -73,14 +73,18 @@ def suppress(
 def decided(report: Report, fail_on: Severity) -> Report:
     """The report with the exit code of the findings that are left.
 
-    That a model does not convert is no failure where an error that says so was silenced: somebody knows.
+    That a model does not convert, or converts to other numbers, is no failure where an error that says so was
+    silenced: somebody knows.
     """
     if report.graph is None or not report.suppressed:
         return report
     worst = SEVERITIES.index(fail_on)
     failing = any(SEVERITIES.index(finding.severity) <= worst for finding in report.findings)
     known = any(suppression.finding.severity == "error" for suppression in report.suppressed)
-    return replace(report, exit_code=int(failing or (report.convertible == "no" and not known)))
+    apart = report.parity is not None and report.parity.status in ("differs", "overflows")
+    weighed = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
+    refused = report.convertible == "no" and not known
+    return replace(report, exit_code=int(failing or refused or (apart and not weighed)))
 
 
 def unused_ignores(reports: Iterable[Report]) -> list[IgnoreComment]:

@@ -1,4 +1,4 @@
-"""Hand-made reports for the tests of the outputs: no torch, no coremltools, every field used."""
+"""Hand-made reports for the tests of the outputs: no model and no conversion, every field used."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from convlint.model import (
     Trial,
     TrialFailure,
 )
+from convlint.parity.result import Divergence, Errors, Parity
 
 X = TensorMeta((1, 4, 8, 8), "float32")
 
@@ -191,3 +192,21 @@ CLEAN = replace(
     notes=(),
     exit_code=0,
 )
+
+DIFFERS = replace(
+    CLEAN,
+    model="apart",
+    findings=(),
+    exit_code=1,
+    parity=Parity(
+        "differs",
+        "iOS17",
+        "float32",
+        "export",
+        3,
+        1e-3,
+        Errors(0.5, 0.25, 12.0, 14.0),
+        Divergence("add", "add_0", "aten.add.Tensor", "", HYPOT_SITE, None, Errors(0.5, 0.25)),
+    ),
+)
+"""It converts, and computes something else."""

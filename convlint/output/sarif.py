@@ -13,7 +13,7 @@ from convlint.model import Finding, Replacement, Rule, Site, Suppression
 from convlint.outcome import Outcome, Run
 from convlint.output.json import dumps
 from convlint.output.places import Shown, place_in, places_of
-from convlint.output.verdict import unforeseen, verdict
+from convlint.output.verdict import unforeseen, verdict, wrong_numbers
 from convlint.text import one_line, visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -198,7 +198,7 @@ def _invocation(run: Run) -> dict[str, Any]:
                 for each in unforeseen(outcome.report)
                 if not each.follows
             ]
-            if outcome.report.graph is None:
+            if outcome.report.graph is None or wrong_numbers(outcome.report):
                 notes.append(("error", f"{outcome.model}: {verdict(outcome.report).headline}"))
     notes += [("warning", f"{each.site}: unused: {each.site.source}") for each in run.unused_ignores]
     notes += [("error", f"stale in the baseline: {each}") for each in run.stale]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
     "converts": ("✓", "bold green"),
+    "converts-differently": ("✗", "bold red"),
     "converts-after-fixes": ("✗", "bold yellow"),
     "does-not-convert": ("✗", "bold red"),
     "unknown": ("?", "bold yellow"),

@@ -9,7 +9,7 @@ from typing import Literal
 from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
 from convlint.text import count
 
-Kind = Literal["converts", "converts-after-fixes", "does-not-convert", "unknown"]
+Kind = Literal["converts", "converts-differently", "converts-after-fixes", "does-not-convert", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,29 @@ class Verdict:
 
 def verdict(report: Report) -> Verdict:
     """The verdict of a report, in the words that every output uses."""
+    if report.convertible == "yes" and (wrong := wrong_numbers(report)):
+        return _converts_differently(report, wrong)
     by_kind = {"yes": _converts, "no": _does_not_convert, "unknown": _unknown}
     return by_kind[report.convertible](report)
+
+
+def wrong_numbers(report: Report) -> str:
+    """What the converted program does to PyTorch's numbers, as the end of a sentence about it.
+
+    Empty where the two are equal, and where nobody compared them.
+    """
+    parity = report.parity
+    if parity is None or parity.status not in ("differs", "overflows"):
+        return ""
+    what = (
+        f"overflows {parity.precision} where PyTorch has numbers"
+        if parity.status == "overflows"
+        else f"computes other numbers than PyTorch at {parity.precision}"
+    )
+    first = parity.first_divergence
+    if first is None:
+        return what
+    return f"{what}, first in {first.op}" + (f" at {first.site}" if first.site is not None else "")
 
 
 def has_fix(finding: Finding) -> bool:
@@ -98,6 +119,19 @@ def _converts(report: Report) -> Verdict:
     if report.trial is None:
         after += " Run without --no-trial to have coremltools confirm it."
     return Verdict("converts", f"Converts as it is{proved}.", after)
+
+
+def _converts_differently(report: Report, wrong: str) -> Verdict:
+    """Parity has run the program: that it converts is the smaller part of the truth."""
+    first = report.parity.first_divergence if report.parity is not None else None
+    about = [f for f in report.findings if first is not None and f.op == first.op and f.site == first.site]
+    if any(finding.replacements for finding in about):
+        step = f"Make the change shown under {about[0].rule.code} above, then check again with --parity."
+    elif report.parity is not None and report.parity.status == "overflows":
+        step = "Keep the values of that operation smaller, or convert at float32, and check with --parity."
+    else:
+        step = "Write that operation another way, then check again with --parity."
+    return Verdict("converts-differently", f"Converts, but the program {wrong}.", step)
 
 
 def _does_not_convert(report: Report) -> Verdict:

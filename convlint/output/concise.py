@@ -51,7 +51,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{_place(report, failure.site or failure.caller)}: trial error {error}"
     if wrong := wrong_numbers(report):
         first = report.parity.first_divergence if report.parity is not None else None
-        place = _place(report, first and (first.site or first.caller))
+        place = _place(report, (first.site or first.caller) if first is not None else None)
         yield one_line(f"{place}: parity error the converted program {wrong}")
     if report.graph is None and not report.findings:
         for stopped in report.capture_failures:

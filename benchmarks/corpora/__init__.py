@@ -43,6 +43,7 @@ CORPORA: dict[str, tuple[str, dict[str, Any]]] = {
     "variations": ("variations", {"half": 0}),
     "variations-held-out": ("variations", {"half": 1}),
     "edges": ("variations", {"limit": 24, "file": "edges.txt"}),
+    "layers": ("variations", {"limit": 10, "file": "layers.txt"}),
     "architectures": ("architectures", {"half": 0}),
     "architectures-held-out": ("architectures", {"half": 1}),
 }

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convlint import mil as mil
     from convlint.check import check as check
-    from convlint.fix import Fixed as Fixed
     from convlint.fix import convert as convert
     from convlint.fix import fix as fix
     from convlint.image_fold import fold_std as fold_std
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from convlint.parity import parity as parity
     from convlint.plan.forecast import plan as plan
     from convlint.plan.model import Plan as Plan
+    from convlint.repair.fixed import Fixed as Fixed
     from convlint.testing import assert_convertible as assert_convertible
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Fixed": "fix",
+    "Fixed": "repair.fixed",
     "Plan": "plan.model",
     "Report": "model",
     "assert_convertible": "testing",

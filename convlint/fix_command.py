@@ -22,8 +22,8 @@ from convlint.source_edit import Edit, Refusal, apply_edits, diff_of, find_edit
 from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
-    from convlint.fix import Fixed
     from convlint.model import Rule
+    from convlint.repair.fixed import Fixed
 
 
 def fix(options: argparse.Namespace, out: TextIO) -> int:

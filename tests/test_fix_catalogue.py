@@ -53,6 +53,13 @@ def half_rotary(x: torch.Tensor) -> torch.Tensor:
     return x * angles.cos() + torch.cat((-two, one), -1) * angles.sin()
 
 
+def positions(x: torch.Tensor) -> torch.Tensor:
+    query = x.reshape(1, 4, 2, 3, 4, 2)
+    rows = torch.einsum("bythwc,hkc->bythwk", query, POSITIONS[:3, :3])
+    columns = torch.einsum("bythwc,wkc->bythwk", query, POSITIONS)
+    return (rows[:, :, :, :, :, None, :, None] + columns[:, :, :, :, :, None, None, :]).flatten(2)
+
+
 def spectrum(x: torch.Tensor) -> torch.Tensor:
     window = torch.hann_window(8)
     return torch.stft(x.reshape(1, 24), 8, 4, window=window, return_complex=True).abs()
@@ -68,6 +75,7 @@ MASK = torch.tensor([True, False, True, True, False, True, False, True])
 PLACES = torch.tensor([2, 0])
 GROUPS = torch.tensor([[0, 1, 0, 1, 2, 2, 0, 1]]).expand(3, 8)
 BOUNDS = torch.tensor([-1.0, 0.0, 1.0])
+POSITIONS = torch.linspace(-1.0, 1.0, 32).reshape(4, 4, 2)
 GRID = torch.rand(1, 5, 7, 2) * 2.4 - 1.2
 
 ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
@@ -195,6 +203,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
     "GRUCell": (lambda x: CELLS["gru"](x), (TABLE,)),
     "RNNCell": (lambda x: CELLS["rnn"](x), (TABLE,)),
     "rank 6": (windows, (IMAGE,)),
+    "rank 8 by einsum": (positions, (IMAGE,)),
     "attention with a mask": (
         lambda x: functional.scaled_dot_product_attention(x, x, x, torch.ones(6, 6, dtype=torch.bool).tril()),
         (HEADS,),

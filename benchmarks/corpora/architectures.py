@@ -16,7 +16,7 @@ import torch
 
 from . import Example
 
-__all__ = ["build", "names"]
+__all__ = ["build", "further", "names"]
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 SEED = 20_240
@@ -28,6 +28,11 @@ def names(half: int | None = None) -> list[str]:
     return found if half is None else found[half::2]
 
 
+def further() -> list[str]:
+    """Architectures beyond the list: other members of the families, and families that it leaves out."""
+    return [f"{library}/{model}" for library in LIBRARIES for model in _further(library)]
+
+
 def build(name: str) -> Example:
     """The architecture called ``name``, with the same random weights in every process."""
     library, _, model = name.partition("/")
@@ -36,10 +41,21 @@ def build(name: str) -> Example:
     torch.manual_seed(SEED)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _builders(library)[model]()
+        maker = _builders(library).get(model) or _further(library)[model]
+        return maker()
 
 
 @cache
 def _builders(library: str) -> dict[str, Callable[[], Example]]:
     builders: dict[str, Callable[[], Example]] = import_module(f"{__package__}.{library}_models").BUILDERS
+    return builders
+
+
+@cache
+def _further(library: str) -> dict[str, Callable[[], Example]]:
+    if library == "transformers":
+        from .transformers_zoo import BUILDERS
+
+        return BUILDERS
+    builders: dict[str, Callable[[], Example]] = import_module(f"{__package__}.{library}_models").FURTHER
     return builders

@@ -14,7 +14,7 @@ import torch
 
 from . import Example
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "FURTHER"]
 
 MODELS = """
 beit_base_patch16_224 botnet26t_256 halonet_h1 eca_halonext26ts lambda_resnet26t lamhalobotnet50ts_256
@@ -61,3 +61,15 @@ def _image(name: str) -> Example:
 
 BUILDERS: dict[str, Callable[[], Example]] = {name: partial(_image, name) for name in MODELS}
 """Model name -> what builds it."""
+
+LARGE = "base large huge giant gigantic enormous xlarge xxlarge so400m so150m ultra".split()
+"""Words in the names of models that take long."""
+
+
+def _further() -> dict[str, Callable[[], Example]]:
+    small = (name for name in timm.list_models() if not any(word in LARGE for word in name.split("_")))
+    return {name: partial(_image, name) for name in small if name not in BUILDERS}
+
+
+FURTHER: dict[str, Callable[[], Example]] = _further()
+"""The other members of the families, less those that are large by name."""

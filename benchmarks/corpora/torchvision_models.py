@@ -12,7 +12,7 @@ from torch import nn
 
 from . import Example
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "FURTHER"]
 
 CLASSIFIERS = (
     "alexnet",
@@ -114,3 +114,18 @@ def _builders() -> dict[str, Callable[[], Example]]:
 
 BUILDERS: dict[str, Callable[[], Example]] = _builders()
 """Model name -> what builds it."""
+
+
+def _further() -> dict[str, Callable[[], Example]]:
+    makers = {"detection": _detector, "segmentation": _segmenter, "video": _video, "models": _image}
+    found: dict[str, Callable[[], Example]] = {}
+    for name in torchvision.models.list_models():
+        room = torchvision.models.get_model_builder(name).__module__.split(".")[2:]
+        maker = makers.get(room[0] if room[0] in makers else "models", _image)
+        if name not in BUILDERS and "h_14" not in name:
+            found[name] = partial(maker, name)
+    return found
+
+
+FURTHER: dict[str, Callable[[], Example]] = _further()
+"""The other members of the families."""

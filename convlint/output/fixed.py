@@ -13,9 +13,9 @@ from convlint.text import count, one_line, shown_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convlint.fix import Fixed
     from convlint.model import Site
     from convlint.repair.applied import Applied, LeftOut
+    from convlint.repair.fixed import Fixed
     from convlint.source_edit import Refusal
 
 SHOWN_CALLS = 8

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 from typing import Any
 
+from convlint.rewrites.einsum import einsum, labelled, neighbours
 from convlint.rewrites.table import NotApplicable
 
 _LIMIT = 5
@@ -41,6 +43,8 @@ def handle(op: str, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return _reduced(node, args, kwargs)
     if op == "aten.cat.default":
         return _joined(node, args)
+    if op == "aten.einsum.default":
+        return _einsum(node, args)
     if op in ("aten.matmul.default", "aten.linear.default"):
         return _product(node, op, args)
     if op == "aten.layer_norm.default":
@@ -229,3 +233,26 @@ def _product(node: Any, op: str, args: tuple[Any, ...]) -> Any:
         raise NotApplicable("its matrices are broadcast")
     stacked = [_low(part).reshape([-1, *_shape(part)[-2:]]) for part in (one, two)]
     return _result(node, torch.bmm(*stacked))
+
+
+def _einsum(node: Any, args: tuple[Any, ...]) -> Any:
+    """The same products with axes that stay side by side in all operands and the result made one."""
+    shapes = [_shape(operand) for operand in args[1]]
+    words, wanted = labelled(args[0], [len(shape) for shape in shapes])
+    pairs = {
+        pair for word, shape in zip(words, shapes, strict=True) for pair in zip(word, shape, strict=True)
+    }
+    sizes = dict(pairs)
+    if len(sizes) < len(pairs):
+        raise NotApplicable("its operands broadcast")
+    runs = neighbours([*words, wanted])
+    names = {run[0]: letter for run, letter in zip(runs, string.ascii_lowercase, strict=False)}
+    terms = ["".join(names[label] for label in word if label in names) for word in (*words, wanted)]
+    if len(names) < len(runs) or max(map(len, terms)) > _LIMIT:
+        raise NotApplicable("its operands have too many axes apart from each other")
+    merged = {run[0]: math.prod(sizes[label] for label in run) for run in runs}
+    low = [
+        _low(operand).reshape([merged[label] for label in word if label in merged])
+        for operand, word in zip(args[1], words, strict=True)
+    ]
+    return _result(node, einsum(f"{','.join(terms[:-1])}->{terms[-1]}", low))

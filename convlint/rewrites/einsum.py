@@ -7,8 +7,9 @@ rank; with all batch axes in one, all contracted axes in one, and all free axes 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from convlint.rewrites.table import NotApplicable, rewrite
@@ -83,19 +84,40 @@ def _product(left: _Term, right: _Term, kept: set[str]) -> _Term:
 
 def _terms(equation: str, tensors: list[torch.Tensor]) -> tuple[list[_Term], tuple[str, ...]]:
     """The operands with a label for every axis, and the labels of the result."""
-    given, arrow, result = equation.replace(" ", "").partition("->")
-    words = given.split(",")
-    if len(words) != len(tensors):
-        raise NotApplicable("its equation has another number of operands")
-    terms = [_Term(t, tuple(_labels(word, t.dim()))) for word, t in zip(words, tensors, strict=True)]
+    words, wanted = labelled(equation, [tensor.dim() for tensor in tensors])
+    terms = [_Term(tensor, word) for tensor, word in zip(tensors, words, strict=True)]
     if any(len(set(term.labels)) < len(term.labels) for term in terms):
         raise NotApplicable("it takes a diagonal")
-    hidden = sorted({label for term in terms for label in term.labels if label.startswith("~")}, reverse=True)
+    return terms, wanted
+
+
+def labelled(equation: str, ranks: list[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """A label for every axis of operands of these ranks, and for every axis of the result."""
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    written = given.split(",")
+    if len(written) != len(ranks):
+        raise NotApplicable("its equation has another number of operands")
+    words = [tuple(_labels(word, rank)) for word, rank in zip(written, ranks, strict=True)]
+    hidden = sorted({label for word in words for label in word if label.startswith("~")}, reverse=True)
     if not arrow:
-        letters = [label for term in terms for label in term.labels if not label.startswith("~")]
-        return terms, (*hidden, *sorted(label for label in letters if letters.count(label) == 1))
+        letters = [label for word in words for label in word if not label.startswith("~")]
+        return words, (*hidden, *sorted(label for label in letters if letters.count(label) == 1))
     before, dots, after = result.partition("...")
-    return terms, (*before, *(hidden if dots else ()), *after)
+    return words, (*before, *(hidden if dots else ()), *after)
+
+
+def neighbours(words: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Runs of labels that stand side by side in every one of ``words`` that has any of them."""
+    pairs = [pair for word in words for pair in pairwise(word)]
+    runs: list[tuple[str, ...]] = []
+    for label in dict.fromkeys(label for word in words for label in word):
+        last = runs[-1][-1] if runs else ""
+        holders = sum(last in word or label in word for word in words)
+        if runs and pairs.count((last, label)) == holders:
+            runs[-1] = (*runs[-1], label)
+        else:
+            runs.append((label,))
+    return runs
 
 
 def _labels(word: str, rank: int) -> Iterator[str]:

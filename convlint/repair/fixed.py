@@ -1,0 +1,44 @@
+"""What a fix made of a model, and the proof that it is the same: plain data for callers and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from convlint.model import Trial, TrialFailure
+from convlint.repair.applied import Applied, LeftOut
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What :func:`convlint.fix.fix` made. ``converts`` is what coremltools said of ``program`` in a trial.
+
+    ``module`` has the original's parameters under the same names; it is the original where nothing
+    had to change, or nothing could be made. ``max_abs_error`` is None where nothing was compared.
+
+    Where ``left_out`` is not None, module and program are the part of the model before an op whose sizes
+    follow from data, and ``converts`` speaks of that part: it gives ``left_out.outputs``, and what
+    ``left_out.calls`` names is left to the caller. ``proposed`` names what was not done for want of
+    ``unsafe=True``; ``left_out`` is then what would be left out.
+    """
+
+    module: Any
+    program: Any
+    converts: Literal["yes", "no"]
+    applied: tuple[Applied, ...] = ()
+    remaining: tuple[TrialFailure, ...] = ()
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    checked: tuple[str, ...] = ()
+    rolled_back: tuple[str, ...] = ()
+    converted_before: bool = False
+    target: str = ""
+    trial: Trial | None = None
+    notes: tuple[str, ...] = ()
+    proposed: tuple[Applied, ...] = ()
+    left_out: LeftOut | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        raise TypeError('a convlint Fixed has no truth value; compare fixed.converts with "yes" or "no"')

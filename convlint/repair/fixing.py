@@ -1,0 +1,169 @@
+"""A program made to convert, and the proof that it computes the same, taken back where it does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from convlint.capture.methods import quiet_torch
+from convlint.repair.applied import Applied, add_call
+from convlint.repair.channels_first import CARRIED
+from convlint.repair.comparison import Comparison, Inputs, compare
+from convlint.repair.divergence import first_changes
+from convlint.repair.fixed import Fixed
+from convlint.repair.known_sizes import with_known_sizes
+from convlint.repair.layout_proof import prove_layout
+from convlint.repair.module import FixedModule
+from convlint.repair.plan import Outcome, Search, TryOut, convert_in_child
+from convlint.repair.sizes import other_sizes
+
+if TYPE_CHECKING:
+    from convlint.repair.draft import Change
+    from convlint.repair.replay import Replay
+
+SEEDS = 3
+"""Sets of inputs that a fixed module is compared on."""
+
+
+class Fixing:
+    """One program of a model on its way: searched, made a module, compared, and searched again."""
+
+    def __init__(
+        self,
+        module: Any,
+        inputs: Inputs,
+        program: Any,
+        target: str,
+        unsafe: bool,
+        timeout: float,
+        progress: Callable[[str], None],
+        seconds: dict[str, float],
+        replay: Replay | None = None,
+    ) -> None:
+        self.module = module
+        self.replay = replay
+        self.inputs = inputs
+        self.program, self.known = with_known_sizes(program)
+        self.captured = program
+        self.target = target
+        self.unsafe = unsafe
+        self.timeout = timeout
+        self.progress = progress
+        self.seconds = seconds
+        self.notes: list[str] = []
+        self.rolled_back: list[str] = []
+        self.others: list[Any] = []
+
+    def run(self) -> Fixed:
+        """Search and compare, without the changes that were found wrong, until what is left agrees."""
+        self.others = other_sizes(self.program, self.inputs)
+        banned: frozenset[str] = frozenset()
+        reference = self.module if self.replay is None else self.replay.reference
+        while True:
+            start = time.perf_counter()
+            with quiet_torch():
+                outcome = self.search(banned)
+            self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
+            converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
+            if not outcome.changes and not self.known and self.replay is None:
+                return self.fixed(self.module, outcome, Comparison(), converts)
+            made = FixedModule(self.module, outcome.program)
+            start = time.perf_counter()
+            self.progress("comparing")
+            with quiet_torch():
+                compared = compare(reference, made, self.inputs, SEEDS, gradients=True, others=self.others)
+            self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
+            if not compared.problem:
+                return self.fixed(made, outcome, compared, converts)
+            guilty = self.guilty(outcome) - banned
+            if not guilty:
+                self.notes.append(f"the changes were taken back: {compared.problem}")
+                return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
+            self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
+            banned |= guilty
+
+    def laid_out(self, fixed: Fixed) -> Fixed:
+        """``fixed`` with its stream kept channels-first, where that proves itself; else as it was."""
+        if fixed.converts == "no":
+            note = "the layout for the Neural Engine waits until the model converts"
+            return replace(fixed, notes=(*fixed.notes, note))
+        start = time.perf_counter()
+        self.progress("laying out")
+        with quiet_torch():
+            made = prove_layout(self.module, self.inputs, fixed.program, self.try_out(), self.others)
+        self.seconds["layout"] = time.perf_counter() - start
+        rolled_back = (*fixed.rolled_back, *made.rolled_back)
+        if made.module is None:
+            return replace(fixed, notes=(*fixed.notes, made.problem), rolled_back=rolled_back)
+        return replace(
+            fixed,
+            module=made.module,
+            program=made.program,
+            applied=fixed.applied + _applied(fixed.program, made.changes),
+            max_abs_error=made.compared.max_abs_error,
+            max_rel_error=made.compared.max_rel_error,
+            checked=made.compared.checked,
+            rolled_back=rolled_back,
+            trial=made.trial,
+        )
+
+    def search(self, banned: frozenset[str]) -> Outcome:
+        """Changes that make the program convert, ``banned`` calls left as they are."""
+        self.progress("converting")
+        return Search(self.program, self.try_out(), unsafe=self.unsafe, banned=banned).run()
+
+    def try_out(self) -> TryOut:
+        """What asks coremltools about a program."""
+        return convert_in_child(self.target, self.timeout)
+
+    def guilty(self, outcome: Outcome) -> frozenset[str]:
+        """The calls whose change makes the first difference, by running both programs side by side."""
+        return first_changes(self.module, self.program, outcome.program, self.inputs)
+
+    def fixed(
+        self, module: Any, outcome: Outcome, compared: Comparison, converts: Literal["yes", "no"]
+    ) -> Fixed:
+        """What is handed out: ``module`` is the original where nothing was changed."""
+        changed = module is not self.module
+        applied = _applied(self.captured, self.known) + _applied(self.program, outcome.changes)
+        left_out = None
+        if self.replay is not None:
+            applied = self.replay.steps + applied
+            left_out = self.replay.left_out
+        return Fixed(
+            module=module,
+            program=outcome.program,
+            converts=converts,
+            applied=applied if changed else (),
+            left_out=left_out.named_in(outcome.program) if changed and left_out is not None else None,
+            remaining=outcome.remaining,
+            max_abs_error=compared.max_abs_error if compared.checked else None,
+            max_rel_error=compared.max_rel_error if compared.checked else None,
+            checked=compared.checked,
+            rolled_back=tuple(self.rolled_back),
+            converted_before=not changed and converts == "yes",
+            target=self.target,
+            trial=outcome.trial,
+            notes=(*self.notes, *outcome.notes),
+            seconds=self.seconds,
+        )
+
+
+def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
+    """The changes to calls of the user's own program, those of one line and kind counted together."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    found: dict[tuple[Any, ...], Applied] = {}
+    carried = 0
+    for change in changes:
+        node = nodes.get(change.node)
+        if node is None or node.op != "call_function":
+            continue  # a change inside a change
+        if change.title == CARRIED:
+            carried += 1  # it follows its neighbours: one word for all of them
+        else:
+            add_call(found, node, change.kind, change.title, change.safety, change.rule)
+    if carried:
+        found[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
+    return tuple(found.values())

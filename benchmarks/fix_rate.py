@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.fix_rate``: every architecture of the truth (``benchmarks.truth``) that coremltools
 refuses through torch.export, one child process each, resumable. ``--all`` takes those that convert too:
-none may be lost.
+none may be lost. ``--unseen 50 --seed 1`` draws 50 others, of which no truth is known: whether one is
+refused is what the trial of the unchanged program says.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import argparse
 import contextlib
 import json
 import multiprocessing
+import random
 import sys
 import time
 from collections import Counter
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +34,18 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print the table and run nothing")
     parser.add_argument("--skip", type=int, default=0, help="leave out so many of those to run")
     parser.add_argument("--step", type=int, default=1, help="run every so-many-th")
+    parser.add_argument("--unseen", type=int, default=0, help="draw so many beyond the list instead")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that one may take")
     parser.add_argument("--seconds", type=float, help="start no other architecture after so long")
     options = parser.parse_args()
-    path = RESULTS / "fix-rate.jsonl"
+    path = RESULTS / ("fix-rate-unseen.jsonl" if options.unseen else "fix-rate.jsonl")
     truth = _truth()
-    wanted = options.names or [n for n, row in truth.items() if options.all or _refused(row)]
+    wanted = options.names or (
+        _drawn(options.unseen, options.seed, truth)
+        if options.unseen
+        else [n for n, row in truth.items() if options.all or _refused(row)]
+    )
     done = {} if options.again else _rows(path)
     if not options.show:
         waiting = [name for name in wanted if name not in done][options.skip :: options.step]
@@ -43,11 +53,19 @@ def main() -> None:
         for number, name in enumerate(waiting, 1):
             if options.seconds is not None and time.perf_counter() - start > options.seconds:
                 break
-            row = _in_child(name)
+            row = _in_child(name, options.limit)
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{number}/{len(waiting)} {name}: {_told(row)}", file=sys.stderr, flush=True)
-    print(table({name: row for name, row in _rows(path).items() if name in truth}, truth))
+    rows = _rows(path)
+    if options.unseen:
+        truth = {
+            n: {"convert": "ok" if row.get("before") else "no"}
+            for n, row in rows.items()
+            if "converts" in row
+        }
+        print(f"{len(rows)} drawn, {len(truth)} of them can be built and run.\n")
+    print(table({name: row for name, row in rows.items() if name in truth}, truth))
 
 
 def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> str:
@@ -88,6 +106,21 @@ def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> 
     return "\n".join(lines)
 
 
+def _drawn(number: int, seed: int, truth: dict[str, dict[str, Any]]) -> list[str]:
+    """Names beyond the truth, of each library a like share."""
+    from benchmarks.corpora import architectures
+
+    drawn: dict[str, list[str]] = {}
+    for name in (*architectures.names(), *architectures.further()):
+        if name not in truth:
+            drawn.setdefault(name.split("/")[0], []).append(name)
+    chance = random.Random(seed)
+    for names in drawn.values():
+        chance.shuffle(names)
+    in_turn = (name for turn in zip_longest(*drawn.values()) for name in turn if name is not None)
+    return list(islice(in_turn, number))
+
+
 def _good(row: dict[str, Any]) -> bool:
     return row.get("converts") == "yes" and (row.get("max_rel_error") or 0.0) <= 1e-4
 
@@ -122,7 +155,7 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in rows}
 
 
-def _in_child(name: str) -> dict[str, Any]:
+def _in_child(name: str, limit: float) -> dict[str, Any]:
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_measure, args=(name, sender))
@@ -131,7 +164,7 @@ def _in_child(name: str) -> dict[str, Any]:
     sender.close()
     row: dict[str, Any] = {"name": name, "error": "died"}
     with contextlib.suppress(EOFError):
-        row = receiver.recv() if receiver.poll(LIMIT) else {"name": name, "error": "took too long"}
+        row = receiver.recv() if receiver.poll(limit) else {"name": name, "error": "took too long"}
     child.kill()
     child.join()
     return row | {"seconds": round(time.perf_counter() - start, 1)}
@@ -157,6 +190,7 @@ def _measure(name: str, sender: Any) -> None:
         sender.send(
             {
                 "name": name,
+                "before": fixed.converted_before,
                 "converts": fixed.converts,
                 "unsafe": unsafe,
                 "left_out": "" if fixed.left_out is None else str(fixed.left_out),

@@ -122,7 +122,7 @@ def _further() -> dict[str, Callable[[], Example]]:
     for name in torchvision.models.list_models():
         room = torchvision.models.get_model_builder(name).__module__.split(".")[2:]
         maker = makers.get(room[0] if room[0] in makers else "models", _image)
-        if name not in BUILDERS and "h_14" not in name:
+        if name not in BUILDERS and not name.startswith(("vit_h", "vit_l")):
             found[name] = partial(maker, name)
     return found
 

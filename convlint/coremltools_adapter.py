@@ -6,6 +6,7 @@ itself, so that importing this module costs nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -282,7 +283,11 @@ def mil_program(source: Any) -> Any:
         return source
     model = source
     if not isinstance(model, ct.models.MLModel):
-        model = ct.models.MLModel(str(source), skip_model_load=True)
+        if not isinstance(source, (str, os.PathLike)):
+            raise TypeError(f"a {type(source).__name__} is no program, no model and no path")
+        if not os.path.exists(source):
+            raise FileNotFoundError("there is nothing at this path")
+        model = ct.models.MLModel(os.fspath(source), skip_model_load=True)
     if model._mil_program is not None:
         return model._mil_program
     spec = model.get_spec()

@@ -6,6 +6,7 @@ once for each operation, which is the least that any Core ML device rounds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from convlint import coremltools_adapter as adapter
 from convlint.errors import ConvlintError
 from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
 from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
+from convlint.mil.inputs import check_names, input_tensor
 from convlint.mil.plan import Argument, Result, Step, plan_block
 from convlint.mil.settling import fitted, kept_from_zero, limited
 from convlint.mil.table import ACCUMULATING
@@ -44,6 +46,7 @@ def run(
     that has several. ``watch`` is called after each operation with it and its values, and may return others
     in their place.
     """
+    _check_options(precision, accumulator_limit)
     source = load(program)
     name = function or source.default_function_name
     if name not in source.functions:
@@ -60,6 +63,19 @@ def run(
     return outputs
 
 
+def _check_options(precision: str | None, accumulator_limit: float | None) -> None:
+    if precision not in (None, "float16", "float32"):
+        raise ExecutionError(
+            f"{precision!r} is no precision of the executor. Give 'float16' or 'float32', or leave it out to "
+            "have each value at the dtype that the program declares."
+        )
+    if accumulator_limit is not None and not accumulator_limit > 0:
+        raise ExecutionError(
+            f"an accumulator limit of {accumulator_limit} would make every sum infinite. Give a positive "
+            "number; 32752 is what has been measured on the Neural Engine."
+        )
+
+
 def load(source: Any) -> Any:
     """The MIL program behind any of the things that :func:`run` takes."""
     try:
@@ -68,10 +84,11 @@ def load(source: Any) -> Any:
         raise
     except Exception as error:  # coremltools' reader raises whatever its parts raise
         text = " ".join(str(error).split())[:300]
+        named = os.fspath(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
         raise ExecutionError(
-            f"{source if isinstance(source, str) else type(source).__name__} cannot be read as a MIL "
-            f"program ({type(error).__name__}: {text}). Give a MIL program, an MLModel of type mlprogram, "
-            "or the path of an .mlpackage."
+            f"{named} cannot be read as a MIL program ({type(error).__name__}: {text}). Give a MIL program, "
+            "an MLModel of type mlprogram (coremltools makes one for iOS15 and later), or the path of an "
+            ".mlpackage."
         ) from error
 
 
@@ -95,9 +112,10 @@ class Machine:
     def call(self, function: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run a whole function with arrays in and arrays out."""
         declared = {name: var for name, var in function.inputs.items() if not adapter.is_state(var)}
-        _check_names(inputs, declared)
+        check_names(inputs, declared)
         for name, variable in declared.items():
-            self.values[variable] = self.input(name, variable, inputs[name])
+            kind = adapter.value_type(variable)
+            self.values[variable] = input_tensor(f"input {name!r}", inputs[name], *kind, self.precision)
         for variable in function.inputs.values():
             if adapter.is_state(variable):
                 self.values[variable] = variable.name
@@ -108,16 +126,6 @@ class Machine:
             for variable, value in zip(function.outputs, found, strict=True)
         }
 
-    def input(self, name: str, variable: Any, value: Any) -> Any:
-        dtype, shape = adapter.value_type(variable)
-        kind = carrier(dtype, self.precision)
-        if kind is None:
-            raise UnsupportedOperation(f"input {name!r} is of {dtype}; only inputs of numbers can be run.")
-        tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else None
-        if tensor is None:
-            tensor = tensor_of(np.asarray(value), carrier(dtype) or kind)
-        return kind.settle(fitted(tensor, shape, f"input {name!r}"))
-
     def prepare_state(self, variable: Any) -> None:
         """A state that nobody has given starts as zeros."""
         dtype, shape = adapter.value_type(variable)
@@ -127,9 +135,9 @@ class Machine:
         value = self.states.get(variable.name)
         if value is None:
             value = torch.zeros([size for size in shape if size is not None], dtype=kind.dtype)
-        elif not isinstance(value, torch.Tensor):
-            value = tensor_of(np.asarray(value), kind)
-        self.states[variable.name] = kind.settle(fitted(value, shape, f"state {variable.name!r}"))
+        self.states[variable.name] = input_tensor(
+            f"state {variable.name!r}", value, dtype, shape, self.precision
+        )
 
     def run_block(self, block: Any) -> list[Any]:
         """The values of a block's outputs; all its other values are forgotten on the way."""
@@ -249,18 +257,6 @@ class Machine:
         value = self.value(operation.value)
         self.states[self.value(operation.state)] = value
         return [value]
-
-
-def _check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
-    missing = sorted(declared.keys() - inputs.keys())
-    unknown = sorted(inputs.keys() - declared.keys())
-    if missing or unknown:
-        problems = [f"{', '.join(missing)} missing"] if missing else []
-        problems += [f"{', '.join(unknown)} unknown"] if unknown else []
-        raise ExecutionError(
-            f"the inputs do not fit the program: {'; '.join(problems)}. It takes "
-            f"{', '.join(sorted(declared)) or 'none'}."
-        )
 
 
 def _given(value: Any, dtype: str) -> Any:

@@ -15,6 +15,13 @@ def shown_path(path: str) -> str:
     return path if inside == os.pardir or inside.startswith(os.pardir + os.sep) else inside
 
 
+def significant(number: float, digits: int) -> str:
+    """A number rounded to so many digits that count, never with an exponent: ``"180"`` for 183.2 and 2."""
+    from decimal import Decimal  # here alone: a warm check has no use for it
+
+    return format(Decimal(f"{number:.{digits}g}"), "f")
+
+
 def visible(text: str) -> str:
     """``text`` with every control character spelled out, so that it cannot steer a terminal.
 

@@ -1,4 +1,4 @@
-"""The page of real models, from check to browser: a ViT always, a detector and Llama in the long run."""
+"""The page of real models, from check to browser: a ViT, a detector, Llama; with trials in the long run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ DETECTOR = (
     "--input",
     "1x3x320x320",
 )
+YOLOS = (
+    "transformers:YolosForObjectDetection",
+    "--arg-expr",
+    "config=transformers.YolosConfig(hidden_size=192, num_attention_heads=3, intermediate_size=768)",
+    "--input",
+    "1x3x512x864",
+)
+"""The tiny one of https://huggingface.co/hustvl/yolos-tiny, on the size of image that its tables are of."""
 LLAMA = (
     "transformers:LlamaForCausalLM",
     "--arg-expr",
@@ -103,15 +111,23 @@ def test_a_plan_of_a_program(browser: Any, project: Path, tmp_path: Path) -> Non
     assert not (project / "page.html").exists()
 
 
-@pytest.mark.corpus
 def test_a_detector(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
+    look_through(browser, report(*YOLOS, "--no-trial"), tmp_path, "bbox_predictor")
+
+
+def test_llama_with_its_seven_billion_parameters(
+    browser: Any, report: Callable[..., str], tmp_path: Path
+) -> None:
+    text = report(*LLAMA, "--no-trial")
+    assert "6.74 B" in text
+    look_through(browser, text, tmp_path, "model.layers.17.self_attn")
+
+
+@pytest.mark.corpus
+def test_a_detector_of_recorded_ops(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
     look_through(browser, report(*DETECTOR), tmp_path, "head.regression_head")
 
 
 @pytest.mark.corpus
-def test_llama_with_its_seven_billion_parameters(
-    browser: Any, report: Callable[..., str], tmp_path: Path
-) -> None:
-    text = report(*LLAMA)
-    assert "6.74 B" in text
-    look_through(browser, text, tmp_path, "model.layers.17.self_attn")
+def test_llama_with_its_trial(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
+    look_through(browser, report(*LLAMA), tmp_path, "model.layers.17.self_attn")

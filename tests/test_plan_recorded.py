@@ -1,9 +1,10 @@
-"""Plans of recorded runs, whose ops may write into what they read."""
+"""What is read before a plan is made: recorded runs that write into what they read, ops without a module."""
 
 from __future__ import annotations
 
 from convlint.model import Graph, OpCall, TensorArg, TensorMeta
 from convlint.plan.aten_reader import read_aten
+from convlint.plan.operations import Operation, housed
 
 
 def test_what_a_recorded_run_writes_into_zeros_is_planned() -> None:
@@ -29,3 +30,27 @@ def test_what_a_recorded_run_writes_into_zeros_is_planned() -> None:
         (),
     )
     assert [operation.name for operation in read_aten(graph)] == ["relu", "copy_", "sigmoid"]
+
+
+def test_what_passes_made_anew_stands_with_its_readers() -> None:
+    def made(name: str, *reads: int, module: str = "", op: str = "") -> Operation:
+        return Operation("mul", name, (), (), reads, op=op, module=module)
+
+    named = {"module": "blocks.1.attention", "op": "aten.scaled_dot_product_attention.default"}
+    found = housed(
+        [
+            made("outside", op="aten.relu.default"),  # PyTorch's own, in no module
+            made("scaled", 0),
+            made("scores", 1),
+            made("attention", 2, **named),
+            made("shared", 0),
+            made("other", 3, 4, module="blocks.1.mlp", op="aten.linear.default"),
+            made("third", 4, module="blocks.0", op="aten.linear.default"),
+            made("cast", 6),
+        ]
+    )
+    modules = {operation.name: operation.module for operation in found}
+    assert modules["outside"] == ""
+    assert modules["scaled"] == modules["scores"] == "blocks.1.attention"
+    assert modules["shared"] == "blocks"
+    assert modules["cast"] == "", "nothing reads it"

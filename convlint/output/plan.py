@@ -10,7 +10,7 @@ from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
 from convlint.plan.measured import Measured
 from convlint.plan.model import UNITS, Advice, Blocker, Interval, Plan, Unit
-from convlint.text import count, shown_path
+from convlint.text import count, shown_path, significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +95,8 @@ def bar(shares: Mapping[Unit, float]) -> list[Span]:
 
 def interval_text(interval: Interval) -> str:
     """``"1.2 ms (0.7 to 2.1)"``."""
-    return f"{interval.mid:.3g} ms ({interval.low:.2g} to {interval.high:.2g})"
+    low, high = (significant(end, 2) for end in (interval.low, interval.high))
+    return f"{significant(interval.mid, 3)} ms ({low} to {high})"
 
 
 def verdict_of(plan: Plan) -> str:

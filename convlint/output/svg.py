@@ -7,7 +7,7 @@ from convlint.output.markup import Child, Markup, tag
 from convlint.output.module_diagram import Part, diagram_of
 from convlint.output.picture import Picture, picture_of
 from convlint.plan.model import UNITS
-from convlint.text import count
+from convlint.text import count, significant
 
 UNIT_COLOURS = {"ANE": "#0072b2", "GPU": "#b5548f", "CPU": "#d98200"}
 """Told apart by people who see few colours, after https://jfly.uni-koeln.de/color/"""
@@ -161,7 +161,8 @@ def _tally(part: Part, picture: Picture) -> str:
     words = count(len(ops), "op")
     if not picture.timed:
         return words
-    return f"{words} · {sum(picture.nodes[node].latency.mid for node in ops):.3g} ms"
+    spent = sum(picture.nodes[node].latency.mid for node in ops)
+    return f"{words} · {significant(spent, 3)} ms"
 
 
 def _bar(part: Part, x: float, y: float, width: float, picture: Picture, shapes: list[Child]) -> None:

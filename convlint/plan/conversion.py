@@ -16,7 +16,7 @@ from convlint import coremltools_adapter as adapter
 from convlint.capture.sites import Place, place_of_text
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.plan.mil_reader import read_mil
-from convlint.plan.operations import Operation
+from convlint.plan.operations import Operation, housed
 from convlint.trial.conversion import take_weights
 from convlint.trial.process import Channel, run_in_child
 from convlint.trial.run import node_named
@@ -82,4 +82,4 @@ def _with_places(operations: Sequence[Operation], stacks: Sequence[str], program
         found.append(
             replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
         )
-    return found
+    return housed(found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from convlint.model import Confidence, Site, TensorMeta
+from convlint.text import significant
 
 Unit = Literal["ANE", "GPU", "CPU"]
 UNITS: tuple[Unit, ...] = ("ANE", "GPU", "CPU")
@@ -47,7 +48,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mid:.3g} ms ({self.low:.3g} to {self.high:.3g})"
+        low, mid, high = (significant(each, 3) for each in (self.low, self.mid, self.high))
+        return f"{mid} ms ({low} to {high})"
 
 
 @dataclass(frozen=True, slots=True)

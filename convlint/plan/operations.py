@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convlint.model import Site, TensorArg, TensorMeta
@@ -56,6 +56,42 @@ class Operation:
         """Every activation that it reads or writes."""
         yield from self.activations
         yield from self.outputs
+
+
+def housed(operations: Sequence[Operation]) -> list[Operation]:
+    """Operations that passes have made anew, put into the module of what reads them.
+
+    Where several modules read one, it stands in the innermost that holds them all. Linear.
+    """
+    found = list(operations)
+    readers: list[list[int]] = [[] for _ in found]
+    for index, operation in enumerate(found):
+        for source in operation.reads:
+            readers[source].append(index)
+    for index in reversed(range(len(found))):
+        operation = found[index]
+        if operation.op or operation.module or not readers[index]:
+            continue
+        first, *others = (found[reader] for reader in readers[index])
+        alike = all(other.module == first.module for other in others)
+        found[index] = replace(
+            operation,
+            module=first.module if alike else _around([each.module for each in (first, *others)]),
+            module_type=first.module_type if alike else "",
+            site=operation.site or (first.site if alike else None),
+            caller=operation.caller or (first.caller if alike else None),
+        )
+    return found
+
+
+def _around(modules: Sequence[str]) -> str:
+    """The innermost module that holds all of these."""
+    shared = []
+    for names in zip(*(module.split(".") for module in modules), strict=False):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
+    return ".".join(shared)
 
 
 def numel(shape: tuple[int | str, ...]) -> int:

@@ -4,13 +4,21 @@ import { type Box, type Item, type Model, type Node, weightOf } from "./data";
 import { html } from "./dom";
 
 export function milliseconds(value: number): string {
-  if (value >= 100) return `${Math.round(value)} ms`;
-  if (value >= 0.01) return `${Number(value.toPrecision(2))} ms`;
-  return value > 0 ? `${Number((value * 1000).toPrecision(2))} µs` : "0 ms";
+  return value > 0 ? `${inUnit(value, value)} ${unit(value)}` : "0 ms";
 }
 
+// All in the unit of the estimate, so that the ends can be compared with it.
 export function interval(low: number, mid: number, high: number): string {
-  return `${milliseconds(mid)} (${milliseconds(low)} – ${milliseconds(high)})`;
+  return `${inUnit(mid, mid)} (${inUnit(low, mid)} – ${inUnit(high, mid)}) ${unit(mid)}`;
+}
+
+function unit(value: number): string {
+  return value > 0 && value < 0.01 ? "µs" : "ms";
+}
+
+function inUnit(value: number, of: number): string {
+  const shown = unit(of) === "µs" ? value * 1000 : value;
+  return String(shown >= 100 ? Math.round(shown) : Number(shown.toPrecision(2)));
 }
 
 export function counted(number: number, noun: string): string {

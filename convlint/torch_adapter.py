@@ -73,6 +73,22 @@ def stack_frames(choose: FrameFilter) -> Iterator[None]:
 
 
 @contextmanager
+def unprinted_graph() -> Iterator[None]:
+    """While open, torch.export does not print the graph that it had when a branch on data stopped it.
+
+    It prints to stderr without asking, thousands of lines for a detector; the report names the line. Only the
+    name ``print`` of that one module is covered, so that what the model prints is seen.
+    """
+    from torch.export import _trace
+
+    vars(_trace)["print"] = lambda *words, **options: None
+    try:
+        yield
+    finally:
+        vars(_trace).pop("print", None)
+
+
+@contextmanager
 def real_tensors() -> Iterator[None]:
     """While open, inside a trace, tensors are real and what is done with them is not traced."""
     from torch._subclasses.fake_tensor import unset_fake_temporarily

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -38,6 +40,25 @@ def test_stack_frames_brings_helper_functions_back() -> None:
     plain = torch.export.export(Helped(), (torch.rand(2),), strict=False)
     (call,) = [node for node in plain.graph.nodes if node.op == "call_function"]
     assert "in helper" not in call.meta["stack_trace"], "torch keeps helper frames itself now: drop the hook"
+
+
+class Branch(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("the model's own words", file=sys.stderr)
+        return x if x.sum() > 0 else -x
+
+
+def test_the_graph_of_a_stopped_export_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    def told() -> str:
+        with pytest.raises(Exception, match="data-dependent"):
+            torch.export.export(Branch(), (torch.rand(2),), strict=False)
+        return capsys.readouterr().err
+
+    with torch_adapter.unprinted_graph():
+        quiet = told()
+    assert "the model's own words" in quiet
+    assert "def forward" not in quiet
+    assert "def forward" in told(), "torch prints it no more: drop the hook"
 
 
 def test_has_sizes_from_data_tells_ops_whose_sizes_only_the_values_tell() -> None:

@@ -203,7 +203,7 @@ class Attempts:
         shapes = dynamic_shapes(module, args, kwargs, specs) if asked is None else asked
         guards: list[torch_adapter.SizeGuard] = []
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
-            with self.timed("export"), plain_outputs(module) as odd:
+            with self.timed("export"), torch_adapter.unprinted_graph(), plain_outputs(module) as odd:
                 if shapes is None:
                     program = torch.export.export(module, args, kwargs or None, strict=False)
                 else:

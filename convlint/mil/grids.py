@@ -29,6 +29,16 @@ def sampling_points(start: Tensor, end: Tensor, count: int, mode: str) -> Tensor
     raise UnsupportedOperation(f"{mode!r} is no sampling mode of MIL.")
 
 
+def box_points(start: Tensor, end: Tensor, count: int, mode: str) -> Tensor:
+    """The points of boxes, none of which lies outside its box, whatever the spacing.
+
+    "All the methods [come] with the constraint that grid points have to lie in the interval":
+    https://apple.github.io/coremltools/mlmodel/Format/NeuralNetwork.html#samplingmode
+    """
+    low, high = torch.minimum(start, end).unsqueeze(-1), torch.maximum(start, end).unsqueeze(-1)
+    return sampling_points(start, end, count, mode).clamp(low, high)
+
+
 def axis_points(size: int, count: int, mode: str) -> Tensor:
     """The points that resizing one axis from ``size`` to ``count`` looks at, kept inside it."""
     ends = torch.zeros(()), torch.full((), float(size - 1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from convlint.mil.failures import UnsupportedOperation
-from convlint.mil.grids import sampling_points
+from convlint.mil.grids import box_points
 
 
 def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -57,8 +57,8 @@ def crop_resize(
     if normalized_coordinates:
         top, bottom = top * (height - 1), bottom * (height - 1)
         left, right = left * (width - 1), right * (width - 1)
-    rows = sampling_points(top, bottom, target_height, sampling_mode)
-    columns = sampling_points(left, right, target_width, sampling_mode)
+    rows = box_points(top, bottom, target_height, sampling_mode)
+    columns = box_points(left, right, target_width, sampling_mode)
     grid_y = rows.unsqueeze(2).expand(-1, -1, target_width)
     grid_x = columns.unsqueeze(1).expand(-1, target_height, -1)
     outside = (grid_y < 0) | (grid_y > height - 1) | (grid_x < 0) | (grid_x > width - 1)

@@ -52,6 +52,26 @@ def test_half_precision_is_equal_within_its_own_tolerance() -> None:
     assert 1e-6 < p.max_rel_error < 2e-2
 
 
+class Counted(nn.Module):
+    """A sum over buffers, which coremltools folds, and takes for a plain writing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("where", torch.tensor([0, 1, 1]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        counts = torch.ones(4).scatter_add(0, self.where, torch.ones(3))
+        return x * counts
+
+
+@pytest.mark.parametrize("frontend", ["export", "torchscript"])
+def test_what_coremltools_folds_wrongly_is_blamed_itself(frontend: str) -> None:
+    first = convlint.parity(Counted(), torch.ones(4), frontend=frontend, seeds=1).first_divergence
+    assert first is not None
+    assert (first.op, first.mil_op) == ("aten.scatter_add.default", "scatter_along_axis")
+    assert "scatter_add" in str(first.site and first.site.source)
+
+
 def test_the_other_door() -> None:
     assert convlint.parity(Classifier(), IMAGE, frontend="torchscript", seeds=1).status == "equal"
 

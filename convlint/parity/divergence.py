@@ -100,7 +100,7 @@ def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int 
         suspects = sorted(look.wrong) or suspects
     for suspect in suspects[:_SUSPECTS] if len(suspects) > 1 else ():
         wrong = look.wrong.get(suspect)
-        if wrong is not None and (wrong.mil_op == "const" or wrong.errors == Errors()):
+        if wrong is not None and (wrong.folded or wrong.errors == Errors()):
             return suspect  # folded while converting, or of another shape: nothing can be put in its place
         outputs = look.run(corrected=(suspect,), quiet=True)
         if outputs is not None and equal(outputs):

@@ -32,6 +32,8 @@ class Wrong:
     mil_op: str
     mil_name: str
     errors: Errors
+    folded: bool = False
+    """Whether coremltools computed the value by itself, so that no run can put another in its place."""
 
 
 @dataclass(slots=True)
@@ -109,15 +111,18 @@ class SideBySide:
         return right
 
     def look_at_constant(self, variable: Any) -> None:
-        operation = variable.op
-        if operation is None or operation.op_type != "const" or variable.val is None:
+        """Compare what coremltools knows of a variable: its passes put that in the place of the operation."""
+        operation, known = variable.op, variable.val
+        if operation is None or not isinstance(known, (np.ndarray, np.generic, bool, int, float)):
             return
-        array = np.asarray(variable.val)
+        array = np.asarray(known)
         if array.dtype.kind in "biuf":
             for partner in self.partners_of(variable):
-                self.compare(variable, partner, "const", array)
+                self.compare(variable, partner, str(operation.op_type), array, folded=True)
 
-    def compare(self, variable: Any, partner: Partner, mil_op: str, array: Any) -> None:
+    def compare(
+        self, variable: Any, partner: Partner, mil_op: str, array: Any, *, folded: bool = False
+    ) -> None:
         _, value = self.value(*partner)
         if value is None or (array.shape != value.shape and array.size == value.size):
             return  # another layout of the same values
@@ -128,9 +133,17 @@ class SideBySide:
         else:
             if not (errors.nonfinite or errors.misplaced or errors.max_rel_error > self.tolerance):
                 return
-        self.note(variable, [partner], mil_op, errors)
+        self.note(variable, [partner], mil_op, errors, folded=folded)
 
-    def note(self, variable: Any, partners: Iterable[Partner], mil_op: str, errors: Errors) -> None:
+    def note(
+        self,
+        variable: Any,
+        partners: Iterable[Partner],
+        mil_op: str,
+        errors: Errors,
+        *,
+        folded: bool = False,
+    ) -> None:
         for name, index in partners:
             number, value = self.value(name, index)
             if value is None:
@@ -138,7 +151,7 @@ class SideBySide:
             _, _, overload = self.calls[number].op.partition(".")
             if value.dtype.kind == "i" and overload.partition(".")[0] in _ORDERS:
                 self.reordered = min(self.reordered, number)
-            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors))
+            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors, folded))
 
     def value(self, name: str, index: int | None) -> tuple[int, Any]:
         """The number of the call that made a value, and the value, None where it is no array."""

@@ -18,6 +18,7 @@ from convlint.judgement import exit_code, judge, verdict
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
+from convlint.outputs import parse_outputs
 from convlint.reconcile import deciding_trial, disagreements, export_trial
 from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, snapshot, with_foreign
@@ -51,6 +52,7 @@ def check(
     parity: Precision | None = None,
     precision: TrialPrecision | None = None,
     compress: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> Report:
     """Check whether a model converts to Core ML.
 
@@ -60,6 +62,7 @@ def check(
     on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
+    ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     import torch
@@ -86,6 +89,7 @@ def check(
         parity=parity,
         precision=precision,
         compress=parse_settings(compress, normalise_target(target)),
+        outputs=parse_outputs(outputs),
     )
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
@@ -94,7 +98,7 @@ def check(
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
     build = None if instance is not None else model
-    source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs)
+    source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs, outputs=options.outputs)
     return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
@@ -111,7 +115,7 @@ def check_model(
     """
     from convlint.capture.methods import Source
 
-    source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs))
+    source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs), outputs=options.outputs)
     return _Check(name, source, options, progress).run()
 
 
@@ -240,16 +244,16 @@ class _Check:
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not looked at: no trial converted the model")
             return None
-        from convlint.parity import compare
+        from convlint.parity.flexible import compare_sizes
 
         self.progress("comparing with PyTorch")
         with self.timed("parity"):
-            return compare(
+            return compare_sizes(
                 self.source,
                 self.options.target,
                 self.options.parity,
-                frontend=deciding.frontend,
-                timeout=self.options.timeout,
+                deciding.frontend,
+                self.options.timeout,
             )
 
     def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
@@ -273,6 +277,7 @@ class _Check:
                 options.compress,
                 checkpoint=options.checkpoint,
                 timeout=options.timeout,
+                progress=self.progress,
             )
 
 

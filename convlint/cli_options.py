@@ -22,6 +22,12 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         " or a model. Without SPEC: the models of the configuration",
     )
     _add_models(what)
+    what.add_argument(
+        "--output-type",
+        action="append",
+        metavar="SPEC",
+        help="an output that shall be a picture, [NAME:]image[(LAYOUT)]: rgb, bgr, gray, gray16; repeatable",
+    )
     text = "only the configured models that these files reach through imports; none, and it ends at once"
     what.add_argument("--changed", nargs="*", metavar="FILE", help=text)
     text = "check again whenever a file of a model is saved (needs the package watchfiles)"
@@ -124,8 +130,11 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     _add_converters(how)
     text = "allow changes that give another result for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
-    text = "lay the activations out as the Neural Engine prefers them: (batch, channels, 1, sequence)"
-    how.add_argument("--for", dest="for_", choices=["ane"], default="", help=text)
+    text = (
+        "ane: lay the activations out as the Neural Engine prefers them, (batch, channels, 1, sequence);"
+        " image: fold a normalisation of the input into the convolution that reads it"
+    )
+    how.add_argument("--for", dest="for_", choices=["ane", "image"], default="", help=text)
     text = "make the changes that can be said in source there; never outside the project"
     how.add_argument("--write", action="store_true", help=text)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")

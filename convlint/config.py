@@ -19,6 +19,7 @@ from convlint.errors import UsageError
 from convlint.inputs import InputSpec
 from convlint.model import FrontendChoice, Severity, TrialLevel
 from convlint.nearest import did_you_mean
+from convlint.outputs import OutputSpec
 from convlint.setting_keys import (
     FRONTENDS,
     MODEL,
@@ -90,6 +91,7 @@ class ModelSettings:
     inputs: tuple[InputSpec, ...] = ()
     settings: Settings = Settings()
     depends: tuple[str, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

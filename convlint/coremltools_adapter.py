@@ -387,3 +387,15 @@ def check_inputs(inputs: list[Any], target: Any) -> None:
             _validate_image_input_output_shapes(
                 given.color_layout, given.shape.default, given.name, is_input=True
             )
+
+
+def check_outputs(program: Any, outputs: list[Any]) -> None:
+    """The checks of pictures among the outputs, which coremltools makes when it writes the model."""
+    import coremltools as ct
+    from coremltools.converters.mil.backend.backend_helper import _validate_image_input_output_shapes
+
+    for variable, given in zip(program.functions["main"].outputs, outputs, strict=True):
+        if isinstance(given, ct.ImageType):
+            shape = value_type(variable)[1] or ()
+            sizes = tuple(size if size is not None else -1 for size in shape)
+            _validate_image_input_output_shapes(given.color_layout, sizes, variable.name, is_input=False)

@@ -23,6 +23,7 @@ from convlint.inputs import make_tensors, parse_inputs
 from convlint.judgement import failures_to_tell
 from convlint.match import Environment, RawMatch, group_findings, match_failures, match_graph
 from convlint.model import Example, Finding, Graph, Rule, Site, Trial
+from convlint.outputs import parse_outputs
 from convlint.rulebook import Rulebook
 from convlint.supported import installed_snapshot
 from convlint.targets import OPSETS
@@ -106,7 +107,13 @@ class Workshop:
 
         path, build = self.build(example, name)
         specs = parse_inputs(example.inputs)
-        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example), specs)
+        source = Source(
+            build,
+            None,
+            lambda: _laid_out(make_tensors(specs), example),
+            specs,
+            outputs=parse_outputs(example.outputs),
+        )
         captured = capture(source, TIMEOUT, ROOM)
         findings = self.findings(captured, environment)
         trial = _convert(source, captured, environment)
@@ -205,7 +212,7 @@ def _maker(code: CodeType) -> Callable[[], torch.nn.Module]:
 
 def _convert(source: Source, captured: Capture, environment: Environment) -> Trial | None:
     """The trial of the frontend that the example is for, its passes included."""
-    from convlint.trial.interface import interface_types
+    from convlint.trial.interface import interface_types, output_types
     from convlint.trial.run import run_trial
 
     if environment.frontend == "export":
@@ -213,7 +220,14 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
             return None
         types = interface_types(captured.graph, source.specs)
         return run_trial(
-            captured.program, captured.graph, "export", environment.target, "passes", TIMEOUT, inputs=types
+            captured.program,
+            captured.graph,
+            "export",
+            environment.target,
+            "passes",
+            TIMEOUT,
+            inputs=types,
+            outputs=output_types(captured.graph),
         )
     from convlint.trial.trace import input_types, trace_torchscript
 
@@ -225,7 +239,14 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
         raise ModelError(f"it cannot be traced to TorchScript: {type(error).__name__}: {error}") from error
     types = input_types(args, kwargs, source.specs)
     return run_trial(
-        traced, captured.graph, "torchscript", environment.target, "passes", TIMEOUT, inputs=types
+        traced,
+        captured.graph,
+        "torchscript",
+        environment.target,
+        "passes",
+        TIMEOUT,
+        inputs=types,
+        outputs=output_types(captured.graph),
     )
 
 

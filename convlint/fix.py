@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.model import TrialFailure
 from convlint.repair.fixed import Fixed
-from convlint.targets import normalise_target
+from convlint.targets import normalise_target, order
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
 
 TIMEOUT = 120.0
-PURPOSES = ("ane",)
-"""What a model that converts can be laid out for."""
+PURPOSES = ("ane", "image")
+"""What a model that converts can be made ready for."""
 
 
 def fix(
@@ -42,7 +42,9 @@ def fix(
     ``example_inputs`` and ``kwargs`` are what its ``forward`` takes. ``unsafe`` allows rewrites that
     differ for some input (a zero of negative sign, say), branches on data decided by the example, and
     leaving out what has sizes that follow from data. ``for_="ane"`` lays the activations of linear
-    layers, norms and attention out channels-first besides, as the Neural Engine prefers them.
+    layers, norms and attention out channels-first besides, as the Neural Engine prefers them;
+    ``for_="image"`` folds a normalisation of an input into the convolution that reads it. Below iOS18, which
+    brought states, buffers that ``forward`` changes become inputs and outputs of the fixed module.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
     rewrite that counts on one of them is refused. The fixed
     module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
@@ -77,7 +79,8 @@ def check_purpose(for_: str) -> None:
     """Raise where ``for_`` names nothing that a model can be laid out for."""
     if for_ not in ("", *PURPOSES):
         raise UsageError(
-            f'for_={for_!r} is none of {", ".join(PURPOSES)}; leave it out, or write for_="ane".'
+            f'for_={for_!r} is none of {", ".join(PURPOSES)}; leave it out, or write for_="ane" or'
+            ' for_="image".'
         )
 
 
@@ -104,18 +107,27 @@ def fix_module(
     if program is None:
         fixed = Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
     else:
-        fixing = Fixing(module, inputs, program, target, unsafe, timeout, progress, seconds)
+        from convlint.repair.functional_states import functional_states
+
+        # Core ML has states from iOS18 on; before, they are inputs and outputs.
+        functional = functional_states(program, module) if order(target) < order("iOS18") else None
+        program = functional.program if functional is not None else program
+        fixing = Fixing(
+            module, inputs, program, target, unsafe, timeout, progress, seconds, functional=functional
+        )
         fixed = fixing.run()
         if fixed.converts == "yes" or not _has_unknown_sizes(program):
-            return fixing.laid_out(fixed) if for_ == "ane" else fixed
+            return fixing.made_ready(fixed, for_)
     if dynamic_shapes is not None:
         note = (
             "one recorded run would have the sizes of the example alone; leave dynamic_shapes out to have it"
         )
         return replace(fixed, notes=(*fixed.notes, note))
     fixed = _fix_recorded(fixed, inputs, unsafe, timeout, progress)
-    if for_ == "ane":
-        note = "a recorded run is not laid out for the Neural Engine"
+    if for_:
+        note = "a recorded run is not " + (
+            "laid out for the Neural Engine" if for_ == "ane" else "looked through for a normalisation"
+        )
         fixed = replace(fixed, notes=(*fixed.notes, note))
     return fixed
 

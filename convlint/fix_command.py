@@ -104,7 +104,7 @@ def source_changes(
     for change in fixed.applied:
         mine = [rule for rule in rules if _about(rule, change.op)]
         site = change.caller or change.site
-        if site is None or change.kind in ("record", "split"):
+        if site is None or change.kind in ("record", "split", "state"):
             continue  # said of the model, not of how a line is written
         found = find_edit(site, mine, project, unsafe=unsafe)
         if isinstance(found, Edit):

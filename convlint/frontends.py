@@ -59,7 +59,7 @@ class Frontends:
     def trial(
         self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
     ) -> Trial:
-        from convlint.trial.interface import interface_types
+        from convlint.trial.interface import interface_types, output_types
         from convlint.trial.run import run_trial
 
         self.progress(f"converting through {frontend}")
@@ -77,6 +77,7 @@ class Frontends:
             self.options.output if level == "full" else None,
             inputs,
             self.options.precision,
+            output_types(captured.graph),
         )
 
     def affordable(self, captured: Capture) -> bool:

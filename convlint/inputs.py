@@ -116,7 +116,8 @@ def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
 
 
 def _wrong(text: str, why: str) -> UsageError:
-    return UsageError(f"malformed input spec {text!r}: {why}; {_EXAMPLE}.")
+    example = "" if re.search(r"\bwrit(e|ten) ", why) else f"; {_EXAMPLE}"  # one way to write it is enough
+    return UsageError(f"malformed input spec {text!r}: {why}{example}.")
 
 
 def _parse_shape(text: str, shape: str) -> Sizes:

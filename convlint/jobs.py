@@ -16,6 +16,7 @@ from convlint.compression.settings import Setting, parse_settings
 from convlint.config import NO_TRIAL, ModelSettings, Project, Settings
 from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_inputs
+from convlint.outputs import OutputSpec, parse_outputs
 from convlint.precision import Precision
 from convlint.targets import normalise_target
 
@@ -43,6 +44,7 @@ class Job:
     precision: Precision | None = None
     compress: tuple[Setting, ...] = ()
     checkpoint: str = ""
+    outputs: tuple[OutputSpec, ...] = ()
 
 
 def chip_of(options: argparse.Namespace, project: Project) -> tuple[str | None, str | None]:
@@ -65,6 +67,7 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
         "parity": getattr(options, "parity", None),
         "precision": getattr(options, "precision", None),
         "checkpoint": getattr(options, "checkpoint", None) or "",
+        "outputs": parse_outputs(getattr(options, "output_type", None) or ()),
     }
     if options.spec is not None:
         if options.model or options.all:
@@ -84,7 +87,7 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
             " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` begins it)."
         )
     one_only = {"--input": inputs, "--arg": args, "--arg-expr": arg_exprs, "--output": options.output}
-    one_only["--checkpoint"] = shared["checkpoint"]
+    one_only |= {"--checkpoint": shared["checkpoint"], "--output-type": shared["outputs"]}
     given = [name for name, value in one_only.items() if value]
     if given and len(models) > 1:
         raise UsageError(f"{given[0]} is for one model, and {len(models)} are to be checked: name one.")
@@ -96,7 +99,7 @@ def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:
             inputs=inputs or model.inputs,
             settings=_settings(options, model.settings),
             compress=_compress(options, _settings(options, model.settings)),
-            **shared,
+            **{**shared, "outputs": shared["outputs"] or model.outputs},
         )
         for model in models
     ]
@@ -114,6 +117,7 @@ def job_of(model: ModelSettings, project: Project) -> Job:
         project.root,
         model.depends,
         project.rule_paths,
+        outputs=model.outputs,
     )
 
 

@@ -143,6 +143,7 @@ def _job(spec: str | Mapping[str, Any] | Job, settings: Settings, inputs: tuple[
         model.settings,
         os.getcwd(),
         model.depends,
+        outputs=model.outputs,
     )
 
 

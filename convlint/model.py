@@ -124,8 +124,9 @@ class Port:
     or the earlier output, whose values this output hands on untouched, once passes have
     taken away what changes nothing. ``flexible`` says how the sizes
     of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
-    layout of a picture ("rgb", "bgr", "gray"); ``normalisation`` is what was declared of its mean and
-    std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input.
+    layout of a picture ("rgb", "bgr", "gray", "gray16"); ``normalisation`` is what was declared of its
+    mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input,
+    ``producer`` is the op that made this output.
     ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
     """
 
@@ -143,6 +144,7 @@ class Port:
     image: str = ""
     normalisation: Literal["", "one scale", "std for each channel"] = ""
     readers: tuple[str, ...] = ()
+    producer: str = ""
     path: str = ""
 
 
@@ -182,8 +184,8 @@ class CaptureFailure:
 class Example:
     """A model inside a rule file that the rule must (bad) or must not (good) report.
 
-    ``inputs`` are input specs as on the command line (``1x3x8x8:float32``); ``lines`` are the
-    1-based lines of ``code`` marked ``# <- CODE``.
+    ``inputs`` and ``outputs`` are specs as on the command line (``1x3x8x8:float32``, ``y:image``);
+    ``lines`` are the 1-based lines of ``code`` marked ``# <- CODE``.
     """
 
     code: str
@@ -191,6 +193,7 @@ class Example:
     lines: tuple[int, ...] = ()
     title: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +294,7 @@ class IgnoreComment:
 class TrialFailure:
     """One thing that coremltools refused.
 
-    ``stage``: "input", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
+    ``stage``: "input", "output", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
     failing node whose stand-in this one consumed: it may be a consequence, not a cause.
     """
 

@@ -9,6 +9,7 @@ from convlint.model import FrontendChoice, Severity, TrialLevel
 
 if TYPE_CHECKING:
     from convlint.compression.settings import Setting
+    from convlint.outputs import OutputSpec
     from convlint.parity.result import Precision
     from convlint.precision import Precision as TrialPrecision
 
@@ -39,3 +40,4 @@ class Options:
     precision: TrialPrecision | None = None
     compress: tuple[Setting, ...] = ()
     checkpoint: str = ""
+    outputs: tuple[OutputSpec, ...] = ()

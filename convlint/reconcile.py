@@ -21,7 +21,11 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
     """Each finding with what the trial said of its ops."""
     if trial is None or trial.status in ("timeout", "crashed"):
         return tuple(findings)
+    # The names of a trace are not those of the graph: there, op and line say which call is meant, and since
+    # it ends at its first refusals, what it does not name was not tried.
+    traced = trial.frontend == "torchscript"
     refused = {failure.node for failure in trial.failures if failure.node}
+    lines = {(_operation(failure.op), _line(failure.site)) for failure in trial.failures}
     marked = []
     for finding in findings:
         said = ""
@@ -33,7 +37,12 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             continue  # the rule could not be sure, and coremltools has settled it
         # What only the passes decide, the frontend's word does not settle.
         if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
-            said = "failed" if any(call.name in refused for call in finding.calls) else "converted"
+            calls = finding.calls
+            if traced:
+                named = any((_operation(call.op), _line(call.site)) in lines for call in calls)
+                said = "failed" if named else "converted" if trial.status == "converted" else ""
+            else:
+                said = "failed" if any(call.name in refused for call in calls) else "converted"
         marked.append(replace(finding, trial=said))
     return tuple(marked)
 
@@ -52,7 +61,7 @@ def findings_of_trial(
         if not failure.follows
         and failure.node not in told_nodes
         and (_operation(failure.op), _line(failure.site)) not in told_lines
-        and not (failure.stage == "input" and interface)
+        and not (failure.stage in ("input", "output") and interface)
     ]
     found = group_findings(match_trial(rules, unforeseen, environment))
     return tuple(replace(finding, trial="failed") for finding in found)

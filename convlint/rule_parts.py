@@ -15,6 +15,7 @@ from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_input
 from convlint.model import Example, Frontend, Match, Replacement, Rule, Safety
 from convlint.nearest import did_you_mean
+from convlint.outputs import parse_outputs
 from convlint.predicate import Predicate, PredicateError, parse
 from convlint.subjects import COMPONENTS, KINDS, NAMES, Subject
 from convlint.targets import normalise_target
@@ -129,7 +130,7 @@ def _bounds(bounds: Table) -> dict[str, str]:
 
 def read_examples(table: Table, key: str, code: str, matches: tuple[Match, ...]) -> tuple[Example, ...]:
     """The ``[[bad]]`` or ``[[good]]`` examples. Bad ones mark the lines that must be reported."""
-    examples = table.tables(key, ("title", "inputs", "code", "options", "environment"))
+    examples = table.tables(key, ("title", "inputs", "outputs", "code", "options", "environment"))
     subjects = {match.subject for match in matches}
     # What only a trial finds has no example: one that is known becomes a rule of its own.
     if subjects != {"trial"} and (key not in table or (not examples and table.data[key] == [])):
@@ -149,7 +150,8 @@ def _example(example: Table, key: str, code: str, subjects: set[Subject]) -> Exa
     lines = _marks(example, key, code, text)
     if key == "bad" and text and not lines and subjects.issubset(_MARKED):
         example.problem("code", f"no line is marked `# <- {code}`; a bad example marks the lines to report")
-    return Example(text, _inputs(example), lines, example.text("title", ""), options)
+    title = example.text("title", "")
+    return Example(text, _inputs(example), lines, title, options, _output_texts(example))
 
 
 def _marks(example: Table, key: str, code: str, text: str) -> tuple[int, ...]:
@@ -183,6 +185,14 @@ def _inputs(example: Table) -> tuple[str, ...]:
             wanted = 'a list of sizes above 0, or a text such as "1x3x8x8:int64"'
             example.problem(key, f"{wanted} is needed, not {type_name(item)}")
     return tuple(found)
+
+
+def _output_texts(example: Table) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, parse_outputs(example.texts("outputs", ()))))
+    except UsageError as error:
+        example.problem("outputs", str(error))
+        return ()
 
 
 def _options(example: Table) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Session:
                         precision=job.precision,
                         compress=job.compress,
                         checkpoint=job.checkpoint,
+                        outputs=job.outputs,
                     ),
                     progress,
                 )

@@ -15,6 +15,7 @@ from convlint.images import LAYOUTS
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.model import SEVERITIES, FrontendChoice, TrialLevel
 from convlint.nearest import did_you_mean
+from convlint.outputs import OUTPUT_LAYOUTS, OutputSpec, parse_outputs
 from convlint.targets import TARGETS, normalise_target
 
 FRONTENDS: tuple[FrontendChoice, ...] = get_args(FrontendChoice)
@@ -139,13 +140,40 @@ def _inputs(place: Place, value: Any) -> tuple[InputSpec, ...]:
         raise place.told(error) from error
 
 
+def _outputs(place: Place, value: Any) -> tuple[OutputSpec, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str | dict) and item for item in value):
+        raise place.wrong(f"must be a list of strings and tables, not {shown(value)}")
+    texts = [
+        item if isinstance(item, str) else _output_text(Place(place.file, f"{place.key}[{index}]"), item)
+        for index, item in enumerate(value)
+    ]
+    try:
+        return parse_outputs(texts)
+    except UsageError as error:
+        raise place.told(error) from error
+
+
+def _output_text(place: Place, table: Mapping[str, Any]) -> str:
+    """The text of an output that is written as a table."""
+    given = _given(place, table, OUTPUT)
+    if not given.get("image"):
+        raise place.wrong("has no image = true, which is all that can be said of an output")
+    kind = f"image({given['layout']})" if "layout" in given else "image"
+    return f"{given['name']}:{kind}" if "name" in given else kind
+
+
+def _given(place: Place, table: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
+    """The values of the table of one input or output, by key."""
+    for name in table:
+        if name not in keys:
+            hint = did_you_mean(name, keys) or f" Known keys: {', '.join(keys)}."
+            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
+    return {name: key.parse(place.under(name), table[name]) for name, key in keys.items() if name in table}
+
+
 def _input_text(place: Place, table: Mapping[str, Any]) -> str:
     """The text of an input that is written as a table."""
-    for name in table:
-        if name not in INPUT:
-            hint = did_you_mean(name, INPUT) or f" Known keys: {', '.join(INPUT)}."
-            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
-    given = {name: key.parse(place.under(name), table[name]) for name, key in INPUT.items() if name in table}
+    given = _given(place, table, INPUT)
     if "shape" not in given:
         raise place.wrong("has no key 'shape', such as shape = \"1x3x224x224\"")
     image = given.get("image", False)
@@ -271,6 +299,27 @@ INPUT: Mapping[str, Key] = {
 }
 """An input that is written as a table and not as a text."""
 
+OUTPUT: Mapping[str, Key] = {
+    "name": Key(_text, _STRING, "the key or position in the result of forward, or its name in the graph"),
+    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML shall give a picture here"),
+    "layout": Key(
+        _choice(*OUTPUT_LAYOUTS), {"enum": list(OUTPUT_LAYOUTS)}, "the order of its channels; gray16: float16"
+    ),
+}
+"""An output that is written as a table."""
+
+
+def _list_of(keys: Mapping[str, Key], required: str) -> Schema:
+    """The schema of a list of texts and tables."""
+    table = {
+        "type": "object",
+        "properties": {name: {**key.schema, "description": key.help} for name, key in keys.items()},
+        "required": [required],
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": {"anyOf": [_STRING, table]}}
+
+
 MODEL: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "how the model is called here; its spec where there is no name"),
     "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr builds the model or is it"),
@@ -282,23 +331,13 @@ MODEL: Mapping[str, Key] = {
     ),
     "inputs": Key(
         _inputs,
-        {
-            "type": "array",
-            "items": {
-                "anyOf": [
-                    _STRING,
-                    {
-                        "type": "object",
-                        "properties": {
-                            name: {**key.schema, "description": key.help} for name, key in INPUT.items()
-                        },
-                        "required": ["shape"],
-                        "additionalProperties": False,
-                    },
-                ]
-            },
-        },
+        _list_of(INPUT, "shape"),
         "one text for each tensor, [NAME=]SHAPE[:DTYPE|:image], or a table with these as keys",
+    ),
+    "outputs": Key(
+        _outputs,
+        _list_of(OUTPUT, "image"),
+        "outputs that Core ML shall give as pictures, [NAME:]image[(LAYOUT)], or a table with these as keys",
     ),
     "depends": Key(
         _texts, _STRINGS, "patterns of other files that the model reads; a change of one checks it anew"

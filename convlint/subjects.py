@@ -48,7 +48,7 @@ CAPTURE_KINDS = (
     "other-path",
     "unknown",
 )
-TRIAL_STAGES = ("input", "frontend", "passes", "backend", "process")
+TRIAL_STAGES = ("input", "output", "frontend", "passes", "backend", "process")
 """Where a trial conversion can fail; "process" is the process itself, hung or dead."""
 KINDS: Mapping[Subject, tuple[str, ...]] = {
     "op": (),
@@ -76,7 +76,7 @@ _OF_CALL = (
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = (
     "name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as", "flexible", "shape_count",
-    "image", "normalisation", "readers", "path",
+    "image", "normalisation", "readers", "producer", "path",
 )  # fmt: skip
 _OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
 _PASSED_ON = frozenset(

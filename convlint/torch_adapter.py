@@ -210,6 +210,31 @@ def aten_program(program: Any, graph_module: Any, signature: Any, constants: Any
     )
 
 
+def with_interface(program: Any, in_spec: Any, out_spec: Any, more: Mapping[str, Any]) -> Any:
+    """``program`` whose arguments and results are nested otherwise, with ``more`` keyword arguments."""
+    from dataclasses import replace
+
+    from torch.export import ExportedProgram
+
+    first, *others = program.module_call_graph
+    assert first.fqn == ""
+    example: tuple[tuple[Any, ...], dict[str, Any]] | None = program.example_inputs
+    args, kwargs = example or ((), {})
+    return ExportedProgram(
+        root=program.graph_module,
+        graph=program.graph,
+        graph_signature=program.graph_signature,
+        state_dict=program.state_dict,
+        range_constraints=program.range_constraints,
+        module_call_graph=[
+            replace(first, signature=replace(first.signature, in_spec=in_spec, out_spec=out_spec)),
+            *others,
+        ],
+        example_inputs=(args, {**kwargs, **more}),
+        constants=program.constants,
+    )
+
+
 def decomposition_table() -> dict[Any, Callable[..., Any]]:
     """PyTorch's own decompositions: overload to function, every one that is registered."""
     from torch._decomp import decomposition_table as table

@@ -24,6 +24,7 @@ from convlint.config import Settings
 from convlint.images import Image
 from convlint.inputs import InputSpec
 from convlint.jobs import Job
+from convlint.outputs import OutputSpec
 from convlint.sizes import Range
 from convlint.sources import Sources, sources_of
 
@@ -101,6 +102,8 @@ def test_a_file_that_takes_the_place_of_another_counts(cache: Cache, job: Job, m
         {"inputs": (InputSpec(None, (1, 3), ranges=(None, Range(2, 3))),)},
         {"inputs": (InputSpec(None, (1, 3), shapes=((1, 3), (1, 4))),)},
         {"inputs": (InputSpec(None, (1, 3), image=Image(std=(0.5,))),)},
+        {"outputs": (OutputSpec("y"),)},
+        {"outputs": (OutputSpec("y", "bgr"),)},
         {"settings": Settings(target="iOS18")},
         {"settings": Settings(ignore=("CL1",))},
         {"coremltools": "9.1.dev1"},

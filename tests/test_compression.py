@@ -26,7 +26,10 @@ from convlint.config import Settings
 from convlint.errors import UsageError
 from convlint.inputs import parse_inputs
 from convlint.jobs import Job
+from convlint.outcome import Outcome, Run
+from convlint.output.html import render_html
 from convlint.output.json import report_to_dict
+from convlint.output.markdown import render_markdown
 from convlint.output.terminal import render_text
 from convlint.session import Session
 from convlint.trial.process import run_in_child
@@ -271,6 +274,11 @@ def test_check_shows_the_table_with_the_weights_of_a_checkpoint(project: Path) -
     assert "Precision and compression: iOS17, float32, weights of" in text
     assert "random" not in text.partition("Precision and compression")[2]
     assert "palettize:1: hurts most in " in text
+    run = Run((Outcome("net", "net.py:Net", str(project), report),), str(project))
+    pages = ((render_markdown(run), "| palettize:1 | iOS16 |"), (render_html(run), "<td>palettize:1</td>"))
+    for page, cell in pages:
+        assert "Precision and compression: iOS17, float32, weights of" in page
+        assert cell in page
     told = report_to_dict(report)["compression"]
     assert [row["setting"] for row in told["rows"]] == ["palettize:1"]
     assert told["rows"][0]["bytes"] == palette.bytes

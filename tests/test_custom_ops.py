@@ -143,6 +143,33 @@ def acme_soft_step(context, node):
 
 
 @pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (
+            "mb.reduce_sum(x=x, axes=[-1], keep_dims=True)",
+            "its result has the shape 1x1, and that of",
+        ),
+        ("mb.squeeze(x=x, axes=[0])", "its result has the shape 4, and that of the op in PyTorch is 1x4"),
+        ("", "it adds no result; it ends with context.add(result, torch_name=node.name)"),
+    ],
+    ids=["size", "rank", "nothing"],
+)
+def test_a_converter_that_gives_something_else_is_told_at_the_line(
+    acme: Path, project: Path, result: str, words: str
+) -> None:
+    name = f"gives_{len(result)}"  # a process imports a module once
+    text = REGISTER.replace("mb.sigmoid(x=mb.mul(x=x, y=SLOPE))", result or "None")
+    lines = [line for line in text.splitlines() if result or "context.add" not in line]
+    (acme / f"{name}.py").write_text("\n".join(lines) + "\n")
+    report = _check(project, CONFIG.replace("coreml_ops", name))
+    (told,) = (found for found in report.errors() if "acme" in found.op)
+    assert f"your converter acme.{name}.acme_soft_step: {words}" in told.message
+    assert told.site is not None
+    assert "soft_step(self.linear(x)" in told.site.source
+    assert report.convertible == "no"
+
+
+@pytest.mark.parametrize(
     ("text", "error", "words"),
     [
         (None, ModelError, "there is no module 'acme.broken'"),

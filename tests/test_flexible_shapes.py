@@ -207,3 +207,20 @@ def test_shapes_of_a_list_are_taken_whole() -> None:
     (finding,) = told(wrong, "CL423")
     assert "size 16 for axis 2 of x, 16 for axis 3 of x: ValueError: twice as wide" in finding.message
     assert finding.site.line == line_of(Wide, "raise ValueError")
+
+
+@pytest.mark.parametrize("frontend", ["export", "torchscript"])
+def test_parity_runs_at_the_ends_of_what_is_asked_for(frontend: str) -> None:
+    report = check(Pooled, ["x=1x3x[16..40]x[16..32]:image"], parity="float32", frontend=frontend)
+    assert report.parity.status == "equal", report.parity
+    assert [(run.sizes, run.status) for run in report.parity.sizes] == [
+        ("1x3x16x16", "equal"),
+        ("1x3x28x24", "equal"),
+        ("1x3x40x32", "equal"),
+    ]
+    listed = check(Pooled, ["{1x3x16x16,1x3x24x16}"], parity="float32", frontend=frontend)
+    assert [run.sizes for run in listed.parity.sizes] == ["1x3x16x16", "1x3x24x16"]
+
+
+def test_parity_at_one_size_is_that_alone() -> None:
+    assert check(Pooled, ["1x3x16x16"], parity="float32").parity.sizes == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from torch import nn
 
 import convlint
 from convlint import check
+from convlint import coremltools_adapter as adapter
 from convlint.cli import main
 from convlint.errors import UsageError
 from convlint.image_fold import fold_std
 from convlint.images import Image
 from convlint.inputs import parse_input
 from convlint.model import Finding, Report
+from convlint.outputs import parse_output, parse_outputs
 
 IMAGENET = Image("rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 MEANS = "mean=0.485/0.456/0.406"
@@ -199,3 +202,170 @@ def test_a_normalisation_in_forward_is_divided_and_proved() -> None:
     (declared,) = shown["inputs"]
     handed = picture * declared.scale + torch.tensor(declared.bias).reshape(1, 3, 1, 1)
     torch.testing.assert_close(bare(handed), expected, rtol=1e-4, atol=1e-4)
+
+
+class Paints(nn.Module):
+    def __init__(self, end: float = 255.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.end = end
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = torch.sigmoid(self.conv(x))
+        return {"score": x.mean(), "picture": y * self.end, "mask": y[:, :1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "layout"),
+    [
+        ("image", None, None),
+        ("y:image", "y", None),
+        (" boxes.0 : image( bgr ) ", "boxes.0", "bgr"),
+        ("1:image(gray16)", "1", "gray16"),
+    ],
+)
+def test_output_specs_are_read_and_written(text: str, name: str | None, layout: str | None) -> None:
+    spec = parse_output(text)
+    assert (spec.name, spec.layout) == (name, layout)
+    assert parse_output(str(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        (["y:picture"], "'picture' is no kind of output"),
+        (["y:image(rgba)"], "'rgba' is not one of rgb, bgr, gray, gray16"),
+        (["y:image(mean=0.5)"], "is no kind of output"),
+        (["y z:image"], "'y z' cannot name an output"),
+        (["y:image", "y:image(bgr)"], "two output specs are about 'y'"),
+    ],
+)
+def test_output_specs_that_make_no_sense(texts: list[str], why: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_outputs(texts)
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "why"),
+    [
+        (["pictur:image"], "no output 'pictur'. Did you mean picture? Its outputs: score, picture, mask."),
+        (["image"], "the model has 3 outputs, so that the spec needs a name"),
+        (["1:image", "picture:image"], "are about the same output"),
+    ],
+)
+def test_output_specs_that_name_no_output(outputs: list[str], why: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check(Paints, ["x=1x3x8x8"], trial=None, outputs=outputs)
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("frontend", ["export", "torchscript"])
+def test_an_output_is_a_picture_in_the_converted_model(frontend: str, tmp_path: Path) -> None:
+    import coremltools as ct
+
+    path = str(tmp_path / "paints.mlpackage")
+    outputs = ["picture:image(bgr)", "mask:image(gray16)"]
+    report = check(Paints, ["x=1x3x64x32"], frontend=frontend, trial="full", output=path, outputs=outputs)
+    assert report.convertible == "yes", report.trial
+    assert [port.image for port in report.graph.outputs] == ["", "bgr", "gray16"]
+    assert not any(told(report, code) for code in ("CL434", "CL436", "CL437", "CL438"))
+    _, picture, mask = ct.models.MLModel(path, skip_model_load=True).get_spec().description.output
+    kinds = [port.type.imageType for port in (picture, mask)]
+    assert [(kind.width, kind.height) for kind in kinds] == [(32, 64), (32, 64)]
+    names = [kind.ColorSpace.Name(kind.colorSpace) for kind in kinds]
+    assert names == ["BGR", "GRAYSCALE_FLOAT16"]
+
+
+def test_what_pictures_that_come_out_are_told_of() -> None:
+    found = check(Paints, ["x=1x3x8x8"], outputs=["mask:image(rgb)"])
+    (finding,) = told(found, "CL436")
+    assert "(1, 1, 8, 8)" in finding.message
+    assert (found.convertible, [failure.stage for failure in found.trial.failures]) == ("no", ["output"])
+    assert not told(found, "CL190")
+    old = check(Paints, ["x=1x3x8x8"], outputs=["mask:image(gray16)"], target="iOS15")
+    assert (old.convertible, len(told(old, "CL437")), told(old, "CL190")) == ("no", 1, [])
+    several = check(Paints, ["x={1x3x8x8,1x3x16x8}:image"], outputs=["picture:image"])
+    assert several.convertible == "yes", several.trial
+
+
+def test_pictures_that_come_out_are_configured(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "paints.py").write_text(
+        "import torch\nfrom torch import nn\n\n\n" + inspect.getsource(Paints), encoding="utf-8"
+    )
+    (project / "convlint.toml").write_text(
+        "[[models]]\nspec = 'paints.py:Paints'\ninputs = ['x=1x3x8x8']\n"
+        "outputs = [{ name = 'mask', image = true, layout = 'bgr' }]\n",
+        encoding="utf-8",
+    )
+    assert main(["check", "--format", "json"]) == 1
+    (report,) = json.loads(capsys.readouterr().out)["reports"]
+    assert "CL436" in {finding["code"] for finding in report["findings"]}
+    assert main(["check", "--output-type", "mask:image", "--format", "json"]) == 0  # the file is overruled
+
+
+class Stem(nn.Module):
+    """A normalisation before a convolution, in several spellings."""
+
+    def __init__(self, how: str, padding: int) -> None:
+        super().__init__()
+        self.how = how
+        self.register_buffer("mean", torch.tensor(IMAGENET.mean).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET.std).reshape(3, 1, 1))
+        self.stem = nn.Conv2d(3, 8, 3, padding=padding, bias=how != "no bias")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "bytes":
+            x = x / 255.0 - self.mean
+        elif self.how == "numbers":
+            x = 2.0 * x - 1.0
+        elif self.how == "scale alone":
+            return self.stem(x * self.std)
+        elif self.how == "learned":
+            return self.stem(x * self.stem.weight.mean())
+        else:
+            x = x - self.mean
+        return torch.relu(self.stem(x if self.how == "numbers" else x / self.std))
+
+
+@pytest.mark.parametrize(
+    ("how", "padding", "left"),
+    [
+        ("buffers", 0, 0),
+        ("bytes", 0, 0),
+        ("no bias", 0, 0),
+        ("numbers", 0, 0),
+        ("scale alone", 1, 0),
+        ("buffers", 1, 1),
+        ("numbers", 1, 1),
+    ],
+)
+def test_fix_folds_a_normalisation_into_the_convolution(how: str, padding: int, left: int) -> None:
+    import coremltools as ct
+
+    torch.manual_seed(0)
+    model = Stem(how, padding).eval()
+    fixed = convlint.fix(model, (torch.rand(1, 3, 12, 12),), for_="image")
+    assert fixed.converts == "yes"
+    (change,) = fixed.applied
+    assert (change.kind, "the shift stays" in change.title) == ("fold", bool(left and how != "scale alone"))
+    assert {"gradients", "outputs in float64"} <= set(fixed.checked)
+    # What is left between picture and convolution once constants are computed.
+    program = ct.convert(fixed.program, convert_to="milinternal", minimum_deployment_target=ct.target.iOS17)
+    counts = Counter(str(operation.op_type) for operation in adapter.operations(program))
+    assert sum(counts[name] for name in ("add", "sub", "mul", "real_div")) == left, counts
+    picture = torch.rand(1, 3, 12, 12)
+    torch.testing.assert_close(fixed.module(picture), model(picture), rtol=1e-4, atol=1e-5)
+    # The weights stay the model's own: those that come of training are folded just as well.
+    with torch.no_grad():
+        model.stem.weight.mul_(1.5)
+        model.mean.add_(0.1)
+    torch.testing.assert_close(fixed.module(picture), model(picture), rtol=1e-4, atol=1e-5)
+
+
+def test_fix_says_where_nothing_can_be_folded() -> None:
+    fixed = convlint.fix(Stem("learned", 1), (torch.rand(1, 3, 12, 12),), for_="image")
+    assert not fixed.applied
+    assert "no input is only scaled and shifted" in " ".join(fixed.notes)
+    with pytest.raises(UsageError, match="for_='video' is none of ane, image"):
+        convlint.fix(Stem("buffers", 0), (torch.rand(1, 3, 12, 12),), for_="video")

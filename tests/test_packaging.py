@@ -67,7 +67,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("predicate_values", "subjects"),
     ("coreml_dtypes", "supported"),
     ("versions",),
-    ("inputs", "options", "targets"),
+    ("inputs", "options", "outputs", "targets"),
     ("rewrites",),
     ("model",),
     ("mil",),

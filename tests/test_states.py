@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+from pathlib import Path
+
+import pytest
 import torch
 from torch import nn
 
+import convlint
 from convlint import check
+from convlint.cli import main
 from convlint.model import Report
 
 
@@ -86,3 +93,74 @@ def test_what_core_ml_makes_of_a_state() -> None:
     assert (counted.convertible, codes(counted)) == ("yes", {"CL442"})
     (severity,) = {f.severity for f in counted.findings if f.rule.code == "CL442"}
     assert severity == "warning"
+
+
+class Mixed(nn.Module):
+    """Reads and writes, writes alone, assigns anew, and returns a state as a result as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.register_buffer("total", torch.ones(1, 4))
+        self.register_buffer("last", torch.zeros(1, 4))
+        self.register_buffer("keys", torch.randn(1, 3, 4))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.linear(x)
+        self.total.add_(y)
+        self.last.copy_(x)
+        self.keys = torch.cat([self.keys[:, 1:], y[:, None]], 1)
+        return {"total": self.total, "length": torch.hypot(y, self.keys.sum(1))}
+
+
+def test_fix_makes_states_inputs_and_outputs_below_ios18() -> None:
+    import coremltools as ct
+
+    torch.manual_seed(0)
+    model = Mixed().eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fixed = convlint.fix(model, (torch.randn(1, 4),), target="iOS17")
+    assert fixed.converts == "yes", fixed.remaining
+    assert "3 steps with the states handed on" in fixed.checked
+    told = [one for one in fixed.applied if one.kind == "state"]
+    assert [one.op for one in told] == ["buffer total", "buffer last", "buffer keys"]
+    # The copy of a whole input is gone before anything has a line.
+    assert [one.site is not None for one in told] == [True, False, True]
+    assert any(one.op == "aten.hypot.default" for one in fixed.applied)
+    assert list(fixed.module.state_dict()) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+    package = ct.convert(fixed.program, minimum_deployment_target=ct.target.iOS17, skip_model_load=True)
+    description = package.get_spec().description
+    assert [port.name for port in description.input] == ["x", "total", "keys"]
+    names = [port.name for port in description.output]
+    assert {"last_next", "keys_next"} <= set(names)
+    assert len(names) == len(set(names)) == 5
+    assert not description.state
+
+    state = {"total": model.total.clone(), "keys": model.keys.clone()}
+    for _ in range(3):
+        x = torch.randn(1, 4)
+        result, returned = fixed.module(x, **state)
+        with torch.no_grad():
+            expected = model(x)
+        for name, value in expected.items():
+            torch.testing.assert_close(result[name], value)
+        torch.testing.assert_close(returned["last_next"], model.last)
+        state = {"total": returned["total_next"], "keys": returned["keys_next"]}
+
+
+def test_fix_leaves_states_alone_from_ios18_on() -> None:
+    fixed = convlint.fix(Mixed(), (torch.randn(1, 4),), target="iOS18")
+    assert fixed.converts == "yes", fixed.remaining
+    assert {one.kind for one in fixed.applied} == {"rewrite"}
+
+
+def test_the_command_names_the_states(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "import torch\nfrom torch import nn\n\n\n" + inspect.getsource(Counter)
+    (project / "counter.py").write_text(source, encoding="utf-8")
+    assert main(["fix", "counter.py:Counter", "--input", "1x32", "--format", "json"]) == 0
+    (change,) = json.loads(capsys.readouterr().out)["applied"]
+    assert (change["op"], change["kind"]) == ("buffer count", "state")
+    assert "taken as the input 'count' and given back as the output 'count_next'" in change["title"]
+    assert change["site"]["source"].strip() == "self.count.add_(1)"

@@ -208,4 +208,6 @@ def test_torchscript_refusals_have_lines_too() -> None:
     assert report.trial is not None
     told = {failure.op.rpartition(".")[2]: failure for failure in report.trial.failures}
     assert {"diff", "hypot", "acosh"} <= set(told)
+    marked = {finding.op.split(".")[1]: finding.trial for finding in report.errors() if finding.calls}
+    assert marked["diff"] == marked["hypot"] == "failed"
     assert all(failure.site is not None and failure.site.path == __file__ for failure in told.values())

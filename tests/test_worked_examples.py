@@ -13,22 +13,24 @@ from convlint.cli import main
 
 PAGES = ("flexible-shapes", "images", "states", "types-and-names")
 COMMAND = re.compile(r"^```bash\n(convlint .*?)\n```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MODEL = re.compile(r"^```python\n(# model\.py\n.*?)^```", re.MULTILINE | re.DOTALL)
+MODEL = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def example(page: str) -> tuple[str, list[tuple[str, str]]]:
-    """The model of a page, and each of its commands with the output shown."""
+def example(page: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The files of a page, and each of its commands with the output shown."""
     text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
-    (model,) = MODEL.findall(text)
+    files = {name: code for code, name in MODEL.findall(text)}
     commands = COMMAND.findall(text)
+    assert files
     assert commands
-    return model, commands
+    return files, commands
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_output_shown_is_the_output(page: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, commands = example(page)
-    (project / "model.py").write_text(model, encoding="utf-8")
+    files, commands = example(page)
+    for name, code in files.items():
+        (project / name).write_text(code, encoding="utf-8")
     for command, shown in commands:
         code = main([*shlex.split(command)[1:], "--no-cache"])
         assert capsys.readouterr().out == shown, command

@@ -1,7 +1,8 @@
-"""What the input specs declare beyond a shape and a dtype, laid over the ports of a captured graph."""
+"""What specs declare beyond shapes and dtypes, laid over the ports of a captured graph."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -9,14 +10,41 @@ from typing import Literal
 from convlint.images import Image
 from convlint.inputs import InputSpec
 from convlint.model import Graph, Port
+from convlint.outputs import OutputSpec, place_outputs
 
 
-def declare(graph: Graph, specs: Sequence[InputSpec]) -> Graph:
-    """``graph`` with flexible sizes and pictures noted at its inputs."""
+def declare(graph: Graph, specs: Sequence[InputSpec], outputs: Sequence[OutputSpec] = ()) -> Graph:
+    """``graph`` with flexible sizes and pictures noted at its inputs, and pictures at its outputs.
+
+    A :class:`~convlint.errors.UsageError` where an output spec names none of the outputs.
+    """
+    if outputs:
+        graph = replace(graph, outputs=_with_pictures(graph.outputs, outputs))
     if not any(spec.flexible or spec.image for spec in specs):
         return graph
     of = spec_by_port(graph, specs)
     return replace(graph, inputs=tuple(_declared(port, of.get(port.name)) for port in graph.inputs))
+
+
+def _with_pictures(ports: Sequence[Port], specs: Sequence[OutputSpec]) -> tuple[Port, ...]:
+    tensors = [index for index, port in enumerate(ports) if port.kind == "tensor"]
+    names = [_names(ports[index], position) for position, index in enumerate(tensors)]
+    placed = {tensors[position]: spec for position, spec in place_outputs(specs, names).items()}
+    return tuple(
+        replace(port, image=placed[index].layout or _layout(port)) if index in placed else port
+        for index, port in enumerate(ports)
+    )
+
+
+def _names(port: Port, position: int) -> tuple[str, ...]:
+    """What an output answers to: its key in the result, its name in the graph, its position."""
+    key = ".".join(re.findall(r"\w+", port.path))
+    return tuple(filter(None, (key, port.name, str(position))))
+
+
+def _layout(port: Port) -> str:
+    sizes = port.meta.shape if port.meta is not None else ()
+    return "gray" if len(sizes) > 1 and sizes[1] == 1 else "rgb"
 
 
 def spec_by_port(graph: Graph, specs: Sequence[InputSpec]) -> dict[str, InputSpec]:

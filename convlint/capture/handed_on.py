@@ -26,14 +26,11 @@ def mark_handed_on(
     outputs: Iterable[Port], by_name: Mapping[str, Node], constants: Collection[str]
 ) -> tuple[Port, ...]:
     """The outputs with what the converter makes of them: constant, or the tensor of another port."""
-    from torch.fx import Node
-
     seen: dict[str, str] = {}
     found = []
     for port in outputs:
         node: Any = by_name.get(port.name)
-        while node is not None and _hands_on(node):
-            node = node.args[0] if isinstance(node.args[0], Node) else None
+        node = origin(node)
         if port.kind != "tensor" or node is None:
             found.append(port)
             continue
@@ -42,6 +39,15 @@ def mark_handed_on(
         seen[node.name] = same or port.name
         found.append(replace(port, same_as=same, const=port.name in constants))
     return tuple(found)
+
+
+def origin(node: Any) -> Any:
+    """The node whose values ``node`` hands on, itself in the end; None where that is no tensor."""
+    from torch.fx import Node
+
+    while node is not None and _hands_on(node):
+        node = node.args[0] if isinstance(node.args[0], Node) else None
+    return node
 
 
 def _hands_on(node: Node) -> bool:

@@ -37,6 +37,7 @@ from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
 from convlint.model import CaptureFailure, Graph
+from convlint.outputs import OutputSpec
 from convlint.sandbox import time_limit, user_code
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Source:
     """A model to capture: a builder or an instance, and how to make its example inputs.
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
-    ``dynamic_shapes`` is what ``torch.export.export`` takes by this name.
+    ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
+    picture of what comes out.
     """
 
     build: Callable[[], Any] | None
@@ -64,6 +66,7 @@ class Source:
     make_inputs: MakeInputs
     specs: tuple[InputSpec, ...] = ()
     dynamic_shapes: Any = None
+    outputs: tuple[OutputSpec, ...] = ()
 
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
@@ -181,12 +184,15 @@ class Attempts:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
             traced = torch.fx.symbolic_trace(module)
-            return record_run(traced, args, kwargs), None
+            return self.declared(record_run(traced, args, kwargs)), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            return record_run(module, args, kwargs), None
+            return self.declared(record_run(module, args, kwargs)), None
+
+    def declared(self, graph: Graph) -> Graph:
+        return declare(graph, self.source.specs, self.source.outputs)
 
     def export(
         self,
@@ -219,7 +225,7 @@ class Attempts:
                 with self.timed("sizes"), quiet_torch(logging.ERROR):
                     self.failures += judge(program, guards, specs, forward)
         with self.timed("walk"):
-            graph = declare(graph_of_program(program), specs)
+            graph = declare(graph_of_program(program), specs, self.source.outputs)
         drop_constant_outputs(program)
         return graph, program
 

@@ -338,7 +338,8 @@ def _output_port(
     if meta is None:
         return Port(name or str(getattr(spec.arg, "value", "None")), "constant", None)
     alias = name if name in origins else ""
-    return Port(name, "tensor", meta, alias_of=alias)
+    producer = op_name(node.target) if node is not None and node.op == "call_function" else ""
+    return Port(name, "tensor", meta, alias_of=alias, producer=producer)
 
 
 def common_value(tensor: Any) -> bool | int | float | str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,21 +45,25 @@ def measure_settings(
     *,
     checkpoint: str = "",
     timeout: float | None = None,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> Compression:
-    """Try every setting. What crashes or hangs ends its own process; the rows that were done by then stay."""
+    """Try every setting. What crashes or hangs ends its own process; the rows that were done by then stay.
+
+    ``progress`` hears which setting is being tried.
+    """
     start = time.perf_counter()
 
     def work(channel: Channel) -> None:
         try:
             with quiet_torch():
-                for row in _rows(source, target, frontend, precision, settings, timeout):
+                for row in _rows(source, target, frontend, precision, settings, timeout, channel.send):
                     channel.send(row)
         except ConvlintError as error:
             channel.send(error)
 
     limit = None if timeout is None else timeout * (1 + len(settings))
     if hasattr(os, "fork"):
-        outcome = run_in_child(work, limit)
+        outcome = run_in_child(work, limit, lambda sent: progress(sent) if isinstance(sent, str) else None)
         sent, detail = outcome.sent, outcome.detail
     else:
         sent, detail = [], "this system cannot fork a process for it"
@@ -100,8 +104,10 @@ def _rows(
     precision: Precision,
     settings: Sequence[Setting],
     timeout: float | None,
+    tell: Callable[[str], None],
 ) -> Any:
     start = time.perf_counter()
+    tell("compressing: converting")
     try:
         converted = convert(
             source, target, "float32" if precision == "mixed" else precision, frontend, timeout
@@ -114,8 +120,9 @@ def _rows(
         yield Row("none", "iOS15", detail=one_line(str(error)))
         return
     yield Row("none", "iOS15", size, errors, seconds=time.perf_counter() - start)
-    for setting in settings:
+    for number, setting in enumerate(settings):
         start = time.perf_counter()
+        tell(f"compressing: {setting}, {number + 1} of {len(settings)}")
         try:
             row = _row(model, bench, setting)
         except Exception as error:  # coremltools.optimize raises whatever its passes raise

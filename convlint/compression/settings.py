@@ -48,7 +48,10 @@ class Setting:
 
 def parse_settings(texts: Iterable[str], target: str) -> tuple[Setting, ...]:
     """The settings that ``--compress`` names, once; a :class:`UsageError` for what the target cannot read."""
-    words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    given = list(texts)
+    words = [word.strip() for text in given for word in text.split(",") if word.strip()]
+    if given and not words:
+        raise UsageError(f"--compress names no setting. Known: {_FORMS}.")
     found = tuple(dict.fromkeys(setting for word in words for setting in _parse(word)))
     late = [setting for setting in found if order(setting.needs) > order(target)]
     if late:

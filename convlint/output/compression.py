@@ -8,15 +8,33 @@ from convlint.compression.result import Compression, Layer, Row
 from convlint.parity.result import Errors
 from convlint.text import one_line, shown_path
 
+RANDOM = "The weights are random: sizes and targets hold, errors will be others after training."
+_HEAD = ("needs", "weights", "of plain", "error", "SNR")
 _HURT = 3
 """How many layers a row names."""
 
 
+def heading(found: Compression) -> str:
+    """What the table is of."""
+    weights = f"weights of {shown_path(found.checkpoint)}" if found.checkpoint else "random weights"
+    return f"Precision and compression: {found.target}, {found.precision}, {weights}"
+
+
+def compression_rows(found: Compression) -> list[tuple[str, ...]]:
+    """The table for pages that draw one: a head, and for each setting its numbers and its layers."""
+    rows: list[tuple[str, ...]] = [("setting", *_HEAD, "layers")]
+    for row in (found.plain, *found.rows):
+        if row.detail:
+            rows.append((row.setting, row.needs, "", "", "", "", f"not made: {one_line(row.detail)}"))
+        else:
+            rows.append((*_cells(row, found.plain), "" if row is found.plain else _layers(row)))
+    return rows
+
+
 def compression_lines(found: Compression) -> Iterator[str]:
     """A heading, the table, and for each setting the layers that pay most."""
-    weights = f"weights of {shown_path(found.checkpoint)}" if found.checkpoint else "random weights"
-    yield f"Precision and compression: {found.target}, {found.precision}, {weights}"
-    table: list[tuple[str, ...]] = [("", "needs", "weights", "of plain", "error", "SNR")]
+    yield heading(found)
+    table: list[tuple[str, ...]] = [("", *_HEAD)]
     table += [_cells(row, found.plain) for row in (found.plain, *found.rows) if not row.detail]
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     for line in table:
@@ -29,7 +47,7 @@ def compression_lines(found: Compression) -> Iterator[str]:
         elif row is not found.plain:
             yield f"  {row.setting}: {_layers(row)}"
     if not found.checkpoint:
-        yield "  The weights are random: sizes and targets hold, errors will be others after training."
+        yield f"  {RANDOM}"
 
 
 def _cells(row: Row, plain: Row) -> tuple[str, ...]:

@@ -16,7 +16,14 @@ from importlib.resources import files
 from convlint import __version__
 from convlint.model import Report
 from convlint.outcome import Outcome, Run
-from convlint.output.html_findings import Places, findings, shown_order, trouble, wins_of
+from convlint.output.html_findings import (
+    Places,
+    compression,
+    findings,
+    shown_order,
+    trouble,
+    wins_of,
+)
 from convlint.output.html_plan import advice, blockers, forecast
 from convlint.output.html_summary import legend, summary
 from convlint.output.markup import Markup, tag
@@ -93,6 +100,7 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
         findings(report, told, places) if report is not None else None,
         blockers(plan, places) if plan is not None else None,
         advice(plan) if plan is not None else None,
+        compression(report) if report is not None else None,
         trouble(report) if report is not None else None,
         forecast(plan) if plan is not None else None,
         _made_with(report.versions if report is not None else plan.versions if plan is not None else {}),

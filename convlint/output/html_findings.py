@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
+from convlint.output.compression import RANDOM, compression_rows, heading
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
 from convlint.output.picture import Finder, Picture, shown_place
@@ -169,6 +170,23 @@ def _replacement(each: Replacement) -> Markup:
         tag("pre", lines) if lines else None,
         tag("p", f"Proved: {each.proof}", class_="quiet") if each.proof else None,
         class_="replacement",
+    )
+
+
+def compression(report: Report) -> Markup | None:
+    """The table of precisions and compressions, where one was asked for."""
+    if report.compression is None:
+        return None
+    head, *rows = compression_rows(report.compression)
+    return tag(
+        "section",
+        tag("h2", heading(report.compression)),
+        tag(
+            "table",
+            tag("tr", [tag("th", cell) for cell in head]),
+            [tag("tr", [tag("td", cell) for cell in row]) for row in rows],
+        ),
+        None if report.compression.checkpoint else tag("p", RANDOM, class_="quiet"),
     )
 
 

@@ -6,6 +6,7 @@ import re
 
 from convlint.model import Report
 from convlint.outcome import Outcome, Run
+from convlint.output.compression import RANDOM, compression_rows, heading
 from convlint.output.places import Shown, places_of
 from convlint.output.verdict import Kind, tally, verdict
 from convlint.text import count, one_line, visible
@@ -52,7 +53,13 @@ def _row(outcome: Outcome) -> str:
 
 def _section(outcome: Outcome, base: str) -> list[str]:
     report = outcome.report
-    if report is None or not (report.findings or report.exit_code):
+    if report is None:
+        return []
+    return [*_found(outcome, report, base), *_compression(report)]
+
+
+def _found(outcome: Outcome, report: Report, base: str) -> list[str]:
+    if not (report.findings or report.exit_code):
         return []
     lines = ["", "<details open>" if report.exit_code else "<details>"]
     lines += [f"<summary>{_html(outcome.model)}: {_html(tally(report))}</summary>", ""]
@@ -60,6 +67,21 @@ def _section(outcome: Outcome, base: str) -> list[str]:
         lines += _finding(shown)
     lines += [f"**{escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
     return lines
+
+
+def _compression(report: Report) -> list[str]:
+    if report.compression is None:
+        return []
+    head, *rows = (f"| {' | '.join(map(escape, row))} |" for row in compression_rows(report.compression))
+    lines = [
+        "",
+        f"### {escape(heading(report.compression))}",
+        "",
+        head,
+        "|---|---|--:|--:|--:|--:|---|",
+        *rows,
+    ]
+    return lines if report.compression.checkpoint else [*lines, "", RANDOM]
 
 
 def _finding(shown: Shown) -> list[str]:

@@ -23,6 +23,7 @@ def settings_text(project: Project, jobs: Sequence[Job], cache: str | None) -> s
         lines += ["", "[[models]]", _line("name", job.name), _line("spec", job.spec)]
         given = {"args": dict(job.args), "arg-exprs": dict(job.arg_exprs), "depends": list(job.depends)}
         given["inputs"] = [str(spec) for spec in job.inputs]
+        given["outputs"] = [str(spec) for spec in job.outputs]
         lines += [_line(name, value) for name, value in given.items() if value]
         lines += [_line(name, value, origin) for value, name, origin in _of_settings(job.settings)]
     return "\n".join(lines) + "\n"
@@ -42,6 +43,7 @@ def settings_to_dict(project: Project, jobs: Sequence[Job], cache: str | None) -
                 "args": {name: repr(value) for name, value in job.args.items()},
                 "arg-exprs": dict(job.arg_exprs),
                 "inputs": [str(spec) for spec in job.inputs],
+                "outputs": [str(spec) for spec in job.outputs],
                 "depends": list(job.depends),
                 "settings": {
                     name: {"value": value, "origin": origin}

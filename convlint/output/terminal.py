@@ -20,7 +20,7 @@ from convlint.text import count, one_line, shown_path, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convlint.parity.result import Parity
+    from convlint.parity.result import Parity, SizeRun
 
 _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
@@ -239,6 +239,12 @@ def _compression(page: Page, report: Report) -> None:
     page.gap()
 
 
+def _size_run(run: SizeRun) -> str:
+    if run.detail:
+        return f"{run.status}: {one_line(run.detail)}"
+    return f"{run.status}: largest error {run.errors.max_rel_error:.2g} of an output's largest value"
+
+
 def _parity(parity: Parity) -> str:
     how = f"({parity.precision}, {count(parity.seeds, 'run')}) in {parity.seconds:.2f} s"
     if parity.status == "unsupported":
@@ -268,6 +274,7 @@ def _summary(page: Page, report: Report) -> None:
     rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
     if report.parity is not None:
         rows.append(("parity", _parity(report.parity)))
+        rows += [("at", f"{run.sizes}: {_size_run(run)}") for run in report.parity.sizes]
         for run in report.parity.devices:
             error = f"{run.status}: largest error {run.errors.max_rel_error:.2g} of an output's largest value"
             rows.append((run.unit, one_line(run.detail) or error))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.capture.build import borrowed
 from convlint.capture.methods import Attempts, Inputs, Source, quiet_torch
+from convlint.inputs import InputSpec
 from convlint.model import Frontend
 from convlint.parity.result import Precision
 from convlint.sandbox import time_limit
+from convlint.trial.interface import interface_types
 from convlint.trial.trace import input_types, trace_module
 
 if TYPE_CHECKING:
@@ -43,6 +45,24 @@ def convert(
     source: Source, target: str, precision: Precision, frontend: Frontend, limit: float | None
 ) -> Converted:
     """Convert with all passes of a real conversion, short of writing the file."""
+    return _converted(source, target, precision, frontend, limit, ())
+
+
+def convert_flexible(
+    source: Source, target: str, precision: Precision, frontend: Frontend, limit: float | None
+) -> Converted:
+    """The same with the flexible sizes that the source's specs ask for; pictures are plain tensors."""
+    return _converted(source, target, precision, frontend, limit, source.specs)
+
+
+def _converted(
+    source: Source,
+    target: str,
+    precision: Precision,
+    frontend: Frontend,
+    limit: float | None,
+    specs: Sequence[InputSpec],
+) -> Converted:
     import coremltools as ct
     from torch.utils import _pytree as pytree
 
@@ -58,12 +78,16 @@ def convert(
     with quiet_torch(), time_limit(limit), borrowed(module):
         try:
             if frontend == "export":
-                model: Any = attempts.export(module, args, kwargs)[1]
+                graph, model = attempts.export(module, args, kwargs, specs)
+                if specs:
+                    plain = [replace(spec, image=None) for spec in specs]
+                    options["inputs"] = list(interface_types(graph, plain))
             else:
                 if any(_is_complex(leaf) for leaf in pytree.tree_leaves((args, kwargs))):
                     raise NotImplementedError("Core ML has no inputs of complex numbers")
                 model = trace_module(module, args, kwargs)
-                options["inputs"] = list(input_types(args, kwargs))
+                plain = [replace(spec, image=None) for spec in specs]
+                options["inputs"] = list(input_types(args, kwargs, plain))
             program = ct.convert(model, **options)
             adapter.apply_pipeline(program, adapter.backend_pipeline())
             adapter.check_program(program)

@@ -60,10 +60,21 @@ class DeviceRun:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeRun:
+    """The program with flexible sizes, run at ``sizes``, as ``1x3x224x224 and 1x64``."""
+
+    sizes: str
+    status: Status
+    errors: Errors = Errors()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Parity:
     """What running the converted program and comparing it with PyTorch gave.
 
-    ``status`` is what the executor found; ``devices`` what Core ML itself gave, on macOS alone.
+    ``status`` is what the executor found, at the ``sizes`` too where these may vary; ``devices`` what
+    Core ML itself gave, on macOS alone.
     ``equal``: every output within tolerance for every seed. ``overflows``: infinities or NaN where
     PyTorch has numbers. ``unsupported``: it does not convert, or cannot be executed; ``detail`` says why.
     """
@@ -79,6 +90,7 @@ class Parity:
     detail: str = ""
     seconds: float = 0.0
     devices: tuple[DeviceRun, ...] = ()
+    sizes: tuple[SizeRun, ...] = ()
 
     @property
     def ran_on(self) -> tuple[str, ...]:

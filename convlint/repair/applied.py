@@ -13,7 +13,8 @@ from convlint.text import count
 class Applied:
     """One change, for all the calls of one line that it was made to.
 
-    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "record" where
+    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "state" for a
+    buffer that became an input and an output, "record" where
     the program is that of one recorded run, "branch" for a value that Python read in it, "split" for an
     op that is left out of the model.
     """

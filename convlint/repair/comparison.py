@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from convlint.capture.build import borrowed, weight_bytes
+from convlint.capture.build import borrowed, kept_buffers, weight_bytes
 from convlint.capture.outputs import tensor_leaves
 from convlint.sandbox import user_code
 
@@ -134,14 +134,15 @@ def varied(inputs: Inputs, seed: int) -> Inputs:
 
 def outputs_of(module: nn.Module, inputs: Inputs, seed: int) -> list[torch.Tensor]:
     """The tensors that the module returns in eval mode; the inputs and its buffers stay as they are."""
-    args, kwargs = pytree.tree_map(_own, inputs)
+    args, kwargs = pytree.tree_map(own, inputs)
     torch.manual_seed(seed)
-    with borrowed(module), user_code(), torch.no_grad(), unchanged_buffers(module):
+    with borrowed(module), user_code(), torch.no_grad(), kept_buffers(module), unchanged_buffers(module):
         return [tensor.clone() for tensor in tensor_leaves(module(*args, **kwargs))]
 
 
-def _own(value: Any) -> Any:
-    return value.clone() if isinstance(value, torch.Tensor) else value
+def own(value: Any) -> Any:
+    """A copy of a tensor that nobody else writes to; anything else as it is."""
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
 
 
 @contextmanager
@@ -153,6 +154,9 @@ def unchanged_buffers(module: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, value in held.items():
+                if buffer.grad_fn is not None:  # what was written with gradients has a history
+                    with suppress(RuntimeError):  # a view cannot be parted from it
+                        buffer.detach_()
                 buffer.copy_(value)
 
 
@@ -213,14 +217,14 @@ def _gradients(module: nn.Module, inputs: Inputs) -> dict[str, torch.Tensor | No
 
     def leaf(value: Any) -> Any:
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-            return _own(value)
+            return own(value)
         made = value.detach().clone().requires_grad_()
         leaves[f"input {len(leaves) + 1}"] = made
         return made + 0  # a leaf must not be written to, and some models write to their inputs
 
     args, kwargs = pytree.tree_map(leaf, inputs)
     torch.manual_seed(0)
-    with borrowed(module), user_code(), torch.enable_grad(), unchanged_buffers(module):
+    with borrowed(module), user_code(), torch.enable_grad(), kept_buffers(module), unchanged_buffers(module):
         ends = [end for end in tensor_leaves(module(*args, **kwargs)) if end.requires_grad]
         if not ends:
             return {}

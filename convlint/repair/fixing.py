@@ -13,14 +13,17 @@ from convlint.repair.channels_first import CARRIED
 from convlint.repair.comparison import Comparison, Inputs, compare
 from convlint.repair.divergence import first_changes
 from convlint.repair.fixed import Fixed
+from convlint.repair.functional_states import STEPS, FunctionalReference, steps_problem
 from convlint.repair.known_sizes import with_known_sizes
 from convlint.repair.layout_proof import prove_layout
 from convlint.repair.module import FixedModule
+from convlint.repair.normalisation import fold_normalisation
 from convlint.repair.plan import Outcome, Search, TryOut, convert_in_child
 from convlint.repair.sizes import other_sizes
 
 if TYPE_CHECKING:
     from convlint.repair.draft import Change
+    from convlint.repair.functional_states import Functional
     from convlint.repair.replay import Replay
 
 SEEDS = 3
@@ -41,10 +44,13 @@ class Fixing:
         progress: Callable[[str], None],
         seconds: dict[str, float],
         replay: Replay | None = None,
+        functional: Functional | None = None,
     ) -> None:
         self.module = module
         self.replay = replay
-        self.inputs = inputs
+        self.functional = functional
+        self.inputs = inputs if functional is None else functional.inputs(inputs)
+        self.own_inputs = inputs
         self.program, self.known = with_known_sizes(program)
         self.captured = program
         self.target = target
@@ -60,20 +66,21 @@ class Fixing:
         """Search and compare, without the changes that were found wrong, until what is left agrees."""
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
-        reference = self.module if self.replay is None else self.replay.reference
+        reference = self.reference()
+        untouched = self.replay is None and self.functional is None
         while True:
             start = time.perf_counter()
             with quiet_torch():
                 outcome = self.search(banned)
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
             converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
-            if not outcome.changes and not self.known and self.replay is None:
+            if not outcome.changes and not self.known and untouched:
                 return self.fixed(self.module, outcome, Comparison(), converts)
             made = FixedModule(self.module, outcome.program)
             start = time.perf_counter()
             self.progress("comparing")
             with quiet_torch():
-                compared = compare(reference, made, self.inputs, SEEDS, gradients=True, others=self.others)
+                compared = self.compared(reference, made)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
                 return self.fixed(made, outcome, compared, converts)
@@ -84,6 +91,60 @@ class Fixing:
             self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
             banned |= guilty
 
+    def reference(self) -> Any:
+        """What the fixed module must agree with."""
+        if self.functional is not None:
+            return FunctionalReference(self.module, self.functional.states)
+        return self.module if self.replay is None else self.replay.reference
+
+    def compared(self, reference: Any, made: FixedModule) -> Comparison:
+        """One step, and where states are handed on, several."""
+        found = compare(reference, made, self.inputs, SEEDS, gradients=True, others=self.others)
+        if self.functional is None or found.problem:
+            return found
+        problem = steps_problem(self.module, made, self.functional, self.own_inputs)
+        return replace(
+            found, problem=problem, checked=(*found.checked, f"{STEPS} steps with the states handed on")
+        )
+
+    def made_ready(self, fixed: Fixed, for_: str) -> Fixed:
+        """``fixed`` with what was asked for beside."""
+        if for_ == "ane":
+            return self.laid_out(fixed)
+        return self.folded(fixed) if for_ == "image" else fixed
+
+    def folded(self, fixed: Fixed) -> Fixed:
+        """``fixed`` with the normalisation of a picture in its first convolution, if that proves itself."""
+        if fixed.converts == "no":
+            note = "the normalisation is left where it is until the model converts"
+            return replace(fixed, notes=(*fixed.notes, note))
+        start = time.perf_counter()
+        self.progress("folding")
+        with quiet_torch():
+            program, changes = fold_normalisation(fixed.program)
+            if not changes:
+                note = "no input is only scaled and shifted on its way to a convolution"
+                return replace(fixed, notes=(*fixed.notes, note))
+            trial = self.try_out()(program)
+            made = FixedModule(self.module, program)
+            compared = self.compared(self.reference(), made)
+        self.seconds["fold"] = time.perf_counter() - start
+        problem = compared.problem or ("" if trial.status == "converted" else "coremltools refuses it then")
+        if problem:
+            note = f"the normalisation was left where it was: {problem}"
+            return replace(fixed, notes=(*fixed.notes, note))
+        return replace(
+            fixed,
+            module=made,
+            program=program,
+            applied=fixed.applied + _applied(fixed.program, changes),
+            max_abs_error=compared.max_abs_error,
+            max_rel_error=compared.max_rel_error,
+            checked=compared.checked,
+            converted_before=False,
+            trial=trial,
+        )
+
     def laid_out(self, fixed: Fixed) -> Fixed:
         """``fixed`` with its stream kept channels-first, where that proves itself; else as it was."""
         if fixed.converts == "no":
@@ -92,7 +153,9 @@ class Fixing:
         start = time.perf_counter()
         self.progress("laying out")
         with quiet_torch():
-            made = prove_layout(self.module, self.inputs, fixed.program, self.try_out(), self.others)
+            made = prove_layout(
+                self.module, self.inputs, fixed.program, self.try_out(), self.others, self.reference()
+            )
         self.seconds["layout"] = time.perf_counter() - start
         rolled_back = (*fixed.rolled_back, *made.rolled_back)
         if made.module is None:
@@ -129,6 +192,8 @@ class Fixing:
         changed = module is not self.module
         applied = _applied(self.captured, self.known) + _applied(self.program, outcome.changes)
         left_out = None
+        if self.functional is not None:
+            applied = self.functional.applied + applied
         if self.replay is not None:
             applied = self.replay.steps + applied
             left_out = self.replay.left_out

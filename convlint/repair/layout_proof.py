@@ -34,9 +34,18 @@ class LaidOut:
 
 
 def prove_layout(
-    module: Any, inputs: Inputs, program: Any, try_out: TryOut, others: Sequence[Inputs] = ()
+    module: Any,
+    inputs: Inputs,
+    program: Any,
+    try_out: TryOut,
+    others: Sequence[Inputs] = (),
+    reference: Any = None,
 ) -> LaidOut:
-    """``program``, which converts, in the other layout, less the calls that do not prove themselves there."""
+    """``program``, which converts, in the other layout, less the calls that do not prove themselves there.
+
+    Compared with ``reference`` where that is not the ``module`` whose weights it has.
+    """
+    reference = module if reference is None else reference
     banned: frozenset[str] = frozenset()
     rolled_back: list[str] = []
     problem = "it still did not agree after several rounds"
@@ -50,10 +59,10 @@ def prove_layout(
             problem = "coremltools refused " + ", ".join(f.op or f.stage for f in trial.failures[:3])
         else:
             made = FixedModule(module, laid)
-            compared = compare(module, made, inputs, SEEDS, gradients=True, others=others)
+            compared = compare(reference, made, inputs, SEEDS, gradients=True, others=others)
             if not compared.problem:
                 return LaidOut(made, laid, changes, trial, compared, tuple(rolled_back))
-            guilty = _first_wrong(module, inputs, program, banned, changes, compared.problem)
+            guilty = _first_wrong(module, reference, inputs, program, banned, changes, compared.problem)
             problem = compared.problem
         guilty -= banned
         if not guilty:
@@ -65,6 +74,7 @@ def prove_layout(
 
 def _first_wrong(
     module: Any,
+    reference: Any,
     inputs: Inputs,
     program: Any,
     banned: frozenset[str],
@@ -83,7 +93,7 @@ def _first_wrong(
         middle = (good + bad) // 2
         laid, _ = channels_first(program, banned | frozenset(names[middle:]))
         made = FixedModule(module, laid)
-        if compare(module, made, inputs, 1, gradients="gradient" in problem).problem:
+        if compare(reference, made, inputs, 1, gradients="gradient" in problem).problem:
             bad = middle
         else:
             good = middle

@@ -14,7 +14,7 @@ from convlint.capture.build import borrowed, mirror
 from convlint.capture.outputs import tensor_leaves
 from convlint.capture.reach import needed_for
 from convlint.capture.recording import RecordedModule, Recording, record, whole_outputs
-from convlint.repair.comparison import RTOL, Inputs, OtherWay, difference, unchanged_buffers, varied
+from convlint.repair.comparison import RTOL, Inputs, OtherWay, difference, own, unchanged_buffers, varied
 
 
 class Reference(nn.Module):
@@ -136,8 +136,3 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
             steps.append((str(node.target), plain(node.args), plain(tuple(node.kwargs.items()))))
     steps.append(tuple(places.get(end, -1) for end in recording.ends))
     return tuple(steps), tuple(numbers)
-
-
-def own(value: Any) -> Any:
-    """A copy of a tensor that nobody else writes to; anything else as it is."""
-    return value.detach().clone() if isinstance(value, torch.Tensor) else value

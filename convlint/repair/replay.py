@@ -21,8 +21,8 @@ from convlint.capture.sites import choose_frames
 from convlint.capture.walk import node_meta, node_place, op_name
 from convlint.model import Site, TrialFailure
 from convlint.repair.applied import Applied, CutTensor, LeftCall, LeftOut, add_call
-from convlint.repair.comparison import Inputs, varied
-from convlint.repair.reference import FROZEN, Reference, frozen_for, own, replays
+from convlint.repair.comparison import Inputs, own, varied
+from convlint.repair.reference import FROZEN, Reference, frozen_for, replays
 from convlint.sandbox import time_limit, user_code
 
 

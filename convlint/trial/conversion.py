@@ -34,6 +34,7 @@ class Job:
     output: str | None = None
     known: frozenset[str] = frozenset()
     inputs: tuple[Any, ...] = ()
+    outputs: tuple[Any, ...] = ()
     weight_bytes: int = 0
     precision: Precision | None = None
 
@@ -93,6 +94,8 @@ def _options(job: Job) -> dict[str, Any]:
     options: dict[str, Any] = {"minimum_deployment_target": getattr(ct.target, job.target)}
     if job.inputs:
         options["inputs"] = list(job.inputs)
+    if job.outputs:
+        options["outputs"] = list(job.outputs)
     return options
 
 
@@ -107,15 +110,24 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
             channel.send(_failed("input", error))
             return None
     try:
-        return ct.convert(job.model, convert_to="milinternal", pass_pipeline=pipeline, **options)
+        program = ct.convert(job.model, convert_to="milinternal", pass_pipeline=pipeline, **options)
     except CannotStandIn:
         return None
     except Exception as error:
         refused = _failed("frontend" if recorder.failures else "input", error)
         channel.send(refused)
+    else:
+        if job.outputs and not recorder.failures:
+            try:
+                adapter.check_outputs(program, options["outputs"])
+            except (ValueError, TypeError) as error:
+                channel.send(_failed("output", error))
+                return None
+        return program
     if job.frontend != "export":
         return None
-    declared = options.pop("inputs", None) is not None and not recorder.failures
+    given = [options.pop(name, None) for name in ("inputs", "outputs")]
+    declared = any(given) and not recorder.failures
     if not (_drop_odd_outputs(job.model) or declared):
         return None
     # The interface alone was refused: convert once more without what it refused, for the ops.

@@ -1,4 +1,4 @@
-"""What a converted model is to be given: ``ct.TensorType`` and ``ct.ImageType`` from input specs."""
+"""What a converted model takes and gives: ``ct.TensorType`` and ``ct.ImageType`` as they were declared."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def interface_types(graph: Graph | None, specs: Sequence[InputSpec]) -> tuple[An
     )
 
 
+def output_types(graph: Graph | None) -> tuple[Any, ...]:
+    """The types of all outputs where one is to be a picture, or none. Names are left to the program."""
+    import coremltools as ct
+
+    if graph is None or not any(port.image for port in graph.outputs):
+        return ()
+    layouts = {**_layouts(), "gray16": ct.colorlayout.GRAYSCALE_FLOAT16}
+    return tuple(
+        ct.ImageType(color_layout=layouts[port.image]) if port.image else ct.TensorType()
+        for port in graph.outputs
+        if port.kind == "tensor"
+    )
+
+
 def interface_type(spec: InputSpec) -> Any:
     """One input as coremltools is told of it. Its name is left to the program."""
     import coremltools as ct
@@ -35,14 +49,19 @@ def interface_type(spec: InputSpec) -> Any:
     shape = _shape(spec)
     if spec.image is None:
         return ct.TensorType(shape=shape, dtype=getattr(np, _DTYPES.get(spec.dtype, "float32")))
-    layouts = {"rgb": ct.colorlayout.RGB, "bgr": ct.colorlayout.BGR, "gray": ct.colorlayout.GRAYSCALE}
     scale, bias = spec.image.scale_and_bias()
     return ct.ImageType(
         shape=shape,
         scale=scale,
         bias=bias[0] if spec.image.layout == "gray" else list(bias),
-        color_layout=layouts[spec.image.layout],
+        color_layout=_layouts()[spec.image.layout],
     )
+
+
+def _layouts() -> dict[str, Any]:
+    import coremltools as ct
+
+    return {"rgb": ct.colorlayout.RGB, "bgr": ct.colorlayout.BGR, "gray": ct.colorlayout.GRAYSCALE}
 
 
 def _fixed(port: Port) -> tuple[int, ...]:

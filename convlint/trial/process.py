@@ -56,14 +56,16 @@ class Outcome:
     detail: str = ""
 
 
-def run_in_child(work: Callable[[Channel], None], timeout: float | None) -> Outcome:
+def run_in_child(
+    work: Callable[[Channel], None], timeout: float | None, hear: Callable[[Any], None] = lambda sent: None
+) -> Outcome:
     """Run ``work`` in a forked child, and end the child after ``timeout`` seconds.
 
-    An exception out of ``work`` counts as a crash. Ctrl-C ends the child first. Temporary files of the
-    child are gone with it.
+    ``hear`` is called with each thing that the child sends, as it arrives. An exception out of ``work``
+    counts as a crash. Ctrl-C ends the child first. Temporary files of the child are gone with it.
     """
     with _own_folder() as folder:
-        return _run(work, timeout, folder)
+        return _run(work, timeout, folder, hear)
 
 
 @contextlib.contextmanager
@@ -81,7 +83,12 @@ def _own_folder() -> Iterator[str | None]:
         yield folder.name
 
 
-def _run(work: Callable[[Channel], None], timeout: float | None, folder: str | None) -> Outcome:
+def _run(
+    work: Callable[[Channel], None],
+    timeout: float | None,
+    folder: str | None,
+    hear: Callable[[Any], None],
+) -> Outcome:
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     memory[: _POSITION.size] = _POSITION.pack(-1)
     reading, writing = os.pipe()
@@ -90,7 +97,7 @@ def _run(work: Callable[[Channel], None], timeout: float | None, folder: str | N
         _work_and_exit(work, Channel(writing, memory), timeout, folder)
     os.close(writing)
     try:
-        sent, late = _receive(reading, None if timeout is None else time.monotonic() + timeout)
+        sent, late = _receive(reading, None if timeout is None else time.monotonic() + timeout, hear)
         if late:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -161,36 +168,34 @@ def _single_thread() -> None:
         switch.threadpool_limits(1)
 
 
-def _receive(descriptor: int, deadline: float | None) -> tuple[list[Any], bool]:
+def _receive(descriptor: int, deadline: float | None, hear: Callable[[Any], None]) -> tuple[list[Any], bool]:
     """Everything that arrives until the pipe closes, and whether the deadline came first."""
     data = bytearray()
-    late = False
+    messages: list[Any] = []
     while True:
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
-            late = True
-            break
+            return messages, True
         if not select.select([descriptor], [], [], left)[0]:
             continue
         chunk = os.read(descriptor, 1 << 20)
         if not chunk:
-            break
+            return messages, False
         data += chunk
-    return _messages(bytes(data)), late
+        for message in _messages(data):
+            messages.append(message)
+            hear(message)
 
 
-def _messages(data: bytes) -> list[Any]:
-    """The whole messages in ``data``; a last one that was cut off is dropped."""
-    messages = []
-    offset = 0
-    while offset + _LENGTH.size <= len(data):
-        start = offset + _LENGTH.size
-        end = start + int(_LENGTH.unpack_from(data, offset)[0])
+def _messages(data: bytearray) -> Iterator[Any]:
+    """The whole messages in ``data``, which are taken out of it; what is left is the beginning of one."""
+    while len(data) >= _LENGTH.size:
+        end = _LENGTH.size + int(_LENGTH.unpack_from(data)[0])
         if end > len(data):
-            break
-        messages.append(pickle.loads(data[start:end]))
-        offset = end
-    return messages
+            return
+        message = pickle.loads(data[_LENGTH.size : end])
+        del data[:end]
+        yield message
 
 
 def _told(status: int) -> str:

@@ -40,7 +40,6 @@ class Recorder:
     position: Callable[[str], None]
     failures: list[NodeFailure] = field(default_factory=list)
     stood_in: set[str] = field(default_factory=set)
-    wrong_shapes: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
     def listening(self, kinds: Iterable[str]) -> Iterator[None]:
@@ -97,8 +96,10 @@ class Recorder:
                         f"PyTorch convert function for op '{node.kind}' not implemented."
                     )
                 original(context, node)
+                if adapter.is_foreign(original):
+                    _check_result(context, node)
             except Exception as error:
-                whose = "" if original is None else _whose(original)
+                whose = "" if original is None else _whose(original, error)
                 self.note(node.name, node.kind, error, node.inputs, whose)
                 self._stand_in(context, node)
 
@@ -128,11 +129,46 @@ class CannotStandIn(Exception):
     """A failing node whose shape nobody knows: the conversion ends there."""
 
 
-def _whose(converter: Callable[..., Any]) -> str:
+class WrongResult(ValueError):
+    """A converter of the user's own that ended, and did not give what its op gives."""
+
+
+def _check_result(context: Any, node: Any) -> None:
+    """Raise where the result of a node is missing, or has another shape than in PyTorch.
+
+    coremltools does not look: what follows would fail, or compute with the wrong shape without a word.
+    """
+    import torch
+
+    value = (node.meta or {}).get("val")
+    if not isinstance(value, torch.Tensor):
+        return
+    try:
+        made = context[node.outputs[0]]
+    except (KeyError, ValueError):
+        text = "it adds no result; it ends with context.add(result, torch_name=node.name)"
+        raise WrongResult(text) from None
+    found = adapter.value_type(made)[1]
+    wanted = tuple(size if isinstance(size, int) else None for size in value.shape)
+    if found is None:
+        return
+    known = [pair for pair in zip(found, wanted, strict=False) if None not in pair]
+    if len(found) != len(wanted) or any(one != other for one, other in known):
+        raise WrongResult(
+            f"its result has the shape {_shape(found)}, and that of the op in PyTorch is {_shape(wanted)}"
+        )
+
+
+def _shape(sizes: tuple[int | None, ...]) -> str:
+    return "x".join("?" if size is None else str(size) for size in sizes) or "()"
+
+
+def _whose(converter: Callable[..., Any], error: Exception) -> str:
     """Where a converter that raised comes from, where it is not coremltools' own."""
     if not adapter.is_foreign(converter):
         return ""
-    return f"your converter {converter.__module__}.{converter.__qualname__} raised: "
+    did = "" if isinstance(error, WrongResult) else " raised"
+    return f"your converter {converter.__module__}.{converter.__qualname__}{did}: "
 
 
 def _variable(value: Any, name: str, known: bool) -> Any:

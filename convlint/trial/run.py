@@ -37,6 +37,7 @@ def run_trial(
     output: str | None = None,
     inputs: tuple[Any, ...] = (),
     precision: Precision | None = None,
+    outputs: tuple[Any, ...] = (),
 ) -> Trial:
     """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process."""
     import coremltools
@@ -54,6 +55,7 @@ def run_trial(
         output=output,
         known=frozenset(known),
         inputs=inputs,
+        outputs=outputs,
         precision=precision,
         weight_bytes=graph.parameter_bytes if graph else 0,
     )

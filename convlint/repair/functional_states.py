@@ -1,0 +1,227 @@
+"""Buffers that ``forward`` changes, as inputs and outputs: what targets without states can run.
+
+The change is made to the captured program, so that the model itself stays as it is. Proved twice: one
+step against the model with the same state, and several steps with the state handed on.
+https://apple.github.io/coremltools/docs-guides/source/stateful-models.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export.graph_signature import InputKind, InputSpec, OutputKind, OutputSpec, TensorArgument
+from torch.utils import _pytree as pytree
+
+from convlint import torch_adapter
+from convlint.capture.build import borrowed, kept_buffers, mirror
+from convlint.capture.handed_on import origin
+from convlint.capture.outputs import tensor_leaves
+from convlint.capture.sites import Place
+from convlint.capture.walk import node_meta, node_place
+from convlint.model import TensorMeta
+from convlint.repair.applied import Applied
+from convlint.repair.comparison import RTOL, Inputs, difference, own, unchanged_buffers, varied
+from convlint.repair.draft import Draft
+from convlint.sandbox import user_code
+
+STEPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A buffer as an input ``given``, empty where nothing reads it, and an output ``returned``."""
+
+    buffer: str
+    given: str
+    returned: str
+    meta: TensorMeta
+
+
+@dataclass(frozen=True, slots=True)
+class Functional:
+    """A program without states, what became of each, and the keyword arguments that it begins with."""
+
+    program: Any
+    states: tuple[State, ...]
+    applied: tuple[Applied, ...]
+    start: Mapping[str, torch.Tensor]
+
+    def inputs(self, inputs: Inputs) -> Inputs:
+        """``inputs`` with the states to begin with."""
+        args, kwargs = inputs
+        return args, {**kwargs, **self.start}
+
+
+def functional_states(program: Any, module: nn.Module) -> Functional | None:
+    """``program`` with the buffers that it changes as inputs and outputs; None where it changes none."""
+    if not program.graph_signature.buffers_to_mutate:
+        return None
+    draft = Draft(program)
+    written = list(draft.signature.buffers_to_mutate.values())
+    taken = {node.name for node in draft.graph.nodes} | set(program.call_spec.in_spec.child(1).context)
+    states, applied = [], []
+    places = {buffer: node_place(value) for buffer, value, _ in _mutations(draft) if buffer}
+    _drop_copies(draft)
+    values = _take_mutations_out(draft)
+    for buffer in written:
+        value = values[buffer]
+        name = _free(buffer.replace(".", "_"), taken)
+        read = _as_input(draft, buffer, name)
+        returned = _free(f"{name}_next", taken)
+        _as_output(draft, value, returned)
+        meta = node_meta(value)
+        assert meta is not None
+        states.append(State(buffer, name if read else "", returned, meta))
+        applied.append(_told(states[-1], places[buffer]))
+    start = {state.given: own(module.get_buffer(state.buffer)) for state in states if state.given}
+    made = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
+    return Functional(made, tuple(states), tuple(applied), start)
+
+
+def _mutations(draft: Draft) -> list[tuple[str, Any, Any]]:
+    """Each output with its spec, and the buffer that it is the new value of: none for other outputs."""
+    last = next(iter(reversed(draft.graph.nodes)))
+    pairs = zip(last.args[0], draft.signature.output_specs, strict=True)
+    return [
+        (str(spec.target) if spec.kind is OutputKind.BUFFER_MUTATION else "", value, spec)
+        for value, spec in pairs
+    ]
+
+
+def _drop_copies(draft: Draft) -> None:
+    """Let what reads a copy of a whole tensor read the tensor: the old values are not read for it."""
+    for node in list(draft.graph.nodes):
+        if node.op != "call_function" or node.target is not torch.ops.aten.copy.default:
+            continue
+        old, new = (argument.meta["val"] for argument in node.args[:2] if isinstance(argument, torch.fx.Node))
+        if old.shape == new.shape and old.dtype == new.dtype:
+            node.replace_all_uses_with(node.args[1])
+            draft.graph.erase_node(node)
+
+
+def _take_mutations_out(draft: Draft) -> dict[str, Any]:
+    """The new value of each buffer, which is no output of the draft any more."""
+    found = _mutations(draft)
+    kept = [(value, spec) for buffer, value, spec in found if not buffer]
+    next(iter(reversed(draft.graph.nodes))).args = (tuple(value for value, _ in kept),)
+    draft.signature.output_specs = [spec for _, spec in kept]
+    return {buffer: value for buffer, value, _ in found if buffer}
+
+
+def _as_input(draft: Draft, buffer: str, name: str) -> bool:
+    """Make the last input of what is the buffer; whether anything reads it, else it is gone."""
+    specs = draft.signature.input_specs
+    nodes = [node for node in draft.graph.nodes if node.op == "placeholder"]
+    at = next(n for n, spec in enumerate(specs) if spec.kind is InputKind.BUFFER and spec.target == buffer)
+    node = nodes[at]
+    del specs[at]
+    if not node.users:
+        draft.graph.erase_node(node)
+        return False
+    node.name = node.target = name
+    if node is not nodes[-1]:
+        nodes[-1].append(node)
+    specs.append(InputSpec(InputKind.USER_INPUT, TensorArgument(name), None))
+    return True
+
+
+def _as_output(draft: Draft, value: Any, name: str) -> None:
+    """Give ``value`` back under ``name``.
+
+    Where it is an input, or another output, as well, both would have one name in Core ML, which takes
+    copies away; the larger of a value and itself is a tensor of its own.
+    """
+    last = next(iter(reversed(draft.graph.nodes)))
+    others = {origin(other) or other for other in last.args[0] if isinstance(other, torch.fx.Node)}
+    made, source = value, origin(value) or value
+    if source.op != "call_function" or source in others:
+        aten = torch.ops.aten
+        is_bool = value.meta["val"].dtype is torch.bool
+        op = aten.logical_or.default if is_bool else aten.maximum.default
+        with draft.graph.inserting_before(last):
+            made = draft.graph.create_node("call_function", op, (value, value))
+        made.meta = dict(value.meta)
+    made.name = name
+    last.args = ((*last.args[0], made),)
+    draft.signature.output_specs.append(OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(name), None))
+
+
+def _structure(program: Any, states: Sequence[State]) -> tuple[Any, Any]:
+    """How arguments and results are nested: states are keyword arguments, and a dict beside the result."""
+
+    def example(spec: Any) -> Any:
+        return pytree.tree_unflatten([0] * spec.num_leaves, spec)
+
+    args, kwargs = example(program.call_spec.in_spec)
+    given = {state.given: 0 for state in states if state.given}
+    returned = {state.returned: 0 for state in states}
+    result = example(program.call_spec.out_spec)
+    return pytree.tree_structure((args, {**kwargs, **given})), pytree.tree_structure((result, returned))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    found = name
+    number = 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found
+
+
+def _told(state: State, place: Place) -> Applied:
+    title = f"given back as the output {state.returned!r} ({state.meta}); the model never reads it"
+    if state.given:
+        title = (
+            f"taken as the input {state.given!r} and given back as the output {state.returned!r}"
+            f" ({state.meta}): hand the new value on to the next call"
+        )
+    return Applied(f"buffer {state.buffer}", "state", title, site=place.site, caller=place.caller)
+
+
+class FunctionalReference(nn.Module):
+    """The model as it is, called with its states: what the functional program is compared with."""
+
+    def __init__(self, original: nn.Module, states: Sequence[State]) -> None:
+        super().__init__()
+        mirror(original, self)
+        self.training = original.training
+        vars(self)["_original"] = original
+        vars(self)["_states"] = tuple(states)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        original, states = vars(self)["_original"], vars(self)["_states"]
+        tensors: dict[str, Any] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        for state in states:
+            value = kwargs.pop(state.given) if state.given else tensors[state.buffer]
+            tensors[state.buffer] = value.clone()
+        with borrowed(original):
+            result = torch.func.functional_call(original, tensors, args, kwargs)
+        return result, {state.returned: tensors[state.buffer] for state in states}
+
+
+def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, inputs: Inputs) -> str:
+    """How several steps with the state handed on differ from those of the model; empty where they agree."""
+    state = dict(functional.start)
+    with (
+        borrowed(original),
+        user_code(),
+        torch.no_grad(),
+        kept_buffers(original),
+        unchanged_buffers(original),
+    ):
+        for step in range(STEPS):
+            given = varied(inputs, step)
+            args, kwargs = pytree.tree_map(own, given)
+            expected = [tensor.clone() for tensor in tensor_leaves(original(*args, **kwargs))]
+            args, kwargs = pytree.tree_map(own, given)
+            result, returned = made(*args, **kwargs, **{name: own(value) for name, value in state.items()})
+            error, share, problem = difference(expected, tensor_leaves(result))
+            if problem or share > RTOL:
+                return f"in step {step + 1}: " + (problem or f"it differs by {error:.3g}")
+            state = {one.given: returned[one.returned].clone() for one in functional.states if one.given}
+    return ""

@@ -26,7 +26,7 @@ from convlint.plan.chips import DATA, Device, find_device
 from convlint.plan.cost import Cost
 from convlint.plan.estimate import Calibration, ane_ms, forget_tables
 from convlint.plan.forecast import plan_operations
-from convlint.plan.model import UNITS
+from convlint.plan.model import UNITS, Interval
 from convlint.plan.operations import Operation
 from convlint.plan.planner import costs_of
 from convlint.plan.rules import judge
@@ -261,10 +261,15 @@ def write_calibration(fitted: Calibration, low: float, high: float) -> None:
     CALIBRATION.write_text(text, encoding="utf-8")
 
 
-def plot(checked: Sequence[tuple[Sample, float]]) -> str:
-    """Published against predicted on logarithmic axes, as SVG of words and circles."""
+def plot(checked: Sequence[tuple[Sample, float]], planned: Sequence[tuple[Timed, Interval]]) -> str:
+    """Published against predicted on logarithmic axes, as SVG of words and circles.
+
+    Open circles are the rows that nothing was fitted to.
+    """
     size, edge = 420, 50
-    values = [value for sample, predicted in checked for value in (sample.row.milliseconds, predicted)]
+    circles = [(sample.row, predicted, "#2563eb") for sample, predicted in checked]
+    circles += [(row, latency.mid, "none") for row, latency in planned]
+    values = [value for row, predicted, _ in circles for value in (row.milliseconds, predicted)]
     low, high = math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1
 
     def at(value: float) -> float:
@@ -283,13 +288,12 @@ def plot(checked: Sequence[tuple[Sample, float]]) -> str:
         parts.append(f'<path d="M{x:.1f} {edge}V{size - edge}M{edge} {y:.1f}H{size - edge}" stroke="#eee"/>')
         parts.append(f'<text x="{x:.1f}" y="{size - edge + 15}" text-anchor="middle">{tick:g}</text>')
         parts.append(f'<text x="{edge - 5}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for sample, predicted in checked:
-        row = sample.row
+    for row, predicted, fill in circles:
         told = f"{row.name}, {row.chip}: {row.milliseconds:g} ms, predicted {predicted:.2g} ms"
         told = told.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        x, y = at(sample.row.milliseconds), size - at(predicted)
+        x, y = at(row.milliseconds), size - at(predicted)
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#2563eb" fill-opacity="0.6">'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{fill}" fill-opacity="0.6" stroke="#2563eb">'
             f"<title>{told}</title></circle>"
         )
     parts.append(f'<text x="{size / 2}" y="{size - 12}" text-anchor="middle">published, ms</text>')
@@ -324,18 +328,19 @@ def main(argv: Sequence[str]) -> int:
     if options.fit:
         write_calibration(fit(samples, PRIOR), *low_high(ratios))
         forget_tables()
+    planned = planned_unseen(kept)
     pages = {
         "one-op": [*told, "", *miss_table(misses)],
         "latency": latency_tables(checked),
         "rows": row_table(checked),
-        "unseen": unseen_table(kept),
+        "unseen": unseen_table(planned),
         "left-out": left_out(kept),
     }
     for name, lines in pages.items():
         print(f"## {name}", *lines, "", sep="\n")
     if options.write:
         write_page(pages)
-        PLOT.write_text(plot(checked), encoding="utf-8")
+        PLOT.write_text(plot(checked, planned), encoding="utf-8")
     return 0
 
 
@@ -382,23 +387,29 @@ def row_table(checked: Sequence[tuple[Sample, float]]) -> list[str]:
     return lines
 
 
-def unseen_table(kept: Collected) -> list[str]:
-    """What a plan says of latencies that nothing was fitted to: all compute units, its whole range."""
+def planned_unseen(kept: Collected) -> list[tuple[Timed, Interval]]:
+    """What a plan says of latencies that nothing was fitted to, with all compute units."""
+    models = kept["models"]
+    return [
+        (row, plan_operations(row.name, models[row.key], device_of(row), "mil").latency_ms)
+        for row in unseen()
+        if row.key in models
+    ]
+
+
+def unseen_table(planned: Sequence[tuple[Timed, Interval]]) -> list[str]:
+    """Each of those with its whole range, and how far they are off."""
     lines = ["| model | chip | published | planned | range | source |", "|---|---|---|---|---|---|"]
-    pairs, inside = [], 0
-    for row in unseen():
-        if row.key not in kept["models"]:
-            continue
-        planned = plan_operations(row.name, kept["models"][row.key], device_of(row), "mil").latency_ms
-        inside += planned.low <= row.milliseconds <= planned.high
-        pairs.append((planned.mid, row.milliseconds))
-        lines.append(
-            f"| {row.name} | {row.chip} | {row.milliseconds:g} | {planned.mid:.3g} "
-            f"| {planned.low:.3g} to {planned.high:.3g} | {cited(row.source)} |"
-        )
+    pairs = [(latency.mid, row.milliseconds) for row, latency in planned]
+    inside = sum(latency.low <= row.milliseconds <= latency.high for row, latency in planned)
+    lines += [
+        f"| {row.name} | {row.chip} | {row.milliseconds:g} | {latency.mid:.3g} "
+        f"| {latency.low:.3g} to {latency.high:.3g} | {cited(row.source)} |"
+        for row, latency in planned
+    ]
     if len(pairs) < 2:
         return ["None was converted in this run."]
-    errors = [error_of(planned / told) for planned, told in pairs]
+    errors = [error_of(mid / told) for mid, told in pairs]
     return [
         *lines,
         "",

@@ -17,6 +17,7 @@ from coremltools.converters.mil.mil import Function
 from mil_programs import placeholder, program_of
 
 from convlint.mil import run
+from convlint.mil.dtypes import Precision
 
 Random = np.random.Generator
 Array = np.ndarray[Any, Any]
@@ -105,14 +106,14 @@ def call(sample: Sample, tensors: dict[str, Any]) -> Any:
     return getattr(mb, sample.op)(**tensors, **sample.parameters)
 
 
-def executed(sample: Sample) -> list[Any]:
+def executed(sample: Sample, precision: Precision | None = None) -> list[Any]:
     """The outputs of a program that takes the sample's tensors as inputs."""
     program = program_of(
         lambda **inputs: call(sample, inputs),
         sample.target,
         **{name: placeholder(array) for name, array in sample.tensors.items()},
     )
-    return list(run(program, sample.tensors).values())
+    return list(run(program, sample.tensors, precision).values())
 
 
 def folded(sample: Sample) -> list[Any] | None:

@@ -45,6 +45,24 @@ def test_a_few_calls(op: str, seed: int) -> None:
     assert check(SAMPLERS[op](np.random.default_rng(seed)))
 
 
+ROUGH = frozenset(
+    "acos atanh cast ceil conv_quantized crop_resize floor floor_div mod one_hot range_1d real_div "
+    "reduce_argmax reduce_argmin reduce_prod resample round sign tan".split()
+)
+"""Ops of which a rounded input may give quite another output."""
+
+
+@pytest.mark.parametrize("op", sorted(SAMPLERS))
+@pytest.mark.filterwarnings("ignore")
+def test_everything_runs_at_half_precision(op: str) -> None:
+    for seed in range(3):
+        sample = SAMPLERS[op](np.random.default_rng(seed))
+        for half, whole in zip(executed(sample, "float16"), executed(sample), strict=True):
+            assert (half.shape, half.dtype) == (whole.shape, whole.dtype)
+            if op not in ROUGH and whole.dtype.kind == "f":
+                np.testing.assert_allclose(half, whole, atol=0.05, rtol=0.05, err_msg=str(sample))
+
+
 @pytest.mark.corpus
 @pytest.mark.parametrize("op", sorted(SAMPLERS))
 @pytest.mark.filterwarnings("ignore")

@@ -433,3 +433,53 @@ def test_on_macos_core_ml_itself_is_asked_for_each_compute_unit(monkeypatch: pyt
     assert asked == [("mlprogram", unit) for unit in device.UNITS]
     (cpu, *_) = device.device_runs(converted, {"x": x}, [wanted[0] + 1], 1e-3)
     assert cpu.status == "differs"
+
+
+class WrittenView(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y[:, 0] = x[:, 1]
+        y[:, 1].mul_(3)
+        return y
+
+
+class ReadBehind(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        view = y[:, 0]
+        y.add_(1)
+        return view * 3
+
+
+@pytest.mark.parametrize(
+    ("model", "op", "line"),
+    [(WrittenView(), "aten.mul_", "y[:, 1].mul_(3)"), (ReadBehind(), "aten.add_", "y.add_(1)")],
+)
+def test_a_write_that_a_traced_program_lost_is_named(model: nn.Module, op: str, line: str) -> None:
+    """The call itself comes out right: what is wrong is what reads the same memory by another name."""
+    x = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert convlint.parity(model, x, seeds=1, corners=False).status == "equal"
+    p = convlint.parity(model, x, seeds=1, frontend="torchscript", corners=False)
+    assert p.status == "differs"
+    assert p.first_divergence is not None
+    assert p.first_divergence.site is not None
+    assert p.first_divergence.op.startswith(op)
+    assert p.first_divergence.site.source == line
+
+
+class CausalAttention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.register_buffer("mask", torch.ones(4, 4).tril() == 0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]
+        return found
+
+
+def test_a_mask_that_became_booleans_is_named_and_not_what_reads_it() -> None:
+    p = convlint.parity(CausalAttention(), torch.randn(2, 4, 6), seeds=1, corners=False)
+    assert p.status == "differs"
+    assert p.first_divergence is not None
+    assert p.first_divergence.op.startswith("aten.masked_fill")

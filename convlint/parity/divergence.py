@@ -13,10 +13,10 @@ from typing import Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.parity.convert import Converted, transcribe
-from convlint.parity.reference import calls_of_export, calls_of_torchscript
+from convlint.parity.reference import Call, calls_of_export, calls_of_torchscript
 from convlint.parity.result import Divergence, Errors
 from convlint.parity.script import Differs, script_of
-from convlint.parity.side_by_side import Partner, SideBySide
+from convlint.parity.side_by_side import Partner, SideBySide, Wrong
 
 Equal = Callable[[Mapping[str, Any]], bool]
 """Whether a program's outputs are those of the model."""
@@ -73,6 +73,8 @@ def first_divergence(
         look = SideBySide(calls, tolerance, converted.program, inputs, named, limit)
         look.run()
         found = look.first(ties)
+    if not ties:
+        found = _behind_a_view(calls, found) or found
     if found is None:
         return None
     call, wrong = found
@@ -88,6 +90,30 @@ def first_divergence(
     )
 
 
+_ASSIGNED = re.compile(r"aten\.(copy|fill)_?\b")
+"""What coremltools follows into the memory of a tensor that was sliced or selected.
+
+https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/torchir_passes.py
+(``generate_tensor_assignment_ops``)
+"""
+
+
+def _behind_a_view(calls: list[Call], found: tuple[Call, Wrong] | None) -> tuple[Call, Wrong] | None:
+    """The call that writes to memory which another value shares, where that explains what was found.
+
+    A traced graph keeps such writes, and coremltools gives every call a variable of its own: the call comes
+    out right, and what reads the same memory by another name is left as it was.
+    """
+    if found is None:
+        writing = [call for call in calls if call.shared]
+        unseen = [call for call in writing if not _ASSIGNED.match(call.op)]
+        return ((unseen or writing)[0], Wrong("", "", Errors())) if writing else None
+    writer = calls[found[0].writer] if found[0].writer is not None else None
+    if writer is None or _ASSIGNED.match(writer.op):
+        return None
+    return writer, found[1]
+
+
 def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int | None:
     """The number of the call that is wrong by itself and whose correction mends the outputs."""
     look.run(constants=variables)
@@ -100,8 +126,8 @@ def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int 
         suspects = sorted(look.wrong) or suspects
     for suspect in suspects[:_SUSPECTS] if len(suspects) > 1 else ():
         wrong = look.wrong.get(suspect)
-        if wrong is not None and (wrong.folded or wrong.errors == Errors()):
-            return suspect  # folded while converting, or of another shape: nothing can be put in its place
+        if wrong is not None and (wrong.folded or wrong.errors == Errors() or not wrong.fits):
+            return suspect  # folded, or of another shape or dtype: nothing can be put in its place
         outputs = look.run(corrected=(suspect,), quiet=True)
         if outputs is not None and equal(outputs):
             return suspect

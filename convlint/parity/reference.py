@@ -23,6 +23,8 @@ class Call:
 
     ``results`` are its values by their names in the graph: arrays, or lists of arrays, and what is taken
     out of those lists. ``constant`` holds the identities of those argument tensors that depend on no input.
+    ``shared`` says that the call writes into memory that other values of the graph have too, ``writer`` is
+    the number of the last such call behind what this one reads, where that value was made before it.
     """
 
     target: Any
@@ -33,6 +35,8 @@ class Call:
     kwargs: Mapping[str, Any]
     constant: frozenset[int]
     results: dict[str, Any]
+    shared: bool = False
+    writer: int | None = None
 
 
 def calls_of_export(exported: Any, inputs: Mapping[str, Any]) -> list[Call]:
@@ -84,6 +88,7 @@ def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
     }
     computed = set(environment)
     found: list[Call] = []
+    writers: dict[str, int] = {}
     with torch.no_grad():
         for node in graph.nodes():
             names = [output.debugName() for output in node.outputs()]
@@ -99,6 +104,8 @@ def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
             except LookupError:
                 break
             given = _unshared(args) if torch_adapter.is_mutable(target) else args
+            touched = _sharing(environment, sources) if torch_adapter.is_mutable(target) else []
+            writer = max((writers[source] for source in sources if source in writers), default=None)
             result = target(*args, **kwargs)
             outputs = [result] if len(names) == 1 else list(result)
             environment.update(zip(names, outputs, strict=True))
@@ -114,8 +121,25 @@ def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
             results = {name: plain(value) for name, value in zip(names, outputs, strict=True)}
             place = place_of_torchscript(repr(node.sourceRange())[1:-1].replace("\\n", "\n"))
             module = node.scopeName().rpartition("/")[2].removeprefix("__module.").removeprefix("__module")
-            found.append(Call(target, op_name(target), place, module, given, kwargs, fixed, results))
+            writers.update(dict.fromkeys(touched, len(found)))
+            called = (target, op_name(target), place, module, given, kwargs, fixed, results)
+            found.append(Call(*called, shared=bool(touched), writer=writer))
     return found
+
+
+def _sharing(environment: Mapping[str, Any], sources: list[str]) -> list[str]:
+    """The other values in whose memory a call that writes to its first argument writes."""
+    import torch
+
+    def memory(value: Any) -> int | None:
+        return value.untyped_storage().data_ptr() if isinstance(value, torch.Tensor) else None
+
+    written = memory(environment.get(sources[0])) if sources else None
+    return [
+        name
+        for name, value in environment.items()
+        if written and name != sources[0] and memory(value) == written
+    ]
 
 
 def plain(value: Any) -> Any:

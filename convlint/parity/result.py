@@ -31,7 +31,8 @@ class Errors:
 class Divergence:
     """The first operation of the converted program whose value leaves the tolerance.
 
-    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare.
+    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare, and
+    where a call wrote to memory that other values share, which the program did not follow.
     """
 
     mil_op: str

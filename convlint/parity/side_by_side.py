@@ -27,13 +27,17 @@ _ORDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """The operation whose value is not that of its call; without a name where it had not the shape."""
+    """The operation whose value is not that of its call; without a name where it had not the shape.
+
+    ``fits`` is False where PyTorch's value cannot be said in the dtype that it has in the program.
+    """
 
     mil_op: str
     mil_name: str
     errors: Errors
     folded: bool = False
     """Whether coremltools computed the value by itself, so that no run can put another in its place."""
+    fits: bool = True
 
 
 @dataclass(slots=True)
@@ -133,7 +137,7 @@ class SideBySide:
         else:
             if not (errors.nonfinite or errors.misplaced or errors.max_rel_error > self.tolerance):
                 return
-        self.note(variable, [partner], mil_op, errors, folded=folded)
+        self.note(variable, [partner], mil_op, errors, folded=folded, fits=_fits(value, array.dtype))
 
     def note(
         self,
@@ -143,6 +147,7 @@ class SideBySide:
         errors: Errors,
         *,
         folded: bool = False,
+        fits: bool = True,
     ) -> None:
         for name, index in partners:
             number, value = self.value(name, index)
@@ -151,7 +156,7 @@ class SideBySide:
             _, _, overload = self.calls[number].op.partition(".")
             if value.dtype.kind == "i" and overload.partition(".")[0] in _ORDERS:
                 self.reordered = min(self.reordered, number)
-            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors, folded))
+            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors, folded, fits))
 
     def value(self, name: str, index: int | None) -> tuple[int, Any]:
         """The number of the call that made a value, and the value, None where it is no array."""
@@ -166,3 +171,8 @@ class SideBySide:
     def judged(self, number: int, ties: bool) -> tuple[Call, Wrong] | None:
         """The call of this number, unless equal values explain it."""
         return None if ties and self.reordered <= number else (self.calls[number], self.wrong[number])
+
+
+def _fits(value: Any, dtype: Any) -> bool:
+    """Whether booleans can say these numbers, where the program has booleans."""
+    return bool(dtype.kind != "b" or np.isin(value, (0, 1)).all())

@@ -36,13 +36,14 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="run every so-many-th")
     parser.add_argument("--unseen", type=int, default=0, help="draw so many beyond the list instead")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--library", default="", help="draw from this one alone")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that one may take")
     parser.add_argument("--seconds", type=float, help="start no other architecture after so long")
     options = parser.parse_args()
     path = RESULTS / ("fix-rate-unseen.jsonl" if options.unseen else "fix-rate.jsonl")
     truth = _truth()
     wanted = options.names or (
-        _drawn(options.unseen, options.seed, truth)
+        _drawn(options.unseen, options.seed, options.library, truth)
         if options.unseen
         else [n for n, row in truth.items() if options.all or _refused(row)]
     )
@@ -106,13 +107,13 @@ def table(rows: dict[str, dict[str, Any]], truth: dict[str, dict[str, Any]]) -> 
     return "\n".join(lines)
 
 
-def _drawn(number: int, seed: int, truth: dict[str, dict[str, Any]]) -> list[str]:
+def _drawn(number: int, seed: int, library: str, truth: dict[str, dict[str, Any]]) -> list[str]:
     """Names beyond the truth, of each library a like share."""
     from benchmarks.corpora import architectures
 
     drawn: dict[str, list[str]] = {}
     for name in (*architectures.names(), *architectures.further()):
-        if name not in truth:
+        if name not in truth and name.startswith(library):
             drawn.setdefault(name.split("/")[0], []).append(name)
     chance = random.Random(seed)
     for names in drawn.values():

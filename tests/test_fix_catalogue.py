@@ -60,6 +60,16 @@ def positions(x: torch.Tensor) -> torch.Tensor:
     return (rows[:, :, :, :, :, None, :, None] + columns[:, :, :, :, :, None, None, :]).flatten(2)
 
 
+def along(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    y = x.reshape(1, 4, 2, 3, 4, 2).transpose(2, 4)
+    z = x.reshape(2, 2, 2, 3, 8)
+    return (
+        y.max(2).values,
+        torch.stack((z, z + 1), 3).transpose(1, 4).sum(0),
+        (y @ x.reshape(4, 1, 1, 2, 24)).logsumexp((2, 4)),
+    )
+
+
 def spectrum(x: torch.Tensor) -> torch.Tensor:
     window = torch.hann_window(8)
     return torch.stft(x.reshape(1, 24), 8, 4, window=window, return_complex=True).abs()
@@ -149,7 +159,15 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
         (IMAGE,),
     ),
     "unfold of a tensor": (lambda x: (x.unfold(1, 3, 2), x.unfold(0, 2, 1)), (TABLE,)),
-    "as_strided": (lambda x: x.as_strided((5, 4), (3, 1)), (TABLE,)),
+    "scatter of a number": (lambda x: torch.zeros_like(x).scatter(1, x.argsort(1)[:, :2], 1), (TABLE,)),
+    "as_strided": (
+        lambda x: (
+            x.as_strided((5, 4), (3, 1)),
+            x.as_strided((4, 4, 2), (4, 2, 1), 2),
+            x.T.as_strided((8, 2), (1, 8)),
+        ),
+        (TABLE,),
+    ),
     "nan_to_num": (lambda x: torch.nan_to_num(x / x.round(), 1.0, 2.0, -2.0), (TABLE,)),
     "isnan": (lambda x: torch.isnan(x / x.round()).float() + torch.isinf(1 / x.round()).float(), (TABLE,)),
     "complex product": (
@@ -204,6 +222,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
     "RNNCell": (lambda x: CELLS["rnn"](x), (TABLE,)),
     "rank 6": (windows, (IMAGE,)),
     "rank 8 by einsum": (positions, (IMAGE,)),
+    "rank 6 along an axis": (along, (IMAGE,)),
     "attention with a mask": (
         lambda x: functional.scaled_dot_product_attention(x, x, x, torch.ones(6, 6, dtype=torch.bool).tril()),
         (HEADS,),

@@ -7,6 +7,7 @@ a mask) can be converted; the op and all that follows it is left to whoever call
 from __future__ import annotations
 
 import operator
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,16 @@ def find_cut(graph: Graph) -> Cut | None:
     starts = set(first)
     needed = reached(graph, lambda node: node in starts)
     left = _with_light_work(graph, needed, moving)
-    while one := next(
-        (node for end in _ends(graph, left, moving) if (node := _only_view(end, left, needed))), None
-    ):
-        left = left - {one}
-    return Cut(first, left - {output_of(graph)}, tuple(_ends(graph, left, moving)))
+    waiting = _ends(graph, left, moving)
+    while waiting:
+        view = _only_view(waiting.pop(), left, needed)
+        if view is not None:
+            left.discard(view)
+            waiting.append(view)
+    return Cut(first, frozenset(left - {output_of(graph)}), tuple(_ends(graph, left, moving)))
 
 
-def _ends(graph: Graph, left: frozenset[Node], moving: frozenset[Node]) -> list[Node]:
+def _ends(graph: Graph, left: Set[Node], moving: frozenset[Node]) -> list[Node]:
     return [
         node
         for node in graph.nodes
@@ -58,7 +61,7 @@ def _ends(graph: Graph, left: frozenset[Node], moving: frozenset[Node]) -> list[
     ]
 
 
-def _only_view(end: Node, left: frozenset[Node], needed: frozenset[Node]) -> Node | None:
+def _only_view(end: Node, left: Set[Node], needed: Set[Node]) -> Node | None:
     """The view that is all that is read of ``end`` after the cut: it may as well be computed before."""
     readers = [user for user in end.users if user in left or user.op == "output"]
     if len(readers) == 1 and readers[0] in left - needed and is_view(readers[0]) and _is_tensor(readers[0]):
@@ -98,7 +101,7 @@ def reads_number(node: Node) -> bool:
     return str(schema.returns[0].type) in ("bool", "int", "float", "number", "Scalar")
 
 
-def _with_light_work(graph: Graph, left: frozenset[Node], moving: frozenset[Node]) -> frozenset[Node]:
+def _with_light_work(graph: Graph, left: frozenset[Node], moving: frozenset[Node]) -> set[Node]:
     """``left`` with the slices and comparisons that nothing else reads.
 
     A score of 91 classes is then one output, not 91 slices and 91 masks; Core ML has no masks as
@@ -114,7 +117,7 @@ def _with_light_work(graph: Graph, left: frozenset[Node], moving: frozenset[Node
     for node in graph.nodes:
         if node.target is operator.getitem and node not in left and node.args[0] not in grown:
             grown.discard(node)
-    return frozenset(grown)
+    return grown
 
 
 def _is_tensor(node: Node) -> bool:

@@ -181,11 +181,12 @@ def _decisions(run: Run, cut: Cut | None) -> tuple[Decision, ...]:
     if not readers:
         return ()
     read: dict[Node, Any] = {}
+    awaited = set(readers)
 
     class Reading(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
-            if n in readers:
+            if n in awaited:
                 read[n] = value
             return value
 

@@ -15,10 +15,13 @@ _LIMIT = 5
 _SAME_ORDER = ("aten.view.", "aten._unsafe_view.", "aten.reshape.", "aten.unsqueeze.", "aten.squeeze.",
                "aten.flatten.", "aten.unflatten.")  # fmt: skip
 _ONE_AXIS = ("aten.select.int", "aten.slice.Tensor", "aten.narrow.default", "aten.index_select.default",
-             "aten._softmax.default", "aten.softmax.int", "aten._log_softmax.default", "aten.cumsum.default",
-             "aten.unbind.int", "aten.split.Tensor", "aten.split_with_sizes.default",
-             "aten.argmax.default")  # fmt: skip
-_REDUCE = ("aten.sum.dim_IntList", "aten.mean.dim", "aten.amax.default", "aten.amin.default")
+             "aten._softmax.default", "aten.softmax.int", "aten._log_softmax.default", "aten.log_softmax.int",
+             "aten.cumsum.default", "aten.unbind.int", "aten.split.Tensor", "aten.split_with_sizes.default",
+             "aten.chunk.default", "aten.argmax.default", "aten.argmin.default", "aten.max.dim",
+             "aten.min.dim", "aten.topk.default", "aten.sort.default", "aten.prod.dim_int",
+             "aten.glu.default")  # fmt: skip
+_REDUCE = ("aten.sum.dim_IntList", "aten.mean.dim", "aten.amax.default", "aten.amin.default",
+           "aten.logsumexp.default")  # fmt: skip
 
 
 def handle(op: str, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -33,16 +36,13 @@ def handle(op: str, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if op in ("aten.clone.default", "aten.alias.default", "aten.contiguous.default", "aten.detach.default"):
         return _result(node, _low(args[0]))
     if op == "aten.expand.default":
-        wanted = tuple(int(size) for size in node.meta["val"].shape)
-        groups = _groups([_padded(args[0], len(wanted)), wanted])
-        small = _low(args[0]).reshape(_merged(_padded(args[0], len(wanted)), groups))
-        return _result(node, small.expand(_merged(wanted, groups)).contiguous())
+        return _result(node, _expanded(args[0], _shape(node.meta["val"])))
     if op in _ONE_AXIS:
         return _along(node, args, kwargs)
     if op in _REDUCE:
         return _reduced(node, args, kwargs)
-    if op == "aten.cat.default":
-        return _joined(node, args)
+    if op in ("aten.cat.default", "aten.stack.default"):
+        return _joined(node, op, args)
     if op == "aten.einsum.default":
         return _einsum(node, args)
     if op in ("aten.matmul.default", "aten.linear.default"):
@@ -146,6 +146,13 @@ def _groups(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
     return groups
 
 
+def _expanded(value: Any, wanted: tuple[int, ...]) -> Any:
+    """The elements of ``value`` repeated to the shape ``wanted``, over the axes that go together merged."""
+    groups = _groups([_padded(value, len(wanted)), wanted])
+    small = _low(value).reshape(_merged(_padded(value, len(wanted)), groups))
+    return small.expand(_merged(wanted, groups)).contiguous()
+
+
 def _merged(shape: Sequence[int], groups: Sequence[tuple[int, int]]) -> list[int]:
     return [math.prod(shape[first:last]) for first, last in groups]
 
@@ -209,13 +216,17 @@ def _reduced(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     dims = [number for number, (first, _) in enumerate(groups) if first in axes]
     low = _low(args[0]).reshape(_merged(shape, groups))
     rest = {name: value for name, value in kwargs.items() if name not in ("dim", "keepdim")}
-    return _result(node, node.target(low, dims, True, **rest))
+    return _result(node, node.target(low, dims, keepdim=True, **rest))
 
 
-def _joined(node: Any, args: tuple[Any, ...]) -> Any:
+def _joined(node: Any, op: str, args: tuple[Any, ...]) -> Any:
     import torch
 
-    axis = (args[1] if len(args) > 1 else 0) % len(args[0][0].shape)
+    shape = _shape(node.meta["val"])
+    axis = (args[1] if len(args) > 1 else 0) % len(shape)
+    if op == "aten.stack.default":
+        around = [math.prod(shape[:axis]), 1, math.prod(shape[axis + 1 :])]
+        return _result(node, torch.cat([_low(part).reshape(around) for part in args[0]], 1))
     return _result(node, torch.cat([_around(part, axis) for part in args[0]], 1))
 
 
@@ -229,9 +240,13 @@ def _product(node: Any, op: str, args: tuple[Any, ...]) -> Any:
     if len(two.shape) == 2:
         return _result(node, torch.mm(rows, two))
     left, right = _shape(one), _shape(two)
-    if left[:-2] != right[:-2]:
-        raise NotApplicable("its matrices are broadcast")
-    stacked = [_low(part).reshape([-1, *_shape(part)[-2:]]) for part in (one, two)]
+    if min(len(left), len(right)) < 2:
+        raise NotApplicable("it multiplies by a vector")
+    many = tuple(torch.broadcast_shapes(left[:-2], right[:-2]))
+    stacked = [
+        (_low(part) if shape[:-2] == many else _expanded(part, many + shape[-2:])).reshape([-1, *shape[-2:]])
+        for part, shape in ((one, left), (two, right))
+    ]
     return _result(node, torch.bmm(*stacked))
 
 

@@ -105,6 +105,14 @@ def index_fill(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return torch.where(touched, filled.reshape(()), self)
 
 
+@rewrite("aten.scatter.value")
+def scatter_value(self: Tensor, dim: int, index: Tensor, value: complex) -> Tensor:
+    """The number written as a float, as the tensor has floats."""
+    if not self.is_floating_point() or not isinstance(value, int):
+        raise NotApplicable("the number is of the kind of the tensor")
+    return torch.scatter(self, dim, index, float(value))
+
+
 @rewrite("aten.scatter_reduce.two", "aten.scatter_add.default")
 def scatter_reduce(
     self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str = "sum", *, include_self: bool = True
@@ -291,18 +299,29 @@ def trace(self: Tensor) -> Tensor:
 def as_strided(
     self: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """The elements picked from the flattened tensor."""
-    if not self.is_contiguous() or self.storage_offset():
-        raise NotApplicable("the tensor does not lie in order in memory")
-    total = math.prod(size)
-    if total > _TABLE:
+    """The elements picked from the flattened tensor, in the longest runs that all places share."""
+    flat = _as_it_lies(self)
+    offset, dense, outer = storage_offset or 0, 1, list(zip(size, stride, strict=True))
+    while outer and (outer[-1][1] == dense or outer[-1][0] == 1):
+        dense *= outer.pop()[0]
+    grain = math.gcd(dense, offset, flat.numel(), *(step for length, step in outer if length > 1)) or 1
+    if math.prod(size) > grain * _TABLE:
         raise NotApplicable("it picks too many elements one by one")
-    picked = [storage_offset or 0]
-    for length, step in zip(size, stride, strict=True):
+    picked = [offset // grain]
+    for length, step in [*((length, step // grain) for length, step in outer), (dense // grain, 1)]:
         picked = [start + step * place for start in picked for place in range(length)]
-    if picked == list(range(self.numel())):
-        return self.reshape(list(size))
-    return torch.index_select(self.reshape(-1), 0, torch.tensor(picked)).reshape(list(size))
+    if picked == list(range(flat.numel() // grain)):
+        return flat.reshape(list(size))
+    return torch.index_select(flat.reshape(-1, grain), 0, torch.tensor(picked)).reshape(list(size))
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """The elements in the order of memory, where they lie there without a gap."""
+    order = sorted(range(tensor.dim()), key=lambda axis: (-tensor.stride(axis), axis))
+    lying = tensor.permute(order)
+    if not lying.is_contiguous() or tensor.storage_offset():
+        raise NotApplicable("the tensor has gaps in memory, or does not begin where its memory does")
+    return lying.reshape(-1)
 
 
 @rewrite("aten.unfold.default")

@@ -242,7 +242,7 @@ def _product(node: Any, op: str, args: tuple[Any, ...]) -> Any:
     left, right = _shape(one), _shape(two)
     if min(len(left), len(right)) < 2:
         raise NotApplicable("it multiplies by a vector")
-    many = tuple(torch.broadcast_shapes(left[:-2], right[:-2]))
+    many = _shape(node.meta["val"])[:-2]
     stacked = [
         (_low(part) if shape[:-2] == many else _expanded(part, many + shape[-2:])).reshape([-1, *shape[-2:]])
         for part, shape in ((one, left), (two, right))

@@ -317,7 +317,8 @@ def as_strided(
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
     """The elements in the order of memory, where they lie there without a gap."""
-    order = sorted(range(tensor.dim()), key=lambda axis: (-tensor.stride(axis), axis))
+    steps = tensor.stride()
+    order = sorted(range(tensor.dim()), key=lambda axis: (-steps[axis], axis))
     lying = tensor.permute(order)
     if not lying.is_contiguous() or tensor.storage_offset():
         raise NotApplicable("the tensor has gaps in memory, or does not begin where its memory does")

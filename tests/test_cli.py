@@ -16,6 +16,7 @@ from reports import CLEAN, REPORT
 from convlint.cli import main
 from convlint.errors import ModelError
 from convlint.inputs import InputSpec
+from convlint.outputs import OutputSpec
 
 SOURCE = "import torch\nclass Net(torch.nn.Module):\n  def forward(self, x, mask): pass\n"
 CONFIG = """
@@ -69,7 +70,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "check net.py:Net --input x=1x3 --input 2:int64 --target macos14 --frontend export --trial full"
     )
     more = "--timeout 77 --output out.mlpackage --select CL1,ane --select CL2 --ignore hypot --rule-path r"
-    last = "--coremltools 9.1.dev1 --why CL104 --fail-on note"
+    last = "--coremltools 9.1.dev1 --why CL104 --fail-on note --output-type y:image(bgr)"
     assert main([*arguments.split(), *more.split(), *last.split()]) == 0
     (name, inputs, options) = checks.asked[0]
     assert name == "net.py:Net"
@@ -91,6 +92,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "precision": None,
         "compress": (),
         "checkpoint": "",
+        "outputs": (OutputSpec("y", "bgr"),),
     }
 
 

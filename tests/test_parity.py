@@ -19,6 +19,7 @@ from torch import nn
 import convlint
 from convlint.capture.methods import Source
 from convlint.errors import UsageError
+from convlint.output.verdict import verdict
 from convlint.parity import device
 from convlint.parity.convert import convert
 from convlint.parity.errors import WrongShape, measure
@@ -483,3 +484,27 @@ def test_a_mask_that_became_booleans_is_named_and_not_what_reads_it() -> None:
     assert p.status == "differs"
     assert p.first_divergence is not None
     assert p.first_divergence.op.startswith("aten.masked_fill")
+
+
+class Vanishing(nn.Module):
+    """Its outputs are below what float16 holds, as those of deep untrained models are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*[nn.Linear(8, 8, bias=False) for _ in range(3)])
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=1e-4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def test_outputs_that_vanish_before_training_are_told_as_that() -> None:
+    report = convlint.check(Vanishing(), torch.rand(1, 8), parity="float16")
+    assert report.parity is not None
+    assert report.parity.status == "differs"
+    assert 0 < report.parity.errors.scale < 1e-6
+    step = verdict(report).next_step
+    assert step.startswith("PyTorch's own outputs are at most")
+    assert "--checkpoint" in step
+    assert convlint.parity(Vanishing(), torch.rand(1, 8)).status == "equal"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convlint.compression.result import Compression, Layer, Row
+from convlint.output.verdict import vanished
 from convlint.parity.result import Errors
 from convlint.text import one_line, shown_path
 
@@ -18,6 +19,13 @@ def heading(found: Compression) -> str:
     """What the table is of."""
     weights = f"weights of {shown_path(found.checkpoint)}" if found.checkpoint else "random weights"
     return f"Precision and compression: {found.target}, {found.precision}, {weights}"
+
+
+def remark(found: Compression) -> str:
+    """What its errors do not say; empty where they were measured with weights that were given."""
+    small = vanished(found.plain.errors, found.precision) if found.plain.errors is not None else ""
+    said = [] if found.checkpoint else [RANDOM]
+    return " ".join([*said, f"{small}."] if small else said)
 
 
 def compression_rows(found: Compression) -> list[tuple[str, ...]]:
@@ -46,8 +54,8 @@ def compression_lines(found: Compression) -> Iterator[str]:
             yield f"  {row.setting}: not made: {one_line(row.detail)}"
         elif row is not found.plain:
             yield f"  {row.setting}: {_layers(row)}"
-    if not found.checkpoint:
-        yield f"  {RANDOM}"
+    if said := remark(found):
+        yield f"  {said}"
 
 
 def _cells(row: Row, plain: Row) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
-from convlint.output.compression import RANDOM, compression_rows, heading
+from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
 from convlint.output.picture import Finder, Picture, shown_place
@@ -186,7 +186,7 @@ def compression(report: Report) -> Markup | None:
             tag("tr", [tag("th", cell) for cell in head]),
             [tag("tr", [tag("td", cell) for cell in row]) for row in rows],
         ),
-        None if report.compression.checkpoint else tag("p", RANDOM, class_="quiet"),
+        tag("p", said, class_="quiet") if (said := remark(report.compression)) else None,
     )
 
 

@@ -6,7 +6,7 @@ import re
 
 from convlint.model import Report
 from convlint.outcome import Outcome, Run
-from convlint.output.compression import RANDOM, compression_rows, heading
+from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.places import Shown, places_of
 from convlint.output.verdict import Kind, tally, verdict
 from convlint.text import count, one_line, visible
@@ -81,7 +81,8 @@ def _compression(report: Report) -> list[str]:
         "|---|---|--:|--:|--:|--:|---|",
         *rows,
     ]
-    return lines if report.compression.checkpoint else [*lines, "", RANDOM]
+    said = remark(report.compression)
+    return [*lines, "", escape(said)] if said else lines
 
 
 def _finding(shown: Shown) -> list[str]:

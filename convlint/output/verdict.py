@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
 from convlint.text import count
+
+if TYPE_CHECKING:
+    from convlint.parity.result import Errors
+
+FLOAT16_NORMAL = 2.0**-14
+"""The smallest number that float16 holds with all its bits."""
 
 Kind = Literal["converts", "converts-differently", "converts-after-fixes", "does-not-convert", "unknown"]
 
@@ -46,6 +52,19 @@ def wrong_numbers(report: Report) -> str:
     if first is None:
         return what
     return f"{what}, first in {first.op}" + (f" at {first.site}" if first.site is not None else "")
+
+
+def vanished(errors: Errors, precision: str) -> str:
+    """Why float16 cannot be judged by outputs as small as these; empty where it can.
+
+    Below its smallest normal number every halving costs a bit, down to zero.
+    """
+    if precision != "float16" or not 0.0 < errors.scale < FLOAT16_NORMAL:
+        return ""
+    return (
+        f"PyTorch's own outputs are at most {errors.scale:.1g}, which float16 cannot hold, as happens before"
+        " training: name trained weights by --checkpoint, or take float32"
+    )
 
 
 def has_fix(finding: Finding) -> bool:
@@ -123,11 +142,15 @@ def _converts(report: Report) -> Verdict:
 
 def _converts_differently(report: Report, wrong: str) -> Verdict:
     """Parity has run the program: that it converts is the smaller part of the truth."""
-    first = report.parity.first_divergence if report.parity is not None else None
+    parity = report.parity
+    first = parity.first_divergence if parity is not None else None
+    small = vanished(parity.errors, parity.precision) if parity is not None else ""
     about = [f for f in report.findings if first is not None and f.op == first.op and f.site == first.site]
-    if any(finding.replacements for finding in about):
+    if small:
+        step = f"{small}."
+    elif any(finding.replacements for finding in about):
         step = f"Make the change shown under {about[0].rule.code} above, then check again with --parity."
-    elif report.parity is not None and report.parity.status == "overflows":
+    elif parity is not None and parity.status == "overflows":
         step = "Keep the values of that operation smaller, or convert at float32, and check with --parity."
     else:
         step = "Write that operation another way, then check again with --parity."

@@ -49,6 +49,7 @@ def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
         _decibel(peak * peak * count, noise),
         nonfinite,
         misplaced,
+        peak,
     )
 
 
@@ -61,6 +62,7 @@ def worst(measured: Sequence[Errors]) -> Errors:
         min(e.psnr_db for e in measured),
         max(e.nonfinite for e in measured),
         max(e.misplaced for e in measured),
+        max(e.scale for e in measured),
     )
 
 

@@ -16,7 +16,8 @@ class Errors:
     """How far outputs are from what they should be; all of them together.
 
     ``max_rel_error`` is relative to the largest value of its output. ``nonfinite`` counts values that are
-    infinite or NaN and should not be, ``misplaced`` those that should be and are not.
+    infinite or NaN and should not be, ``misplaced`` those that should be and are not. ``scale`` is the
+    largest value that there should be.
     """
 
     max_abs_error: float = 0.0
@@ -25,6 +26,7 @@ class Errors:
     psnr_db: float = float("inf")
     nonfinite: int = 0
     misplaced: int = 0
+    scale: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

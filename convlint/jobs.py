@@ -52,7 +52,9 @@ def chip_of(options: argparse.Namespace, project: Project) -> tuple[str | None, 
 
     The system that the configuration names is that of its chip, and says nothing of another one.
     """
-    return options.chip or project.chip, options.os or (None if options.chip else project.os)
+    if options.chip is not None:
+        return options.chip, options.os
+    return project.chip, project.os if options.os is None else options.os
 
 
 def jobs_of(options: argparse.Namespace, project: Project) -> list[Job]:

@@ -102,7 +102,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture("torchvision.deeplabv3_mobilenet_v3_large", _segmentation, (1, 3, 224, 224), slow=True),
     _vision("swin_t", slow=True),
     Architecture("torchvision.fasterrcnn_mobilenet_v3_large_fpn", _detector, (1, 3, 320, 320)),
-    _timm("vit_tiny_patch16_224"),
+    _timm("vit_tiny_patch16_224", slow=True),
     _timm("convnext_atto", slow=True),
     _timm("swin_tiny_patch4_window7_224"),
     _timm("maxvit_rmlp_nano_rw_256", 256, slow=True),

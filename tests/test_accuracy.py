@@ -45,7 +45,9 @@ def drawn(corpus_name: str, group: int) -> list[str]:
     return picked[group::GROUPS]
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.parametrize(
+    "group", [pytest.param(group, marks=[pytest.mark.corpus] if group > 1 else []) for group in range(GROUPS)]
+)
 @pytest.mark.parametrize("corpus_name", ["opinfo", "variations"])
 def test_the_rules_say_what_a_real_conversion_does(corpus_name: str, group: int, tmp_path: Path) -> None:
     compared = 0

@@ -90,7 +90,7 @@ def find_device(chip: str | None, system: str | None) -> Device:
     Without a chip: the default one.
     Without a system: the default target of convlint where the chip ran it, else the last that it did.
     """
-    found = find_chip(chip or DEFAULT_CHIP)
+    found = find_chip(DEFAULT_CHIP if chip is None else chip)
     target = _usual(found) if system is None else normalise_target(system)
     name, release = _parts(target)
     first, last = found.systems.get(name, (None, None))

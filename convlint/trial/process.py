@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import mmap
 import os
 import pickle
@@ -122,6 +123,7 @@ def _work_and_exit(
 ) -> None:
     """Never returns: the parent's clean-up, its buffers and its threads are not the child's."""
     code = 70
+    gc.freeze()  # looking for rubbish among what the parent has would copy all of it
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # The parent ends this child in time. Where the parent itself was killed, the alarm does.

@@ -10,7 +10,7 @@ PINS := torch==2.14.1 torchvision==0.29.1 coremltools==9.0 "numpy<2.4"
 # A second release of coremltools, beside the first, for tests that compare the two.
 NEXT_COREMLTOOLS := 9.1.dev1
 
-.PHONY: demo test bench docs venv clean
+.PHONY: demo test types unit bench docs venv clean
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -29,12 +29,18 @@ demo: $(READY)
 	$(BIN)/convlint check torchvision.models:resnet50 --input 1x3x224x224
 	$(BIN)/convlint check torchvision.models:swin_t --input 1x3x224x224 --frontend export || test $$? -eq 1
 
-# The tests start many Pythons, which would each compile convlint anew.
-test: export PYTHONDONTWRITEBYTECODE =
+# Types are checked beside the tests; what is wrong in either fails the whole.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --jobs=2 types unit
+
+types: $(READY)
 	$(BIN)/mypy
+
+# The tests start many Pythons, which would each compile convlint anew.
+unit: export PYTHONDONTWRITEBYTECODE =
+unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The pages of the rules, from the rule files. The tests say when they are stale.

@@ -104,7 +104,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture("torchvision.fasterrcnn_mobilenet_v3_large_fpn", _detector, (1, 3, 320, 320)),
     _timm("vit_tiny_patch16_224", slow=True),
     _timm("convnext_atto", slow=True),
-    _timm("swin_tiny_patch4_window7_224"),
+    _timm("swin_tiny_patch4_window7_224", slow=True),
     _timm("maxvit_rmlp_nano_rw_256", 256, slow=True),
     _hugging("Bert", _SMALL, kwargs=_TOKENS),
     _hugging("GPT2", {"n_embd": 64, "n_layer": 2, "n_head": 4, "use_cache": False}, kwargs=_TOKENS),

@@ -153,6 +153,14 @@ class TestTerminal:
         assert ("word " * 60).strip() in text
         assert "\x1b" not in text
 
+    def test_a_replacement_that_is_a_whole_model_is_only_named(self) -> None:
+        old, new = ("\n".join(f"{name}{n} = x" for n in range(9)) for name in "ab")
+        whole = Replacement("write it anew", "rewrite", before=old, after=new)
+        text = render_text(replace(REPORT, findings=(replace(FINDINGS[0], replacements=(whole,)),)))
+        assert "help: write it anew" in text
+        assert f"convlint rule {FINDINGS[0].rule.code} shows the code, 18 lines" in text
+        assert "a0 = x" not in text
+
     @pytest.mark.parametrize("width", [30, 40, 80, 200])
     def test_a_narrow_terminal_loses_nothing(self, width: int) -> None:
         shown = ESCAPES.sub("", on_terminal(REPORT, width))

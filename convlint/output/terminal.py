@@ -32,6 +32,8 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
 }
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _DIM = "bright_black"
+MOST_LINES = 16
+"""A replacement of more lines is named, and not shown: it is a whole model."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
@@ -104,7 +106,7 @@ def _findings(page: Page, report: Report, group: list[Finding]) -> None:
     for each in group:
         _place(page, report, each)
     for replacement in finding.replacements:
-        _replacement(page, replacement)
+        _replacement(page, replacement, finding.rule.code)
     page.put((f"why: convlint rule {rule.code} ({rule.confidence})", _DIM), indent=2, hang=2)
     page.gap()
 
@@ -148,12 +150,16 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
         page.put((number, _DIM), site.source.strip(), indent=4, hang=len(number))
 
 
-def _replacement(page: Page, replacement: Replacement) -> None:
+def _replacement(page: Page, replacement: Replacement, code: str) -> None:
     remark = f"  ({said})" if (said := remark_of(replacement)) else ""
     page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
-    for sign, code, colour in (("- ", replacement.before, "red"), ("+ ", replacement.after, "green")):
-        for line in code.strip("\n").splitlines():
-            page.put((f"{sign}{line}", colour), indent=6, hang=2)
+    sides = (("- ", replacement.before, "red"), ("+ ", replacement.after, "green"))
+    lines = [(sign + line, colour) for sign, text, colour in sides for line in text.strip("\n").splitlines()]
+    if len(lines) > MOST_LINES:
+        page.put((f"convlint rule {code} shows the code, {len(lines)} lines", _DIM), indent=6, hang=2)
+        lines = []
+    for line in lines:
+        page.put(line, indent=6, hang=2)
     if replacement.proof:
         page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
 

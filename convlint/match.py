@@ -7,7 +7,7 @@ grows with the number of op calls and not with calls times rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from convlint.errors import UsageError
@@ -19,6 +19,7 @@ from convlint.model import (
     Match,
     OpCall,
     Port,
+    Replacement,
     Rule,
     Site,
     TrialFailure,
@@ -258,10 +259,36 @@ def _finding(group: list[RawMatch]) -> Finding:
         op=looked.name if looked.subject == "op" else getattr(first, "op", ""),
         site=group[0].site,
         calls=tuple(match.looked.of for match in group if isinstance(match.looked.of, OpCall)),
-        replacements=rule.replacements,
+        replacements=_replacements(rule, group),
         caller=traced.caller if traced else None,
         module=traced.module if traced else "",
     )
+
+
+def _replacements(rule: Rule, group: list[RawMatch]) -> tuple[Replacement, ...]:
+    """What the rule proposes for the ops that matched: code of another function is never shown.
+
+    Of an op that only the words are true of, the title stays and the code goes.
+    """
+    found: dict[Replacement, None] = {}
+    for each in rule.replacements:
+        spent = replace(each, op=(), words=(), where=())
+        kind = "advice" if each.kind == "rewrite" else each.kind
+        bare = replace(spent, kind=kind, before="", after="", rtol=None, general=False)
+        mine = [match.looked for match in group if _holds_of(each, match.looked)]
+        if any(not each.op or _is_any(looked.name, each.op) for looked in mine):
+            found[spent] = None
+        elif any(_is_any(looked.name, each.words) for looked in mine) and spent not in found:
+            found[bare] = None
+    return tuple(found)
+
+
+def _holds_of(replacement: Replacement, looked: Looked) -> bool:
+    return all(holds(condition, looked.namespace, looked.functions) for condition in replacement.where)
+
+
+def _is_any(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:

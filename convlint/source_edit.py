@@ -57,7 +57,7 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
         tree = ast.parse(text)
     except SyntaxError as error:
         return Refusal(site, f"the file does not parse: {error.msg} in line {error.lineno}")
-    names = _imported(tree)
+    names = imported_names(tree)
     tried = held_back = False
     for rule in rules:
         for replacement in rule.replacements:
@@ -67,7 +67,7 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
                 held_back = True
                 continue
             tried = True
-            edit = _edit(text, tree, site, rule, replacement, names)
+            edit = edit_of(text, tree, site, rule.code, replacement, names)
             if edit is not None:
                 return edit
     if held_back and not tried:
@@ -139,9 +139,10 @@ _HEAD = 10
 """Lines in which a generated file says that it is one."""
 
 
-def _edit(
-    text: str, tree: ast.Module, site: Site, rule: Rule, replacement: Replacement, names: dict[str, str]
+def edit_of(
+    text: str, tree: ast.Module, site: Site, rule: str, replacement: Replacement, names: dict[str, str]
 ) -> Edit | None:
+    """The edit of the line at ``site`` by one replacement of ``rule``; None where it does not fit."""
     try:
         before = ast.parse(replacement.before.strip(), mode="eval").body
         after = ast.parse(replacement.after.strip(), mode="eval").body
@@ -164,7 +165,7 @@ def _edit(
             end,
             text[start:end],
             written,
-            rule.code,
+            rule,
             replacement.title,
             replacement.safety,
         )
@@ -252,7 +253,7 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str | None:
     return ".".join([names[node.id], *reversed(parts)])
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def imported_names(tree: ast.Module) -> dict[str, str]:
     """The names that a module imports, with what they stand for."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):

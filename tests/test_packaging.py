@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("doors",),
     ("check", "fix", "edit_proof"),
+    ("own_lines",),
     ("frontends", "judgement"),
     ("output", "progress", "doctor"),
     ("affected", "baseline", "source_edit"),
@@ -72,7 +73,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("mil",),
     ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter"),
-    ("errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
+    ("errors", "files", "images", "installed", "nearest", "op_functions", "rule_words", "sizes", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

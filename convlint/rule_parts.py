@@ -15,7 +15,7 @@ from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_input
 from convlint.model import Example, Frontend, Match, Replacement, Rule, Safety
 from convlint.nearest import did_you_mean
-from convlint.op_functions import functions_of
+from convlint.op_functions import function_of, functions_of
 from convlint.outputs import parse_outputs
 from convlint.predicate import Predicate, PredicateError, parse
 from convlint.subjects import COMPONENTS, KINDS, NAMES, Subject
@@ -240,7 +240,7 @@ def read_replacements(
     """
     found = []
     ops = [name for match in matches if match.subject == "op" for name in match.names]
-    several = len(functions_of(ops)) > 1 or any(set(name) <= {"*", "."} for name in ops)
+    several = len(functions_of(ops)) > 1 or any(set(function_of(name)) & set("*?[") for name in ops)
     for block in table.tables(
         "replace", ("title", "op", "words", "where", "general", "kind", "safety", "rtol", "before", "after")
     ):

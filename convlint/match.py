@@ -82,6 +82,8 @@ class NearMiss:
 
 
 _EVERYTHING = "*"
+PLACEMENT = "ane"
+"""The category of rules about where an op runs."""
 
 
 class _Index:
@@ -108,11 +110,14 @@ class _Index:
         """One match for each rule with a block that holds.
 
         A rule for everything (``*``) gives way to one of the same category and severity that names the op.
+        Where an op would run is not asked of one that leaves nothing in the program.
         """
         fired: set[str] = set()
         told: set[tuple[str, str]] = set()
         for rule, block in self.of(looked.subject, looked.name):
             everything = _EVERYTHING in block.names
+            if looked.folded and rule.category == PLACEMENT:
+                continue
             if rule.code in fired or (everything and (rule.category, rule.severity) in told):
                 continue
             if all(holds(condition, looked.namespace, looked.functions) for condition in block.where):
@@ -192,6 +197,8 @@ def _explain(rule: Rule, looked: Looked, environment: Environment) -> list[NearM
     outside = inapplicable(rule, environment)
     if outside is not None and blocks:
         found.append(NearMiss(rule, looked.name, *outside, site))
+    if looked.folded and rule.category == PLACEMENT and blocks:
+        return [NearMiss(rule, looked.name, "not folded", "nothing of it is left in the program", site)]
     for block in blocks:
         false = []
         for condition in block.where:
@@ -224,8 +231,8 @@ def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of:
 def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
     """One finding for each rule and source line, with the line's calls in graph order.
 
-    Where a line has several ops of one rule, ``{op}`` in the message names them all; everything
-    else in it is of the first call. Without a line, each op name, port or component is by itself.
+    Where a line has several ops of one rule, ``{op}`` in the message names them all behind the first,
+    which the sentence is about; everything else in it is of the first call. Without a line, each op name, port or component is by itself.
     """
     groups: dict[tuple[str, ...], list[RawMatch]] = {}
     for match in matches:
@@ -249,7 +256,7 @@ def _finding(group: list[RawMatch]) -> Finding:
         names = list(dict.fromkeys(match.looked.name for match in group))
         namespace = {
             **namespace,
-            "op": " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
+            "op": f"{names[0]} (and {', '.join(names[1:])})" if names[1:] else names[0],
         }
     traced = first if isinstance(first, OpCall | CaptureFailure | TrialFailure) else None
     return Finding(

@@ -66,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("predicate",),
     ("predicate_compiler",),
     ("predicate_values", "subjects"),
-    ("coreml_dtypes", "supported"),
+    ("coreml_dtypes", "remains", "supported"),
     ("versions",),
     ("inputs", "options", "outputs", "targets"),
     ("rewrites",),

@@ -231,8 +231,9 @@ def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of:
 def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
     """One finding for each rule and source line, with the line's calls in graph order.
 
-    Where a line has several ops of one rule, ``{op}`` in the message names them all behind the first,
-    which the sentence is about; everything else in it is of the first call. Without a line, each op name, port or component is by itself.
+    Where a line has several ops of one rule, ``{op}`` in the message names them all behind the first, which
+    the sentence is about; everything else in it is of the first call. Without a line, each op name, port or
+    component is by itself.
     """
     groups: dict[tuple[str, ...], list[RawMatch]] = {}
     for match in matches:

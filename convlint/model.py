@@ -128,6 +128,7 @@ class Port:
     mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input,
     ``producer`` is the op that made this output.
     ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
+    ``initial`` is what a state holds before the first run: "zeros", "other", or "" where that is not known.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Port:
     readers: tuple[str, ...] = ()
     producer: str = ""
     path: str = ""
+    initial: Literal["", "zeros", "other"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from convlint.model import OpCall, TensorArg
 from convlint.op_functions import function_of
 
 STAYS = (
-    "adaptive_*pool*", "avg_pool*", "conv*", "fft_*", "grid_sampler*", "index_put", "lstm", "gru", "max_pool*",
-    "one_hot", "rand*", "normal*", "bernoulli", "multinomial", "stft", "upsample_*",
+    "adaptive_*pool*", "avg_pool*", "conv*", "fft_*", "grid_sampler*", "gru", "index_put", "lstm",
+    "max_pool*", "one_hot", "rand*", "normal*", "bernoulli", "multinomial", "stft", "upsample_*",
 )  # fmt: skip
 """Functions that are never computed at conversion, as patterns."""
 

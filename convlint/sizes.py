@@ -145,7 +145,8 @@ def _size(size: str, text: str) -> int:
     if re.fullmatch("[0-9]+", size) and 0 < int(size) <= LARGEST_SIZE:
         return int(size)
     if re.fullmatch("-?[0-9]+", size):
-        limit = "above 0" if int(size) <= 0 else f"at most {LARGEST_SIZE}"
+        above = "above 0, for Core ML takes no tensor without elements"
+        limit = above if int(size) <= 0 else f"at most {LARGEST_SIZE}"
         raise WrongSizes(f"size {size} must be {limit}")
     if not size:
         raise WrongSizes("a size is missing beside an 'x'" if "{" not in text else "a choice is missing")

@@ -77,7 +77,7 @@ _OF_CALL = (
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = (
     "name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as", "flexible", "shape_count",
-    "image", "normalisation", "readers", "producer", "path",
+    "image", "normalisation", "readers", "producer", "path", "initial",
 )  # fmt: skip
 _OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
 _PASSED_ON = frozenset(

@@ -39,7 +39,9 @@ def findings_of(rule: Rule, example: Example, number: int, shop: Workshop) -> tu
     _, build = shop.build(example, f"{rule.code}_{number}")
     specs = parse_inputs(example.inputs)
     outputs = parse_outputs(example.outputs)
-    captured = capture(Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, ROOM)
+    captured = capture(
+        Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, ROOM
+    )
     alone = Rulebook((rule,))
     matches = match_failures(alone, failures_to_tell(captured), environment)
     if captured.graph is not None:
@@ -95,7 +97,7 @@ def _is_loose(replacement: Replacement) -> bool:
     return replacement.kind == "rewrite" and not replacement.op
 
 
-SOURCE = '''
+SOURCE = """
 import torch
 from torch import nn
 
@@ -149,10 +151,15 @@ class Masked(nn.Module):
         y = x * 2.0
         y[holes] = 0.0
         return y
-'''
+"""
 LINES = [
     # model, input, what stands under the finding, what must not
-    ("Least", ["4x6"], ["+ return torch.argmin(image.flatten(), 0) + 0.0", "equal bit for bit"], [".argmax("]),
+    (
+        "Least",
+        ["4x6"],
+        ["+ return torch.argmin(image.flatten(), 0) + 0.0", "equal bit for bit"],
+        [".argmax("],
+    ),
     ("Every", ["4x6"], ["+ return torch.where(torch.all(x != 0, 1), 1.0, 0.0)"], ["torch.any"]),
     ("Either", ["4x6"], ["torch.logical_or(level > 0, level < -3)"], ["logical_and", "logical_xor"]),
     ("Area", ["4x6"], ["for example:", "torch.log(y + torch.sqrt(y * y - 1.0))"], ["equal", "torch.sign"]),
@@ -182,4 +189,3 @@ def test_a_line_is_told_what_holds_of_it(
         assert words in helps
     for words in absent:
         assert words not in helps
-

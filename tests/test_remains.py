@@ -1,4 +1,4 @@
-"""What coremltools computes at conversion, asked of coremltools: rules about the Neural Engine skip just that."""
+"""What coremltools computes at conversion, asked of coremltools: rules of the engine skip just that."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def check(
     kwargs: Mapping[str, Any] | None = None,
     *,
     target: str = "iOS17",
-    frontend: FrontendChoice = "export",
+    frontend: FrontendChoice = "auto",
     trial: TrialLevel | None = "frontend",
     timeout: float = DEFAULT_TIMEOUT,
     output: str | None = None,
@@ -62,6 +62,7 @@ def check(
     on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
+    ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
     ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """

@@ -337,7 +337,8 @@ def test_defaults_are_spelled_out_behind_calls_that_were_rewritten() -> None:
     assert {"aten.rms_norm.default", "aten.roll.default"} <= {
         change.op for change in fixed.applied if change.kind == "defaults"
     }
-    assert fixed.max_rel_error is not None and fixed.max_rel_error < 1e-4
+    assert fixed.max_rel_error is not None
+    assert fixed.max_rel_error < 1e-4
 
 
 def test_a_fixed_has_no_truth_value() -> None:

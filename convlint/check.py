@@ -14,7 +14,7 @@ from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
 from convlint.inputs import InputSpec, make_tensors, parse_inputs
-from convlint.judgement import exit_code, judge, verdict
+from convlint.judgement import exit_code, judge, verdict, weighed
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
@@ -169,7 +169,7 @@ class _Check:
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
         convertible = verdict(captured, findings, trials)
-        compared = self.parity(trials)
+        compared = weighed(self.parity(trials), findings)
         sizes = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(

@@ -11,7 +11,7 @@ from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
-    from convlint.parity.result import Errors
+    from convlint.parity.result import Divergence, Errors, Parity
 
 FLOAT16_NORMAL = 2.0**-14
 """The smallest number that float16 holds with all its bits."""
@@ -30,10 +30,13 @@ class Verdict:
 
 def verdict(report: Report) -> Verdict:
     """The verdict of a report, in the words that every output uses."""
-    if report.convertible == "yes" and (wrong := wrong_numbers(report)):
+    wrong = wrong_numbers(report) if report.convertible == "yes" else ""
+    if wrong and report.parity is not None and report.parity.severity == "error":
         return _converts_differently(report, wrong)
     if report.convertible == "yes" and any(report.errors()):
         return _converts_with_errors(report)
+    if wrong and report.parity is not None:
+        return _converts_but_for_some(report, report.parity)
     by_kind = {"yes": _converts, "no": _does_not_convert, "unknown": _unknown}
     return by_kind[report.convertible](report)
 
@@ -46,6 +49,11 @@ def wrong_numbers(report: Report) -> str:
     parity = report.parity
     if parity is None or parity.status not in ("differs", "overflows"):
         return ""
+    return what_differs(parity)
+
+
+def what_differs(parity: Parity) -> str:
+    """How a program that differs does so, as the end of a sentence about it."""
     what = (
         f"overflows {parity.precision} where PyTorch has numbers"
         if parity.status == "overflows"
@@ -54,7 +62,13 @@ def wrong_numbers(report: Report) -> str:
     first = parity.first_divergence
     if first is None:
         return what
-    return f"{what}, first in {first.op}" + (f" at {first.site}" if first.site is not None else "")
+    shown = first.example_text
+    return f"{what}, first in {first.op}{_place_of(first)}" + (f" ({shown})" if shown else "")
+
+
+def _place_of(thing: Finding | Divergence) -> str:
+    site = thing.site or thing.caller
+    return f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
 
 
 def vanished(errors: Errors, precision: str) -> str:
@@ -158,8 +172,7 @@ def _silenced_errors(report: Report) -> list[Finding]:
 def _named(findings: Sequence[Finding]) -> str:
     """``CL328 at net.py:8``, with how many there are beside it."""
     first = findings[0]
-    site = first.site or first.caller
-    place = f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
+    place = _place_of(first)
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
     return f"{first.rule.code}{place}{more}"
 
@@ -176,6 +189,16 @@ def _converts_with_errors(report: Report) -> Verdict:
     else:
         step = "Change the lines of the errors above, then check again with --parity."
     return Verdict("converts-differently", headline, step)
+
+
+def _converts_but_for_some(report: Report, parity: Parity) -> Verdict:
+    """A difference that a rule calls no error, or that shows at special numbers alone."""
+    first = parity.first_divergence
+    shown = first.example_text if first is not None else ""
+    what = f"{shown}{_place_of(first)}" if shown and first is not None else what_differs(parity)
+    about = [f for f in report.findings if first is not None and f.op == first.op and f.site == first.site]
+    step = f"{about[0].rule.code} above says when." if about else "Look whether your values come there."
+    return Verdict("converts", f"Converts. At some numbers the program gives something else: {what}.", step)
 
 
 def _converts_differently(report: Report, wrong: str) -> Verdict:

@@ -67,7 +67,7 @@ class Passed:
 
 
 def convert(job: Job, channel: Channel) -> None:
-    """Run ``job`` and send :class:`NodeFailure`, :class:`Failed`, at last :class:`Passed` or :class:`Finished`."""
+    """Run ``job``, send what fails, at last :class:`Passed` or :class:`Finished`."""
     import coremltools as ct
 
     order = _positions(job)

@@ -19,6 +19,78 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
+def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None:
+    """Make ``path`` hold ``data``, complete beside it first; what else the file is stays as it was.
+
+    Its mode, owner, extended attributes and its other names (hard links) stay. ``path`` is no link.
+    With ``expected``, a file that holds anything else by now is left alone: :class:`Changed`.
+    """
+    temporary = beside(path, ".tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            before = os.stat(path)
+            if not _made_like(temporary, path, before):
+                _write_over(path, data, expected)
+                return
+        if expected is not None and path.read_bytes() != expected:
+            raise Changed(str(path))
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+class Changed(Exception):
+    """A file is not what it was when it was read."""
+
+
+def beside(path: Path, ending: str) -> Path:
+    """A name in the folder of ``path`` that nobody has, short enough for every file system."""
+    return path.with_name(f".convlint-{os.getpid()}-{os.urandom(4).hex()}{ending}")
+
+
+def _made_like(temporary: Path, path: Path, before: os.stat_result) -> bool:
+    """Give the new file what the old one is beside its content; False where only the old one can have it."""
+    if before.st_nlink > 1:
+        return False
+    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        try:
+            os.chown(temporary, before.st_uid, before.st_gid)
+        except OSError:
+            return False
+    os.chmod(temporary, before.st_mode & 0o7777)
+    if hasattr(os, "listxattr"):
+        with contextlib.suppress(OSError):  # not every file system has them
+            for name in os.listxattr(path):
+                os.setxattr(temporary, name, os.getxattr(path, name))
+    return True
+
+
+def _write_over(path: Path, data: bytes, expected: bytes | None) -> None:
+    """Write into the file itself, so that its other names show it too; the old content where that fails."""
+    with open(path, "r+b") as stream:
+        old = stream.read()
+        if expected is not None and old != expected:
+            raise Changed(str(path))
+        try:
+            _fill(stream.fileno(), data)
+        except BaseException:
+            _fill(stream.fileno(), old)
+            raise
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.ftruncate(descriptor, len(data))
+    os.fsync(descriptor)
+
+
 def remove(path: Path) -> None:
     """Remove a file; that it is gone already, or may not be removed, does not matter."""
     with contextlib.suppress(OSError):

@@ -53,10 +53,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program."""
+    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program.
+
+    ``unwritten`` says why its package could not be written: no fault of the model.
+    """
 
     mil_ops: dict[str, int]
     output: str = ""
+    unwritten: str = ""
 
 
 def convert(job: Job, channel: Channel) -> None:
@@ -231,8 +235,6 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
         if job.precision is not None:
             options = {**options, "compute_precision": compute_precision(job.precision)}
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
-        if job.output is not None:
-            model.save(job.output)
         program = model._mil_program
     except Exception as error:
         channel.send(_failed("backend", error))
@@ -240,7 +242,14 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
     counts = (
         Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
     )
-    channel.send(Finished(dict(counts), job.output or ""))
+    unwritten = ""
+    if job.output is not None:
+        try:
+            model.save(job.output)
+        except Exception as error:  # a full disk has many names
+            text = getattr(error, "strerror", None) or str(error)
+            unwritten = " ".join(str(text).split())[:300] or type(error).__name__
+    channel.send(Finished(dict(counts), "" if unwritten else job.output or "", unwritten))
 
 
 def take_weights(program: Any) -> None:

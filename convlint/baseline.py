@@ -95,7 +95,7 @@ def _was_seen(outcome: Outcome) -> bool:
 
 
 def earlier(path: str, *, wanted: bool) -> Baseline | None:
-    """What a file knows that is to be written anew; where it cannot be read, an error if that is ``wanted``."""
+    """What a file knows that is to be written anew; one that cannot be read is an error if ``wanted``."""
     if not os.path.isfile(path) or not os.path.getsize(path):
         return None
     try:

@@ -114,7 +114,7 @@ class Cache:
         return [entry for _, entry in sorted(dated, reverse=True)]
 
     def _all(self) -> Iterator[Path]:
-        """Entries, and what is left of some that were being written. The folder may be one of other files too."""
+        """Entries, and what is left of some that were being written. The folder may hold other files too."""
         for entry in self.folder.glob("*/*"):
             if _FOLDER.fullmatch(entry.parent.name) and _ENTRY.fullmatch(entry.name):
                 yield entry
@@ -168,7 +168,7 @@ def _recalled(entry: Path) -> Report | None:
 
 
 def _opened(entry: Path) -> TextIO:
-    """An entry, which is a file of a size that a result can have: not a pipe, a device or what leads to one."""
+    """An entry: a file of a size that a result can have, no pipe, no device and nothing that leads to one."""
     descriptor = os.open(entry, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size > BYTES_KEPT:

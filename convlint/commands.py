@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
@@ -177,14 +177,41 @@ def baseline(options: argparse.Namespace, out: TextIO) -> int:
 
 
 class _Stream:
-    """What appears on standard output: people see each model when it is done, programs one document."""
+    """What appears on standard output: people see each model when it is done, programs one document.
+
+    Where it takes no more (a reader that went away, a full disk), the files that were asked for are
+    still written, and the error is raised after that.
+    """
 
     def __init__(self, options: argparse.Namespace, out: TextIO) -> None:
         self._options = options
         self._out = out
         self._shown = 0
+        self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
+        """One model that is done, where people read."""
+        self._put(lambda: self._show(outcome))
+
+    def flush(self) -> None:
+        """What was written so far is there before anything is written elsewhere."""
+        self._put(self._out.flush)
+
+    def end(self, run: Run) -> None:
+        """What is to be said of all of them."""
+        self._put(lambda: self._end(run))
+        self.flush()
+        if self._broken is not None:
+            raise self._broken
+
+    def _put(self, write: Callable[[], object]) -> None:
+        if self._broken is None:
+            try:
+                write()
+            except OSError as error:
+                self._broken = error
+
+    def _show(self, outcome: Outcome) -> None:
         report = outcome.report
         if report is None or self._options.format not in ("terminal", "concise"):
             return
@@ -208,7 +235,7 @@ class _Stream:
             result = verdict(report)
             tell(f"{report.model}: {result.headline} {result.next_step}")
 
-    def end(self, run: Run) -> None:
+    def _end(self, run: Run) -> None:
         options = self._options
         if options.format not in ("terminal", "concise"):
             self._out.write(RENDERERS[options.format](run))

@@ -43,7 +43,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path that may be written: as it was given for ``option``, and where its links lead, from the root on."""
+    """A path that may be written: as it was given for ``option``, and where its links lead, absolute."""
 
     option: str
     path: str
@@ -115,9 +115,9 @@ def look_at_package(option: str, path: str) -> str:
     if ending != ".mlpackage":
         if os.path.lexists(path):
             what = "a folder" if os.path.isdir(path) else "a file"
+            new = os.path.join(path, "Net.mlpackage") if os.path.isdir(path) else "Net.mlpackage"
             raise UsageError(
-                f"{shown} is {what}, and no model package: name a new path, such as"
-                f" {shown_path(os.path.join(path, 'Net.mlpackage') if os.path.isdir(path) else 'Net.mlpackage')}."
+                f"{shown} is {what}, and no model package: name a new path, such as {shown_path(new)}."
             )
         if ending:
             raise UsageError(f"{shown} must end in .mlpackage, not {ending}: name {base}.mlpackage.")
@@ -130,8 +130,8 @@ def look_at_package(option: str, path: str) -> str:
         foreign = foreign_part(real)
         if foreign:
             raise UsageError(
-                f"{shown} exists and is not a model package that can be replaced ({foreign}): name a new path,"
-                " or move it away first."
+                f"{shown} exists and is not a model package that can be replaced ({foreign}): name a new"
+                " path, or move it away first."
             )
         if not (status.st_mode & _WRITABLE and os.access(real, os.W_OK)):
             raise UsageError(f"{shown} is read-only: name another path, or make it writable.")
@@ -221,7 +221,7 @@ def reason_of(error: OSError) -> str:
 
 
 def _followed(shown: str, path: str) -> str:
-    """Where the links of ``path`` lead. A link that leads nowhere is refused: nobody knows what it stands for."""
+    """Where the links of ``path`` lead. One that leads nowhere is refused: nobody knows what it is for."""
     try:
         real = os.path.realpath(path)
         if os.path.islink(path.rstrip(os.sep)):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.source_edit import Edit, edited
+from convlint.supervision import prefix_of
 
 RTOL = 1e-4
 
@@ -61,7 +62,7 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
         path: edited(Path(path).read_text(encoding="utf-8"), [e for e in edits if e.path == path])
         for path in {edit.path for edit in edits}
     }
-    with tempfile.TemporaryDirectory(prefix="convlint-") as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         job = os.path.join(folder, "job.pt")
         torch.save(
             {

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from convlint.config import OWN_FILE, SHARED_FILE, find_project
-from convlint.errors import UsageError
 from convlint.destination import Kind, Place, look_at, reason_of
+from convlint.errors import UsageError
 from convlint.files import Changed, replace_file
 from convlint.module_search import FoundModel, models_below
 from convlint.text import count, shown_path, visible

@@ -176,7 +176,7 @@ def _answered(path: Path) -> set[str]:
         rest = data[len(whole) :]
         rows = [json.loads(line) for line in whole.splitlines() if line.strip()]
         answered = {str((row["id"], row["schema_version"], row["spec"])[0]) for row in rows}
-        begins = rest.startswith(_ROW_BEGINS) or _ROW_BEGINS.startswith(rest)
+        begins = rest.startswith(b'{"' if rows else _ROW_BEGINS) or _ROW_BEGINS.startswith(rest)
         if rest and not begins:
             raise ValueError("its last line is no row")
         if rest:

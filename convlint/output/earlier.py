@@ -15,10 +15,12 @@ _BEGINNINGS = (
     rb"<!-- convlint -->",
     rb'<!DOCTYPE html>\s*<html[^>]*><head>.{0,2000}?<meta name="generator" content="convlint',
     rb'<svg xmlns="http://www.w3.org/2000/svg"[^>]* role="img"><title>[^<]*: its modules</title>',
-    rb'\[\s*\{\s*"description": ' + _TEXT + rb',\s*"check_name": "(?:' + _CODE + rb' |convlint)',
+    rb'\[\s*\{\s*"description": ' + _TEXT + rb',\s*"check_name": "(?:' + _CODE + rb" |convlint)",
     rb"\[\]\s*\Z",
     rb"::(?:error|warning|notice) (?:[a-z]+=[^,:\n]*,)*title=(?:convlint|" + _CODE + rb" )",
-    rb"[^\n]*: (?:" + _CODE + rb" (?:error|warning|note) |(?:trial|parity|capture) error |unused-ignore note )",
+    rb"[^\n]*: (?:"
+    + _CODE
+    + rb" (?:error|warning|note) |(?:trial|parity|capture) error |unused-ignore note )",
     rb"<[^\n]*>: error ",
     rb"[^\n]+  for \w+, (?:either|export|torchscript) frontend\n",
     rb"[^\n]+  not checked\n\nerror: ",

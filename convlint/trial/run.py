@@ -98,9 +98,7 @@ def _kept(outcome: Outcome, made: Path | None, kept: str | None) -> str:
     return ""
 
 
-def _trial(
-    job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: float, release: str
-) -> Trial:
+def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: float, release: str) -> Trial:
     """What came of the child, in the words of a report."""
     nodes = _Nodes(job)
     failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]

@@ -148,7 +148,9 @@ def baseline(options: argparse.Namespace, out: TextIO) -> int:
 
     project = find_project(file=options.config)
     jobs = jobs_of(options, project)
-    path = _baseline_path(options, project) or os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
+    path = _baseline_path(options, project)
+    if path is None:
+        path = os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
     folder = os.path.dirname(os.path.abspath(path))
     place = look_at("--baseline", path, BASELINE)
     old = read_baseline(path) if options.action == "prune" else None
@@ -277,7 +279,9 @@ def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argp
 
 
 def _baseline_path(options: argparse.Namespace, project: Project) -> str | None:
-    return None if options.no_baseline else options.baseline or project.baseline
+    if options.no_baseline:
+        return None
+    return project.baseline if options.baseline is None else str(options.baseline)
 
 
 def _baseline(path: str | None) -> Baseline | None:

@@ -31,6 +31,8 @@ _STREAMS = {
 _HEAD = 1 << 16
 """How much of a file is read to know its kind."""
 _WRITABLE = 0o222
+_BESIDE_MANIFEST = ("Manifest.json", "executorch_debug_handle_mapping.json")
+"""What coremltools writes into a package that the manifest does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def foreign_part(package: str) -> str:
         for name in [*names, *(each for each in folders if os.path.islink(os.path.join(folder, each)))]:
             inside = os.path.relpath(os.path.join(folder, name), package)
             item = os.path.relpath(inside, "Data")
-            mine = inside == "Manifest.json" or name == ".DS_Store"
+            mine = inside in _BESIDE_MANIFEST or name == ".DS_Store"
             if not mine and not any(item == each or item.startswith(each + os.sep) for each in items):
                 return f"{inside} in it is no part of one"
     return ""

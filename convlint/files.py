@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -31,16 +39,35 @@ def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        with contextlib.suppress(FileNotFoundError):
+        with _locked(path, needed=expected is not None), contextlib.suppress(FileNotFoundError):
             before = os.stat(path)
             if not _made_like(temporary, path, before):
                 _write_over(path, data, expected)
                 return
-        if expected is not None and path.read_bytes() != expected:
+            if expected is not None and path.read_bytes() != expected:
+                raise Changed(str(path))
+            os.replace(temporary, path)
+            return
+        if expected is not None:
             raise Changed(str(path))
         os.replace(temporary, path)
     finally:
         remove(temporary)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, needed: bool) -> Iterator[None]:
+    """Keep others who do the same out, between the last look at a file and its replacement.
+
+    Whoever waited holds the lock of a file that was replaced meanwhile, and sees that when it looks.
+    """
+    if not needed or fcntl is None:
+        yield
+        return
+    with open(path, "rb") as stream:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+        yield
 
 
 class Changed(Exception):

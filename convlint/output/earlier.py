@@ -10,6 +10,7 @@ _CODE = rb"[A-Z]{2,8}[0-9]{3,4}"
 _TEXT = rb'"(?:[^"\\]|\\.)*"'
 _BEGINNINGS = (
     rb'\{\s*"schema_version": [0-9]+,\s*"(?:model|exit_code|error|reports|spec|name|device|plan)"',
+    rb'\{\s*"model": ' + _TEXT + rb',\s*"schema_version": [0-9]+,\s*"error"',
     rb'\{\s*"\$schema": "[^"]*sarif[^"]*",[^{]*\[\s*\{\s*"tool": \{\s*"driver": \{\s*"name": "convlint"',
     rb"<\?xml [^>]*>\s*<testsuites>\s*<testsuite name=\"convlint\"",
     rb"<!-- convlint -->",

@@ -6,6 +6,7 @@ coremltools takes for an array of its shape while it fills no memory.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -237,7 +238,8 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
         program = model._mil_program
     except Exception as error:
-        channel.send(_failed("backend", error))
+        # Coming so far as to write weights, coremltools has taken the model; what fails then is the disk.
+        channel.send(Finished({}, unwritten=said) if (said := _of_disk(error)) else _failed("backend", error))
         return
     counts = (
         Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
@@ -250,6 +252,20 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
             text = getattr(error, "strerror", None) or str(error)
             unwritten = " ".join(str(text).split())[:300] or type(error).__name__
     channel.send(Finished(dict(counts), "" if unwritten else job.output or "", unwritten))
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM}
+
+
+def _of_disk(error: BaseException | None) -> str:
+    """What a disk that takes no more has to say, empty for any other error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return f"{error.strerror}, while coremltools wrote it"
+        if "MIL FileWriter" in str(error):
+            return "coremltools could not write its weights to the temporary folder; is the disk full?"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def take_weights(program: Any) -> None:

@@ -86,10 +86,10 @@ def run_trial(
 def _kept(outcome: Outcome, made: Path | None, kept: str | None) -> str:
     """Put the package that was made in its place; why that was not possible, empty where it was."""
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
-    if outcome.ending != "finished" or finished is None or made is None or kept is None:
+    if outcome.ending != "finished" or finished is None:
         return ""
-    if finished.unwritten:
-        return finished.unwritten
+    if finished.unwritten or made is None or kept is None:
+        return finished.unwritten.rstrip(".")
     stop_if_interrupted()
     try:
         put_package(str(made), kept)

@@ -80,7 +80,8 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
     edits, wrong = proved(found, original)
     refusals += [Refusal(Site(edit.path, edit.line), reason) for edit, reason in wrong.items()]
     diff = diff_of(edits)
-    written = apply_edits(edits) if options.write and edits else []
+    written, unwritten = apply_edits(edits) if options.write else ([], [])
+    refusals += unwritten
     if options.format == "json":
         from convlint.output.fixed import fixed_to_dict
         from convlint.output.json import dumps

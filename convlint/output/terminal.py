@@ -76,7 +76,7 @@ def render_run(run: Run) -> str:
     return "\n".join(
         render_text(outcome.report)
         if outcome.report is not None
-        else f"{outcome.model}\n\nerror: {visible(str(outcome.error))}\n"
+        else f"{outcome.model}  not checked\n\nerror: {visible(str(outcome.error))}\n"
         for outcome in run.outcomes
     )
 
@@ -313,7 +313,7 @@ def _trial(trial: Trial) -> str:
     release = trial.coremltools and f"coremltools {trial.coremltools}"
     level = "" if trial.level == "frontend" else f"level {trial.level}"
     how = ", ".join(filter(None, (release, f"{trial.frontend} frontend", level)))
-    written = f", written to {trial.output}" if trial.output else ""
+    written = f", written to {shown_path(trial.output)}" if trial.output else ""
     return f"{status} ({how}) in {trial.seconds:.2f} s{written}"
 
 

@@ -30,7 +30,7 @@ from convlint.repair.wrong_numbers import AskRules, errors_of
 from convlint.rewrites.table import FixesSize, NotApplicable
 
 if TYPE_CHECKING:
-    from torch.fx import Node
+    from torch.fx import GraphModule, Node
 
 ROUNDS = 16
 """Conversions tried in one search."""
@@ -169,7 +169,9 @@ class Search:
             step = self._fold(node, value)
             if step.current is not None:
                 yield step.current
-        yield from self.traced(node, (*corrections(node), *candidates(node)))
+        yield from self.traced(node, corrections(node))
+        # The same call under another name would escape the rule, and compute what it did.
+        yield from self.traced(node, candidates(node), fewest=2)
 
     def advance(self, draft: Draft, trial: Trial) -> bool:
         """Take the next step for everything that was refused; whether there was one."""
@@ -240,8 +242,8 @@ class Search:
             yield _Option(change, spell)
         yield from self.traced(node, candidates(node))
 
-    def traced(self, node: Node, found: Iterable[Candidate]) -> Iterator[_Option]:
-        """Those of the candidates that can be traced with the arguments of ``node``."""
+    def traced(self, node: Node, found: Iterable[Candidate], fewest: int = 0) -> Iterator[_Option]:
+        """Those of the candidates that can be traced with the arguments of ``node``, into so many calls."""
         op = op_name(node.target)
         for candidate in found:
             if candidate.safety != "safe" and not self.unsafe:
@@ -251,7 +253,7 @@ class Search:
             except FixesSize as error:
                 self.refused[op] = f"{op}: not rewritten ({candidate.title}): {error}"
                 continue
-            if traced is None:
+            if traced is None or _calls(traced) < fewest:
                 continue
             change = Change(node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety)
 
@@ -285,6 +287,10 @@ class Search:
             self._forget_children(step.node)
             if step in self.steps:
                 self.steps.remove(step)
+
+
+def _calls(traced: GraphModule) -> int:
+    return sum(1 for node in traced.graph.nodes if node.op == "call_function")
 
 
 def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:

@@ -65,7 +65,7 @@ def new_full_in_its_dtype(self: Tensor, size: list[int], fill_value: float, **op
 
 
 @correction("aten.instance_norm.default")
-def batch_norm(
+def norm_of_running_statistics(
     input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
@@ -76,8 +76,13 @@ def batch_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Tensor:
-    """A batch norm with the running statistics."""
-    return functional.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    """A norm by the running statistics, written out."""
+    if use_input_stats or running_mean is None or running_var is None:
+        raise NotApplicable("it takes the statistics of its input")
+    shape = [1, -1] + [1] * (input.dim() - 2)
+    factor = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
+    made = (input - running_mean.reshape(shape)) * factor.reshape(shape)
+    return made if bias is None else made + bias.reshape(shape)
 
 
 @correction("aten.rms_norm.default")

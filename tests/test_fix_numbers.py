@@ -39,12 +39,12 @@ def test_what_a_rule_calls_wrong_is_corrected_or_listed(rule: Rule, example: Exa
     torch.manual_seed(0)
     args, kwargs = make_tensors(parse_inputs(example.inputs))
     fixed = convlint.fix(_model(example), args, kwargs)
-    assert not fixed.converted_before, "there is something to change"
     if rule.code in LEFT:
         assert not fixed.ships
         assert {finding.rule.code for finding in fixed.wrong} == {rule.code}
         return
     assert fixed.converts == "yes", fixed.remaining
+    assert not fixed.converted_before, "there was something to change"
     assert fixed.parity is not None
     assert fixed.parity.status == "equal", fixed.parity
     assert not fixed.wrong

@@ -7,6 +7,7 @@ answered at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import re
@@ -14,16 +15,22 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from convlint import __version__, cli_options
-from convlint.errors import ConvlintError, RuleError, UsageError
+from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
 from convlint.nearest import did_you_mean
 from convlint.text import visible
+
+if TYPE_CHECKING:
+    from convlint import supervision
 
 EXIT_INTERNAL = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+EXIT_TERMINATED = 143
+_RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
+_FOLDERLESS = ("completion", "doctor", "rule")
 
 _CHECK_EXAMPLES = """\
 examples:
@@ -136,31 +143,54 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     """Run one command and return its exit code.
 
     ``own_process`` says that stdout is ours alone: during a check, what anything else prints there
-    then goes to stderr for the rest of the process.
+    then goes to stderr for the rest of the process. The work is then done in a child, since a model's
+    own code may end its process; its parent returns here too, with what became of it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
     debug = "--debug" in arguments
     try:
         options = _parse(arguments)
-        if own_process and options.command in ("check", "fix", "compare", "baseline", "plan"):
+        if options.command not in _FOLDERLESS:
+            _need_folder()
+        if own_process and options.command in _RUNS_MODELS:
+            ended = _in_child()
+            if ended is not None:
+                if ended.problem:
+                    raise ModelError(ended.problem)
+                if ended.code == EXIT_TERMINATED:
+                    print("convlint: terminated", file=sys.stderr)  # noqa: T201
+                return ended.code
             from convlint.sandbox import claim_stdout
 
             out = claim_stdout()
         code = _run_command(options, out)
         out.flush()
+        if own_process and options.command in _RUNS_MODELS:
+            from convlint.sandbox import stop_if_interrupted
+
+            stop_if_interrupted()
     except ConvlintError as error:
         if debug:
             raise
-        report_error(error, out, json_format=_wants_json(arguments))
+        with contextlib.suppress(OSError):
+            report_error(error, out, json_format=_wants_json(arguments))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:
+            return EXIT_TERMINATED  # the process that watches tells of it, and by whom
         print("convlint: interrupted", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # nobody reads any more
+        _let_go(out)  # nobody reads any more
         return EXIT_BROKEN_PIPE
     except Exception as error:
+        if isinstance(error, OSError) and _is_full(out):
+            _let_go(out)
+            report_error(
+                UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr
+            )
+            return UsageError.exit_code
         if debug:
             raise
         hint = "this is a mistake in convlint; run again with --debug for its traceback"
@@ -173,16 +203,67 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
 def run() -> NoReturn:
     """The entry point of the ``convlint`` program."""
-    code = main(own_process=True)
-    if "convlint.spec" in sys.modules:  # which imports the user's code
-        from convlint.sandbox import leave_behind
+    from convlint import supervision
+    from convlint.sandbox import leave_behind, open_closed_streams
 
+    open_closed_streams()
+    try:
+        code = main(own_process=True)
+    except SystemExit as leave:  # --help and --version
+        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _let_go(sys.stdout)
+    except BaseException:
+        supervision.done()
+        raise
+    if code != EXIT_TERMINATED:
+        supervision.done()
+    if "convlint.spec" in sys.modules:  # which imports the user's code
         leave_behind(code)
     gc.freeze()  # what is left dies with the process: looking through it once more would take a tenth of it
     sys.exit(code)
 
 
-def report_error(error: ConvlintError, out: TextIO, *, json_format: bool) -> None:
+def _in_child() -> supervision.Ended | None:
+    """Go on in a child process, where the system has such; the parent gets what became of it."""
+    from convlint import supervision
+    from convlint.sandbox import listen_for_end
+
+    ended = supervision.fork() if hasattr(os, "fork") else None
+    if ended is None:
+        listen_for_end()
+    return ended
+
+
+def _need_folder() -> None:
+    """Every path starts from the working folder, which may have been removed under the shell in it."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working folder cannot be used ({error.strerror}): it was removed or may not be entered."
+            " Change to another folder and run again."
+        ) from None
+
+
+def _is_full(out: TextIO) -> bool:
+    """Whether it is the standard output that takes no more."""
+    try:
+        out.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _let_go(out: TextIO) -> None:
+    """Have what is left in the buffer of a stream go nowhere, so that its end says nothing more of it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False) -> None:
     """One paragraph on stderr, and a document on ``out`` where the caller asked for JSON."""
     text = str(error)
     if isinstance(error, RuleError):

@@ -12,6 +12,7 @@ from convlint.errors import ModelError
 from convlint.model import Frontend, Trial, TrialLevel
 from convlint.options import REAL_WEIGHTS_ROOM, SECOND_DOOR_ROOM, Options
 from convlint.reconcile import compare_doors
+from convlint.sandbox import interruptible
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -48,7 +49,7 @@ class Frontends:
         if choice != "torchscript" and captured.program is not None:
             made.append(self.trial("export", captured.program, captured, level))
         refused = not (made and made[0].status == "converted")
-        if choice == "torchscript" or (choice == "auto" and refused and self.affordable(captured)):
+        if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
             second = self.torchscript(captured, level)
             if second is not None:
                 made.append(second)
@@ -80,8 +81,15 @@ class Frontends:
             output_types(captured.graph),
         )
 
-    def affordable(self, captured: Capture) -> bool:
-        """Whether the other door is tried unasked: tracing runs the model with its weights."""
+    def worth_tracing(self, captured: Capture) -> bool:
+        """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""
+        ports = captured.graph.inputs if captured.graph is not None else ()
+        states = [port.name for port in ports if port.kind == "state" and port.mutated]
+        if states:
+            self.notes.append(
+                f"the torchscript frontend was not tried: a trace forgets what is written to {states[0]}"
+            )
+            return False
         size = captured.graph.parameter_bytes if captured.graph is not None else 0
         if size <= SECOND_DOOR_ROOM:
             return True
@@ -120,7 +128,7 @@ def can_try() -> str:
     from convlint.capture.methods import quiet_torch
 
     try:
-        with quiet_torch():
+        with quiet_torch(), interruptible():  # it catches whatever its own imports raise
             import coremltools  # noqa: F401
     except Exception as error:  # a broken installation may raise anything
         return f"coremltools cannot be imported ({type(error).__name__}: {error})"

@@ -7,14 +7,14 @@ change is the same change; elsewhere the code is an example, and says nothing of
 from __future__ import annotations
 
 import ast
-import linecache
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from convlint.installed import is_library
 from convlint.model import Finding, LineEdit, Replacement, Site
-from convlint.source_edit import Edit, edit_of, imported_names
+from convlint.source_edit import Edit, SourceFile, edit_of, imported_names
 
 
 def on_own_lines(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -39,26 +39,36 @@ def line_edit(site: Site, replacement: Replacement) -> LineEdit | None:
     """What the line at ``site`` becomes; None where it is written otherwise, or is not the user's."""
     if is_library(site.path) or not replacement.before.strip():
         return None
-    text = "".join(linecache.getlines(site.path))
+    read = _read(site.path, _changed(site.path))
+    if read is None:
+        return None
+    source, tree, names = read
+    text = source.text
     lines = text.splitlines()
     if not 0 < site.line <= len(lines):
         return None
     if site.source.strip() and lines[site.line - 1].strip() != site.source.strip():
         return None
-    tree, names = _parsed(text)
-    if tree is None:
-        return None
-    edit = edit_of(text, tree, site, "", replacement, names)
+    edit = edit_of(source, tree, site, "", replacement, names)
     return _line_edit(text, edit) if edit is not None else None
 
 
-@lru_cache(maxsize=32)
-def _parsed(text: str) -> tuple[ast.Module | None, dict[str, str]]:
+def _changed(path: str) -> int:
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None, {}
-    return tree, imported_names(tree)
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=32)
+def _read(path: str, changed: int) -> tuple[SourceFile, ast.Module, dict[str, str]] | None:
+    """The file and its tree; None where it is no Python that can be read."""
+    try:
+        source = SourceFile.read(path)
+        tree = ast.parse(source.text)
+    except (OSError, LookupError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return source, tree, imported_names(tree)
 
 
 def _line_edit(text: str, edit: Edit) -> LineEdit:
@@ -72,6 +82,6 @@ def _line_edit(text: str, edit: Edit) -> LineEdit:
         end_line=text.count("\n", 0, edit.end) + 1,
         end_column=edit.end - text.rfind("\n", 0, edit.end),
         text=edit.after,
-        old=text[first:last],
-        new=text[first : edit.start] + edit.after + text[edit.end : last],
+        old=text[first:last].rstrip("\r"),
+        new=(text[first : edit.start] + edit.after + text[edit.end : last]).rstrip("\r"),
     )

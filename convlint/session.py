@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class Session:
         self._quiet = quiet
         self._before = frozenset(sys.modules)
         self._read: frozenset[str] = frozenset()
+        self._digests: dict[str, str | None] = {}
+        self._start = time.time_ns()
         self._cleaned = False
 
     def check(self, job: Job, place: str = "") -> Outcome:
@@ -47,6 +50,8 @@ class Session:
         if report is not None:
             report = replace(report, notes=(*report.notes, KEPT))
         else:
+            if cache is not None:
+                self._remember(job)
             try:
                 report = self._check(job, place)
             except ConvlintError as error:
@@ -97,10 +102,30 @@ class Session:
                     progress,
                 )
 
+    def _remember(self, job: Job) -> None:
+        """Note what the files hold that are about to be imported, each when this process first reads it."""
+        from convlint.fingerprint import digest_file
+        from convlint.sources import closure_of, files_it_depends_on
+
+        for path in {*closure_of(job).files, *files_it_depends_on(job)}:
+            if path not in self._digests:
+                self._digests[path] = digest_file(path)
+
+    def _is_as_read(self, path: str, digest: str) -> bool:
+        if path in self._digests:
+            return self._digests[path] == digest
+        try:  # found at run time alone: no change since this process began
+            return os.stat(path).st_ctime_ns < self._start
+        except OSError:
+            return False
+
     def _keep(self, cache: Cache, job: Job, report: Report) -> None:
         from convlint.sources import closure_of, sources_of
 
-        cache.keep(job, report, sources_of(job, self._before, self._read))
+        sources = sources_of(job, self._before, self._read)
+        if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
+            return  # a file was saved meanwhile: nobody knows which text the result is of
+        cache.keep(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:
             self._cleaned = True

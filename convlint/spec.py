@@ -21,7 +21,8 @@ from convlint.capture.sites import place_of_exception
 from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.importing import classes_in_file, import_file, import_module
 from convlint.nearest import did_you_mean
-from convlint.sandbox import TimeLimitExceeded, UserExit, time_limit, user_code
+from convlint.sandbox import TimeLimitExceeded, UnreadableError, UserExit, time_limit, user_code
+from convlint.supervision import noted
 from convlint.text import one_line, shown_path
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
 def told(action: str) -> Iterator[None]:
     """Turn whatever user code raises while ``action`` into a :class:`ModelError` with its own line."""
     try:
-        yield
+        with noted(action):
+            yield
     except (ConvlintError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -146,6 +148,8 @@ def _what_happened(error: BaseException) -> str:
         text = f"took too long: {error}"
     elif isinstance(error, UserExit):
         text = f"stopped: {error}"
+    elif isinstance(error, UnreadableError):
+        text = f"raised {error}"
     else:
         message = one_line(error.msg if isinstance(error, SyntaxError) else str(error))
         text = f"raised {type(error).__name__}" + (f": {message}" if message else "")

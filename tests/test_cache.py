@@ -223,7 +223,7 @@ def test_what_is_old_or_too_much_is_cleaned(cache: Cache, job: Job) -> None:
     keep(cache, replace(job, name="old"))
     (old,) = (cache.folder / job_digest(replace(job, name="old"))).iterdir()
     os.utime(old, (1, 1))
-    (old.parent / "left.json.1.tmp").write_text("")
+    (old.parent / f"{old.name}.1-0123abcd.tmp").write_text("")
     cache.clean()
     assert cache.recall(job) == REPORT
     assert cache.recall(replace(job, name="old")) is None

@@ -104,7 +104,7 @@ def test_a_refused_model_converts_and_computes_the_same(
     torch.manual_seed(0)
     original = model()
     inputs = tuple(torch.randn(shape) for shape in shapes)
-    assert convlint.check(original, inputs).convertible == "no"
+    assert convlint.check(original, inputs, frontend="export").convertible == "no"
     fixed = convlint.fix(original, inputs)
     assert fixed.converts == "yes", fixed.remaining
     assert fixed.applied
@@ -315,6 +315,31 @@ def test_random_numbers_and_views_of_inputs_are_kept() -> None:
     found = fixed.module(x)
     for one, other in zip(wanted, found, strict=True):
         torch.testing.assert_close(other, one)
+
+
+class AfterSeveralResults(nn.Module):
+    """Defaults to spell out, behind rewritten calls that have more than one result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 8, batch_first=True)
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.norm = nn.RMSNorm(8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        rolled = torch.roll(x.cummax(1)[0], 3)
+        return self.norm(self.lstm(x)[0]), functional.max_pool2d(self.gru(x)[0], 2), rolled
+
+
+def test_defaults_are_spelled_out_behind_calls_that_were_rewritten() -> None:
+    fixed = convlint.fix(AfterSeveralResults(), torch.randn(1, 6, 8))
+    assert fixed.converts == "yes", fixed.remaining
+    kinds = {change.op: change.kind for change in fixed.applied}
+    assert kinds["aten.roll.default"] == "defaults"
+    # With its defaults spelled out it converts, to a norm without them: the rules say so.
+    assert kinds["aten.rms_norm.default"] in ("correction", "rewrite")
+    assert fixed.max_rel_error is not None
+    assert fixed.max_rel_error < 1e-4
 
 
 def test_a_fixed_has_no_truth_value() -> None:

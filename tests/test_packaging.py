@@ -73,6 +73,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("mil",),
     ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter"),
+    ("destination", "supervision"),
     ("errors", "files", "images", "installed", "nearest", "op_functions", "rule_words", "sizes", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""

@@ -39,7 +39,7 @@ from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
 from convlint.model import CaptureFailure, Graph
 from convlint.outputs import OutputSpec
-from convlint.sandbox import time_limit, user_code
+from convlint.sandbox import UserExit, time_limit, user_code
 
 if TYPE_CHECKING:
     import torch
@@ -305,7 +305,8 @@ def _told(action: str, error: Exception) -> str:
         if place.site.source:
             where += f", in the line `{place.site.source}`"
     text = " ".join(str(error).split())
-    return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+    how = "stopped" if isinstance(error, UserExit) else f"raised {type(error).__name__}"
+    return f"{action} {how}{where}: {text[:600]}".rstrip(".: ") + "."
 
 
 def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:

@@ -6,6 +6,7 @@ coremltools takes for an array of its shape while it fills no memory.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -53,14 +54,25 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program."""
+    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program.
+
+    ``unwritten`` says why its package could not be written: no fault of the model.
+    """
 
     mil_ops: dict[str, int]
     output: str = ""
+    unwritten: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The operations, without overload, of which the frontend converted a call before it ended."""
+
+    operations: tuple[str, ...]
 
 
 def convert(job: Job, channel: Channel) -> None:
-    """Run ``job`` and send :class:`NodeFailure`, :class:`Failed` and at last :class:`Finished`."""
+    """Run ``job``, send what fails, at last :class:`Passed` or :class:`Finished`."""
     import coremltools as ct
 
     order = _positions(job)
@@ -76,6 +88,7 @@ def convert(job: Job, channel: Channel) -> None:
     with recorder.listening(kinds):
         program = _frontend(job, recorder, channel, ct.PassPipeline.EMPTY, options)
     if program is None or recorder.failures:
+        channel.send(Passed(tuple(sorted({kind.partition(".")[0] for kind in recorder.passed}))))
         return
     counts = dict(Counter(str(op.op_type) for op in adapter.operations(program)))
     if job.level == "frontend" and not _needs_passes(program):
@@ -231,16 +244,36 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
         if job.precision is not None:
             options = {**options, "compute_precision": compute_precision(job.precision)}
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
-        if job.output is not None:
-            model.save(job.output)
         program = model._mil_program
     except Exception as error:
-        channel.send(_failed("backend", error))
+        # Coming so far as to write weights, coremltools has taken the model; what fails then is the disk.
+        channel.send(Finished({}, unwritten=said) if (said := _of_disk(error)) else _failed("backend", error))
         return
     counts = (
         Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
     )
-    channel.send(Finished(dict(counts), job.output or ""))
+    unwritten = ""
+    if job.output is not None:
+        try:
+            model.save(job.output)
+        except Exception as error:  # a full disk has many names
+            text = getattr(error, "strerror", None) or str(error)
+            unwritten = " ".join(str(text).split())[:300] or type(error).__name__
+    channel.send(Finished(dict(counts), "" if unwritten else job.output or "", unwritten))
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM}
+
+
+def _of_disk(error: BaseException | None) -> str:
+    """What a disk that takes no more has to say, empty for any other error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return f"{error.strerror}, while coremltools wrote it"
+        if "MIL FileWriter" in str(error):
+            return "coremltools could not write its weights to the temporary folder; is the disk full?"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def take_weights(program: Any) -> None:
@@ -290,4 +323,4 @@ def _positions(job: Job) -> dict[str, int]:
 
 
 Send = Callable[[Any], None]
-Results = Iterable[NodeFailure | Failed | Finished]
+Results = Iterable[NodeFailure | Failed | Passed | Finished]

@@ -9,7 +9,8 @@ from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, Trial
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
-from convlint.output.picture import Finder, Picture, shown_place
+from convlint.output.picture import Finder, Picture
+from convlint.output.places import shown_place
 from convlint.output.plan import interval_text
 from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import unforeseen

@@ -13,6 +13,7 @@ from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, 
 from convlint.outcome import Run
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
+from convlint.output.places import shown_place
 from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.text import count, one_line, shown_path, visible
@@ -143,7 +144,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
     if site is None:
         return
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (f"{shown_path(site.path)}:{site.line}", page.link("cyan", site.path, site.line))
+    place = (shown_place(site), page.link("cyan", site.path, site.line))
     page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
     if site.source.strip():
         number = f"{site.line} │ "

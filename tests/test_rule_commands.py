@@ -170,6 +170,8 @@ def test_doctor_tells_what_the_rules_say_of_the_versions(convlint: Convlint, tmp
     paths = f"{tmp_path / 'old'}:{Path(__file__).parent.parent}"
     ran = convlint("doctor", "--format", "json", PYTHONPATH=paths)
     told = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
-    assert told["CL501"]["message"].startswith("numpy 2.4.1 breaks the TorchScript frontend of coremltools 9.0")
+    assert told["CL501"]["message"].startswith(
+        "numpy 2.4.1 breaks the TorchScript frontend of coremltools 9.0"
+    )
     assert told["CL501"]["severity"] == "warning"
     assert "warning CL501 numpy-too-new: numpy 2.4.1" in convlint("doctor", PYTHONPATH=paths).out

@@ -74,7 +74,7 @@ class Baseline:
 
 
 def counted(findings: Sequence[Finding], folder: str, codes: Collection[str] = frozenset()) -> Counter[Known]:
-    """How many findings there are of each kind, under older codes of their rules where ``codes`` has those."""
+    """How many findings there are of each kind, under an older code of the rule where ``codes`` has it."""
     return Counter(kind for finding in findings for kind in _kinds(finding, folder, codes))
 
 

@@ -16,7 +16,7 @@ from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.precision import Precision
 from convlint.sandbox import stop_if_interrupted
-from convlint.trial.conversion import Failed, Finished, Job, convert
+from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
 from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
 
@@ -103,6 +103,7 @@ def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: 
     nodes = _Nodes(job)
     failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
+    passed = next((sent for sent in outcome.sent if isinstance(sent, Passed)), None)
     status: TrialStatus
     if outcome.ending == "finished":
         status = "converted" if finished is not None and not failures else "failed"
@@ -119,6 +120,7 @@ def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: 
         detail=f"{UNWRITTEN}: {unwritten}" if unwritten else outcome.detail,
         output=kept if kept and status == "converted" and not unwritten else "",
         mil_ops=finished.mil_ops if finished else {},
+        passed=passed.operations if passed else (),
     )
 
 

@@ -71,7 +71,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rewrites",),
     ("model",),
     ("mil",),
-    ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter"),
+    ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter", "untouched"),
     ("destination", "supervision"),
     ("errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
 )

@@ -79,6 +79,7 @@ def fork() -> Ended | None:
     if child == 0:
         os.close(traces)
         _board, _last_words, _bound = board, False, False
+        _renew_threads()
         _tell_of_crashes(writing)
         _tell_of_exits()
         return None
@@ -87,6 +88,16 @@ def fork() -> Ended | None:
         return _Watch(child, board, traces).ended()
     finally:
         os.close(traces)
+
+
+def _renew_threads() -> None:
+    """Make torch's pool of threads anew, where torch was loaded before the fork, as a fork has none of them.
+
+    Left to the first backward pass, its thread and this one would both make it, and one of them dies of that.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(torch.get_num_threads())
 
 
 def note(words: str) -> None:

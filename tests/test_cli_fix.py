@@ -55,9 +55,14 @@ def test_it_shows_the_changes_and_a_diff_and_writes_nothing_unasked(net: Path, c
 def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convlint) -> None:
     os.chmod(net, 0o640)
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write", "--format", "json")
-    assert ran.code == 0, ran.err
     told = json.loads(ran.out)
-    assert told["converts"] == "yes"
+    assert told["converts"] == "yes", "all of it in memory"
+    assert [place["line"] for place in told["fixed_in_source"]] == [13, 14]
+    assert [place["line"] for place in told["fixed_in_memory"]] == [15]
+    assert told["left"] == []
+    # What is on disk is another thing, and the exit code speaks of that.
+    assert ran.code == told["checked_after_writing"]["exit_code"], ran.err
+    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == ran.code
     assert [Path(path).name for path in told["written"]] == ["net.py"]
     after = net.read_text().splitlines()
     assert after[12] == "        mask = torch.logical_and(y > 0, y < 1)  # keep this remark"
@@ -66,6 +71,51 @@ def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convli
     assert [line for number, line in enumerate(after) if number not in (12, 13)] == rest
     assert net.stat().st_mode & 0o777 == 0o640
     assert list(net.parent.glob(".convlint-*")) == []
+
+
+def test_a_file_that_converts_as_it_was_written_is_done(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(NET.replace("torch.where(mask, y, 0.0), step", "y * mask, step"))
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
+    assert ran.code == 0, ran.err
+    assert "Fixed in your source  net.py:13, 14" in ran.out
+    assert ran.out.splitlines()[-1] == "✓ net.py converts as it is written now."
+    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == 0
+
+
+def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(
+        NET.replace("torch.where(mask, y, 0.0)", "torch.where(mask, torch.hypot(y, y), y)")
+    )
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
+    assert ran.code == 1
+    assert "Fixed in your source  net.py:13, 14" in ran.out
+    assert "Fixed in memory only  net.py:15" in ran.out
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("✗ net.py is not done: Does not convert as it is: 1 error. To convert now:")
+
+
+WRONG = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose1d(3, 4, 5, 4, 1, 3)
+
+    def forward(self, x):
+        return self.up(x)
+"""
+
+
+def test_a_program_of_other_numbers_is_no_success(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(WRONG)
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8")
+    assert ran.code == 1
+    assert "CL343 aten.conv_transpose1d.default at" in ran.out
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("✗ Converts as it is, but computes something else than PyTorch: 1 error left")
 
 
 def test_a_change_that_would_give_other_values_is_not_written(tmp_path: Path, convlint: Convlint) -> None:

@@ -104,7 +104,7 @@ def test_a_refused_model_converts_and_computes_the_same(
     torch.manual_seed(0)
     original = model()
     inputs = tuple(torch.randn(shape) for shape in shapes)
-    assert convlint.check(original, inputs).convertible == "no"
+    assert convlint.check(original, inputs, frontend="export").convertible == "no"
     fixed = convlint.fix(original, inputs)
     assert fixed.converts == "yes", fixed.remaining
     assert fixed.applied
@@ -334,9 +334,10 @@ class AfterSeveralResults(nn.Module):
 def test_defaults_are_spelled_out_behind_calls_that_were_rewritten() -> None:
     fixed = convlint.fix(AfterSeveralResults(), torch.randn(1, 6, 8))
     assert fixed.converts == "yes", fixed.remaining
-    assert {"aten.rms_norm.default", "aten.roll.default"} <= {
-        change.op for change in fixed.applied if change.kind == "defaults"
-    }
+    kinds = {change.op: change.kind for change in fixed.applied}
+    assert kinds["aten.roll.default"] == "defaults"
+    # With its defaults spelled out it converts, to a norm without them: the rules say so.
+    assert kinds["aten.rms_norm.default"] in ("correction", "rewrite")
     assert fixed.max_rel_error is not None
     assert fixed.max_rel_error < 1e-4
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from convlint.capture.given import given_model
-from convlint.capture.methods import Source
+from convlint.capture.methods import Inputs, Source
 from convlint.errors import ModelError, UsageError
 from convlint.model import Frontend, FrontendChoice
-from convlint.parity.convert import Converted, NotConverted, convert
+from convlint.parity.convert import Converted, NotConverted, convert, convert_exported
 from convlint.parity.device import device_runs, has_core_ml
 from convlint.parity.judging import Found, Judge
 from convlint.parity.result import DeviceRun, Parity, Precision
@@ -92,21 +92,7 @@ def compare(
     taken: Frontend = "torchscript" if frontend == "torchscript" else "export"
 
     def result(found: Found, devices: tuple[DeviceRun, ...] = ()) -> Parity:
-        return Parity(
-            found.status,
-            target,
-            precision,
-            taken,
-            seeds,
-            allowed,
-            found.errors,
-            found.divergence,
-            "; ".join(filter(None, found.details)),
-            time.perf_counter() - start,
-            devices,
-            severity="warning" if found.at_corners else "error",
-            remarks=tuple(found.remarks),
-        )
+        return _parity(found, target, precision, taken, seeds, allowed, start, devices)
 
     try:
         try:
@@ -123,6 +109,48 @@ def compare(
         return result(Found("refused", details=[str(error)]))
     judge = Judge(converted, allowed, accumulator_limit)
     return result(judge.judge(seeds, corners=corners), _on_devices(converted, allowed))
+
+
+def compare_exported(
+    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, corners: bool = False
+) -> Parity:
+    """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
+    start = time.perf_counter()
+    allowed = TOLERANCES["float32"]
+    try:
+        converted = convert_exported(module, exported, inputs, target, "float32")
+    except NotConverted as error:
+        found = Found("refused", details=[str(error)])
+    else:
+        found = Judge(converted, allowed, None).judge(seeds, corners=corners)
+    return _parity(found, target, "float32", "export", seeds, allowed, start)
+
+
+def _parity(
+    found: Found,
+    target: str,
+    precision: Precision,
+    frontend: Frontend,
+    seeds: int,
+    allowed: float,
+    start: float,
+    devices: tuple[DeviceRun, ...] = (),
+) -> Parity:
+    return Parity(
+        found.status,
+        target,
+        precision,
+        frontend,
+        seeds,
+        allowed,
+        found.errors,
+        found.divergence,
+        "; ".join(filter(None, found.details)),
+        time.perf_counter() - start,
+        devices,
+        severity="warning" if found.at_corners else "error",
+        remarks=tuple(found.remarks),
+    )
 
 
 def _on_devices(converted: Converted, tolerance: float) -> tuple[DeviceRun, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from convlint.capture.build import weight_bytes
 from convlint.capture.methods import quiet_torch
 from convlint.repair.applied import Applied, add_call
 from convlint.repair.channels_first import CARRIED
@@ -20,11 +21,15 @@ from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
 from convlint.repair.plan import Outcome, Search, TryOut, convert_in_child
 from convlint.repair.sizes import other_sizes
+from convlint.repair.wrong_numbers import ask_rules
 
 if TYPE_CHECKING:
     from convlint.repair.draft import Change
     from convlint.repair.functional_states import Functional
     from convlint.repair.replay import Replay
+
+PARITY_BYTES = 1 << 30
+"""Weights up to which the converted program is run too: it holds them once more."""
 
 SEEDS = 3
 """Sets of inputs that a fixed module is compared on."""
@@ -75,7 +80,7 @@ class Fixing:
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
             converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
             if not outcome.changes and not self.known and untouched:
-                return self.fixed(self.module, outcome, Comparison(), converts)
+                return self.run_program(self.fixed(self.module, outcome, Comparison(), converts))
             made = FixedModule(self.module, outcome.program)
             start = time.perf_counter()
             self.progress("comparing")
@@ -83,13 +88,29 @@ class Fixing:
                 compared = self.compared(reference, made)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
-                return self.fixed(made, outcome, compared, converts)
+                return self.run_program(self.fixed(made, outcome, compared, converts))
             guilty = self.guilty(outcome) - banned
             if not guilty:
                 self.notes.append(f"the changes were taken back: {compared.problem}")
                 return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
             self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
             banned |= guilty
+
+    def run_program(self, fixed: Fixed) -> Fixed:
+        """``fixed`` with what the converted program computes, beside the module."""
+        if fixed.converts != "yes":
+            return fixed
+        if weight_bytes(self.module) > PARITY_BYTES:
+            note = "the converted program was not run: its weights are large; convlint.parity(...) runs it"
+            return replace(fixed, notes=(*fixed.notes, note))
+        from convlint.parity.compare import compare_exported
+
+        start = time.perf_counter()
+        self.progress("running the converted program")
+        with quiet_torch():
+            found = compare_exported(fixed.module, fixed.program, self.inputs, self.target)
+        self.seconds["parity"] = self.seconds.get("parity", 0.0) + time.perf_counter() - start
+        return replace(fixed, parity=found)
 
     def reference(self) -> Any:
         """What the fixed module must agree with."""
@@ -175,7 +196,13 @@ class Fixing:
     def search(self, banned: frozenset[str]) -> Outcome:
         """Changes that make the program convert, ``banned`` calls left as they are."""
         self.progress("converting")
-        return Search(self.program, self.try_out(), unsafe=self.unsafe, banned=banned).run()
+        return Search(
+            self.program,
+            self.try_out(),
+            unsafe=self.unsafe,
+            banned=banned,
+            ask_rules=ask_rules(self.target),
+        ).run()
 
     def try_out(self) -> TryOut:
         """What asks coremltools about a program."""
@@ -204,6 +231,7 @@ class Fixing:
             applied=applied if changed else (),
             left_out=left_out.named_in(outcome.program) if changed and left_out is not None else None,
             remaining=outcome.remaining,
+            wrong=outcome.wrong,
             max_abs_error=compared.max_abs_error if compared.checked else None,
             max_rel_error=compared.max_rel_error if compared.checked else None,
             checked=compared.checked,

@@ -192,8 +192,9 @@ class _Stream:
         self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
-        """One model that is done, where people read."""
+        """One model that is done, where people read: it stays shown, whatever the next one does."""
         self._put(lambda: self._show(outcome))
+        self.flush()
 
     def flush(self) -> None:
         """What was written so far is there before anything is written elsewhere."""

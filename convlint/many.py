@@ -25,7 +25,7 @@ from convlint.cache import Cache
 from convlint.config import Settings, model_of
 from convlint.destination import Kind, look_at, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
-from convlint.fingerprint import digest_texts
+from convlint.fingerprint import described, digest_texts
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.jobs import Job
 from convlint.model import SCHEMA_VERSION, Report
@@ -134,7 +134,7 @@ def candidate_id(job: Job) -> str:
     """What tells one candidate from another, the same in every run."""
     facts = asdict(job)
     facts["settings"].pop("origins")
-    return digest_texts([json.dumps(facts, sort_keys=True, default=repr)])
+    return digest_texts([described(facts)])
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:

@@ -62,7 +62,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _text(finding: Finding) -> str:
     message = one_line(finding.message)
-    return f"{finding.rule.code} {finding.severity} {message} [{finding.rule.name}]"
+    return one_line(f"{finding.rule.code} {finding.severity} {message} [{finding.rule.name}]", 600)
 
 
 def _place(report: Report, site: Site | None) -> str:

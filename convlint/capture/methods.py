@@ -33,6 +33,7 @@ from convlint.capture.outputs import drop_constant_outputs, plain_outputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
+from convlint.capture.states import with_initial_states
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
@@ -131,6 +132,7 @@ class Attempts:
             except Exception as error:  # user code and torch may raise anything
                 self.failures.append(describe_failure(method, error))
             else:
+                graph = with_initial_states(graph, lambda: self.real()[0])
                 return Capture(graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds)
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 

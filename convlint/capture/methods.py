@@ -19,9 +19,7 @@ from convlint import torch_adapter
 from convlint.capture.build import (
     borrowed,
     build_on_cpu,
-    build_on_meta,
     fake_weights,
-    has_data,
     kept_buffers,
     weight_bytes,
 )
@@ -37,6 +35,7 @@ from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
 from convlint.model import CaptureFailure, Graph
+from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
 from convlint.sandbox import time_limit, user_code
 
@@ -93,7 +92,7 @@ def capture(source: Source, limit: float | None = None, room: int | None = None)
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = Attempts(source, limit, room)
+    attempts = Attempts(source, limit, room, values=False)
     try:
         return attempts.run()
     finally:
@@ -101,12 +100,16 @@ def capture(source: Source, limit: float | None = None, room: int | None = None)
 
 
 class Attempts:
-    """The methods of one capture, with what they share: the real model, built once, and the clock."""
+    """The methods of one capture, with what they share: the real model, built once, and the clock.
 
-    def __init__(self, source: Source, limit: float | None, room: int | None) -> None:
+    ``values``: what the real model computes is looked at, so that zeros would not do for its weights.
+    """
+
+    def __init__(self, source: Source, limit: float | None, room: int | None, *, values: bool = True) -> None:
         self.source = source
         self.limit = limit
         self.room = room
+        self.values = values
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
@@ -135,19 +138,19 @@ class Attempts:
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
     def export_fake(self) -> tuple[Graph, Any]:
+        from convlint.capture.weightless import build_weightless, faked, on_meta
+
         mode = torch_adapter.fake_mode()
         if self.source.instance is not None:
-            with borrowed(self.source.instance) as module:
-                graph, program = self.export_first(module, mode)
-            if mixes_dtypes(graph):
-                self.run_forward(*self.real())
-            return graph, program
-        assert self.source.build is not None
-        with self.timed("build"):
-            module = build_on_meta(self.source.build)
-            self._size = weight_bytes(module)
-            if not has_data(module):
-                module = fake_weights(module, mode)
+            module = self.source.instance
+            module = faked(module, mode) if on_meta(module) else module
+        else:
+            assert self.source.build is not None
+            with self.timed("build"):
+                module = fake_weights(
+                    build_weightless(self.source.build, self.room or REAL_WEIGHTS_ROOM), mode
+                )
+                self._size = weight_bytes(module)
         with borrowed(module):
             graph, program = self.export_first(module, mode)
         if mixes_dtypes(graph):
@@ -238,7 +241,9 @@ class Attempts:
                     f" more than the {self.room / 1e9:.1f} GB at hand"
                 )
             module = self.source.instance
-            if module is None:
+            if module is not None:
+                module = self.with_data(module)
+            else:
                 assert self.source.build is not None
                 try:
                     module = build_on_cpu(self.source.build)
@@ -248,6 +253,23 @@ class Attempts:
                     raise ModelError(_told("building the model", error)) from error
             self._real = module, self.source.make_inputs()
         return self._real
+
+    def with_data(self, module: torch.nn.Module) -> torch.nn.Module:
+        """A module that the caller has made already; where it lies on meta, a copy with zeros runs for it."""
+        from convlint.capture.weightless import on_meta, zeroed
+
+        if not on_meta(module):
+            return module
+        if self.values:
+            raise ModelError(
+                "the model's parameters are on the meta device and have no values, and this runs the model:"
+                " give a function that builds it, or its weights first (model.to_empty(device='cpu') and"
+                " load_state_dict)."
+            )
+        self.notes.append(
+            "the model is on the meta device: what had to be run was run with zeros for weights"
+        )
+        return zeroed(module)
 
     def run_forward(self, module: torch.nn.Module, inputs: Inputs) -> None:
         """Run the model once, as PyTorch would: a model that does not run is the user's error."""

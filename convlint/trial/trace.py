@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.build import borrowed, build_on_meta, has_data, weight_bytes, zero_weights
+from convlint.capture.build import borrowed, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs
 from convlint.inputs import InputSpec, spec_of
@@ -25,15 +25,17 @@ def trace_torchscript(
     Traced with real random weights where they fit into ``room`` bytes, else with weights that are
     all one zero in memory.
     """
-    attempts = Attempts(source, limit, None)
+    attempts = Attempts(source, limit, None, values=False)
     args, kwargs = source.make_inputs()
     with quiet_torch(), time_limit(limit):
-        module = source.instance
-        if module is None:
+        if source.instance is not None:
+            module = attempts.with_data(source.instance)
+        else:
+            from convlint.capture.weightless import build_weightless
+
             assert source.build is not None
-            module = build_on_meta(source.build)
-            if not has_data(module):
-                module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
+            module = build_weightless(source.build, room)
+            module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
         with borrowed(module):
             return trace_module(module, args, kwargs), args, kwargs
 

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from convlint.capture.methods import (
-    EXPORT_CPU,
     EXPORT_FAKE,
     RECORDED,
     Capture,

@@ -39,9 +39,10 @@ def examine(name: str, example: Any, door: Any) -> Row:
     from convlint import mil
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
-    from convlint.parity.compare import TOLERANCES, measured
+    from convlint.parity.compare import TOLERANCES
     from convlint.parity.convert import NotConverted, convert
     from convlint.parity.errors import WrongShape, judged
+    from convlint.parity.running import measured
 
     source = Source(None, example.module, lambda: (example.args, example.kwargs))
     try:

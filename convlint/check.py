@@ -14,7 +14,7 @@ from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
 from convlint.inputs import InputSpec, make_tensors, parse_inputs
-from convlint.judgement import exit_code, judge, verdict
+from convlint.judgement import exit_code, judge, verdict, weighed
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
@@ -40,7 +40,7 @@ def check(
     kwargs: Mapping[str, Any] | None = None,
     *,
     target: str = "iOS17",
-    frontend: FrontendChoice = "export",
+    frontend: FrontendChoice = "auto",
     trial: TrialLevel | None = "frontend",
     timeout: float = DEFAULT_TIMEOUT,
     output: str | None = None,
@@ -62,6 +62,7 @@ def check(
     on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
+    ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
     ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
@@ -168,7 +169,7 @@ class _Check:
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
         convertible = verdict(captured, findings, trials)
-        compared = self.parity(trials)
+        compared = weighed(self.parity(trials), findings)
         sizes = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(

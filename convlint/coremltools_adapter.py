@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partialmethod
 from typing import Any
 
 
@@ -232,6 +233,19 @@ def complex_pipeline() -> Any:
     import coremltools as ct
 
     return ct.PassPipeline(["common::lower_complex_dialect_ops"], "complex")
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """While open, coremltools draws no progress bars: it hands tqdm no switch of its own."""
+    import tqdm
+
+    original = tqdm.tqdm.__init__
+    tqdm.tqdm.__init__ = partialmethod(original, disable=True)
+    try:
+        yield
+    finally:
+        tqdm.tqdm.__init__ = original
 
 
 def apply_pipeline(program: Any, pipeline: Any) -> None:

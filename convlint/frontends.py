@@ -48,7 +48,7 @@ class Frontends:
         if choice != "torchscript" and captured.program is not None:
             made.append(self.trial("export", captured.program, captured, level))
         refused = not (made and made[0].status == "converted")
-        if choice == "torchscript" or (choice == "auto" and refused and self.affordable(captured)):
+        if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
             second = self.torchscript(captured, level)
             if second is not None:
                 made.append(second)
@@ -80,8 +80,15 @@ class Frontends:
             output_types(captured.graph),
         )
 
-    def affordable(self, captured: Capture) -> bool:
-        """Whether the other door is tried unasked: tracing runs the model with its weights."""
+    def worth_tracing(self, captured: Capture) -> bool:
+        """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""
+        ports = captured.graph.inputs if captured.graph is not None else ()
+        states = [port.name for port in ports if port.kind == "state" and port.mutated]
+        if states:
+            self.notes.append(
+                f"the torchscript frontend was not tried: a trace forgets what is written to {states[0]}"
+            )
+            return False
         size = captured.graph.parameter_bytes if captured.graph is not None else 0
         if size <= SECOND_DOOR_ROOM:
             return True

@@ -75,9 +75,27 @@ def exit_code(
         return 3
     if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
         return 1
-    if compared is not None and compared.status in ("differs", "overflows"):
+    wrong = compared is not None and compared.status in ("differs", "overflows")
+    if compared is not None and wrong and SEVERITIES.index(compared.severity) <= worst:
         return 1
     return 1 if convertible == "no" else 0
+
+
+def weighed(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
+    """A difference is as bad as the rule says that names its call, where one does."""
+    first = compared.first_divergence if compared is not None else None
+    if compared is None or first is None:
+        return compared
+    naming = [
+        finding.severity
+        for finding in findings
+        if finding.rule.category == "numeric"
+        and finding.site == first.site
+        and first.op in (finding.op, *(call.op for call in finding.calls))
+    ]
+    if not naming:
+        return compared
+    return replace(compared, severity=min(naming, key=SEVERITIES.index))
 
 
 def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:

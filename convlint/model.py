@@ -311,7 +311,10 @@ class TrialFailure:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A real coremltools conversion of the untrained model, through one frontend."""
+    """A real coremltools conversion of the untrained model, through one frontend.
+
+    ``passed`` are the operations, without overload, of which a failed trial converted a call.
+    """
 
     status: TrialStatus
     failures: tuple[TrialFailure, ...] = ()
@@ -322,6 +325,7 @@ class Trial:
     detail: str = ""
     output: str = ""
     mil_ops: Mapping[str, int] = field(default_factory=dict)
+    passed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

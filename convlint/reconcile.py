@@ -117,8 +117,10 @@ def compare_doors(first: Trial, second: Trial) -> list[str]:
     mine = {_operation(failure.op) for failure in first.failures}
     other = {_operation(failure.op) for failure in second.failures}
     notes = []
-    for trial, here, there in ((first, mine, other), (second, other, mine)):
-        only = sorted(op for op in here - there if op)
+    for trial, here, beside in ((first, mine, second), (second, other, first)):
+        # A trial may end at its first refusal: of what it never came to, nothing is known.
+        only = sorted(op for op in here.intersection(beside.passed) if op)
+        only = [op for op in only if op not in (other if trial is first else mine)]
         if only:
             notes.append(f"refused by the {trial.frontend} frontend only: {', '.join(only)}")
     return notes

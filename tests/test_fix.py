@@ -317,6 +317,30 @@ def test_random_numbers_and_views_of_inputs_are_kept() -> None:
         torch.testing.assert_close(other, one)
 
 
+class AfterSeveralResults(nn.Module):
+    """Defaults to spell out, behind rewritten calls that have more than one result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 8, batch_first=True)
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.norm = nn.RMSNorm(8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        rolled = torch.roll(x.cummax(1)[0], 3)
+        return self.norm(self.lstm(x)[0]), functional.max_pool2d(self.gru(x)[0], 2), rolled
+
+
+def test_defaults_are_spelled_out_behind_calls_that_were_rewritten() -> None:
+    fixed = convlint.fix(AfterSeveralResults(), torch.randn(1, 6, 8))
+    assert fixed.converts == "yes", fixed.remaining
+    assert {"aten.rms_norm.default", "aten.roll.default"} <= {
+        change.op for change in fixed.applied if change.kind == "defaults"
+    }
+    assert fixed.max_rel_error is not None
+    assert fixed.max_rel_error < 1e-4
+
+
 def test_a_fixed_has_no_truth_value() -> None:
     fixed = convlint.fix(nn.ReLU(), (torch.ones(2),))
     with pytest.raises(TypeError, match="no truth value"):

@@ -117,9 +117,9 @@ class Unknown(nn.Module):
         return torch.special.airy_ai(x)
 
 
-def test_what_does_not_convert_is_unsupported_and_says_why() -> None:
+def test_what_does_not_convert_is_refused_and_says_why() -> None:
     p = convlint.parity(Unknown(), torch.ones(2))
-    assert p.status == "unsupported"
+    assert p.status == "refused"
     assert "airy" in p.detail
 
 
@@ -132,7 +132,7 @@ def test_mistakes_of_the_caller() -> None:
 
 def test_a_parity_has_no_truth_value() -> None:
     p = convlint.parity(Classifier(), IMAGE, seeds=1)
-    with pytest.raises(TypeError, match="four states"):
+    with pytest.raises(TypeError, match="five states"):
         bool(p)
 
 
@@ -328,9 +328,9 @@ def test_a_model_that_draws_random_numbers_cannot_be_compared_and_says_where() -
     assert p.detail.startswith("aten.randn_like.default at ")
 
 
-def test_complex_inputs_are_unsupported_on_the_traced_door() -> None:
+def test_complex_inputs_are_refused_on_the_traced_frontend() -> None:
     p = convlint.parity(nn.SiLU(), torch.ones(2, dtype=torch.complex64), frontend="torchscript")
-    assert p.status == "unsupported"
+    assert p.status == "refused"
     assert "complex" in p.detail
 
 

@@ -14,7 +14,8 @@ from coremltools.converters.mil.frontend.torch import register_torch_op
 from torch import nn
 
 import convlint
-from convlint.output.verdict import verdict
+from convlint.output.concise import render_concise
+from convlint.output.verdict import unforeseen, verdict
 from convlint.trial.process import Channel, run_in_child
 
 
@@ -211,3 +212,47 @@ def test_torchscript_refusals_have_lines_too() -> None:
     marked = {finding.op.split(".")[1]: finding.trial for finding in report.errors() if finding.calls}
     assert marked["diff"] == marked["hypot"] == "failed"
     assert all(failure.site is not None and failure.site.path == __file__ for failure in told.values())
+
+
+class Elsewhere(nn.Module):
+    """`roll` is refused by export alone; what comes after the first refusal is never reached by a trace."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.roll(x, 3)
+        return torch.linalg.svdvals(x) + torch.hypot(x, x).sum()
+
+
+def test_refused_by_one_frontend_only_is_said_of_what_the_other_has_passed() -> None:
+    report = convlint.check(Elsewhere(), torch.rand(4, 4))
+    (note,) = [note for note in report.notes if "frontend only" in note]
+    assert note == "refused by the export frontend only: roll"
+    by_frontend = {trial.frontend: trial for trial in report.trials}
+    assert "roll" in by_frontend["torchscript"].passed
+    assert "roll" not in by_frontend["export"].passed
+
+
+class Silenced(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.hypot(x, x)  # convlint: ignore[CL104] the next release has it
+
+
+def test_what_is_silenced_does_not_come_back_as_a_refusal() -> None:
+    report = convlint.check(Silenced(), torch.rand(4))
+    assert not report.findings
+    assert not unforeseen(report)
+    assert render_concise(report) == ""
+    assert verdict(report).headline == "Does not convert (1 known error, silenced by comments)."
+
+
+class AllOfFloats(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.all(x, 1)
+
+
+def test_an_error_about_numbers_is_no_success() -> None:
+    report = convlint.check(AllOfFloats(), torch.rand(4, 6))
+    (error,) = report.errors()
+    assert error.rule.code == "CL328"
+    result = verdict(report)
+    assert (report.convertible, report.exit_code, result.kind) == ("yes", 1, "converts-differently")
+    assert result.headline.startswith("Converts, but computes something else than PyTorch: 1 error (CL328 at")

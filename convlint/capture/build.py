@@ -8,7 +8,7 @@ was identical to the one with real weights on all 316 of 333 real architectures 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ModelError
@@ -137,6 +137,23 @@ def kept_buffers(module: torch.nn.Module) -> Iterator[None]:
         for part, name, tensor in kept:
             if getattr(part, name) is not tensor:
                 setattr(part, name, tensor)
+
+
+@contextmanager
+def unchanged_buffers(module: torch.nn.Module) -> Iterator[None]:
+    """While open, the module may write to its buffers; then they get their values back."""
+    import torch
+
+    held = {buffer: buffer.detach().clone() for buffer in module.buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in held.items():
+                if buffer.grad_fn is not None:  # what was written with gradients has a history
+                    with suppress(RuntimeError):  # a view cannot be parted from it
+                        buffer.detach_()
+                buffer.copy_(value)
 
 
 def zero_weights(module: torch.nn.Module) -> torch.nn.Module:

@@ -19,11 +19,11 @@ from convlint.compression.settings import Setting
 from convlint.compression.weights import Weight, by_layer, weights_of
 from convlint.errors import ConvlintError
 from convlint.model import Frontend
-from convlint.parity.compare import expected, program_inputs
 from convlint.parity.convert import Converted, NotConverted, convert
 from convlint.parity.errors import WrongShape, measure, worst
 from convlint.parity.inputs import varied
 from convlint.parity.result import Errors
+from convlint.parity.running import expected, program_inputs
 from convlint.precision import Precision
 from convlint.text import one_line
 from convlint.trial.process import Channel, run_in_child

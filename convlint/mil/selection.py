@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def _suppressed(
 ) -> list[int]:
     """The indices of the boxes that are kept, best first. ``scores`` is (boxes, classes)."""
     best, kind = scores.max(-1)
-    overlap = _overlap(boxes)
+    overlap = _overlap(boxes).double()
     kept: list[int] = []
     for index in best.argsort(descending=True, stable=True).tolist():
         if len(kept) == limit:
@@ -76,6 +77,10 @@ def non_maximum_suppression(
     """
     modern = score_threshold is None
     if modern:
+        # An overlap that is equal to the threshold goes as in PyTorch, which compares with the number as it
+        # was written and not with its nearest float32:
+        # https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/test/test_torch_ops.py
+        iou_threshold = float(str(np.float32(iou_threshold)))
         boxes, scores = boxes.transpose(1, 2), scores.transpose(1, 2)
     batch, classes = scores.shape[0], scores.shape[2]
     out_boxes = torch.zeros(batch, max_boxes, 4)

@@ -52,7 +52,8 @@ def _lines(report: Report) -> Iterator[str]:
     if wrong := wrong_numbers(report):
         first = report.parity.first_divergence if report.parity is not None else None
         place = _place(report, (first.site or first.caller) if first is not None else None)
-        yield one_line(f"{place}: parity error the converted program {wrong}")
+        how = report.parity.severity if report.parity is not None else "error"
+        yield one_line(f"{place}: parity {how} the converted program {wrong}")
     if report.graph is None and not report.findings:
         for stopped in report.capture_failures:
             message = one_line(f"{stopped.method}: {stopped.error_type}: {stopped.message}")

@@ -224,10 +224,14 @@ def _divergence(page: Page, report: Report) -> None:
         return
     first = report.parity.first_divergence
     what = "overflows" if report.parity.status == "overflows" else "computes something else"
-    page.put((f"The converted program {what}, first here", "bold red"))
+    colour = _COLOURS[report.parity.severity]
+    page.put((f"The converted program {what}, first here", colour))
     module = f" in {first.module}" if first.module else ""
-    became = (f"{module}, converted to {first.mil_op} {first.mil_name}", _DIM)
+    operation = f"the MIL operation {first.mil_op}" if first.mil_op else "an operation"
+    became = (f"{module}, converted to {operation} named {first.mil_name!r}", _DIM)
     page.put((first.op, "bold"), became, indent=2, hang=2)
+    if shown := first.example_text:
+        page.put(shown, indent=4, hang=2)
     _sites(page, first.site, first.caller)
     page.gap()
 
@@ -253,13 +257,16 @@ def _size_run(run: SizeRun) -> str:
 
 def _parity(parity: Parity) -> str:
     how = f"({parity.precision}, {count(parity.seeds, 'run')}) in {parity.seconds:.2f} s"
-    if parity.status == "unsupported":
-        return f"not compared: {one_line(parity.detail)}"
+    if parity.status in ("refused", "unsupported"):
+        why = "refused" if parity.status == "refused" else "not compared"
+        return f"{why}: {one_line(parity.detail)}"
     if parity.status == "overflows":
         return (
             f"overflows: {count(parity.errors.nonfinite, 'value')} infinite or NaN that should not be {how}"
         )
     error = f"largest error {parity.max_rel_error:.2g} of an output's largest value"
+    if parity.status == "differs":
+        error += f", {parity.max_abs_error:.2g} absolute"
     ratio = "" if isinf(parity.snr_db) else f", signal to noise {parity.snr_db:.0f} dB"
     remark = f"; {one_line(parity.detail)}" if parity.detail else ""
     return f"{parity.status}: {error}{ratio} {how}{remark}"
@@ -280,6 +287,7 @@ def _summary(page: Page, report: Report) -> None:
     rows += [("trial", _trial(trial)) for trial in trials_of(report)] or [("trial", "not run")]
     if report.parity is not None:
         rows.append(("parity", _parity(report.parity)))
+        rows += [("", one_line(remark)) for remark in report.parity.remarks]
         rows += [("at", f"{run.sizes}: {_size_run(run)}") for run in report.parity.sizes]
         for run in report.parity.devices:
             error = f"{run.status}: largest error {run.errors.max_rel_error:.2g} of an output's largest value"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
-from convlint.text import count
+from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
-    from convlint.parity.result import Errors
+    from convlint.parity.result import Divergence, Errors, Parity
 
 FLOAT16_NORMAL = 2.0**-14
 """The smallest number that float16 holds with all its bits."""
@@ -29,8 +30,13 @@ class Verdict:
 
 def verdict(report: Report) -> Verdict:
     """The verdict of a report, in the words that every output uses."""
-    if report.convertible == "yes" and (wrong := wrong_numbers(report)):
+    wrong = wrong_numbers(report) if report.convertible == "yes" else ""
+    if wrong and report.parity is not None and report.parity.severity == "error":
         return _converts_differently(report, wrong)
+    if report.convertible == "yes" and any(report.errors()):
+        return _converts_with_errors(report)
+    if wrong and report.parity is not None:
+        return _converts_but_for_some(report, report.parity)
     by_kind = {"yes": _converts, "no": _does_not_convert, "unknown": _unknown}
     return by_kind[report.convertible](report)
 
@@ -43,6 +49,11 @@ def wrong_numbers(report: Report) -> str:
     parity = report.parity
     if parity is None or parity.status not in ("differs", "overflows"):
         return ""
+    return what_differs(parity)
+
+
+def what_differs(parity: Parity) -> str:
+    """How a program that differs does so, as the end of a sentence about it."""
     what = (
         f"overflows {parity.precision} where PyTorch has numbers"
         if parity.status == "overflows"
@@ -51,7 +62,13 @@ def wrong_numbers(report: Report) -> str:
     first = parity.first_divergence
     if first is None:
         return what
-    return f"{what}, first in {first.op}" + (f" at {first.site}" if first.site is not None else "")
+    shown = first.example_text
+    return f"{what}, first in {first.op}{_place_of(first)}" + (f" ({shown})" if shown else "")
+
+
+def _place_of(thing: Finding | Divergence) -> str:
+    site = thing.site or thing.caller
+    return f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
 
 
 def vanished(errors: Errors, precision: str) -> str:
@@ -90,13 +107,16 @@ def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
 
 
 def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
-    """What the trials refused and no error among the findings names.
+    """What the trials refused and no finding names, silenced findings among them.
 
-    A refusal is named by a finding of its op and line; one without an op, by a finding whose own
+    A refusal is named by an error of its op and line; one without an op, by a finding whose own
     refusal has the same words. What may only follow from another refusal is among these too, and
     says so in ``follows``.
     """
-    places = {place for finding in report.errors() for place in _places(finding)}
+    found = [*report.findings, *(silent.finding for silent in report.suppressed)]
+    # What another frontend converts is an error no more, and names its refusal all the same.
+    naming = [finding for finding in found if finding.severity == "error" or finding.trial == "failed"]
+    places = {place for finding in naming for place in _places(finding)}
     words = {failure.error for failure in refusals(report) if _place(failure) in places}
     return tuple(
         failure
@@ -125,19 +145,60 @@ def tally(report: Report) -> str:
 def _converts(report: Report) -> Verdict:
     remarks = sum(1 for finding in report.findings if finding.severity != "note")
     trials = trials_of(report)
-    doors = [trial.frontend for trial in trials if trial.status == "converted"]
+    frontends = [trial.frontend for trial in trials if trial.status == "converted"]
     proved = "" if trials else " by the rules alone"
-    if doors and (doors[0] != "export" or len(doors) < len(trials)):
-        proved += f" through the {doors[0]} frontend"
-        proved += ", and not through export" if doors[0] != "export" and report.frontend == "auto" else ""
+    if frontends and (frontends[0] != "export" or len(frontends) < len(trials)):
+        proved += f" through the {frontends[0]} frontend"
+        proved += ", and not through export" if frontends[0] != "export" and report.frontend == "auto" else ""
     after = (
         f"Look at the {count(remarks, 'finding')} above before you train."
         if remarks
         else "Nothing stands in the way of training it."
     )
+    silenced = _silenced_errors(report)
+    if silenced:
+        after = f"{count(len(silenced), 'error')} silenced ({_named(silenced)})." + (
+            f" {after}" if remarks else ""
+        )
     if report.trial is None:
         after += " Run without --no-trial to have coremltools confirm it."
     return Verdict("converts", f"Converts as it is{proved}.", after)
+
+
+def _silenced_errors(report: Report) -> list[Finding]:
+    return [each.finding for each in report.suppressed if each.finding.severity == "error"]
+
+
+def _named(findings: Sequence[Finding]) -> str:
+    """``CL328 at net.py:8``, with how many there are beside it."""
+    first = findings[0]
+    place = _place_of(first)
+    more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
+    return f"{first.rule.code}{place}{more}"
+
+
+def _converts_with_errors(report: Report) -> Verdict:
+    """A conversion that goes through is the smaller part of the truth where an error stands beside it."""
+    errors = list(report.errors())
+    numbers = [finding for finding in errors if finding.rule.category == "numeric"]
+    what = "but computes something else than PyTorch" if numbers else "but not to what you would ship"
+    shown = numbers or errors
+    headline = f"Converts, {what}: {count(len(errors), 'error')} ({_named(shown)})."
+    if all(has_fix(finding) for finding in errors):
+        step = "Make the change shown under each error, then check again with --parity."
+    else:
+        step = "Change the lines of the errors above, then check again with --parity."
+    return Verdict("converts-differently", headline, step)
+
+
+def _converts_but_for_some(report: Report, parity: Parity) -> Verdict:
+    """A difference that a rule calls no error, or that shows at special numbers alone."""
+    first = parity.first_divergence
+    shown = first.example_text if first is not None else ""
+    what = f"{shown}{_place_of(first)}" if shown and first is not None else what_differs(parity)
+    about = [f for f in report.findings if first is not None and f.op == first.op and f.site == first.site]
+    step = f"{about[0].rule.code} above says when." if about else "Look whether your values come there."
+    return Verdict("converts", f"Converts. At some numbers the program gives something else: {what}.", step)
 
 
 def _converts_differently(report: Report, wrong: str) -> Verdict:
@@ -163,20 +224,30 @@ def _does_not_convert(report: Report) -> Verdict:
     if report.fix_proof and errors:
         return Verdict(
             "converts-after-fixes",
-            f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to mend.",
+            f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to fix.",
             "Make the changes shown under each error, then check again.",
         )
-    missed = sum(1 for failure in unforeseen(report) if not failure.follows)
+    # What the other frontend refuses beside is not what stands in this one's way.
+    deciding = report.trial.failures if report.trial is not None else ()
+    missed = sum(1 for failure in unforeseen(report) if not failure.follows and failure in deciding)
+    silenced = _silenced_errors(report)
+    if silenced and not errors and not missed:
+        how = "the baseline" if any(each.kind == "baseline" for each in report.suppressed) else "comments"
+        known = f"{count(len(silenced), 'known error')}, silenced by {how}"
+        return Verdict("does-not-convert", f"Does not convert ({known}).", "Nothing new stands in the way.")
     blockers = [count(len(errors), "error")] if errors else []
     blockers += [count(missed, "more refusal")] if missed else []
+    blockers += [f"{len(silenced)} silenced"] if silenced else []
     headline = "Does not convert as it is" + (f": {' and '.join(blockers)}." if blockers else ".")
     if fixable and fixable == len(errors) and not missed:
-        step = "Every error has a replacement above: make those changes, then check again."
+        step = "Every error has a help above: make those changes, then check again."
     elif fixable:
         have = "One of the errors has" if fixable == 1 else f"{fixable} of the errors have"
-        step = f"{have} a replacement above: start there, then check again."
+        step = f"{have} a help above: start there, then check again."
     else:
         step = "Rewrite the lines above with operations that coremltools has, then check again."
+    if report.graph is not None:
+        step += " `convlint fix` may do it for you, and proves what it changes."
     return Verdict("does-not-convert", headline, step)
 
 
@@ -185,7 +256,7 @@ def _unknown(report: Report) -> Verdict:
         return Verdict(
             "unknown",
             "Unknown: the model could not be captured.",
-            "Mend the line that stopped the capture, then check again.",
+            "Change the line that stopped the capture, then check again.",
         )
     if report.trial and report.trial.status in ("timeout", "crashed"):
         how = "took too long" if report.trial.status == "timeout" else "crashed"

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint import coremltools_adapter as adapter
-from convlint.capture.build import borrowed
+from convlint.capture.build import borrowed, kept_buffers, unchanged_buffers
 from convlint.capture.methods import Attempts, Inputs, Source, quiet_torch
 from convlint.inputs import InputSpec
 from convlint.model import Frontend
 from convlint.parity.result import Precision
+from convlint.parity.states import states_of
 from convlint.sandbox import time_limit
 from convlint.trial.interface import interface_types
 from convlint.trial.trace import input_types, trace_module
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 
 class NotConverted(Exception):
-    """coremltools, or torch before it, refused."""
+    """coremltools, or torch before it, refused; ``states`` are the buffers that the model writes."""
+
+    def __init__(self, text: str, states: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.states = states
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Converted:
     """A model, its example inputs, and what it became.
 
     ``model`` is what coremltools was given, an exported program or a traced module, ``options`` how.
+    ``states`` are the buffers of the module that are states of the program.
     """
 
     module: torch.nn.Module
@@ -39,6 +45,7 @@ class Converted:
     model: Any
     options: Mapping[str, Any]
     program: Any
+    states: tuple[str, ...] = ()
 
 
 def convert(
@@ -68,14 +75,16 @@ def _converted(
 
     attempts = Attempts(source, limit, None)
     module, inputs = attempts.real()
-    attempts.run_forward(module, inputs)
+    with kept_buffers(module), unchanged_buffers(module):
+        attempts.run_forward(module, inputs)
     options: dict[str, Any] = {
         "minimum_deployment_target": getattr(ct.target, target),
         "compute_precision": getattr(ct.precision, precision.upper()),
         "convert_to": "milinternal",
     }
     args, kwargs = inputs
-    with quiet_torch(), time_limit(limit), borrowed(module):
+    model: Any = None
+    with quiet_torch(), adapter.without_bars(), time_limit(limit), borrowed(module):
         try:
             if frontend == "export":
                 graph, model = attempts.export(module, args, kwargs, specs)
@@ -85,7 +94,8 @@ def _converted(
             else:
                 if any(_is_complex(leaf) for leaf in pytree.tree_leaves((args, kwargs))):
                     raise NotImplementedError("Core ML has no inputs of complex numbers")
-                model = trace_module(module, args, kwargs)
+                with kept_buffers(module), unchanged_buffers(module):
+                    model = trace_module(module, args, kwargs)
                 plain = [replace(spec, image=None) for spec in specs]
                 options["inputs"] = list(input_types(args, kwargs, plain))
             program = ct.convert(model, **options)
@@ -93,8 +103,15 @@ def _converted(
             adapter.check_program(program)
         except Exception as error:  # user code, torch and coremltools raise anything
             text = " ".join(str(error).split())[:500]
-            raise NotConverted(f"the model does not convert: {type(error).__name__}: {text}") from error
-    return Converted(module, inputs, frontend, target, precision, model, options, program)
+            raise NotConverted(f"{type(error).__name__}: {text}", _written(model)) from error
+    states = states_of(model, program)
+    return Converted(module, inputs, frontend, target, precision, model, options, program, states)
+
+
+def _written(model: Any) -> tuple[str, ...]:
+    """The buffers that an exported program writes to."""
+    signature = getattr(model, "graph_signature", None)
+    return tuple(signature.buffers_to_mutate.values()) if signature is not None else ()
 
 
 def transcribe(converted: Converted) -> tuple[Any, list[tuple[str, Any]]] | None:
@@ -106,7 +123,11 @@ def transcribe(converted: Converted) -> tuple[Any, list[tuple[str, Any]]] | None
 
     pairs: list[tuple[str, Any]] = []
     options = {**converted.options, "pass_pipeline": adapter.complex_pipeline()}
-    with quiet_torch(), adapter.transcription(lambda name, value: pairs.append((name, value))):
+    with (
+        quiet_torch(),
+        adapter.without_bars(),
+        adapter.transcription(lambda name, value: pairs.append((name, value))),
+    ):
         try:
             return ct.convert(converted.model, **options), pairs
         except Exception:  # the full conversion went through, so this one only tells less

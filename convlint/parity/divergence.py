@@ -14,7 +14,7 @@ from typing import Any
 from convlint import coremltools_adapter as adapter
 from convlint.parity.convert import Converted, transcribe
 from convlint.parity.reference import Call, calls_of_export, calls_of_torchscript
-from convlint.parity.result import Divergence, Errors
+from convlint.parity.result import Divergence, Errors, Example
 from convlint.parity.script import Differs, script_of
 from convlint.parity.side_by_side import Partner, SideBySide, Wrong
 
@@ -47,7 +47,7 @@ def first_divergence(
     that orders them otherwise ends the search.
     """
     if converted.frontend == "export":
-        calls = calls_of_export(converted.model, inputs)
+        calls = calls_of_export(converted.model, inputs, converted.states)
     else:
         calls = calls_of_torchscript(converted.model, inputs)
     names: dict[str, list[Partner]] = {}
@@ -87,7 +87,49 @@ def first_divergence(
         caller=call.place.caller,
         errors=wrong.errors,
         script=script_of(call, converted, differs),
+        example=example_of(call, wrong),
+        undefined=undefined(call),
     )
+
+
+_SEARCH = re.compile(r"aten\.(searchsorted|bucketize)\b")
+
+
+def undefined(call: Call) -> str:
+    """Why PyTorch says nothing of what this call gives for its arguments; empty where it does."""
+    import torch
+
+    if not _SEARCH.match(call.op):
+        return ""
+    # torch.searchsorted(sorted_sequence, input), torch.bucketize(input, boundaries)
+    place = 1 if "bucketize" in call.op else 0
+    edges = call.args[place] if len(call.args) > place else None
+    if isinstance(edges, torch.Tensor) and bool((edges.diff(dim=-1) < 0).any()):
+        return f"{call.op} is undefined where its boundaries are not sorted"
+    return ""
+
+
+def example_of(call: Call, wrong: Wrong) -> Example | None:
+    """The place of the largest error, with the numbers that the call was given there."""
+    import torch
+
+    if wrong.spot is None:
+        return None
+    shape, index = wrong.spot.shape, wrong.spot.index
+    arguments = []
+    for value in call.args:
+        if isinstance(value, torch.Tensor) and value.dtype is not torch.bool and not value.is_complex():
+            try:
+                arguments.append(float(value.detach().expand(shape)[index]))
+            except RuntimeError:
+                return Example(wrong.spot.pytorch, wrong.spot.program)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            arguments.append(float(value))
+        elif not isinstance(value, torch.Tensor) and value is not None:
+            arguments = []
+            break
+    pointwise = torch.Tag.pointwise in getattr(call.target, "tags", ())
+    return Example(wrong.spot.pytorch, wrong.spot.program, tuple(arguments) if pointwise else ())
 
 
 _ASSIGNED = re.compile(r"aten\.(copy|fill)_?\b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
     """The errors of ``found``; shapes that differ only by axes of one are the same."""
     pairs = [_pair(left, right) for left, right in zip(found, expected, strict=True)]
     worst_abs = worst_rel = noise = signal = peak = 0.0
-    nonfinite = misplaced = count = 0
+    nonfinite = misplaced = poles = count = 0
     for left, right in pairs:
         known = np.isfinite(right)
         nonfinite += int((~np.isfinite(left) & known).sum())
-        misplaced += int((~known & ~_same_nonfinite(left, right)).sum())
+        other = ~known & ~_same_nonfinite(left, right)
+        misplaced += int(other.sum())
+        poles += int((other & np.isfinite(left)).sum())
         both = known & np.isfinite(left)
         if not both.any():
             continue
@@ -50,6 +53,7 @@ def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
         nonfinite,
         misplaced,
         peak,
+        poles,
     )
 
 
@@ -63,6 +67,7 @@ def worst(measured: Sequence[Errors]) -> Errors:
         max(e.nonfinite for e in measured),
         max(e.misplaced for e in measured),
         max(e.scale for e in measured),
+        max(e.poles for e in measured),
     )
 
 
@@ -71,6 +76,11 @@ def judged(errors: Errors, tolerance: float) -> Status:
     if errors.nonfinite:
         return "overflows"
     return "differs" if errors.misplaced or errors.max_rel_error > tolerance else "equal"
+
+
+def without_poles(errors: Errors) -> Errors:
+    """The same, but for the numbers where PyTorch has infinities or NaN, which are a remark."""
+    return replace(errors, misplaced=errors.misplaced - errors.poles, poles=0)
 
 
 def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

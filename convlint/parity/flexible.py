@@ -15,10 +15,11 @@ from convlint.capture.methods import Source
 from convlint.errors import ConvlintError
 from convlint.inputs import InputSpec
 from convlint.model import Frontend
-from convlint.parity.compare import TOLERANCES, compare, measured
+from convlint.parity.compare import TOLERANCES, compare
 from convlint.parity.convert import Converted, NotConverted, convert_flexible
 from convlint.parity.errors import WrongShape, judged
 from convlint.parity.result import Parity, Precision, SizeRun
+from convlint.parity.running import measured
 from convlint.sizes import Sizes, write_sizes
 
 MOST_SIZES = 4
@@ -30,7 +31,7 @@ def compare_sizes(
 ) -> Parity:
     """:func:`~convlint.parity.compare.compare`, and with flexible sizes the same at some of them."""
     found = compare(source, target, precision, frontend=frontend, timeout=timeout)
-    if found.status == "unsupported" or not any(spec.flexible for spec in source.specs):
+    if found.status in ("refused", "unsupported") or not any(spec.flexible for spec in source.specs):
         return found
     start = time.perf_counter()
     try:

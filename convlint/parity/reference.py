@@ -7,7 +7,7 @@ Here the same graph is run call by call, so that each value of the converted pro
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,8 @@ class Call:
     writer: int | None = None
 
 
-def calls_of_export(exported: Any, inputs: Mapping[str, Any]) -> list[Call]:
-    """The calls of an exported program, in order."""
+def calls_of_export(exported: Any, inputs: Mapping[str, Any], states: Collection[str] = ()) -> list[Call]:
+    """The calls of an exported program, in order. Its ``states`` are zeros, as they are at the first step."""
     import torch
     from torch.export.graph_signature import InputKind
     from torch.fx import Interpreter
@@ -71,7 +71,7 @@ def calls_of_export(exported: Any, inputs: Mapping[str, Any]) -> list[Call]:
             return result
 
     with torch.no_grad():
-        Stepper(exported.graph_module).run(*_placeholders(exported, inputs))
+        Stepper(exported.graph_module).run(*_placeholders(exported, inputs, states))
     return found
 
 
@@ -169,7 +169,7 @@ def _unshared(value: Any) -> Any:
     return pytree.tree_map(copied, value)
 
 
-def _placeholders(exported: Any, inputs: Mapping[str, Any]) -> list[Any]:
+def _placeholders(exported: Any, inputs: Mapping[str, Any], states: Collection[str]) -> list[Any]:
     """The arguments of the lifted graph: weights, buffers and constants by name, then the user's tensors."""
     from torch.export.graph_signature import ConstantArgument, InputKind
 
@@ -184,5 +184,6 @@ def _placeholders(exported: Any, inputs: Mapping[str, Any]) -> list[Any]:
                 arguments.append(inputs[spec.arg.name] if spec.arg.name in inputs else next(unnamed))
         else:
             stored = exported.state_dict.get(spec.target)
-            arguments.append(exported.constants[spec.target] if stored is None else stored)
+            value = exported.constants[spec.target] if stored is None else stored
+            arguments.append(value.new_zeros(value.shape) if spec.target in states else value)
     return arguments

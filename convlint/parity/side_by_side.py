@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,21 @@ class Wrong:
     folded: bool = False
     """Whether coremltools computed the value by itself, so that no run can put another in its place."""
     fits: bool = True
+    spot: Spot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where in a value the error is largest, and what stands there on either side."""
+
+    shape: tuple[int, ...]
+    index: tuple[int, ...]
+    pytorch: float
+    program: float
+
+
+_UNSET = re.compile(r"aten\.(new_)?empty")
+"""Calls whose values PyTorch leaves open: whoever fills the memory is compared."""
 
 
 @dataclass(slots=True)
@@ -60,6 +76,8 @@ class SideBySide:
 
     def __post_init__(self) -> None:
         for number, call in enumerate(self.calls):
+            if _UNSET.match(call.op):
+                continue
             for name, value in call.results.items():
                 self.expected[name] = (number, value)
 
@@ -137,7 +155,8 @@ class SideBySide:
         else:
             if not (errors.nonfinite or errors.misplaced or errors.max_rel_error > self.tolerance):
                 return
-        self.note(variable, [partner], mil_op, errors, folded=folded, fits=_fits(value, array.dtype))
+        fits, spot = _fits(value, array.dtype), spot_of(array, value)
+        self.note(variable, [partner], mil_op, errors, folded=folded, fits=fits, spot=spot)
 
     def note(
         self,
@@ -148,6 +167,7 @@ class SideBySide:
         *,
         folded: bool = False,
         fits: bool = True,
+        spot: Spot | None = None,
     ) -> None:
         for name, index in partners:
             number, value = self.value(name, index)
@@ -156,7 +176,7 @@ class SideBySide:
             _, _, overload = self.calls[number].op.partition(".")
             if value.dtype.kind == "i" and overload.partition(".")[0] in _ORDERS:
                 self.reordered = min(self.reordered, number)
-            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors, folded, fits))
+            self.wrong.setdefault(number, Wrong(mil_op, variable.name, errors, folded, fits, spot))
 
     def value(self, name: str, index: int | None) -> tuple[int, Any]:
         """The number of the call that made a value, and the value, None where it is no array."""
@@ -176,3 +196,16 @@ class SideBySide:
 def _fits(value: Any, dtype: Any) -> bool:
     """Whether booleans can say these numbers, where the program has booleans."""
     return bool(dtype.kind != "b" or np.isin(value, (0, 1)).all())
+
+
+def spot_of(found: Any, wanted: Any) -> Spot | None:
+    """The place of the largest error: first where one of the two has no number and the other has."""
+    if found.shape != wanted.shape or not found.size or found.dtype.kind == "b" or wanted.dtype.kind == "b":
+        return None
+    left, right = found.astype(np.float64), wanted.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(left - right)
+    apart[np.isnan(apart)] = 0.0
+    apart[np.isfinite(left) != np.isfinite(right)] = np.inf
+    index = tuple(int(axis) for axis in np.unravel_index(int(apart.argmax()), apart.shape))
+    return Spot(wanted.shape, index, float(right[index]), float(left[index]))

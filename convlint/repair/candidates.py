@@ -58,29 +58,37 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
     return function
 
 
-def spelled_out(node: Node, error: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """The arguments of ``node`` with defaults added, for a converter that counts them; the fewest first."""
-    schema = getattr(node.target, "_schema", None)
-    if schema is None or "input(s)" not in error:
+def spelled_out(node: Node, error: str) -> list[int]:
+    """How many arguments may be spelled out behind those of ``node``, for a converter that counts them."""
+    if "input(s)" not in error:
         return []
-    positional = [argument for argument in schema.arguments if not argument.kwarg_only]
-    rest = positional[len(node.args) :]
-    found = []
-    args = list(node.args)
-    for argument in rest:
-        if argument.name in node.kwargs:
-            args.append(node.kwargs[argument.name])
-        elif argument.has_default_value():
-            args.append(_spelled(argument, node))
-        else:
+    more = 0
+    for argument in _unspelled(node):
+        if argument.name not in node.kwargs and not argument.has_default_value():
             break
-        kwargs = {
-            name: value
-            for name, value in node.kwargs.items()
-            if name not in {one.name for one in positional[: len(args)]}
-        }
-        found.append((tuple(args), kwargs))
-    return found
+        more += 1
+    return list(range(1, more + 1))
+
+
+def spell_out(node: Node, more: int) -> None:
+    """Write ``more`` of the arguments of ``node`` that are left to their defaults, or named, by position.
+
+    They are made of the arguments that the call has now: other changes may have put other nodes there.
+    """
+    kwargs = dict(node.kwargs)
+    added = [
+        kwargs.pop(argument.name) if argument.name in kwargs else _spelled(argument, node)
+        for argument in _unspelled(node)[:more]
+    ]
+    node.args, node.kwargs = (*node.args, *added), kwargs
+
+
+def _unspelled(node: Node) -> list[Any]:
+    """The positional arguments of the schema that do not stand by position in the call."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return []
+    return [argument for argument in schema.arguments if not argument.kwarg_only][len(node.args) :]
 
 
 def _spelled(argument: Any, node: Node) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from convlint.capture.build import borrowed, kept_buffers, weight_bytes
+from convlint.capture.build import borrowed, kept_buffers, unchanged_buffers, weight_bytes
 from convlint.capture.outputs import tensor_leaves
 from convlint.sandbox import user_code
 
@@ -143,21 +142,6 @@ def outputs_of(module: nn.Module, inputs: Inputs, seed: int) -> list[torch.Tenso
 def own(value: Any) -> Any:
     """A copy of a tensor that nobody else writes to; anything else as it is."""
     return value.detach().clone() if isinstance(value, torch.Tensor) else value
-
-
-@contextmanager
-def unchanged_buffers(module: nn.Module) -> Iterator[None]:
-    """While open, the module may write to its buffers; then they get their values back."""
-    held = {buffer: buffer.detach().clone() for buffer in module.buffers()}
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in held.items():
-                if buffer.grad_fn is not None:  # what was written with gradients has a history
-                    with suppress(RuntimeError):  # a view cannot be parted from it
-                        buffer.detach_()
-                buffer.copy_(value)
 
 
 def difference(before: list[torch.Tensor], after: list[torch.Tensor]) -> tuple[float, float, str]:

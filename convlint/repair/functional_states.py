@@ -17,14 +17,14 @@ from torch.export.graph_signature import InputKind, InputSpec, OutputKind, Outpu
 from torch.utils import _pytree as pytree
 
 from convlint import torch_adapter
-from convlint.capture.build import borrowed, kept_buffers, mirror
+from convlint.capture.build import borrowed, kept_buffers, mirror, unchanged_buffers
 from convlint.capture.handed_on import origin
 from convlint.capture.outputs import tensor_leaves
 from convlint.capture.sites import Place
 from convlint.capture.walk import node_meta, node_place
 from convlint.model import TensorMeta
 from convlint.repair.applied import Applied
-from convlint.repair.comparison import RTOL, Inputs, difference, own, unchanged_buffers, varied
+from convlint.repair.comparison import RTOL, Inputs, difference, own, varied
 from convlint.repair.draft import Draft
 from convlint.sandbox import user_code
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.capture.walk import graph_of_program, op_name
 from convlint.model import Trial, TrialFailure
-from convlint.repair.candidates import candidates, spelled_out, traced_or_none
+from convlint.repair.candidates import candidates, spell_out, spelled_out, traced_or_none
 from convlint.repair.draft import CHANGED, Change, Draft
 from convlint.repair.folding import Folder
 from convlint.repair.regions import REGION_PASSES, RegionPass
@@ -176,21 +176,11 @@ class Search:
             change = Change(node.name, op, "drop", "an assertion, which computes nothing, left out")
             yield _Option(change, lambda draft, found: draft.graph.erase_node(found))
             return
-        for args, kwargs in spelled_out(node, error):
+        for more in spelled_out(node, error):
             change = Change(node.name, op, "defaults", f"the default arguments of {op} spelled out")
 
-            def spell(
-                draft: Draft, found: Node, args: Any = args, kwargs: Any = kwargs, change: Change = change
-            ) -> None:
-                by_name = draft.nodes()
-
-                def here(source: Node) -> Node:
-                    return by_name[source.name]
-
-                import torch
-
-                found.args = torch.fx.map_arg(args, here)
-                found.kwargs = torch.fx.map_arg(kwargs, here)
+            def spell(draft: Draft, found: Node, more: int = more, change: Change = change) -> None:
+                spell_out(found, more)
                 found.meta[CHANGED] = change
 
             yield _Option(change, spell)

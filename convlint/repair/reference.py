@@ -10,11 +10,11 @@ from torch import nn
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from convlint.capture.build import borrowed, mirror
+from convlint.capture.build import borrowed, mirror, unchanged_buffers
 from convlint.capture.outputs import tensor_leaves
 from convlint.capture.reach import needed_for
 from convlint.capture.recording import RecordedModule, Recording, record, whole_outputs
-from convlint.repair.comparison import RTOL, Inputs, OtherWay, difference, own, unchanged_buffers, varied
+from convlint.repair.comparison import RTOL, Inputs, OtherWay, difference, own, varied
 
 
 class Reference(nn.Module):

@@ -59,8 +59,15 @@ class Finished:
     output: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The operations, without overload, of which the frontend converted a call before it ended."""
+
+    operations: tuple[str, ...]
+
+
 def convert(job: Job, channel: Channel) -> None:
-    """Run ``job`` and send :class:`NodeFailure`, :class:`Failed` and at last :class:`Finished`."""
+    """Run ``job``, send what fails, at last :class:`Passed` or :class:`Finished`."""
     import coremltools as ct
 
     order = _positions(job)
@@ -76,6 +83,7 @@ def convert(job: Job, channel: Channel) -> None:
     with recorder.listening(kinds):
         program = _frontend(job, recorder, channel, ct.PassPipeline.EMPTY, options)
     if program is None or recorder.failures:
+        channel.send(Passed(tuple(sorted({kind.partition(".")[0] for kind in recorder.passed}))))
         return
     counts = dict(Counter(str(op.op_type) for op in adapter.operations(program)))
     if job.level == "frontend" and not _needs_passes(program):
@@ -290,4 +298,4 @@ def _positions(job: Job) -> dict[str, int]:
 
 
 Send = Callable[[Any], None]
-Results = Iterable[NodeFailure | Failed | Finished]
+Results = Iterable[NodeFailure | Failed | Passed | Finished]

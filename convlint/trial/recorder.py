@@ -33,12 +33,14 @@ class NodeFailure:
 class Recorder:
     """Wraps converters, and keeps what they raise.
 
-    ``report`` hears of each failure at once, ``position`` of each node before it is converted.
+    ``report`` hears of each failure at once, ``position`` of each node before it is converted. ``passed``
+    are the kinds of which a node was converted.
     """
 
     report: Callable[[NodeFailure], None]
     position: Callable[[str], None]
     failures: list[NodeFailure] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
     stood_in: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -98,6 +100,7 @@ class Recorder:
                 original(context, node)
                 if adapter.is_foreign(original):
                     _check_result(context, node)
+                self.passed.add(str(node.kind))
             except Exception as error:
                 whose = "" if original is None else _whose(original, error)
                 self.note(node.name, node.kind, error, node.inputs, whose)

@@ -11,7 +11,7 @@ from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torch
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.precision import Precision
-from convlint.trial.conversion import Failed, Finished, Job, convert
+from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
 from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
 
@@ -67,6 +67,7 @@ def run_trial(
     nodes = _Nodes(job)
     failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
+    passed = next((sent for sent in outcome.sent if isinstance(sent, Passed)), None)
     status: TrialStatus
     if outcome.ending == "finished":
         status = "converted" if finished is not None and not failures else "failed"
@@ -83,6 +84,7 @@ def run_trial(
         detail=outcome.detail,
         output=finished.output if finished else "",
         mil_ops=finished.mil_ops if finished else {},
+        passed=passed.operations if passed else (),
     )
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
-from convlint.model import SEVERITIES, Convertible, Finding, Severity, Trial
+from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Severity, Trial
 from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
 from convlint.rulebook import Rulebook
+
+FROZEN = "frozen-by-trace"
+"""The kind of capture failure that is what a trace fixes."""
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture
@@ -23,7 +26,11 @@ def judge(
     """The findings of the rules, with what the trials said of each and what the trials alone refused."""
     # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-    matches += match_failures(rules, failures_to_tell(captured), environment)
+    frozen = frozen_values(trials)
+    told = failures_to_tell(captured)
+    if environment.frontend == "torchscript":  # what torch.export refuses is nothing to a trace
+        told = (failure for failure in told if failure.kind in (*FLEXIBLE_KINDS, "unsupported-output"))
+    matches += match_failures(rules, (*told, *frozen), environment)
     if captured.graph is not None:
         matches += match_graph(rules, captured.graph, environment)
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
@@ -35,11 +42,33 @@ def judge(
         # was tried, where torch.export gives no program.
         findings = tuple(
             replace(finding, severity="warning")
-            if finding.severity == "error" and finding.rule.category in BLOCKING
+            if finding.severity == "error" and finding.rule.category in BLOCKING and not _is_frozen(finding)
             else finding
             for finding in findings
         )
-    return findings
+    lines = {str(finding.site) for finding in findings if _is_frozen(finding)}
+    return tuple(
+        finding
+        for finding in findings  # what the trace fixes there is the same line, told once
+        if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
+    )
+
+
+def frozen_values(trials: Iterable[Trial]) -> tuple[CaptureFailure, ...]:
+    """What follows from an input in PyTorch, and in the program of the trial that converted does not."""
+    return tuple(
+        CaptureFailure(
+            "torch.jit.trace", FROZEN, "TracerWarning", each.text, each.site, each.caller, each.module
+        )
+        for trial in trials
+        if trial.status == "converted"
+        for each in trial.provisos
+        if each.kind == "frozen"
+    )
+
+
+def _is_frozen(finding: Finding) -> bool:
+    return any(block.subject == "capture" and FROZEN in block.names for block in finding.rule.matches)
 
 
 def _by_own_converter(finding: Finding, environment: Environment) -> bool:

@@ -163,7 +163,7 @@ def zero_weights(module: torch.nn.Module) -> torch.nn.Module:
     def zero(tensor: torch.Tensor) -> torch.Tensor:
         value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
         return (
-            torch.nn.Parameter(value, requires_grad=False)
+            torch.nn.Parameter(value, tensor.requires_grad)
             if isinstance(tensor, torch.nn.Parameter)
             else value
         )

@@ -27,14 +27,15 @@ from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.lower import lower
-from convlint.capture.outputs import drop_constant_outputs, plain_outputs
+from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
+from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
-from convlint.model import CaptureFailure, Graph
+from convlint.model import CaptureFailure, Graph, Proviso
 from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
 from convlint.sandbox import time_limit, user_code
@@ -75,7 +76,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None."""
+    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
+
+    ``reads`` are the places where Python reads what follows from an input; ``proviso`` says what of the
+    outputs is not in the program.
+    """
 
     graph: Graph | None
     program: Any
@@ -83,6 +88,8 @@ class Capture:
     failures: tuple[CaptureFailure, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[Proviso, ...] = ()
+    proviso: Proviso | None = None
 
 
 def capture(source: Source, limit: float | None = None, room: int | None = None) -> Capture:
@@ -113,6 +120,8 @@ class Attempts:
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.reads: tuple[Proviso, ...] = ()
+        self.proviso: Proviso | None = None
         self._size = 0
         self._real: tuple[torch.nn.Module, Inputs] | None = None
 
@@ -134,7 +143,16 @@ class Attempts:
             except Exception as error:  # user code and torch may raise anything
                 self.failures.append(describe_failure(method, error))
             else:
-                return Capture(graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds)
+                return Capture(
+                    graph,
+                    program,
+                    method,
+                    tuple(self.failures),
+                    tuple(self.notes),
+                    self.seconds,
+                    self.reads,
+                    self.proviso,
+                )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
     def export_fake(self) -> tuple[Graph, Any]:
@@ -186,13 +204,14 @@ class Attempts:
 
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            traced = torch.fx.symbolic_trace(module)
-            return self.declared(record_run(traced, args, kwargs)), None
+            graph, self.reads = record_run(torch.fx.symbolic_trace(module), args, kwargs)
+            return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            return self.declared(record_run(module, args, kwargs)), None
+            graph, self.reads = record_run(module, args, kwargs)
+            return self.declared(graph), None
 
     def declared(self, graph: Graph) -> Graph:
         return declare(graph, self.source.specs, self.source.outputs)
@@ -222,6 +241,7 @@ class Attempts:
                         )
             if odd:
                 self.failures.append(_odd_output(module, odd))
+            left_out = list(odd)
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
             if shapes is not None and asked is None:
@@ -229,7 +249,9 @@ class Attempts:
                     self.failures += judge(program, guards, specs, forward)
         with self.timed("walk"):
             graph = declare(graph_of_program(program), specs, self.source.outputs)
-        drop_constant_outputs(program)
+            self.reads = reads_of_inputs(program.graph, set(program.graph_signature.user_inputs))
+        left_out += drop_constant_outputs(program)
+        self.proviso = outputs_proviso(module, left_out)
         return graph, program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:

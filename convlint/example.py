@@ -132,7 +132,8 @@ class Workshop:
 
     def findings(self, captured: Capture, environment: Environment) -> tuple[Finding, ...]:
         """What the rules alone say."""
-        matches: list[RawMatch] = match_failures(self.rulebook, failures_to_tell(captured), environment)
+        told = failures_to_tell(captured, environment.frontend)
+        matches: list[RawMatch] = match_failures(self.rulebook, told, environment)
         if captured.graph is not None:
             matches += match_graph(self.rulebook, captured.graph, environment)
         return group_findings(matches)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
-from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Severity, Trial
+from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
 from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
 from convlint.rulebook import Rulebook
 
@@ -26,11 +26,7 @@ def judge(
     """The findings of the rules, with what the trials said of each and what the trials alone refused."""
     # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-    frozen = frozen_values(trials)
-    told = failures_to_tell(captured)
-    if environment.frontend == "torchscript":  # what torch.export refuses is nothing to a trace
-        told = (failure for failure in told if failure.kind in (*FLEXIBLE_KINDS, "unsupported-output"))
-    matches += match_failures(rules, (*told, *frozen), environment)
+    matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
         matches += match_graph(rules, captured.graph, environment)
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
@@ -54,17 +50,15 @@ def judge(
     )
 
 
-def frozen_values(trials: Iterable[Trial]) -> tuple[CaptureFailure, ...]:
-    """What follows from an input in PyTorch, and in the program of the trial that converted does not."""
-    return tuple(
-        CaptureFailure(
+def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
+    """What follows from an input in PyTorch, and does not in the program of the trace that converts."""
+    found = list(captured.reads) if frontend == "torchscript" else []
+    converted = [trial for trial in trials if trial.status == "converted"]
+    found += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
+    for each in dict.fromkeys(found):
+        yield CaptureFailure(
             "torch.jit.trace", FROZEN, "TracerWarning", each.text, each.site, each.caller, each.module
         )
-        for trial in trials
-        if trial.status == "converted"
-        for each in trial.provisos
-        if each.kind == "frozen"
-    )
 
 
 def _is_frozen(finding: Finding) -> bool:
@@ -134,8 +128,13 @@ def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertibl
     return "yes" if exported else "unknown"
 
 
-def failures_to_tell(captured: Capture) -> Iterator[Any]:
-    """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
+def failures_to_tell(
+    captured: Capture, frontend: Frontend, trials: Iterable[Trial] = ()
+) -> Iterator[CaptureFailure]:
+    """The capture failures worth a finding: odd outputs, what a trace fixes, and what stopped an export.
+
+    What torch.export refuses is nothing to the TorchScript frontend.
+    """
     seen = set()
     for failure in captured.failures:
         key = (failure.kind, failure.site)
@@ -146,6 +145,7 @@ def failures_to_tell(captured: Capture) -> Iterator[Any]:
             continue
         seen.add(key)
         if failure.kind == "unsupported-output" or (
-            captured.program is None and failure.kind != "fake-tensor"
+            captured.program is None and failure.kind != "fake-tensor" and frontend == "export"
         ):
             yield failure
+    yield from _frozen(captured, frontend, trials)

@@ -76,7 +76,7 @@ def test_what_a_trace_fixes_is_an_error_at_its_line(
     frontend = "torchscript" if model is Read else "auto"
     report = convlint.check(model(), inputs, frontend=frontend)
     (error,) = (f for f in report.errors())
-    assert error.rule.code == "CL008"
+    assert error.rule.code == "CL389"
     assert error.site is not None
     assert error.site.line == site_of(model.forward, line)
     assert verdict(report).headline.startswith(f"Converts with {what} frozen at ")
@@ -109,7 +109,7 @@ def test_what_cannot_be_traced_does_not_convert_through_torchscript() -> None:
     report = convlint.check(Untraceable(), PICTURE, frontend="torchscript")
     assert report.convertible == "no"
     assert report.exit_code == 1
-    assert [error.rule.code for error in report.errors()] == ["CL009"]
+    assert [error.rule.code for error in report.errors()] == ["CL008"]
     assert "RuntimeError" in next(report.errors()).message
 
 

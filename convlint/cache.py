@@ -25,7 +25,7 @@ from typing import Any, TextIO
 
 from convlint.config import Project
 from convlint.files import remove, write_atomically
-from convlint.fingerprint import digest_texts, judges, program_digest, rules_digest
+from convlint.fingerprint import described, digest_texts, judges, program_digest, rules_digest
 from convlint.jobs import Job
 from convlint.model import Report
 from convlint.report_codec import Unreadable, decode_report, encode_report
@@ -152,9 +152,8 @@ def job_digest(job: Job) -> str:
         if name not in ("origins", "per_module_ignores")
     }
     facts.pop("output")
-    described = json.dumps(facts, sort_keys=True, default=repr)
     rules = rules_digest(job.rule_paths)
-    return digest_texts([described, rules, program_digest(), *judges()])
+    return digest_texts([described(facts), rules, program_digest(), *judges()])
 
 
 def _recalled(entry: Path) -> Report | None:

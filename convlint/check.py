@@ -25,6 +25,7 @@ from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, snapshot, with_foreign
 from convlint.suppress import suppress
 from convlint.targets import normalise_target
+from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
+@leaves_no_trace
 def check(
     model: Any,
     example_inputs: Any = (),
@@ -69,6 +71,7 @@ def check(
     """
     import torch
 
+    from convlint.capture.given import given_model
     from convlint.capture.methods import Source
 
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
@@ -93,12 +96,14 @@ def check(
         compress=parse_settings(compress, normalise_target(target)),
         outputs=parse_outputs(outputs),
     )
+    named = model
+    model = given_model(model, lambda: (args, dict(kwargs or {})))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
+    name = getattr(named, "__qualname__", "model") if instance is None else type(named).__qualname__
     build = None if instance is not None else model
     source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs, outputs=options.outputs)
     return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
@@ -115,8 +120,10 @@ def check_model(
 
     Nothing is suppressed yet: what comments and baselines silence may change without the model.
     """
+    from convlint.capture.given import built_whole
     from convlint.capture.methods import Source
 
+    build = built_whole(build, lambda: make_tensors(inputs))
     source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs), outputs=options.outputs)
     return _Check(name, source, options, progress).run()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import os
 import re
@@ -20,15 +21,18 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from convlint import __version__, cli_options
 from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
 from convlint.nearest import did_you_mean
-from convlint.text import visible
+from convlint.text import one_line, visible
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from convlint import supervision
 
 EXIT_INTERNAL = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
 _FOLDERLESS = ("completion", "doctor", "rule")
 
@@ -134,6 +138,10 @@ class _Parser(argparse.ArgumentParser):
             hint = did_you_mean(wrong[1], [choice.strip("' ") for choice in wrong[2].split(",")])
         raise UsageError(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
 
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:  # argparse keeps it to itself where the stream takes nothing
+            (file or sys.stderr).write(message)
+
     def options(self) -> list[str]:
         """Every option that this parser knows."""
         return [option for action in self._actions for option in action.option_strings]
@@ -185,12 +193,9 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         _let_go(out)  # nobody reads any more
         return EXIT_BROKEN_PIPE
     except Exception as error:
-        if isinstance(error, OSError) and _is_full(out):
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             _let_go(out)
-            report_error(
-                UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr
-            )
-            return UsageError.exit_code
+            return _told_of_output(error)
         if debug:
             raise
         hint = "this is a mistake in convlint; run again with --debug for its traceback"
@@ -213,8 +218,11 @@ def run() -> NoReturn:
         code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
         try:
             sys.stdout.flush()
-        except OSError:
+        except BrokenPipeError:
             _let_go(sys.stdout)
+        except OSError as error:
+            _let_go(sys.stdout)
+            code = _told_of_output(error)
     except BaseException:
         supervision.done()
         raise
@@ -248,13 +256,10 @@ def _need_folder() -> None:
         ) from None
 
 
-def _is_full(out: TextIO) -> bool:
-    """Whether it is the standard output that takes no more."""
-    try:
-        out.flush()
-    except OSError:
-        return True
-    return False
+def _told_of_output(error: OSError) -> int:
+    """Say that standard output takes no more, and with which exit code that ends."""
+    report_error(UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr)
+    return UsageError.exit_code
 
 
 def _let_go(out: TextIO) -> None:
@@ -265,9 +270,10 @@ def _let_go(out: TextIO) -> None:
 
 def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False) -> None:
     """One paragraph on stderr, and a document on ``out`` where the caller asked for JSON."""
-    text = str(error)
+    text = one_line(str(error), 20000)
     if isinstance(error, RuleError):
-        text = "the rules cannot be loaded:" + "".join(f"\n  {problem}" for problem in error.problems)
+        text = "the rules cannot be loaded:" + "".join(f"\n  {one_line(each)}" for each in error.problems)
+    text = re.sub(r"\S{600,}", lambda word: f"{word[0][:200]}\u2026{word[0][-60:]}", text)
     print(f"convlint: error: {visible(text)}", file=sys.stderr)  # noqa: T201
     if json_format:
         from convlint.output.json import dumps, error_to_dict
@@ -281,6 +287,11 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    # The precision may be left out, and what follows is then the model.
+    arguments = [
+        "--parity=float32" if word == "--parity" and ":" in following else word
+        for word, following in pairwise([*arguments, ""])
+    ]
     named = arguments[0] if arguments else ""
     parser = build_parser(named if named in _USAGES else None)
     options, unknown = parser.parse_known_args(arguments)

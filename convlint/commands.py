@@ -21,7 +21,7 @@ from convlint.output.places import repository_root
 from convlint.progress import Tally
 from convlint.sandbox import stop_if_interrupted
 from convlint.session import Session
-from convlint.text import count, shown_path, visible
+from convlint.text import count, named, one_line, shown_path, visible
 
 if TYPE_CHECKING:
     from convlint.baseline import Baseline
@@ -79,7 +79,7 @@ def check_jobs(
                 stale += old
             shown.append(outcome if device is None else _planned(outcome, device))
             if outcome.error is not None and several:
-                tell(f"convlint: error: {outcome.model}: {outcome.error}")
+                tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
             stream.show(outcome)
     run = _run(shown, several, stale, options)
     problems = _unwritten(run)
@@ -160,7 +160,7 @@ def baseline(options: argparse.Namespace, out: TextIO) -> int:
         outcomes = list(checked)
     for outcome in outcomes:
         if outcome.error is not None:
-            tell(f"convlint: error: {outcome.model}: {outcome.error}")
+            tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
     configured_models = {model.name for model in project.models}
     if old is not None:
         new = old.pruned(outcomes, folder, configured_models)
@@ -192,8 +192,9 @@ class _Stream:
         self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
-        """One model that is done, where people read."""
+        """One model that is done, where people read: it stays shown, whatever the next one does."""
         self._put(lambda: self._show(outcome))
+        self.flush()
 
     def flush(self) -> None:
         """What was written so far is there before anything is written elsewhere."""
@@ -235,7 +236,7 @@ class _Stream:
         if not self._options.quiet:
             self._out.flush()
             result = verdict(report)
-            tell(f"{report.model}: {result.headline} {result.next_step}")
+            tell(f"{named(report.model)}: {result.headline} {result.next_step}")
 
     def _end(self, run: Run) -> None:
         options = self._options

@@ -25,7 +25,7 @@ from convlint.cache import Cache
 from convlint.config import Settings, model_of
 from convlint.destination import Kind, look_at, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
-from convlint.fingerprint import digest_texts
+from convlint.fingerprint import described, digest_texts
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.jobs import Job
 from convlint.model import SCHEMA_VERSION, Report
@@ -35,6 +35,7 @@ from convlint.report_codec import decode_report, encode_report
 from convlint.sandbox import leave_behind
 from convlint.session import Session
 from convlint.setting_keys import SETTINGS, Place, parse_table
+from convlint.supervision import end_when_late
 
 _AHEAD = 64
 """How many tasks wait in an executor of which nobody here knows how many workers it has."""
@@ -133,7 +134,7 @@ def candidate_id(job: Job) -> str:
     """What tells one candidate from another, the same in every run."""
     facts = asdict(job)
     facts["settings"].pop("origins")
-    return digest_texts([json.dumps(facts, sort_keys=True, default=repr)])
+    return digest_texts([described(facts)])
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -274,6 +275,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 def _prepare_worker() -> None:
     """Make a worker that ends when it is asked to, and when the process that started it is gone."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the parent tells of it, once
+    end_when_late()
     # Before multiprocessing waits for what user code left running.
     Finalize(None, leave_behind, args=(0,), exitpriority=0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -302,7 +304,11 @@ def _result(future: Future[Any]) -> Any:
     error = future.exception()
     if error is None:
         return future.result()
-    what = "the process that checked it died" if isinstance(error, BrokenExecutor) else "its worker failed"
+    what = (
+        "the process that checked it ended, died or did not end in time"
+        if isinstance(error, BrokenExecutor)
+        else "its worker failed"
+    )
     return _Died(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:300]})")
 
 

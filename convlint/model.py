@@ -344,10 +344,26 @@ class TrialFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Proviso:
+    """What the model that a trial converted had otherwise than the user's, in the words of a sentence.
+
+    ``kind``: "frozen" is something that follows from an input in PyTorch and is fixed in the program,
+    "outputs" and "inputs" what had to be nested in another way.
+    """
+
+    kind: Literal["frozen", "outputs", "inputs"]
+    text: str
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """A real coremltools conversion of the untrained model, through one frontend.
 
-    ``passed`` are the operations, without overload, of which a failed trial converted a call.
+    ``passed`` are the operations, without overload, of which a failed trial converted a call;
+    ``provisos`` say where what was tried is another model than the user's.
     """
 
     status: TrialStatus
@@ -360,6 +376,7 @@ class Trial:
     output: str = ""
     mil_ops: Mapping[str, int] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
+    provisos: tuple[Proviso, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ def load_model(
     import torch  # after the user's module, so that a wrong name is answered at once
 
     path = getattr(module, "__file__", None)
+    _check_name(path)
     values, expressions = dict(args or {}), dict(arg_exprs or {})
     given = {name: repr(value) for name, value in values.items()} | expressions
     if len(given) < len(values) + len(expressions):
@@ -108,6 +109,17 @@ def load_model(
         return model
 
     return LoadedModel(spec, build, False, path, _parameters(found) if is_class else ())
+
+
+def _check_name(path: str | None) -> None:
+    """Refuse a path that is no UTF-8: torch notes the files of what it traces, and takes no other names."""
+    try:
+        (path or "").encode()
+    except UnicodeEncodeError:
+        raise ModelError(
+            f"the name of {shown_path(path or '')} is not UTF-8, and torch traces no code of such files:"
+            " rename the file or its folder."
+        ) from None
 
 
 def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:

@@ -47,10 +47,11 @@ CAPTURE_KINDS = (
     "tied-dimensions",
     "breaking-size",
     "other-path",
+    "frozen-by-trace",
     "unknown",
 )
-TRIAL_STAGES = ("input", "output", "frontend", "passes", "backend", "process")
-"""Where a trial conversion can fail; "process" is the process itself, hung or dead."""
+TRIAL_STAGES = ("trace", "input", "output", "frontend", "passes", "backend", "process")
+"""Where a trial conversion can fail; "trace" is torch.jit.trace, "process" the process, hung or dead."""
 KINDS: Mapping[Subject, tuple[str, ...]] = {
     "op": (),
     "capture": CAPTURE_KINDS,

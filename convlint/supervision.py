@@ -65,6 +65,7 @@ _board: Board | None = None
 _doing = ""
 _last_words = False
 _bound = False
+_ends_itself = False
 
 
 def fork() -> Ended | None:
@@ -126,11 +127,31 @@ def noted(words: str) -> Iterator[None]:
         note(before)
 
 
+def end_when_late() -> None:
+    """End this process, a worker, a while after a time limit: nobody else watches it."""
+    global _ends_itself
+    _ends_itself = True
+
+
+@contextlib.contextmanager
+def _watchdog(seconds: float) -> Iterator[None]:
+    """Python's own thread for hangs, which needs nothing of the code that hangs."""
+    import faulthandler
+
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
 @contextlib.contextmanager
 def noted_limit(seconds: float) -> Iterator[None]:
     """Say for a while that it will have an end; the sooner of two limits holds."""
     if _board is None:
-        yield
+        with _watchdog(seconds) if _ends_itself else contextlib.nullcontext():
+            yield
         return
     _end_with_parent()
     before = _board.read()[1]

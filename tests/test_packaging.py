@@ -72,7 +72,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rewrites",),
     ("model",),
     ("mil",),
-    ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter"),
+    ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter", "untouched"),
     ("destination", "supervision"),
     ("errors", "files", "images", "installed", "nearest", "op_functions", "rule_words", "sizes", "text"),
 )

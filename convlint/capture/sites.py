@@ -151,6 +151,26 @@ def place_of_torchscript(stack: str) -> Place:
     return place_of_frames(reversed(frames))
 
 
+def returned_by(module: torch.nn.Module) -> Site | None:
+    """The last line of a module's ``forward`` that returns something, else where it begins."""
+    import ast
+    import textwrap
+
+    whole = definition_of(module)
+    if whole is None:
+        return None
+    lines, first = inspect.getsourcelines(type(module).forward)
+    try:
+        body = ast.parse(textwrap.dedent("".join(lines)))
+    except SyntaxError:
+        return whole
+    numbers = [node.lineno for node in ast.walk(body) if isinstance(node, ast.Return) and node.value]
+    if not numbers:
+        return whole
+    last = max(numbers)
+    return Site(whole.path, first + last - 1, lines[last - 1].strip(), "forward")
+
+
 def definition_of(module: torch.nn.Module) -> Site | None:
     """The line where the ``forward`` of a module begins, for what no line inside it is to blame."""
     try:

@@ -357,7 +357,7 @@ def common_value(tensor: Any) -> bool | int | float | str | None:
 
     if not isinstance(tensor, torch.Tensor) or is_fake(tensor) or tensor.is_complex():
         return None
-    if not 1 <= tensor.numel() <= _FEW:
+    if not 1 <= tensor.numel() <= _FEW or tensor.layout is not torch.strided:
         return None
     entries = tensor.detach().reshape(-1)
     if len(entries) > 1 and not bool((entries == entries[0]).all()):

@@ -65,7 +65,7 @@ def _text(finding: Finding) -> str:
     message = one_line(finding.message)
     changed = [help_line(each) for each in finding.replacements if each.safety != "safe"]
     helps = " " + one_line(f"(help: {'; '.join(changed)})") if changed else ""
-    return f"{finding.rule.code} {finding.severity} {message}{helps} [{finding.rule.name}]"
+    return one_line(f"{finding.rule.code} {finding.severity} {message}{helps} [{finding.rule.name}]", 600)
 
 
 def _place(report: Report, site: Site | None) -> str:

@@ -10,7 +10,7 @@ from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.places import Shown, places_of
 from convlint.output.remarks import code_of, help_line
 from convlint.output.verdict import Kind, tally, verdict
-from convlint.text import count, one_line, visible
+from convlint.text import count, named, one_line, visible
 
 MARK = "<!-- convlint -->"
 """The first line: a job finds its own comment by it, and edits that instead of adding another."""
@@ -90,8 +90,8 @@ def _finding(shown: Shown) -> list[str]:
     finding = shown.finding
     rule = f"{finding.rule.code} {escape(finding.rule.name)}"
     head = f"- **{finding.severity} {rule}**: {escape(finding.message)}"
-    place = f"`{shown.path}:{shown.line}`" if shown.path is not None else ""
-    modules = f"in {', '.join(f'`{name}`' for name in shown.modules)}" if shown.modules else ""
+    place = code(f"{shown.path}:{shown.line}") if shown.path is not None else ""
+    modules = f"in {', '.join(map(code, shown.modules))}" if shown.modules else ""
     lines = [head]
     where = " ".join(filter(None, (place, modules)))
     lines += [f"  {where}"] if where else []
@@ -121,6 +121,15 @@ def _foot(report: Report) -> str:
     ops = f"{count(len(report.graph.calls), 'op')}, " if report.graph is not None else ""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return f"<sub>{ops}{_html(versions)}</sub>"
+
+
+def code(text: str) -> str:
+    """Foreign text as code in a line, between more marks than it has in a row itself."""
+    text = named(text)
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks = "`" * (longest + 1)
+    room = " " if longest else ""
+    return f"{marks}{room}{text}{room}{marks}"
 
 
 def escape(text: str) -> str:

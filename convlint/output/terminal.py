@@ -16,7 +16,7 @@ from convlint.output.page import Page, Plain, Span
 from convlint.output.places import shown_place
 from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
-from convlint.text import count, one_line, shown_path, visible
+from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,14 +77,14 @@ def render_run(run: Run) -> str:
     return "\n".join(
         render_text(outcome.report)
         if outcome.report is not None
-        else f"{outcome.model}  not checked\n\nerror: {visible(str(outcome.error))}\n"
+        else f"{named(outcome.model)}  not checked\n\nerror: {one_line(str(outcome.error), 4000)}\n"
         for outcome in run.outcomes
     )
 
 
 def _head(page: Page, report: Report) -> None:
     door = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
-    page.put((report.model, "bold"), (f"  for {report.target}, {door}", _DIM))
+    page.put((named(report.model), "bold"), (f"  for {report.target}, {door}", _DIM))
     page.gap()
 
 

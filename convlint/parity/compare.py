@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from convlint.capture.given import given_model
 from convlint.capture.methods import Inputs, Source
 from convlint.errors import ModelError, UsageError
 from convlint.model import Frontend, FrontendChoice
@@ -15,11 +16,13 @@ from convlint.parity.judging import Found, Judge
 from convlint.parity.result import DeviceRun, Parity, Precision
 from convlint.parity.running import expected, program_inputs
 from convlint.targets import normalise_target
+from convlint.untouched import leaves_no_trace
 
 TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
 """The largest error that is no difference, relative to the largest value of the output."""
 
 
+@leaves_no_trace
 def parity(
     model: Any,
     example_inputs: Any = (),
@@ -52,6 +55,7 @@ def parity(
     if seeds < 1:
         raise UsageError("seeds must be at least 1: the run with the example inputs.")
     args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    model = given_model(model, lambda: (args, dict(kwargs or {})))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(

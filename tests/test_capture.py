@@ -313,7 +313,7 @@ def test_what_stops_an_export_has_a_word_and_a_line(build: Callable[[], nn.Modul
 
 
 def test_a_file_that_a_library_wrote_is_not_the_users(tmp_path: Path) -> None:
-    """The line of the user is the one that called the library; a model in a temporary folder is the user's."""
+    """It is the line that called the library; a model in a temporary folder is the user's own."""
     library = f"{sys.prefix}/lib/site-packages/geometric/conv.py"
     written = f"{tempfile.gettempdir()}/geometric.propagate.py"
     own, model = "/work/net.py", f"{tmp_path}/net.py"

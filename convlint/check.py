@@ -44,7 +44,7 @@ def check(
     *,
     target: str = "iOS17",
     frontend: FrontendChoice = "auto",
-    trial: TrialLevel | None = "frontend",
+    trial: TrialLevel | None = "passes",
     timeout: float = DEFAULT_TIMEOUT,
     output: str | None = None,
     select: tuple[str, ...] = (),

@@ -31,6 +31,7 @@ _STREAMS = {
 _HEAD = 1 << 16
 """How much of a file is read to know its kind."""
 _WRITABLE = 0o222
+_CONTENT = (stat.S_IFREG, stat.S_IFDIR)
 _BESIDE_MANIFEST = ("Manifest.json", "executorch_debug_handle_mapping.json")
 """What coremltools writes into a package that the manifest does not name."""
 
@@ -226,8 +227,8 @@ def _followed(shown: str, path: str) -> str:
     """Where the links of ``path`` lead. One that leads nowhere is refused: nobody knows what it is for."""
     try:
         real = os.path.realpath(path)
-        if os.path.islink(path.rstrip(os.sep)):
-            os.stat(path)
+        if os.path.islink(path.rstrip(os.sep)) and stat.S_IFMT(os.stat(path).st_mode) not in _CONTENT:
+            return os.path.abspath(path)  # an open pipe (/dev/fd/63) leads to no path
     except FileNotFoundError:
         raise UsageError(
             f"{shown} is a link to {os.path.realpath(path)}, which is not there: name that, or take the link"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     import torch
 
-ROOM = 2 << 30
+ROOM = 512 << 20
 """Bytes of weights of which a copy is made. Beyond it only buffers and other tensors are copied."""
 
 _Parameters = ParamSpec("_Parameters")

@@ -198,6 +198,9 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             return _told_of_output(error)
         if debug:
             raise
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            report_error(UsageError(f"cannot use {error.filename}: {error.strerror or error}."), sys.stderr)
+            return UsageError.exit_code
         hint = "this is a mistake in convlint; run again with --debug for its traceback"
         print(  # noqa: T201
             visible(f"convlint: internal error: {type(error).__name__}: {error} ({hint})"), file=sys.stderr
@@ -248,7 +251,7 @@ def _in_child() -> supervision.Ended | None:
 def _need_folder() -> None:
     """Every path starts from the working folder, which may have been removed under the shell in it."""
     try:
-        os.getcwd()
+        os.stat(os.path.join(os.getcwd(), os.curdir))
     except OSError as error:
         raise UsageError(
             f"the working folder cannot be used ({error.strerror}): it was removed or may not be entered."

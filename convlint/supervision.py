@@ -244,7 +244,7 @@ class _Watch:
             text = os.read(self.traces, 1 << 16).decode("utf-8", "replace")
         except OSError:
             return ""
-        lines = re.findall(r'File "([^"\n]+)", line (\d+)', text.partition("Current thread")[2])
+        lines = re.findall(r'File "([^"\n]+)", line (\d+)', text)
         return next((_shown(path, int(line)) for path, line in lines if _is_own(path)), "")
 
 
@@ -252,7 +252,8 @@ def _tell_of_crashes(descriptor: int) -> None:
     """Have Python write where it was into the pipe when a signal ends it."""
     import faulthandler
 
-    faulthandler.enable(descriptor)
+    os.set_blocking(descriptor, False)  # nobody reads before the end: what does not fit is left out
+    faulthandler.enable(descriptor, all_threads=False)
 
 
 def _tell_of_exits() -> None:

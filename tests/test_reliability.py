@@ -426,6 +426,24 @@ def test_a_file_saved_during_a_check_leaves_no_stale_result(tmp_path: Path, conv
     assert json.loads(convlint(*check, CONVLINT_CACHE="1").out)["kept"] is True
 
 
+def test_a_rule_saved_during_a_check_leaves_no_stale_result(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "rules").mkdir()
+    rule = ROOT / "rules" / "support"
+    text = next(rule.glob("CL104-*.toml")).read_text().replace('"CL104"', '"MY104"').replace("CL104", "MY104")
+    text = text.replace('name = "hypot"', 'name = "my-hypot"')
+    (tmp_path / "rules" / "MY104-my-hypot.toml").write_text(text)
+    saves = (
+        "import pathlib\npath = pathlib.Path('rules/MY104-my-hypot.toml')\n"
+        "path.write_text(path.read_text().replace('severity = \"error\"', 'severity = \"note\"'))\n"
+    )
+    (tmp_path / "net.py").write_text(SLOW.replace("WAIT", "") + saves)
+    check = (*CHECK, "--no-trial", "--select", "MY104", "--rule-path", "rules", "--cache-dir", "kept")
+    first = convlint(*check, "--format", "json", CONVLINT_CACHE="1")
+    second = json.loads(convlint(*check, "--format", "json", CONVLINT_CACHE="1").out)
+    assert json.loads(first.out)["kept"] is second["kept"] is False
+    assert second["findings"][0]["severity"] == "note"
+
+
 def test_entries_of_a_cache_that_are_none_are_as_if_not_there(tmp_path: Path, convlint: Convlint) -> None:
     (tmp_path / "net.py").write_text(SLOW.replace("WAIT", ""))
     check = (*CHECK, "--no-trial", "--cache-dir", "kept", "--format", "concise")

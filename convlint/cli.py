@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         if options.command not in _FOLDERLESS:
             _need_folder()
         if own_process and options.command in _RUNS_MODELS:
-            ended = _in_child()
+            ended = _in_child(options)
             if ended is not None:
                 if ended.problem:
                     raise ModelError(ended.problem)
@@ -237,15 +237,25 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def _in_child() -> supervision.Ended | None:
-    """Go on in a child process, where the system has such; the parent gets what became of it."""
+def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
+    """Go on in a child process, where the system has such; the parent gets what became of it.
+
+    One of several models that ends the process is answered with that, and another child looks at the rest.
+    """
     from convlint import supervision
     from convlint.sandbox import listen_for_end
 
-    ended = supervision.fork() if hasattr(os, "fork") else None
-    if ended is None:
-        listen_for_end()
-    return ended
+    options.ended, options.told = {}, 0
+    while hasattr(os, "fork"):
+        ended = supervision.fork()
+        if ended is None:
+            break
+        if not ended.problem or ended.model < 0 or ended.model in options.ended:
+            return ended
+        options.ended[ended.model] = ended.problem
+        options.told = ended.told
+    listen_for_end()
+    return None
 
 
 def _need_folder() -> None:

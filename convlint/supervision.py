@@ -24,13 +24,23 @@ GRACE = 5.0
 _TICK = 0.5
 _HEAD = struct.Struct("=?dH")
 """Whether the work came to its end, until when (0: no limit), how long the words are that follow."""
+_RUN = struct.Struct("=ii")
+"""The number of the model that is worked on, -1 where it is not one of several, and how many were told."""
 
 
 class Board:
     """What the child says of itself."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+        self.write_run(-1, 0)
+
+    def read_run(self) -> tuple[int, int]:
+        model, told = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
+        return model, told
+
+    def write_run(self, model: int, told: int) -> None:
+        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told)
 
     def read(self) -> tuple[bool, float, str]:
         done, deadline, length = _HEAD.unpack_from(self._memory)
@@ -55,10 +65,16 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the child ended: with this code at the end of its work, else what there is to say of it."""
+    """How the child ended: with this code at the end of its work, else what there is to say of it.
+
+    ``model`` is the number of the one that was worked on, where there are several (else -1), and ``told``
+    how many were told before.
+    """
 
     code: int
     problem: str = ""
+    model: int = -1
+    told: int = 0
 
 
 _board: Board | None = None
@@ -106,6 +122,18 @@ def note(words: str) -> None:
     _doing = words
     if _board is not None and not _last_words:
         _board.write(words=words)
+
+
+def note_model(number: int) -> None:
+    """Say which of several models is worked on, -1 for none."""
+    if _board is not None:
+        _board.write_run(number, _board.read_run()[1])
+
+
+def note_told(number: int) -> None:
+    """Say that so many models are told of, which nobody has to do again."""
+    if _board is not None:
+        _board.write_run(_board.read_run()[0], number)
 
 
 def keep_last_words(frame: FrameType | None) -> None:
@@ -233,7 +261,7 @@ class _Watch:
             hint = " (the system may have been out of memory)" if -code == signal.SIGKILL else ""
             how = f"ended the process by the signal {name}{hint}"
         place = place or self._place_of_crash()
-        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.")
+        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.", *self.board.read_run())
 
     def _place_of_crash(self) -> str:
         """The innermost line of the user's own, of what Python wrote about a crash."""

@@ -139,6 +139,43 @@ def test_a_baseline_is_not_written_where_a_model_ends_the_process(net: Path, con
     assert not (net / "convlint-baseline.json").exists()
 
 
+def test_of_several_models_the_others_are_answered(net: Path, convlint: Convlint) -> None:
+    models = ("first.py:Net", "net.py:Net", "second.py:Net", "gone.py:Net", "net.py:Net")
+    for name in ("first.py", "second.py"):
+        (net / name).write_text(SLOW.replace("WAIT", ""))
+    (net / "convlint.toml").write_text(
+        "".join(
+            f'[[models]]\nname = "m{at}"\nspec = "{spec}"\ninputs = ["1x4"]\n'
+            for at, spec in enumerate(models)
+        )
+    )
+    check = (
+        "check",
+        "--no-trial",
+        "--output-file",
+        "r.sarif",
+        "--output-file",
+        "r.json",
+        "--format",
+        "terminal",
+    )
+    ran = convlint(*check, WHERE="init:exit")
+    assert ran.code == 3, ran
+    reports = json.loads((net / "r.json").read_text())["reports"]
+    answers = [each["error"]["message"] if "error" in each else each["convertible"] for each in reports]
+    assert answers[0] == answers[2] == "no"
+    assert "ended the process" in answers[1]
+    assert "ended the process" in answers[4]
+    assert "no file gone.py" in answers[3]
+    assert (net / "r.sarif").exists()
+    for name in ("m0", "m2"):
+        assert ran.out.count(f"{name}  for iOS17") == 1, ran
+    assert [line.split(":")[2].strip() for line in errors(ran)] == ["m1", "m3", "m4"], ran
+    baseline = convlint("baseline", "write", "--no-trial", WHERE="init:segv")
+    assert baseline.code == 3, baseline
+    assert set(json.loads((net / "convlint-baseline.json").read_text())["models"]) == {"m0", "m2"}
+
+
 @pytest.mark.corpus
 def test_a_worker_that_never_comes_back_is_ended(net: Path, convlint: Convlint) -> None:
     (net / "good.py").write_text("import torch\nclass Net(torch.nn.Linear):\n    pass\n")

@@ -20,6 +20,7 @@ from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
 from convlint.outputs import parse_outputs
+from convlint.own_lines import on_own_lines
 from convlint.reconcile import deciding_trial, disagreements, export_trial
 from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, snapshot, with_foreign
@@ -178,6 +179,7 @@ class _Check:
                 findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
+        findings = on_own_lines(findings)
         convertible = verdict(captured, findings, trials)
         compared = weighed(self.parity(trials), findings)
         sizes = self.compression(trials)
@@ -200,7 +202,7 @@ class _Check:
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
-            asked=tuple((rule.code, rule.name, rule.category) for rule in rules),
+            asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
             exit_code=exit_code(captured, findings, convertible, compared, options.fail_on),
         )
 

@@ -184,7 +184,10 @@ def stand_in(shape: tuple[int, ...], dtype: str, name: str, known: bool) -> Any:
 
 
 def stack_text(variable: Any) -> str:
-    """The stack trace that the export door noted for the op that made a MIL variable."""
+    """The stack trace that the export frontend noted for the op that made a MIL variable.
+
+    Passes hand it on to the operations that they make; of several that became one, it is the last.
+    """
     from coremltools.converters.mil.mil.scope import ScopeSource
 
     operation = getattr(variable, "op", variable)

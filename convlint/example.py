@@ -134,7 +134,8 @@ class Workshop:
 
     def findings(self, captured: Capture, environment: Environment) -> tuple[Finding, ...]:
         """What the rules alone say."""
-        matches: list[RawMatch] = match_failures(self.rulebook, failures_to_tell(captured), environment)
+        told = failures_to_tell(captured, environment.frontend)
+        matches: list[RawMatch] = match_failures(self.rulebook, told, environment)
         if captured.graph is not None:
             matches += match_graph(self.rulebook, captured.graph, environment)
         return group_findings(matches)
@@ -234,14 +235,14 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
     from convlint.trial.trace import input_types, trace_torchscript
 
     try:
-        traced, args, kwargs = trace_torchscript(source, TIMEOUT, ROOM)
+        traced = trace_torchscript(source, TIMEOUT, ROOM)
     except ConvlintError:
         raise
     except Exception as error:  # the tracer runs the example's code
         raise ModelError(f"it cannot be traced to TorchScript: {type(error).__name__}: {error}") from error
-    types = input_types(args, kwargs, source.specs)
+    types = input_types(traced.args, traced.kwargs, source.specs)
     return run_trial(
-        traced,
+        traced.model,
         captured.graph,
         "torchscript",
         environment.target,

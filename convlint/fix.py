@@ -114,13 +114,16 @@ def fix_module(
         fixed = Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
     else:
         from convlint.repair.functional_states import functional_states
+        from convlint.repair.parameter_writes import without_parameter_writes
 
         # Core ML has states from iOS18 on; before, they are inputs and outputs.
         functional = functional_states(program, module) if order(target) < order("iOS18") else None
         program = functional.program if functional is not None else program
+        program, written = without_parameter_writes(program)
         fixing = Fixing(
             module, inputs, program, target, unsafe, timeout, progress, seconds, functional=functional
         )
+        fixing.leave_out(written)
         fixed = fixing.run()
         if fixed.converts == "yes" or not _has_unknown_sizes(program):
             return fixing.made_ready(fixed, for_)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.doctor import installed_version, native_error
 from convlint.errors import ModelError
-from convlint.model import Frontend, Trial, TrialLevel
+from convlint.model import Frontend, Proviso, Trial, TrialFailure, TrialLevel
 from convlint.options import REAL_WEIGHTS_ROOM, SECOND_DOOR_ROOM, Options
 from convlint.reconcile import compare_doors
 from convlint.sandbox import interruptible
@@ -50,9 +50,7 @@ class Frontends:
             made.append(self.trial("export", captured.program, captured, level))
         refused = not (made and made[0].status == "converted")
         if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
-            second = self.torchscript(captured, level)
-            if second is not None:
-                made.append(second)
+            made.append(self.torchscript(captured, level))
         if len(made) == 2:
             self.notes += compare_doors(*made)
         return tuple(made)
@@ -68,7 +66,7 @@ class Frontends:
             model = self.with_weights(model)
         if frontend == "export":
             inputs = interface_types(captured.graph, self.source.specs)
-        return run_trial(
+        trial = run_trial(
             model,
             captured.graph,
             frontend,
@@ -80,6 +78,9 @@ class Frontends:
             self.options.precision,
             output_types(captured.graph),
         )
+        if frontend == "export" and captured.proviso is not None:
+            return replace(trial, provisos=(captured.proviso,))
+        return trial
 
     def worth_tracing(self, captured: Capture) -> bool:
         """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""
@@ -104,21 +105,36 @@ class Frontends:
 
         return real_program(self.source, program, self.options.timeout)
 
-    def torchscript(self, captured: Capture, level: TrialLevel) -> Trial | None:
-        """The trial through TorchScript; a model that cannot be traced is told as a note."""
+    def torchscript(self, captured: Capture, level: TrialLevel) -> Trial:
+        """The trial through TorchScript; a model that cannot be traced is refused there."""
         from convlint.trial.trace import input_types, trace_torchscript
 
         self.progress("tracing to TorchScript")
         try:
-            traced, args, kwargs = trace_torchscript(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+            traced = trace_torchscript(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
         except ModelError:
             raise
         except Exception as error:  # the tracer runs user code
-            text = " ".join(str(error).split())[:300]
-            self.notes.append(f"TorchScript cannot trace the model: {type(error).__name__}: {text}")
-            return None
-        types = input_types(args, kwargs, self.source.specs)
-        return self.trial("torchscript", traced, captured, level, types)
+            return _untraced(error, level)
+        types = input_types(traced.args, traced.kwargs, self.source.specs)
+        trial = self.trial("torchscript", traced.model, captured, level, types)
+        return replace(trial, provisos=_together(captured.reads, traced.provisos))
+
+
+def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Proviso, ...]:
+    """What a trace fixed by reading it, and what it lost in another way where no line is known to read."""
+    reads = tuple(reads)
+    return (*reads, *(each for each in provisos if each.kind != "frozen" or not reads))
+
+
+def _untraced(error: Exception, level: TrialLevel) -> Trial:
+    from convlint.capture.failures import describe_failure
+
+    told = describe_failure("torch.jit.trace", error)
+    failure = TrialFailure(
+        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage="trace"
+    )
+    return Trial("failed", (failure,), 0.0, level, "torchscript", installed_version("coremltools") or "")
 
 
 def can_try() -> str:

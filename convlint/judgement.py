@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
-from convlint.model import SEVERITIES, Convertible, Finding, Severity, Trial
+from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
 from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
 from convlint.rulebook import Rulebook
+
+FROZEN = "frozen-by-trace"
+"""The kind of capture failure that is what a trace fixes."""
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture
@@ -23,7 +26,7 @@ def judge(
     """The findings of the rules, with what the trials said of each and what the trials alone refused."""
     # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-    matches += match_failures(rules, failures_to_tell(captured), environment)
+    matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
         matches += match_graph(rules, captured.graph, environment)
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
@@ -35,11 +38,31 @@ def judge(
         # was tried, where torch.export gives no program.
         findings = tuple(
             replace(finding, severity="warning")
-            if finding.severity == "error" and finding.rule.category in BLOCKING
+            if finding.severity == "error" and finding.rule.category in BLOCKING and not _is_frozen(finding)
             else finding
             for finding in findings
         )
-    return findings
+    lines = {str(finding.site) for finding in findings if _is_frozen(finding)}
+    return tuple(
+        finding
+        for finding in findings  # what the trace fixes there is the same line, told once
+        if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
+    )
+
+
+def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
+    """What follows from an input in PyTorch, and does not in the program of the trace that converts."""
+    found = list(captured.reads) if frontend == "torchscript" else []
+    converted = [trial for trial in trials if trial.status == "converted"]
+    found += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
+    for each in dict.fromkeys(found):
+        yield CaptureFailure(
+            "torch.jit.trace", FROZEN, "TracerWarning", each.text, each.site, each.caller, each.module
+        )
+
+
+def _is_frozen(finding: Finding) -> bool:
+    return any(block.subject == "capture" and FROZEN in block.names for block in finding.rule.matches)
 
 
 def _by_own_converter(finding: Finding, environment: Environment) -> bool:
@@ -105,8 +128,13 @@ def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertibl
     return "yes" if exported else "unknown"
 
 
-def failures_to_tell(captured: Capture) -> Iterator[Any]:
-    """The capture failures worth a finding: odd outputs, and where nothing could be exported, its causes."""
+def failures_to_tell(
+    captured: Capture, frontend: Frontend, trials: Iterable[Trial] = ()
+) -> Iterator[CaptureFailure]:
+    """The capture failures worth a finding: odd outputs, what a trace fixes, and what stopped an export.
+
+    What torch.export refuses is nothing to the TorchScript frontend.
+    """
     seen = set()
     for failure in captured.failures:
         key = (failure.kind, failure.site)
@@ -117,6 +145,7 @@ def failures_to_tell(captured: Capture) -> Iterator[Any]:
             continue
         seen.add(key)
         if failure.kind == "unsupported-output" or (
-            captured.program is None and failure.kind != "fake-tensor"
+            captured.program is None and failure.kind != "fake-tensor" and frontend == "export"
         ):
             yield failure
+    yield from _frozen(captured, frontend, trials)

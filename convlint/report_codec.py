@@ -4,8 +4,8 @@ The nouns form a graph in which a call or a site stands in many places. Each is 
 a table; elsewhere its number stands for it. Reading builds the table from the first row to the
 last, so that a row refers only to rows before it.
 
-A rule comes back without its conditions and examples: no report shows them, and the rule file has
-them still.
+A rule comes back without its conditions, examples and replacements (a finding has its own): no report
+shows them, and the rule file has them still.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class _Writer:
             self._numbers[kind] = len(self.nouns)
             home = f"{kind.__module__}:" if kind.__module__ in _MEASURED else ""
             self.nouns.append((f"{home}{kind.__name__}", names))
-        plain = replace(noun, matches=(), bad=(), good=()) if isinstance(noun, Rule) else noun
+        bare: dict[str, Any] = dict.fromkeys(("matches", "bad", "good", "replacements"), ())
+        plain = replace(noun, **bare) if isinstance(noun, Rule) else noun
         row = [self._numbers[kind], *(self.value(getattr(plain, name)) for name in names)]
         self.rows.append(row)
         self._alive.append(noun)  # an id is good only while its object lives

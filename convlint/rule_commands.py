@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 def rule(options: argparse.Namespace, out: TextIO) -> int:
     """Show one rule."""
     from convlint.output.json import dumps
-    from convlint.output.rules import rule_markdown, rule_to_dict
+    from convlint.output.rules import renamed_text, rule_markdown, rule_to_dict, rules_to_dict
 
-    found = _rulebook(options).find(options.rule)
-    out.write(dumps(rule_to_dict(found)) if options.format == "json" else rule_markdown(found))
+    found = _rulebook(options).find_all(options.rule)
+    if options.format == "json":
+        out.write(dumps(rule_to_dict(found[0]) if len(found) == 1 else rules_to_dict(found)))
+    else:
+        out.write(rule_markdown(found[0]) if len(found) == 1 else renamed_text(options.rule, found))
     return 0
 
 
@@ -100,7 +103,7 @@ def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out:
 
     folder = Path(options.path or next(iter(project.rule_paths), "rules"))
     shipped = shipped_folder()
-    taken = [word for rule in rulebook for word in (rule.code, rule.name)]
+    taken = [word for rule in rulebook for word in (rule.code, rule.name, *rule.aliases)]
     path = new_rule(options.name, options.category, folder, shipped, taken)
     out.write(f"{visible(str(path))}\n")
     known = path.resolve().is_relative_to(shipped.resolve()) or any(

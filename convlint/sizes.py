@@ -150,7 +150,8 @@ def _size(size: str, text: str) -> int:
         number = int(size[:_DIGITS])  # a number of thousands of digits is none that Python reads
         if 0 < number <= LARGEST_SIZE:
             return number
-        limit = "above 0" if number <= 0 else f"at most {LARGEST_SIZE}"
+        above = "above 0, for Core ML takes no tensor without elements"
+        limit = above if number <= 0 else f"at most {LARGEST_SIZE}"
         raise WrongSizes(f"size {size} must be {limit}")
     if not size:
         raise WrongSizes("a size is missing beside an 'x'" if "{" not in text else "a choice is missing")

@@ -104,7 +104,7 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
         return Refusal(site, f"the file does not parse: {error.msg} in line {error.lineno}")
     except (ValueError, RecursionError) as error:
         return Refusal(site, f"the file does not parse: {error}")
-    names = _imported(tree)
+    names = imported_names(tree)
     tried = held_back = False
     for rule in rules:
         for replacement in rule.replacements:
@@ -114,7 +114,7 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
                 held_back = True
                 continue
             tried = True
-            edit = _edit(source, tree, site, rule, replacement, names)
+            edit = edit_of(source, tree, site, rule.code, replacement, names)
             if edit is None:
                 continue
             try:
@@ -223,14 +223,15 @@ _HEAD = 10
 """Lines in which a generated file says that it is one."""
 
 
-def _edit(
+def edit_of(
     source: SourceFile,
     tree: ast.Module,
     site: Site,
-    rule: Rule,
+    rule: str,
     replacement: Replacement,
     names: dict[str, str],
 ) -> Edit | None:
+    """The edit of the line at ``site`` by one replacement of ``rule``; None where it does not fit."""
     text = source.text
     try:
         before = ast.parse(replacement.before.strip(), mode="eval").body
@@ -254,7 +255,7 @@ def _edit(
             end,
             text[start:end],
             written,
-            rule.code,
+            rule,
             replacement.title,
             replacement.safety,
             source,
@@ -343,7 +344,7 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str | None:
     return ".".join([names[node.id], *reversed(parts)])
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def imported_names(tree: ast.Module) -> dict[str, str]:
     """The names that a module imports, with what they stand for."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):

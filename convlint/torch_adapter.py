@@ -31,6 +31,13 @@ def fake_mode() -> Any:
     return FakeTensorMode(shape_env=ShapeEnv(tracked_fakes=[]), allow_non_fake_inputs=True, export=True)
 
 
+def dispatch_mode_class() -> type:
+    """The class of modes that see every op that runs."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    return TorchDispatchMode
+
+
 def is_fake(tensor: torch.Tensor) -> bool:
     """Whether the tensor carries a shape and a dtype but no data."""
     from torch._subclasses.fake_tensor import FakeTensor

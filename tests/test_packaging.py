@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("doors",),
     ("check", "fix", "edit_proof"),
+    ("own_lines",),
     ("frontends", "judgement"),
     ("output", "progress", "doctor"),
     ("affected", "baseline", "source_edit"),
@@ -65,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("predicate",),
     ("predicate_compiler",),
     ("predicate_values", "subjects"),
-    ("coreml_dtypes", "supported"),
+    ("coreml_dtypes", "remains", "supported"),
     ("versions",),
     ("inputs", "options", "outputs", "targets"),
     ("rewrites",),
@@ -73,7 +74,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mil",),
     ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter", "untouched"),
     ("destination", "supervision"),
-    ("errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
+    ("errors", "files", "images", "installed", "nearest", "op_functions", "rule_words", "sizes", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

@@ -186,15 +186,19 @@ def test_the_passes_can_be_tried_too() -> None:
     assert (report.trial.status, report.trial.level) == ("converted", "passes")
 
 
-class FloorOfItem(nn.Module):
+class BranchOnWeight(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.sum() > -1e9:
+        if self.scale.sum() > -1e9:
             x = x + 1
-        return x * 2
+        return x * self.scale
 
 
 def test_auto_tries_torchscript_where_export_refuses_and_says_so() -> None:
-    report = convlint.check(FloorOfItem(), torch.rand(3), frontend="auto")
+    report = convlint.check(BranchOnWeight(), torch.rand(3), frontend="auto")
     assert report.convertible == "yes"
     assert report.trial is not None
     assert report.trial.frontend == "torchscript"

@@ -35,11 +35,6 @@ def build_on_cpu(build: Callable[[], Any]) -> torch.nn.Module:
         return checked_module(build())
 
 
-def has_data(module: torch.nn.Module) -> bool:
-    """Whether a parameter or buffer has data: the model existed before, and is not ours to empty."""
-    return any(not tensor.is_meta for tensor in [*module.parameters(), *module.buffers()])
-
-
 def checked_module(model: Any) -> torch.nn.Module:
     """``model``, if it is a module at all."""
     import torch
@@ -58,12 +53,14 @@ def checked_module(model: Any) -> torch.nn.Module:
 
 
 def fake_weights(module: torch.nn.Module, mode: Any) -> torch.nn.Module:
-    """``module`` (on meta) with CPU tensors that have no data, belonging to ``mode``."""
+    """``module`` with CPU tensors that have no data, belonging to ``mode``, for those on meta."""
     import torch
 
     made: dict[torch.Tensor, torch.Tensor] = {}
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_meta:
+            return tensor
         if tensor not in made:
             empty = torch.empty_like(tensor, device="cpu")
             if isinstance(tensor, torch.nn.Parameter):
@@ -169,18 +166,19 @@ def unchanged_buffers(module: torch.nn.Module) -> Iterator[None]:
 
 
 def zero_weights(module: torch.nn.Module) -> torch.nn.Module:
-    """``module`` (on meta) with CPU tensors that run, all their elements the same zero in memory."""
+    """``module`` with CPU tensors that run, all elements the same zero in memory, for those on meta."""
     import torch
 
     def zero(tensor: torch.Tensor) -> torch.Tensor:
         value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
         return (
-            torch.nn.Parameter(value, requires_grad=False)
+            torch.nn.Parameter(value, tensor.requires_grad)
             if isinstance(tensor, torch.nn.Parameter)
             else value
         )
 
     for part in module.modules():
         for name, tensor in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
-            setattr(part, name, zero(tensor))
+            if tensor.is_meta:
+                setattr(part, name, zero(tensor))
     return module

@@ -25,6 +25,7 @@ KINDS = (
     "tied-dimensions",
     "breaking-size",
     "other-path",
+    "frozen-by-trace",
     "unknown",
 )
 

@@ -19,9 +19,7 @@ from convlint import torch_adapter
 from convlint.capture.build import (
     borrowed,
     build_on_cpu,
-    build_on_meta,
     fake_weights,
-    has_data,
     kept_buffers,
     weight_bytes,
 )
@@ -29,14 +27,17 @@ from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.lower import lower
-from convlint.capture.outputs import drop_constant_outputs, plain_outputs
+from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
+from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
+from convlint.capture.states import with_initial_states
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
-from convlint.model import CaptureFailure, Graph
+from convlint.model import CaptureFailure, Graph, Proviso
+from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
 from convlint.sandbox import UserExit, time_limit, user_code
 
@@ -76,7 +77,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None."""
+    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
+
+    ``reads`` are the places where Python reads what follows from an input; ``proviso`` says what of the
+    outputs is not in the program.
+    """
 
     graph: Graph | None
     program: Any
@@ -84,6 +89,8 @@ class Capture:
     failures: tuple[CaptureFailure, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[Proviso, ...] = ()
+    proviso: Proviso | None = None
 
 
 def capture(source: Source, limit: float | None = None, room: int | None = None) -> Capture:
@@ -93,7 +100,7 @@ def capture(source: Source, limit: float | None = None, room: int | None = None)
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = Attempts(source, limit, room)
+    attempts = Attempts(source, limit, room, values=False)
     try:
         return attempts.run()
     finally:
@@ -101,15 +108,21 @@ def capture(source: Source, limit: float | None = None, room: int | None = None)
 
 
 class Attempts:
-    """The methods of one capture, with what they share: the real model, built once, and the clock."""
+    """The methods of one capture, with what they share: the real model, built once, and the clock.
 
-    def __init__(self, source: Source, limit: float | None, room: int | None) -> None:
+    ``values``: what the real model computes is looked at, so that zeros would not do for its weights.
+    """
+
+    def __init__(self, source: Source, limit: float | None, room: int | None, *, values: bool = True) -> None:
         self.source = source
         self.limit = limit
         self.room = room
+        self.values = values
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.reads: tuple[Proviso, ...] = ()
+        self.proviso: Proviso | None = None
         self._size = 0
         self._real: tuple[torch.nn.Module, Inputs] | None = None
 
@@ -131,23 +144,33 @@ class Attempts:
             except Exception as error:  # user code and torch may raise anything
                 self.failures.append(describe_failure(method, error))
             else:
-                return Capture(graph, program, method, tuple(self.failures), tuple(self.notes), self.seconds)
+                graph = with_initial_states(graph, lambda: self.real()[0])
+                return Capture(
+                    graph,
+                    program,
+                    method,
+                    tuple(self.failures),
+                    tuple(self.notes),
+                    self.seconds,
+                    self.reads,
+                    self.proviso,
+                )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
     def export_fake(self) -> tuple[Graph, Any]:
+        from convlint.capture.weightless import build_weightless, faked, on_meta
+
         mode = torch_adapter.fake_mode()
         if self.source.instance is not None:
-            with borrowed(self.source.instance) as module:
-                graph, program = self.export_first(module, mode)
-            if mixes_dtypes(graph):
-                self.run_forward(*self.real())
-            return graph, program
-        assert self.source.build is not None
-        with self.timed("build"):
-            module = build_on_meta(self.source.build)
-            self._size = weight_bytes(module)
-            if not has_data(module):
-                module = fake_weights(module, mode)
+            module = self.source.instance
+            module = faked(module, mode) if on_meta(module) else module
+        else:
+            assert self.source.build is not None
+            with self.timed("build"):
+                module = fake_weights(
+                    build_weightless(self.source.build, self.room or REAL_WEIGHTS_ROOM), mode
+                )
+                self._size = weight_bytes(module)
         with borrowed(module):
             graph, program = self.export_first(module, mode)
         if mixes_dtypes(graph):
@@ -183,13 +206,14 @@ class Attempts:
 
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            traced = torch.fx.symbolic_trace(module)
-            return self.declared(record_run(traced, args, kwargs)), None
+            graph, self.reads = record_run(torch.fx.symbolic_trace(module), args, kwargs)
+            return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            return self.declared(record_run(module, args, kwargs)), None
+            graph, self.reads = record_run(module, args, kwargs)
+            return self.declared(graph), None
 
     def declared(self, graph: Graph) -> Graph:
         return declare(graph, self.source.specs, self.source.outputs)
@@ -219,6 +243,7 @@ class Attempts:
                         )
             if odd:
                 self.failures.append(_odd_output(module, odd))
+            left_out = list(odd)
             with self.timed("decompose"):
                 program = lower(program) or program.run_decompositions({})
             if shapes is not None and asked is None:
@@ -226,7 +251,9 @@ class Attempts:
                     self.failures += judge(program, guards, specs, forward)
         with self.timed("walk"):
             graph = declare(graph_of_program(program), specs, self.source.outputs)
-        drop_constant_outputs(program)
+            self.reads = reads_of_inputs(program.graph, set(program.graph_signature.user_inputs))
+        left_out += drop_constant_outputs(program)
+        self.proviso = outputs_proviso(module, left_out)
         return graph, program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:
@@ -238,7 +265,9 @@ class Attempts:
                     f" more than the {self.room / 1e9:.1f} GB at hand"
                 )
             module = self.source.instance
-            if module is None:
+            if module is not None:
+                module = self.with_data(module)
+            else:
                 assert self.source.build is not None
                 try:
                     module = build_on_cpu(self.source.build)
@@ -248,6 +277,23 @@ class Attempts:
                     raise ModelError(_told("building the model", error)) from error
             self._real = module, self.source.make_inputs()
         return self._real
+
+    def with_data(self, module: torch.nn.Module) -> torch.nn.Module:
+        """A module that the caller has made already; where it lies on meta, a copy with zeros runs for it."""
+        from convlint.capture.weightless import on_meta, zeroed
+
+        if not on_meta(module):
+            return module
+        if self.values:
+            raise ModelError(
+                "the model's parameters are on the meta device and have no values, and this runs the model:"
+                " give a function that builds it, or its weights first (model.to_empty(device='cpu') and"
+                " load_state_dict)."
+            )
+        self.notes.append(
+            "the model is on the meta device: what had to be run was run with zeros for weights"
+        )
+        return zeroed(module)
 
     def run_forward(self, module: torch.nn.Module, inputs: Inputs) -> None:
         """Run the model once, as PyTorch would: a model that does not run is the user's error."""

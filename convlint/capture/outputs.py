@@ -6,22 +6,59 @@ is a reason to make people write a wrapper before they can be told about their o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from convlint.capture.sites import returned_by
+from convlint.model import Proviso
 
 if TYPE_CHECKING:
     import torch
 
 
 @contextmanager
-def flat_outputs(module: torch.nn.Module) -> Iterator[None]:
-    """While open, ``module`` returns the tensors of its output alone, as one tensor or a tuple."""
-    handle = module.register_forward_hook(lambda part, given, output: _flat(output))
+def flat_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
+    """While open, ``module`` returns the tensors of its output alone, as one tensor or a tuple.
+
+    Yields the names of the kinds of parts that neither a trace nor coremltools takes as they are.
+    """
+    odd: list[str] = []
+
+    def look(part: torch.nn.Module, given: Any, output: Any) -> Any:
+        odd[:] = odd_parts(output)
+        return _flat(output)
+
+    handle = module.register_forward_hook(look)
     try:
-        yield
+        yield odd
     finally:
         handle.remove()
+
+
+def odd_parts(output: Any) -> list[str]:
+    """The kinds of parts of an output that are no tensors, nor tuples or lists of these, each once."""
+    import torch
+
+    if isinstance(output, torch.Tensor):
+        return []
+    if isinstance(output, (list, tuple)):
+        found = [name for part in output for name in odd_parts(part)]
+    else:
+        found = ["None" if output is None else type(output).__qualname__]
+        if isinstance(output, Mapping):
+            found += [name for part in output.values() for name in odd_parts(part)]
+    return list(dict.fromkeys(found))
+
+
+def outputs_proviso(module: torch.nn.Module, kinds: Iterable[str]) -> Proviso | None:
+    """That a model converts with its tensors alone for outputs, where some are of other kinds."""
+    kinds = list(dict.fromkeys(kinds))
+    if not kinds:
+        return None
+    named = " or ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
+    text = f"the outputs are tensors or tuples of tensors, with no {named}"
+    return Proviso("outputs", text, returned_by(module))
 
 
 @contextmanager
@@ -52,14 +89,20 @@ def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
         handle.remove()
 
 
-def drop_constant_outputs(program: Any) -> None:
-    """Take None, numbers and text out of the outputs of an exported program: Core ML has no word for them."""
+def drop_constant_outputs(program: Any) -> list[str]:
+    """Take None, numbers and text out of the outputs of an exported program: Core ML has no word for them.
+
+    The kinds of what was taken out.
+    """
     from torch.export.graph_signature import ConstantArgument
 
     specs = program.graph_signature.output_specs
     kept = [spec for spec in specs if not isinstance(spec.arg, ConstantArgument)]
-    if kept and len(kept) < len(specs):
-        specs[:] = kept
+    if not kept or len(kept) == len(specs):
+        return []
+    values = [spec.arg.value for spec in specs if isinstance(spec.arg, ConstantArgument)]
+    specs[:] = kept
+    return ["None" if value is None else type(value).__qualname__ for value in values]
 
 
 def _flat(output: Any) -> Any:
@@ -70,7 +113,6 @@ def _flat(output: Any) -> Any:
 def tensor_leaves(value: Any) -> list[Any]:
     """Every tensor in a nested output: tuples, lists, mappings, dataclasses; all else is left out."""
     import dataclasses
-    from collections.abc import Mapping
 
     import torch
 

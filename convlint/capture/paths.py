@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,8 +39,46 @@ def _call_signature(program: Any) -> Any:
 def _leaf_paths(spec: Any) -> list[tuple[Any, ...]]:
     from torch.utils import _pytree as pytree
 
-    tree = pytree.tree_unflatten([object()] * spec.num_leaves, spec)
-    return [tuple(path) for path, _ in pytree.tree_flatten_with_path(tree)[0]]
+    try:
+        tree = pytree.tree_unflatten([object()] * spec.num_leaves, spec)
+        found = pytree.tree_flatten_with_path(tree, is_leaf=_has_no_keys)[0]
+        return [
+            (*path, *rest) for path, part in found for rest in (_inside(part) if _has_no_keys(part) else [()])
+        ]
+    except Exception:  # a class that takes no placeholders, or keeps its parts in an order of its own
+        return []
+
+
+def _has_no_keys(part: Any) -> bool:
+    """Whether a part is of a class that was registered without names for what it holds, as of diffusers."""
+    from torch.utils import _pytree as pytree
+
+    node = pytree.SUPPORTED_NODES.get(type(part))
+    return node is not None and node.flatten_with_keys_fn is None
+
+
+def _inside(part: Any) -> list[tuple[Any, ...]]:
+    """The ways to the leaves of such a part: as a mapping, as a dataclass, by position where neither fits."""
+    import dataclasses
+
+    from torch.utils import _pytree as pytree
+
+    children = pytree.SUPPORTED_NODES[type(part)].flatten_fn(part)[0]
+    keys: list[Any] = [pytree.SequenceKey(index) for index in range(len(children))]
+    named: dict[Any, Any] = {}
+    if isinstance(part, Mapping):
+        named = {pytree.MappingKey(key): value for key, value in part.items()}
+    elif dataclasses.is_dataclass(part):
+        named = {pytree.GetAttrKey(each.name): getattr(part, each.name) for each in dataclasses.fields(part)}
+    order = [next((key for key, value in named.items() if value is child), None) for child in children]
+    if all(key is not None for key in order):
+        keys = order
+    found = []
+    for key, child in zip(keys, children, strict=True):
+        for path, leaf in pytree.tree_flatten_with_path(child, is_leaf=_has_no_keys)[0]:
+            rests = _inside(leaf) if _has_no_keys(leaf) else [()]
+            found += [(key, *path, *rest) for rest in rests]
+    return found
 
 
 def _of_argument(name: str, path: tuple[Any, ...]) -> str:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convlint import torch_adapter
+from convlint.capture.reads import reads_of_inputs
 from convlint.capture.walk import common_value, node_meta, walk
-from convlint.model import Graph, Origin, Port
+from convlint.model import Graph, Origin, Port, Proviso
 
 if TYPE_CHECKING:
     import torch
@@ -47,9 +49,13 @@ class Run:
         return [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
 
 
-def record_run(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
-    """Run ``module`` once and return the ops that it called, with module paths and lines."""
-    return _graph(trace_run(module, args, kwargs).traced, module)
+def record_run(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Graph, tuple[Proviso, ...]]:
+    """Run ``module`` once: the ops that it called, with modules and lines, and what it read of inputs."""
+    traced = trace_run(module, args, kwargs).traced
+    reads = reads_of_inputs(traced.graph)
+    return _graph(traced, module), reads
 
 
 def trace_run(
@@ -103,16 +109,34 @@ def _marking_readers() -> Any:
     """While open, what is read past the dispatcher (``tolist``, ``numpy``) is read in the graph too."""
     import torch
     from torch.overrides import TorchFunctionMode
+    from torch.utils import _pytree as pytree
 
     readers = (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__)
+    makers = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)
+    as_text = (torch.Tensor.__format__, torch.Tensor.__repr__)
 
     class Marking(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func in readers and args[0].numel():
-                args[0].detach().flatten()[0].item()
-            return func(*args, **(kwargs or {}))
+            kwargs = kwargs or {}
+            if func in as_text:  # a text decides nothing of what is computed
+                with torch_adapter.real_tensors():
+                    return func(*args, **kwargs)
+            if func in readers:
+                _mark(args[0])
+            elif func in makers:
+                lists = [value for value in (*args, *kwargs.values()) if isinstance(value, (list, tuple))]
+                for leaf in pytree.tree_leaves(lists):
+                    if isinstance(leaf, torch.Tensor):
+                        _mark(leaf)
+            return func(*args, **kwargs)
 
     return Marking()
+
+
+def _mark(tensor: torch.Tensor) -> None:
+    """Read a value of a tensor where the graph sees it."""
+    if tensor.numel():
+        tensor.detach().flatten()[0].item()
 
 
 def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import sysconfig
+import tempfile
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ def _machinery() -> tuple[str, ...]:
         module = sys.modules.get(name)
         if module is not None and getattr(module, "__file__", None):
             folders.append(str(Path(str(module.__file__)).parent) + os.sep)
+    # The command itself lies among the scripts: a model under it is not called from there.
+    folders.append(sysconfig.get_path("scripts") + os.sep)
     standard = sysconfig.get_path("stdlib") + os.sep
     return (*folders, standard)
 
@@ -87,11 +90,17 @@ def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
     user = [frame for frame in stack if not is_machinery(frame[0])]
     if not user:
         return Place(_site(*stack[-1])) if stack else NOWHERE
-    site = _site(*user[-1])
-    if not is_library(site.path):
-        return Place(site)
     own = [frame for frame in user if not is_library(frame[0])]
-    return Place(site, _site(*own[-1]) if own else None)
+    own = [frame for frame in own if not _is_generated(frame[0], own[0][0])]
+    if own and own[-1] == user[-1]:
+        return Place(_site(*user[-1]))
+    return Place(_site(*user[-1]), _site(*own[-1]) if own else None)
+
+
+def _is_generated(path: str, first: str) -> bool:
+    """Whether a library wrote this file while it ran: a temporary one, called from code that is not."""
+    temporary = tempfile.gettempdir() + os.sep
+    return path.startswith(temporary) and not first.startswith(temporary)
 
 
 @lru_cache(maxsize=65536)
@@ -140,6 +149,26 @@ def place_of_torchscript(stack: str) -> Place:
     """The place of a TorchScript node's source range: ``path(line): function``, innermost first."""
     frames = [(m["path"], int(m["line"]), m["function"]) for m in _TORCHSCRIPT_FRAME.finditer(stack)]
     return place_of_frames(reversed(frames))
+
+
+def returned_by(module: torch.nn.Module) -> Site | None:
+    """The last line of a module's ``forward`` that returns something, else where it begins."""
+    import ast
+    import textwrap
+
+    whole = definition_of(module)
+    if whole is None:
+        return None
+    lines, first = inspect.getsourcelines(type(module).forward)
+    try:
+        body = ast.parse(textwrap.dedent("".join(lines)))
+    except SyntaxError:
+        return whole
+    numbers = [node.lineno for node in ast.walk(body) if isinstance(node, ast.Return) and node.value]
+    if not numbers:
+        return whole
+    last = max(numbers)
+    return Site(whole.path, first + last - 1, lines[last - 1].strip(), "forward")
 
 
 def definition_of(module: torch.nn.Module) -> Site | None:

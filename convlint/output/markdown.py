@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from convlint.model import Report
+from convlint.model import Replacement, Report
 from convlint.outcome import Outcome, Run
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.places import Shown, places_of
+from convlint.output.remarks import code_of, help_line
 from convlint.output.verdict import Kind, tally, verdict
 from convlint.text import count, named, one_line, visible
 
@@ -94,21 +95,26 @@ def _finding(shown: Shown) -> list[str]:
     lines = [head]
     where = " ".join(filter(None, (place, modules)))
     lines += [f"  {where}"] if where else []
-    lines += [f"  - help: {escape(each.title)}" for each in finding.replacements]
     for replacement in finding.replacements:
-        if replacement.before or replacement.after:
-            lines += [
-                "",
-                "    ```diff",
-                *_diff("-", replacement.before),
-                *_diff("+", replacement.after),
-                "    ```",
-            ]
+        lines += _help(replacement)
     return [*lines, ""]
 
 
+def _help(replacement: Replacement) -> list[str]:
+    """A replacement with its own code under it."""
+    code = code_of(replacement)
+    head = f"  - help: {escape(help_line(replacement))}"
+    if code is None:
+        return [head]
+    changes = replacement.kind not in ("upgrade", "decomposition")
+    lines = [f"{head}, {code.heading}" if code.heading else head, ""]
+    if changes:
+        return [*lines, "    ```diff", *_diff("- ", code.before), *_diff("+ ", code.after), "    ```"]
+    return [*lines, "    ```", *_diff("", code.after), "    ```"]
+
+
 def _diff(sign: str, code: str) -> list[str]:
-    return [f"    {sign} {visible(line).replace('```', '` ` `')}" for line in code.strip("\n").splitlines()]
+    return [f"    {sign}{visible(line).replace('```', '` ` `')}" for line in code.strip("\n").splitlines()]
 
 
 def _foot(report: Report) -> str:

@@ -13,7 +13,8 @@ from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, 
 from convlint.outcome import Run
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
-from convlint.output.remarks import remark_of
+from convlint.output.places import shown_place
+from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.text import count, named, one_line, shown_path
 
@@ -143,7 +144,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
     if site is None:
         return
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (f"{shown_path(site.path)}:{site.line}", page.link("cyan", site.path, site.line))
+    place = (shown_place(site), page.link("cyan", site.path, site.line))
     page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
     if site.source.strip():
         number = f"{site.line} │ "
@@ -153,11 +154,14 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
 def _replacement(page: Page, replacement: Replacement, code: str) -> None:
     remark = f"  ({said})" if (said := remark_of(replacement)) else ""
     page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
-    sides = (("- ", replacement.before, "red"), ("+ ", replacement.after, "green"))
+    code_shown = code_of(replacement)
+    sides = (("- ", code_shown.before, "red"), ("+ ", code_shown.after, "green")) if code_shown else ()
     lines = [(sign + line, colour) for sign, text, colour in sides for line in text.strip("\n").splitlines()]
     if len(lines) > MOST_LINES:
         page.put((f"convlint rule {code} shows the code, {len(lines)} lines", _DIM), indent=6, hang=2)
         lines = []
+    if code_shown is not None and code_shown.heading and lines:
+        page.put((code_shown.heading, _DIM), indent=6, hang=2)
     for line in lines:
         page.put(line, indent=6, hang=2)
     if replacement.proof:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from convlint.model import Finding, OpCall, Report, Trial, TrialFailure
+from convlint.model import Finding, OpCall, Proviso, Report, Trial, TrialFailure
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def what_differs(parity: Parity) -> str:
     return f"{what}, first in {first.op}{_place_of(first)}" + (f" ({shown})" if shown else "")
 
 
-def _place_of(thing: Finding | Divergence) -> str:
+def _place_of(thing: Finding | Divergence | Proviso) -> str:
     site = thing.site or thing.caller
     return f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
 
@@ -162,7 +162,24 @@ def _converts(report: Report) -> Verdict:
         )
     if report.trial is None:
         after += " Run without --no-trial to have coremltools confirm it."
-    return Verdict("converts", f"Converts as it is{proved}.", after)
+    return Verdict("converts", f"Converts{_once(report, proved)}.", after)
+
+
+def _once(report: Report, proved: str) -> str:
+    """``proved``, and what the trial had otherwise than the model, as the end of a sentence."""
+    provisos = [each for each in report.trial.provisos if each.kind != "frozen"] if report.trial else []
+    if not provisos:
+        return f" as it is{proved}"
+    return f"{proved} once " + " and ".join(f"{each.text}{_place_of(each)}" for each in provisos)
+
+
+def _frozen(report: Report) -> str:
+    """What the trace of the trial took from the example, as the end of a sentence."""
+    provisos = [each for each in report.trial.provisos if each.kind == "frozen"] if report.trial else []
+    if not provisos:
+        return ""
+    more = f" and {len(provisos) - 1} more" if len(provisos) > 1 else ""
+    return f"with {provisos[0].text.partition(' is ')[0]} frozen{_place_of(provisos[0])}{more}"
 
 
 def _silenced_errors(report: Report) -> list[Finding]:
@@ -184,6 +201,9 @@ def _converts_with_errors(report: Report) -> Verdict:
     what = "but computes something else than PyTorch" if numbers else "but not to what you would ship"
     shown = numbers or errors
     headline = f"Converts, {what}: {count(len(errors), 'error')} ({_named(shown)})."
+    frozen = _frozen(report)
+    if frozen:
+        headline = f"Converts {frozen}: {count(len(errors), 'error')}. The program has that for every input."
     if all(has_fix(finding) for finding in errors):
         step = "Make the change shown under each error, then check again with --parity."
     else:

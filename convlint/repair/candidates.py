@@ -59,7 +59,8 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         given = [arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args]
-        return op(*given, **kwargs).reshape(())
+        # A reshape to no axes stays one axis in MIL; a squeeze does not.
+        return op(*given, **kwargs).squeeze(0)
 
     return function
 

@@ -66,13 +66,24 @@ class Fixing:
         self.notes: list[str] = []
         self.rolled_back: list[str] = []
         self.others: list[Any] = []
+        self.left_out: tuple[str, ...] = ()
+
+    def leave_out(self, parameters: Sequence[str]) -> None:
+        """Say that what is written to these parameters is no part of the program any more."""
+        self.left_out = tuple(parameters)
+        if parameters:
+            more = f" and {len(parameters) - 1} more" if len(parameters) > 1 else ""
+            self.notes.append(
+                f"what forward writes to the parameter {parameters[0]}{more} is left out: the weights of a"
+                " Core ML model do not change"
+            )
 
     def run(self) -> Fixed:
         """Search and compare, without the changes that were found wrong, until what is left agrees."""
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
         reference = self.reference()
-        untouched = self.replay is None and self.functional is None
+        untouched = self.replay is None and self.functional is None and not self.left_out
         while True:
             start = time.perf_counter()
             with quiet_torch():
@@ -89,9 +100,9 @@ class Fixing:
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
                 return self.run_program(self.fixed(made, outcome, compared, converts))
-            guilty = self.guilty(outcome) - banned
+            guilty = (self.guilty(outcome) or self.first_guilty(outcome, banned, reference)) - banned
             if not guilty:
-                self.notes.append(f"the changes were taken back: {compared.problem}")
+                self.notes.append(f"all changes were rolled back: {compared.problem}")
                 return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
             self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
             banned |= guilty
@@ -211,6 +222,22 @@ class Fixing:
     def guilty(self, outcome: Outcome) -> frozenset[str]:
         """The calls whose change makes the first difference, by running both programs side by side."""
         return first_changes(self.module, self.program, outcome.program, self.inputs)
+
+    def first_guilty(self, outcome: Outcome, banned: frozenset[str], reference: Any) -> frozenset[str]:
+        """The first change with which the two part, where no single value does: by halving the changes."""
+        names = list(dict.fromkeys(change.node for change in outcome.changes))
+
+        def parts(count: int) -> bool:
+            rest = frozenset(names[count:]) | banned
+            tried = self.search(rest)
+            with quiet_torch():
+                return bool(self.compared(reference, FixedModule(self.module, tried.program)).problem)
+
+        low, high = 0, len(names)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if parts(middle) else (middle, high)
+        return frozenset(names[low:high])
 
     def fixed(
         self, module: Any, outcome: Outcome, compared: Comparison, converts: Literal["yes", "no"]

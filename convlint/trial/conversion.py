@@ -49,7 +49,6 @@ class Failed:
     error: str
     op: str = ""
     node: str = ""
-    stack: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,7 @@ def convert(job: Job, channel: Channel) -> None:
     recorder = Recorder(report=channel.send, position=lambda name: channel.at(order.get(name, -1)))
     if job.frontend == "export":
         _mark_known(job)
+        mark_origins(job.model)
         if job.level != "full":
             take_weights(job.model)
     kinds = [adapter.export_kind(node) for node in _call_nodes(job)]
@@ -222,8 +222,7 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
                 f"Core ML only supports tensors with rank <= 5; the {operation.op_type} named "
                 f"{operation.name} has rank {rank} after all passes",
                 op=str(operation.op_type),
-                node=str(operation.name),
-                stack=adapter.stack_text(operation),
+                node=adapter.stack_text(operation) or str(operation.name),
             )
         )
     if high:
@@ -316,6 +315,16 @@ def _torchscript_kinds(block: Any) -> set[str]:
 def _mark_known(job: Job) -> None:
     for node in _call_nodes(job):
         node.meta["known"] = node.name in job.known
+
+
+def mark_origins(program: Any) -> None:
+    """Let every MIL operation say which node of ``program`` it came from, by the text of its stack.
+
+    Names do not tell: passes make new operations, ``transpose_7`` say, whose names other nodes have.
+    """
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            node.meta["stack_trace"] = node.name
 
 
 def _positions(job: Job) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torchscript
+from convlint.capture.sites import NOWHERE, Place, place_of_torchscript
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.destination import UNWRITTEN, look_at_package, put_package, reason_of
 from convlint.files import beside
@@ -162,8 +162,6 @@ class _Nodes:
                 sent.follows,
             )
         op, place, module = self.locate(sent.node, sent.op)
-        if place.site is None and sent.stack:
-            place = place_of_text(sent.stack)
         return TrialFailure(
             op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage
         )

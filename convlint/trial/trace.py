@@ -1,53 +1,95 @@
-"""The other door: a TorchScript trace, on the meta device where the model allows it."""
+"""The other frontend: a TorchScript trace, made as a user makes it, and what it lost on the way."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.build import borrowed, build_on_meta, has_data, weight_bytes, zero_weights
+from convlint.capture.build import borrowed, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
-from convlint.capture.outputs import flat_outputs
+from convlint.capture.outputs import flat_outputs, outputs_proviso, tensor_leaves
+from convlint.capture.sites import definition_of
 from convlint.inputs import InputSpec, spec_of
+from convlint.model import Proviso
 from convlint.sandbox import time_limit, user_code
 from convlint.trial.interface import interface_type
 
 if TYPE_CHECKING:
     import torch
 
+WRAPPED = "convlint_wrapped"
+"""The name of the model inside the module that takes its nested inputs apart."""
 
-def trace_torchscript(
-    source: Source, limit: float | None, room: int
-) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """The model as TorchScript with the inputs it was traced with: (traced, args, kwargs).
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A trace, the inputs that it was made with, and how it differs from the model."""
+
+    model: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    provisos: tuple[Proviso, ...] = ()
+
+
+def trace_torchscript(source: Source, limit: float | None, room: int) -> Traced:
+    """The model as TorchScript.
 
     Traced with real random weights where they fit into ``room`` bytes, else with weights that are
     all one zero in memory.
     """
-    attempts = Attempts(source, limit, None)
+    attempts = Attempts(source, limit, None, values=False)
     args, kwargs = source.make_inputs()
     with quiet_torch(), time_limit(limit):
-        module = source.instance
-        if module is None:
+        if source.instance is not None:
+            module = attempts.with_data(source.instance)
+        else:
+            from convlint.capture.weightless import build_weightless
+
             assert source.build is not None
-            module = build_on_meta(source.build)
-            if not has_data(module):
-                module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
+            module = build_weightless(source.build, room)
+            module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
         with borrowed(module):
-            return trace_module(module, args, kwargs), args, kwargs
+            return trace_with_provisos(module, args, kwargs)
 
 
 def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``module`` as TorchScript, its outputs flattened to a tuple of tensors.
+    """``module`` as TorchScript, its outputs flattened to a tuple of tensors."""
+    return trace_with_provisos(module, args, kwargs).model
 
-    ``torch.jit.trace`` takes tensors, tuples and dicts of tensors alone; what a user would wrap by
-    hand (dataclasses, None, caches) is flattened here by a hook, and the hook is taken back.
+
+def trace_with_provisos(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Traced:
+    """``module`` as TorchScript, its outputs flattened to a tuple of tensors, with what that changed.
+
+    ``torch.jit.trace`` takes tensors, tuples and dicts of tensors alone, and coremltools takes tensors;
+    what a user would wrap by hand (dataclasses, None, caches) is flattened here by a hook, and the hook is
+    taken back.
     """
     import torch
 
-    with flat_outputs(module), user_code(), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    nested = any(not isinstance(value, torch.Tensor) for value in (*args, *kwargs.values()))
+    if nested:
+        traced, odd = _traced(*_with_flat_inputs(module, args, kwargs), {}, of=module)
+    else:
+        traced, odd = _traced(module, args, kwargs, of=module)
+    provisos = [_inputs_proviso(module, args, kwargs) if nested else None, outputs_proviso(module, odd)]
+    provisos += _lost(traced, module, args, kwargs)
+    return Traced(traced, args, kwargs, tuple(proviso for proviso in provisos if proviso is not None))
+
+
+def _traced(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, of: torch.nn.Module
+) -> tuple[Any, list[str]]:
+    """The trace, and the kinds of outputs that were left out of it.
+
+    With gradients as in a session of the user's, since layers take other ways without (the fused ones of
+    ``nn.TransformerEncoderLayer``, which coremltools does not have); without, where that alone works.
+    """
+    import torch
+
+    def trace() -> Any:
         return torch.jit.trace(  # type: ignore[no-untyped-call]
             module,
             example_inputs=args if not kwargs else None,
@@ -55,6 +97,122 @@ def trace_module(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[st
             strict=False,
             check_trace=False,
         )
+
+    with flat_outputs(of) as odd, user_code(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.enable_grad():
+                return trace(), odd
+        except Exception:
+            with torch.no_grad():
+                return trace(), odd
+
+
+def _with_flat_inputs(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+    """A module that takes the tensors of these inputs one by one, and the tensors."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    leaves, spec = pytree.tree_flatten((args, kwargs))
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module(WRAPPED, module)
+
+        def forward(self, *tensors: torch.Tensor) -> Any:
+            rest = iter(tensors)
+            filled = [next(rest) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            own_args, own_kwargs = pytree.tree_unflatten(filled, spec)
+            return getattr(self, WRAPPED)(*own_args, **own_kwargs)
+
+    flat = Flat()
+    flat.training = module.training
+    return flat, tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+
+def _inputs_proviso(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Proviso | None:
+    """That nested inputs are handed over one by one; None where they are none at all."""
+    import torch
+
+    kinds = dict.fromkeys(
+        type(value).__qualname__
+        for value in (*args, *kwargs.values())
+        if not isinstance(value, torch.Tensor) and tensor_leaves(value)
+    )
+    if not kinds:
+        return None
+    text = f"each input is a tensor by itself, and not in a {' or '.join(kinds)}"
+    return Proviso("inputs", text, definition_of(module))
+
+
+def _lost(
+    traced: Any, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Proviso]:
+    """Each input that no output of the trace follows from, though in PyTorch one does."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    graph = traced.inlined_graph
+    ports = [port for port in graph.inputs() if port.type().kind() == "TensorType"]
+    leaves, spec = pytree.tree_flatten((args, kwargs))
+    places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+    if len(places) != len(ports):
+        return
+    unread = [place for place, port in zip(places, ports, strict=True) if not port.uses()]
+    if not unread:
+        return
+    before = _run(module, leaves, spec)
+    for place in unread:
+        tensor = leaves[place]
+        changed = ~tensor if tensor.dtype == torch.bool else tensor + 1
+        after = _run(module, [*leaves[:place], changed, *leaves[place + 1 :]], spec)
+        if before is None or after is None or len(before) != len(after):
+            continue
+        if any(not _alike(one, other) for one, other in zip(before, after, strict=True)):
+            which = places.index(place) + 1
+            text = f"input {which} is the example's: the outputs do not follow from it any more"
+            yield Proviso("frozen", text, definition_of(module))
+
+
+def _run(module: torch.nn.Module, leaves: Sequence[Any], spec: Any) -> list[Any] | None:
+    """The tensors that a model returns, None where it does not run."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    own = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+    args, kwargs = pytree.tree_unflatten(own, spec)
+    try:
+        with user_code(), torch.no_grad(), torch.random.fork_rng(devices=()), _kept(module):
+            torch.manual_seed(0)
+            return tensor_leaves(module(*args, **kwargs))
+    except Exception:
+        return None
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    import torch
+
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return bool(torch.equal(torch.nan_to_num(one.to_dense()), torch.nan_to_num(other.to_dense())))
+
+
+@contextmanager
+def _kept(module: torch.nn.Module) -> Iterator[None]:
+    """Buffers that ``forward`` changes are as before afterwards."""
+    import torch
+
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers() if not buffer.is_meta]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
 
 
 def input_types(
@@ -78,5 +236,4 @@ def input_types(
 def _all_named(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     import inspect
 
-    bound = inspect.signature(module.forward).bind_partial(*args, **kwargs)
-    return dict(bound.arguments) if not any(isinstance(v, dict) for v in bound.arguments.values()) else kwargs
+    return dict(inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments)

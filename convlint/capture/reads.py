@@ -1,0 +1,47 @@
+"""What Python reads of the values of inputs: a branch, a number, a list. A trace fixes each to what it was.
+
+``torch.export`` refuses most of these, and its program keeps the others as ops of their own. A trace for
+TorchScript goes on with the value that the example had, and says nothing: the program computes one thing for
+all inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from convlint.capture.cut import reads_number
+from convlint.capture.reach import reached
+from convlint.capture.walk import node_module, node_place
+from convlint.model import Proviso, Site
+
+if TYPE_CHECKING:
+    from torch.fx import Graph, Node
+
+
+def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tuple[Proviso, ...]:
+    """Where Python reads what follows from an input, each line once, in the order of the run.
+
+    ``inputs`` names the placeholders that are inputs; all of them where it is None.
+    """
+    moving = reached(graph, lambda node: node.op == "placeholder" and (inputs is None or node.name in inputs))
+    found: dict[str, Proviso] = {}
+    for node in _reads(graph):
+        if node not in moving:
+            continue
+        place = node_place(node)
+        line = place.caller or place.site
+        if line is not None and line.source.startswith("assert"):
+            continue  # it passed for the example, and the program has no need of it
+        text = f"the {_what(line)} is that of the example, whatever the input"
+        found.setdefault(str(line), Proviso("frozen", text, place.site, place.caller, node_module(node)[0]))
+    return tuple(found.values())
+
+
+def _reads(graph: Graph) -> Iterator[Node]:
+    return (node for node in graph.nodes if node.op == "call_function" and reads_number(node))
+
+
+def _what(line: Site | None) -> str:
+    words = (line.source if line is not None else "").split()
+    return "branch" if words[:1] and words[0] in ("if", "elif", "while") else "value"

@@ -32,6 +32,7 @@ EXIT_INTERNAL = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
+_ASKED = {EXIT_INTERRUPTED: "interrupted", EXIT_TERMINATED: "terminated"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
 _FOLDERLESS = ("completion", "doctor", "rule")
@@ -157,6 +158,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     arguments = list(sys.argv[1:] if argv is None else argv)
     out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
     debug = "--debug" in arguments
+    watched = False
     try:
         options = _parse(arguments)
         if options.command not in _FOLDERLESS:
@@ -164,11 +166,14 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         if own_process and options.command in _RUNS_MODELS:
             ended = _in_child(options)
             if ended is not None:
+                if sys.stderr.isatty():
+                    sys.stderr.write("\r\x1b[2K")  # the progress line of who cannot take it away any more
                 if ended.problem:
                     raise ModelError(ended.problem)
-                if ended.code == EXIT_TERMINATED:
-                    print("convlint: terminated", file=sys.stderr)  # noqa: T201
+                if ended.code in _ASKED:
+                    print(f"convlint: {_ASKED[ended.code]}", file=sys.stderr)  # noqa: T201
                 return ended.code
+            watched = hasattr(os, "fork")
             from convlint.sandbox import claim_stdout
 
             out = claim_stdout()
@@ -185,10 +190,10 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             report_error(error, out, json_format=_wants_json(arguments))
         return error.exit_code
     except KeyboardInterrupt as error:
-        if type(error) is not KeyboardInterrupt:
-            return EXIT_TERMINATED  # the process that watches tells of it, and by whom
-        print("convlint: interrupted", file=sys.stderr)  # noqa: T201
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED if type(error) is KeyboardInterrupt else EXIT_TERMINATED
+        if not watched:  # who watches knows whether it was the user or the model that asked
+            print(f"convlint: {_ASKED[code]}", file=sys.stderr)  # noqa: T201
+        return code
     except BrokenPipeError:
         _let_go(out)  # nobody reads any more
         return EXIT_BROKEN_PIPE
@@ -229,7 +234,7 @@ def run() -> NoReturn:
     except BaseException:
         supervision.done()
         raise
-    if code != EXIT_TERMINATED:
+    if code not in _ASKED:
         supervision.done()
     if "convlint.spec" in sys.modules:  # which imports the user's code
         leave_behind(code)

@@ -184,8 +184,9 @@ def put_package(made: str, real: str) -> None:
     os.rename(real, old)
     try:
         os.rename(made, real)
-    except OSError:
-        os.rename(old, real)
+    except BaseException:
+        if not os.path.lexists(real):
+            os.rename(old, real)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -130,8 +130,7 @@ def _ask_to_end(number: int, frame: FrameType | None) -> None:
     again = _asked_to_end and time.monotonic() - _asked_at < _ONE_WISH
     if not again:
         _asked_to_end, _asked_at = number, time.monotonic()
-        if number == signal.SIGTERM:
-            keep_last_words(frame)
+        keep_last_words(frame)
         raise_interrupt()
 
 

@@ -68,13 +68,14 @@ class Ended:
     """How the child ended: with this code at the end of its work, else what there is to say of it.
 
     ``model`` is the number of the one that was worked on, where there are several (else -1), and ``told``
-    how many were told before.
+    how many were told before. ``asked`` is the signal that asked the parent to end meanwhile.
     """
 
     code: int
     problem: str = ""
     model: int = -1
     told: int = 0
+    asked: int = 0
 
 
 _board: Board | None = None
@@ -245,15 +246,15 @@ class _Watch:
         if not finished:
             _remove_folders(self.child)
         if self.passed_on and (not finished or code < 0):
-            return Ended(128 + self.passed_on)
+            return Ended(128 + self.passed_on, asked=self.passed_on)
         if finished:
-            return Ended(code if code >= 0 else 128 - code)
+            return Ended(code if code >= 0 else 128 - code, asked=self.passed_on)
         doing, _, place = words.partition("\n")
         doing = doing or "the work on the model"
         if self.killed:
             how = "did not end: it went on after its time limit, and caught every interruption"
-        elif code == 128 + signal.SIGTERM:
-            how = "ended the process by the signal SIGTERM"
+        elif code in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # it ended in order, as if it was asked to
+            how = f"ended the process by the signal {signal.Signals(code - 128).name}"
         elif code >= 0:
             how = f"ended the process with exit code {code}, as os._exit does"
         else:

@@ -38,6 +38,8 @@ def misbehave():
         os.abort()
     if KIND == "term":
         os.kill(os.getpid(), signal.SIGTERM)
+    if KIND == "int":
+        os.kill(os.getpid(), signal.SIGINT)
     if KIND == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if KIND == "own":
@@ -81,11 +83,12 @@ SAID = {
     "segv": ("SIGSEGV, at net.py:18",),
     "abort": ("SIGABRT, at net.py:20",),
     "term": ("SIGTERM, at net.py:22",),
+    "int": ("SIGINT, at net.py:24",),
     "kill": ("SIGKILL",),
-    "own": ("Own: of its own", "net.py:26"),
-    "generator": ("GeneratorExit", "net.py:28"),
-    "mute": ("Mute, whose text cannot be read", "net.py:30"),
-    "catches": ("not finished after 2 s", "net.py:33"),
+    "own": ("Own: of its own", "net.py:28"),
+    "generator": ("GeneratorExit", "net.py:30"),
+    "mute": ("Mute, whose text cannot be read", "net.py:32"),
+    "catches": ("not finished after 2 s", "net.py:35"),
     "stays": ("did not end",),
 }
 CHECK = ("check", "net.py:Net", "--input", "1x4", "--timeout", "2")
@@ -247,7 +250,7 @@ def test_a_signal_that_the_model_catches_ends_the_program_all_the_same(
 LIBRARY = """\
 import os, signal, time
 try:
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getppid(), signal.SIGINT)  # as a terminal does, which asks the program and not the work
     time.sleep(5)
 except:
     pass

@@ -232,10 +232,10 @@ def run() -> NoReturn:
             _let_go(sys.stdout)
             code = _told_of_output(error)
     except BaseException:
-        supervision.done()
+        supervision.done(1)
         raise
     if code not in _ASKED:
-        supervision.done()
+        supervision.done(code)
     if "convlint.spec" in sys.modules:  # which imports the user's code
         leave_behind(code)
     gc.freeze()  # what is left dies with the process: looking through it once more would take a tenth of it

@@ -24,8 +24,11 @@ GRACE = 5.0
 _TICK = 0.5
 _HEAD = struct.Struct("=?dH")
 """Whether the work came to its end, until when (0: no limit), how long the words are that follow."""
-_RUN = struct.Struct("=ii")
-"""The number of the model that is worked on, -1 where it is not one of several, and how many were told."""
+_RUN = struct.Struct("=iii")
+"""The number of the model that is worked on, -1 where it is not one of several, how many were told, and the
+exit code of the work that came to its end."""
+_LEAVING = 10.0
+"""Seconds that a process whose work is done may take to end, with what a model registered for its exit."""
 
 
 class Board:
@@ -35,12 +38,12 @@ class Board:
         self._memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
         self.write_run(-1, 0)
 
-    def read_run(self) -> tuple[int, int]:
-        model, told = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
-        return model, told
+    def read_run(self) -> tuple[int, int, int]:
+        model, told, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
+        return model, told, code
 
-    def write_run(self, model: int, told: int) -> None:
-        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told)
+    def write_run(self, model: int, told: int, code: int = 0) -> None:
+        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told, code)
 
     def read(self) -> tuple[bool, float, str]:
         done, deadline, length = _HEAD.unpack_from(self._memory)
@@ -192,9 +195,10 @@ def noted_limit(seconds: float) -> Iterator[None]:
         _board.write(deadline=before)
 
 
-def done() -> None:
-    """The work came to its end: how the process ends from here on says nothing more."""
+def done(code: int) -> None:
+    """The work came to its end with this code: how the process ends from here on says nothing more."""
     if _board is not None:
+        _board.write_run(*_board.read_run()[:2], code)
         _board.write(done=True)
 
 
@@ -206,6 +210,7 @@ class _Watch:
         self.board = board
         self.traces = traces
         self.late = 0
+        self.leaving = 0.0
         self.killed = False
         self.passed_on = 0
 
@@ -233,7 +238,12 @@ class _Watch:
 
     def _look(self, number: int, frame: FrameType | None) -> None:
         ended, deadline, _ = self.board.read()
-        over = not ended and 0 < deadline < time.monotonic()
+        if ended:
+            self.leaving += _TICK
+            if self.leaving > _LEAVING:
+                os.kill(self.child, signal.SIGKILL)
+            return
+        over = 0 < deadline < time.monotonic()
         # Ticks are counted, and not the clock: after the program was stopped (Ctrl-Z), the child comes first.
         self.late = self.late + 1 if over else 0
         if self.late * _TICK > GRACE:
@@ -245,10 +255,10 @@ class _Watch:
         code = os.waitstatus_to_exitcode(status)
         if not finished:
             _remove_folders(self.child)
-        if self.passed_on and (not finished or code < 0):
-            return Ended(128 + self.passed_on, asked=self.passed_on)
         if finished:
-            return Ended(code if code >= 0 else 128 - code, asked=self.passed_on)
+            return Ended(self.board.read_run()[2], asked=self.passed_on)
+        if self.passed_on:
+            return Ended(128 + self.passed_on, asked=self.passed_on)
         doing, _, place = words.partition("\n")
         doing = doing or "the work on the model"
         if self.killed:
@@ -262,7 +272,7 @@ class _Watch:
             hint = " (the system may have been out of memory)" if -code == signal.SIGKILL else ""
             how = f"ended the process by the signal {name}{hint}"
         place = place or self._place_of_crash()
-        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.", *self.board.read_run())
+        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.", *self.board.read_run()[:2])
 
     def _place_of_crash(self) -> str:
         """The innermost line of the user's own, of what Python wrote about a crash."""

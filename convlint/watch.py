@@ -91,5 +91,5 @@ def _in_child(
     finally:
         out.flush()
         sys.stderr.flush()
-        supervision.done()
+        supervision.done(code)
         os._exit(code)  # the parent's clean-up is not the child's

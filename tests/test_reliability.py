@@ -126,6 +126,14 @@ def test_a_model_that_leaves_for_a_folder_that_is_gone_is_judged(place: str, con
     assert ran.code == 0, ran
 
 
+@pytest.mark.parametrize("leaves", ["os._exit(0)", "os.abort()", "time.sleep(600)"])
+def test_what_a_model_does_at_exit_changes_no_answer(leaves: str, tmp_path: Path, convlint: Convlint) -> None:
+    at_exit = f"import atexit, time\natexit.register(lambda: {leaves})\n"
+    (tmp_path / "net.py").write_text(SLOW.replace("WAIT", "") + at_exit)
+    ran = convlint(*CHECK, "--no-trial", "--format", "json", timeout=60)
+    assert (ran.code, json.loads(ran.out)["convertible"]) == (1, "no"), ran
+
+
 @pytest.mark.parametrize("command", [("fix",), ("plan", "--no-trial"), ("compare", "--door", "onnx")])
 @pytest.mark.usefixtures("net")
 def test_the_other_commands_say_so_too(command: Sequence[str], convlint: Convlint) -> None:

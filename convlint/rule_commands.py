@@ -46,7 +46,7 @@ def rules(options: argparse.Namespace, out: TextIO) -> int:
 
 def doctor(options: argparse.Namespace, out: TextIO) -> int:
     """Show this environment; exit code 1 where a check with its trial cannot run."""
-    from convlint.doctor import NATIVE_LIBRARY, diagnose
+    from convlint.doctor import NATIVE_LIBRARY, diagnose, measured_words
 
     found = diagnose(_rulebook(options))
     if options.format == "json":
@@ -56,7 +56,12 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
             for f in found.findings
         ]
-        facts = {"native_error": found.native_error, "healthy": found.healthy, "findings": told}
+        facts = {
+            "measured": measured_words(found.versions),
+            "native_error": found.native_error,
+            "healthy": found.healthy,
+            "findings": told,
+        }
         out.write(dumps({"versions": found.versions, **facts}))
     else:
         rows = {name: version or "not installed" for name, version in found.versions.items()}
@@ -68,8 +73,11 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
         if found.findings:
             out.write("\n\n`convlint rule CODE` says more.\n")
-        if not found.healthy:
-            out.write("\nA static check works here; a trial conversion does not.\n")
+        out.write(f"\n{measured_words(found.versions)[:1].upper()}{measured_words(found.versions)[1:]}.\n")
+        if found.healthy:
+            out.write("A trial conversion can run here.\n")
+        else:
+            out.write("A static check works here; a trial conversion does not.\n")
     return 0 if found.healthy else 1
 
 

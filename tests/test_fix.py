@@ -377,6 +377,9 @@ class ScalesItself(nn.Module):
         return torch.hypot(x, x) * self.weight
 
 
+@pytest.mark.skipif(
+    torch.__version__ < "2.9", reason="torch.export of 2.7 takes no module that writes to its parameters"
+)
 def test_what_is_written_to_parameters_is_left_out() -> None:
     fixed = convlint.fix(ScalesItself(), torch.rand(2, 4))
     assert fixed.converts == "yes", fixed.remaining

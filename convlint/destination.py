@@ -62,7 +62,7 @@ class Place:
                 return
             again = look_at(self.option, self.real, self.kind)
             if again.is_stream:
-                descriptor = os.open(again.real, os.O_WRONLY | os.O_NOCTTY)
+                descriptor = os.open(again.real, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
                 try:
                     _write_all(descriptor, data)
                 finally:

@@ -65,9 +65,10 @@ class Session:
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.spec import load_model
+        from convlint.untouched import one_at_a_time
 
         settings = job.settings
-        with Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
+        with one_at_a_time, Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
             progress("importing")
             loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
             if not job.inputs:

@@ -27,7 +27,8 @@ ROOM = 512 << 20
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Restore = Callable[[], None]
-_one_at_a_time = threading.RLock()
+one_at_a_time = threading.RLock()
+"""Held by whoever captures or runs a model: what torch.export patches belongs to the process."""
 
 
 def leaves_no_trace(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
@@ -48,7 +49,7 @@ def untouched(*things: Any) -> Iterator[None]:
     Afterwards they are as before: values, training and gradient flags, hooks, attributes, random
     generators, defaults. Functions that others call inside see the same thread's lock as their own.
     """
-    with _one_at_a_time:
+    with one_at_a_time:
         restores = [*_of_process(), *_Keeper().kept(things)]
         try:
             yield

@@ -6,6 +6,8 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -186,3 +188,17 @@ def test_checks_in_threads_wait_for_each_other() -> None:
     for thread in threads:
         thread.join()
     assert answers == ["yes"] * 5
+
+
+def test_candidates_on_threads_wait_for_each_other_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "threaded.py").write_text("import torch\nclass Net(torch.nn.Linear):\n    pass\n")
+    candidates = [
+        {"spec": "threaded.py:Net", "args": {"in_features": 4, "out_features": width}}
+        for width in range(1, 6)
+    ]
+    with ThreadPoolExecutor(5) as executor:
+        rows = list(convlint.check_many(candidates, inputs=["1x4"], executor=executor))
+    assert [row["convertible"] for row in rows] == ["yes"] * 5, rows

@@ -154,7 +154,7 @@ def foreign_part(package: str) -> str:
         manifest = json.loads(Path(package, "Manifest.json").read_bytes())
         entries = manifest["itemInfoEntries"].values()
         items = [os.path.normpath(str(each["path"])) for each in entries]
-        if manifest["rootModelIdentifier"] not in manifest["itemInfoEntries"] or not items:
+        if not manifest["rootModelIdentifier"]:
             return "its manifest names no model"
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "it has no manifest of a package"

@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         options = _parse(arguments)
         if options.command not in _FOLDERLESS:
             _need_folder()
-        if own_process and options.command in _RUNS_MODELS:
+        if own_process and _runs_models(options):
             ended = _in_child(options)
             if ended is not None:
                 if sys.stderr.isatty():
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             out = claim_stdout()
         code = _run_command(options, out)
         out.flush()
-        if own_process and options.command in _RUNS_MODELS:
+        if own_process and _runs_models(options):
             from convlint.sandbox import stop_if_interrupted
 
             stop_if_interrupted()
@@ -261,6 +261,11 @@ def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
         options.told = ended.told
     listen_for_end()
     return None
+
+
+def _runs_models(options: argparse.Namespace) -> bool:
+    """Whether a command runs other people's code: models, and the examples of rules."""
+    return options.command in _RUNS_MODELS or (options.command == "rules" and options.action == "test")
 
 
 def _need_folder() -> None:

@@ -108,8 +108,8 @@ def net(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", STAGES)
 @pytest.mark.usefixtures("net")
 def test_a_model_never_ends_the_program_without_a_sentence(place: str, kind: str, convlint: Convlint) -> None:
-    if (place, kind) == ("forward", "catches"):
-        pytest.skip("each way of capturing takes its whole time limit; import and constructor show the same")
+    if (place, kind) in (("forward", "catches"), ("import", "catches"), ("init", "stays")):
+        pytest.skip("they take their whole time limits, and the other places show the same")
     ran = convlint(*CHECK, "--format", "json", WHERE=f"{place}:{kind}")
     assert ran.code == 3, ran
     (said,) = errors(ran)
@@ -148,6 +148,15 @@ def test_a_baseline_is_not_written_where_a_model_ends_the_process(net: Path, con
     ran = convlint("baseline", "write", WHERE="import:exit")
     assert (ran.code, len(errors(ran))) == (3, 1), ran
     assert not (net / "convlint-baseline.json").exists()
+
+
+def test_an_example_of_a_rule_that_ends_the_process_is_told(tmp_path: Path, convlint: Convlint) -> None:
+    assert convlint("rules", "new", "one", "--path", "mine").code == 0
+    (rule,) = (tmp_path / "mine").iterdir()
+    rule.write_text(rule.read_text().replace("class Model", "import os\nos._exit(0)\nclass Model"))
+    ran = convlint("rules", "test", "MY1", "--rule-path", "mine")
+    assert (ran.code, len(errors(ran))) == (3, 1), ran
+    assert "ended the process with exit code 0" in ran.err
 
 
 def test_of_several_models_the_others_are_answered(net: Path, convlint: Convlint) -> None:

@@ -165,7 +165,7 @@ class _Keeper:
 
     def _has_state(self, thing: Any) -> bool:
         """Whether an object is one of a model's own making: a cache, a configuration."""
-        if not hasattr(thing, "__dict__") or callable(thing):
+        if not hasattr(thing, "__dict__"):
             return False
         kind = type(thing)
         return (

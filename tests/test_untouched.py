@@ -20,6 +20,16 @@ import convlint
 from convlint.errors import ConvlintError, ModelError
 
 
+class Counter:
+    """A helper of a model, with a state of its own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
 class Restless(nn.Module):
     """A model that changes itself whenever it runs."""
 
@@ -36,6 +46,7 @@ class Restless(nn.Module):
         self.table = {"a": 1}
         self.plain = torch.arange(3.0)
         self.cache = SimpleNamespace(values=[])
+        self.counter = Counter()
         self.conv.weight.requires_grad_(False)
         self.register_forward_hook(lambda *_: None)
 
@@ -50,6 +61,7 @@ class Restless(nn.Module):
         self.plain.add_(1)
         self.cache.values.append(1)
         self.new = 3
+        self.counter()
         return torch.hypot(self.drop(self.norm(self.conv(x))), torch.ones(()))
 
 
@@ -79,7 +91,7 @@ def state_of(*things: Any) -> list[Any]:
         elif isinstance(thing, dict):
             for key, value in thing.items():
                 found += [str(key), *([] if isinstance(value, nn.Module) else state_of(value))]
-        elif isinstance(thing, SimpleNamespace):
+        elif isinstance(thing, (SimpleNamespace, Counter)):
             found += state_of(vars(thing))
         else:
             found.append(repr(thing))

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     import torch
 
-ROOM = 512 << 20
-"""Bytes of weights of which a copy is made. Beyond it only buffers and other tensors are copied."""
+ROOM = 64 << 20
+"""Bytes of parameters of which a copy is made, for the few that write to theirs. Buffers are always copied."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

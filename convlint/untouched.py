@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 ROOM = 64 << 20
-"""Bytes of parameters of which a copy is made, for the few that write to theirs. Buffers are always copied."""
+"""Bytes of parameters that are copied, for the few models that write to theirs. Buffers always are."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.compression.settings import parse_settings
+from convlint.destination import look_at_package
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
@@ -96,6 +97,8 @@ def check(
         compress=parse_settings(compress, normalise_target(target)),
         outputs=parse_outputs(outputs),
     )
+    if output is not None:
+        look_at_package("output", output)
     named = model
     model = given_model(model, lambda: (args, dict(kwargs or {})))
     instance = model if isinstance(model, torch.nn.Module) else None

@@ -41,9 +41,10 @@ class Baseline:
     def apply(self, report: Report, folder: str, fail_on: Severity) -> tuple[Report, list[str]]:
         """The report without its known findings, and the entries that claim more than there is."""
         allowed = self.counts.get(report.model, {})
-        found = counted(report.findings, folder)
+        older = {code for code, _, _ in allowed}
+        found = counted(report.findings, folder, older)
         covered = {kind for kind, number in found.items() if number <= allowed.get(kind, 0)}
-        known = [finding for finding in report.findings if _kinds(finding, folder) <= covered]
+        known = [finding for finding in report.findings if _kinds(finding, folder, older) <= covered]
         left = [finding for finding in report.findings if finding not in known]
         suppressed = (*report.suppressed, *(Suppression(finding, "baseline", "known") for finding in known))
         stale = [
@@ -59,8 +60,8 @@ class Baseline:
         counts = {model: dict(kinds) for model, kinds in self.counts.items() if model in models}
         for outcome in outcomes:
             if outcome.report is not None and _was_seen(outcome) and outcome.model in counts:
-                found = counted(outcome.report.findings, folder)
                 known = counts[outcome.model]
+                found = counted(outcome.report.findings, folder, {code for code, _, _ in known})
                 counts[outcome.model] = {
                     kind: min(number, found[kind]) for kind, number in known.items() if found[kind]
                 }
@@ -72,9 +73,9 @@ class Baseline:
         return Baseline({**kept, **self.counts})
 
 
-def counted(findings: Sequence[Finding], folder: str) -> Counter[Known]:
-    """How many findings there are of each kind."""
-    return Counter(kind for finding in findings for kind in _kinds(finding, folder))
+def counted(findings: Sequence[Finding], folder: str, codes: Collection[str] = frozenset()) -> Counter[Known]:
+    """How many findings there are of each kind, under an older code of the rule where ``codes`` has it."""
+    return Counter(kind for finding in findings for kind in _kinds(finding, folder, codes))
 
 
 def baseline_of(outcomes: Iterable[Outcome], folder: str) -> Baseline:
@@ -176,10 +177,12 @@ def _read(entry: Any) -> tuple[Known, int]:
     return (str(entry["rule"]), str(entry["file"]), str(entry["module"])), number
 
 
-def _kinds(finding: Finding, folder: str) -> set[Known]:
+def _kinds(finding: Finding, folder: str, codes: Collection[str] = frozenset()) -> set[Known]:
     file = _file(finding, folder)
     modules = {call.module for call in finding.calls} or {finding.module}
-    return {(finding.rule.code, file, _INDEX.sub("*", module)) for module in modules}
+    own = (finding.rule.code, *finding.rule.aliases)
+    code = next((each for each in own if each in codes), finding.rule.code)
+    return {(code, file, _INDEX.sub("*", module)) for module in modules}
 
 
 def _file(finding: Finding, folder: str) -> str:

@@ -18,6 +18,7 @@ from convlint.config import find_project
 from convlint.edit_proof import Original, proved
 from convlint.errors import UsageError
 from convlint.inputs import make_tensors, parse_inputs
+from convlint.match import for_op
 from convlint.model import Site
 from convlint.progress import Progress, silence_libraries
 from convlint.rulebook import load_rulebook
@@ -147,7 +148,7 @@ def source_changes(
     edits: dict[Edit, None] = {}
     refusals: dict[tuple[str, int], Refusal] = {}
     for change in fixed.applied:
-        mine = [rule for rule in rules if _about(rule, change.op)]
+        mine = [for_op(rule, change.op) for rule in rules if _about(rule, change.op)]
         site = change.caller or change.site
         if site is None or change.kind in ("record", "split", "state"):
             continue  # said of the model, not of how a line is written

@@ -47,6 +47,7 @@ __all__ = [
     "RawMatch",
     "converter_name",
     "explain",
+    "for_op",
     "group_findings",
     "match_environment",
     "match_failures",
@@ -289,6 +290,12 @@ def _replacements(rule: Rule, group: list[RawMatch]) -> tuple[Replacement, ...]:
         elif any(_is_any(looked.name, each.words) for looked in mine) and spent not in found:
             found[bare] = None
     return tuple(found)
+
+
+def for_op(rule: Rule, op: str) -> Rule:
+    """The rule with those of its replacements whose code is of this op."""
+    mine = tuple(each for each in rule.replacements if not each.op or _is_any(op, each.op))
+    return replace(rule, replacements=mine)
 
 
 def _holds_of(replacement: Replacement, looked: Looked) -> bool:

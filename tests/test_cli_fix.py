@@ -29,7 +29,7 @@ class Net(nn.Module):
         y = self.conv(x)
         mask = (y > 0) & (y < 1)  # keep this remark
         step = y.diff(dim=-1)     # and these   spaces
-        return torch.where(mask, y, 0.0), step
+        return torch.where(mask, y, 0.25), step
 """
 
 
@@ -74,7 +74,7 @@ def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convli
 
 
 def test_a_file_that_converts_as_it_was_written_is_done(tmp_path: Path, convlint: Convlint) -> None:
-    (tmp_path / "net.py").write_text(NET.replace("torch.where(mask, y, 0.0), step", "y * mask, step"))
+    (tmp_path / "net.py").write_text(NET.replace("torch.where(mask, y, 0.25), step", "y * mask, step"))
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
     assert ran.code == 0, ran.err
     assert "Fixed in your source  net.py:13, 14" in ran.out
@@ -84,7 +84,7 @@ def test_a_file_that_converts_as_it_was_written_is_done(tmp_path: Path, convlint
 
 def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Convlint) -> None:
     (tmp_path / "net.py").write_text(
-        NET.replace("torch.where(mask, y, 0.0)", "torch.where(mask, torch.hypot(y, y), y)")
+        NET.replace("torch.where(mask, y, 0.25)", "torch.where(mask, torch.hypot(y, y), y)")
     )
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
     assert ran.code == 1

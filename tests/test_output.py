@@ -374,6 +374,8 @@ class TestJson:
 class TestPieces:
     def test_modules_fold_by_their_indices(self) -> None:
         paths = [f"layers.{i}.mlp" for i in (0, 1, 2, 5)] + ["head", "conv1", "layers.0.norm"]
+        numbered = [f"encoder.encoder_layer_{i}.norm" for i in range(12)]
+        assert fold_modules(numbered) == [("encoder.encoder_layer_{0-11}.norm", 12)]
         assert fold_modules(paths) == [
             ("layers.{0-2,5}.mlp", 4),
             ("head", 1),

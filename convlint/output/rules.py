@@ -106,7 +106,8 @@ def _match(match: Match) -> str:
 
 def _replacement(replacement: Replacement) -> str:
     remark = _SAFETY[replacement.safety]
-    remark += f", equal within {replacement.rtol:g}" if replacement.rtol is not None else ""
+    if replacement.rtol is not None:
+        remark += f", equal within {replacement.rtol:g}" if replacement.rtol else ", equal bit for bit"
     parts = [f"### {replacement.title}", f"({remark})"]
     if replacement.op or replacement.where:
         ops = ", ".join(f"`{name}`" for name in replacement.op)

@@ -163,7 +163,7 @@ def _replacement(page: Page, replacement: Replacement, code: str) -> None:
     if code_shown is not None and code_shown.heading and lines:
         page.put((code_shown.heading, _DIM), indent=6, hang=2)
     for line in lines:
-        page.put(line, indent=6, hang=2)
+        page.put(line, indent=6, hang=2, code=True)
     if replacement.proof:
         page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
 

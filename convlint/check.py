@@ -206,7 +206,12 @@ class _Check:
         from convlint.capture.methods import capture
 
         self.progress("capturing")
-        captured = capture(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+        captured = capture(
+            self.source,
+            self.options.timeout,
+            REAL_WEIGHTS_ROOM,
+            decomposed=self.options.frontend == "export",
+        )
         for stage, seconds in captured.seconds.items():
             self.seconds[f"capture.{stage}"] = seconds
         if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):

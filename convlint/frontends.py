@@ -117,7 +117,7 @@ class Frontends:
             return _untraced(error, level)
         types = input_types(traced.args, traced.kwargs, self.source.specs)
         trial = self.trial("torchscript", traced.model, captured, level, types)
-        return replace(trial, provisos=_together(captured.reads, traced.provisos))
+        return replace(trial, provisos=_together(filter(traced.fixes, captured.reads), traced.provisos))
 
 
 def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Proviso, ...]:

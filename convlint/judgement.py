@@ -28,7 +28,10 @@ def judge(
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
     matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
-        matches += match_graph(rules, captured.graph, environment)
+        # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
+        traced = captured.frontend == "torchscript"
+        where = replace(environment, frontend="torchscript") if traced else environment
+        matches += match_graph(rules, captured.graph, where)
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):

@@ -40,9 +40,12 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             calls = finding.calls
             if traced:
                 named = any((_operation(call.op), _line(call.site)) in lines for call in calls)
-                said = "failed" if named else "converted" if trial.status == "converted" else ""
             else:
-                said = "failed" if any(call.name in refused for call in calls) else "converted"
+                named = any(call.name in refused for call in calls)
+            passed = trial.status == "converted" or all(_operation(call.op) in trial.passed for call in calls)
+            said = "failed" if named else "converted" if passed else ""
+            if traced and said == "converted" and finding.rule.category == "support":
+                finding = replace(finding, severity="warning")  # of the other frontend's converters
         marked.append(replace(finding, trial=said))
     return tuple(marked)
 

@@ -26,16 +26,17 @@ from convlint.capture.build import (
 from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
+from convlint.capture.generated import restore_lines
 from convlint.capture.lower import lower
 from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
 from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
-from convlint.capture.sites import choose_frames, definition_of, place_of_exception
+from convlint.capture.sites import GENERATED, choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors
-from convlint.model import CaptureFailure, Graph, Proviso
+from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
 from convlint.sandbox import time_limit, user_code
@@ -79,7 +80,7 @@ class Capture:
     """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
 
     ``reads`` are the places where Python reads what follows from an input; ``proviso`` says what of the
-    outputs is not in the program.
+    outputs is not in the program. ``frontend`` is the one whose ops the graph has.
     """
 
     graph: Graph | None
@@ -90,16 +91,19 @@ class Capture:
     seconds: Mapping[str, float] = field(default_factory=dict)
     reads: tuple[Proviso, ...] = ()
     proviso: Proviso | None = None
+    frontend: Frontend = "export"
 
 
-def capture(source: Source, limit: float | None = None, room: int | None = None) -> Capture:
+def capture(
+    source: Source, limit: float | None = None, room: int | None = None, *, decomposed: bool = False
+) -> Capture:
     """Capture by the first method that works.
 
     ``limit`` ends each method after so many seconds; ``room`` is the number of bytes that real
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = Attempts(source, limit, room, values=False)
+    attempts = Attempts(source, limit, room, values=False, decomposed=decomposed)
     try:
         return attempts.run()
     finally:
@@ -110,13 +114,23 @@ class Attempts:
     """The methods of one capture, with what they share: the real model, built once, and the clock.
 
     ``values``: what the real model computes is looked at, so that zeros would not do for its weights.
+    ``decomposed``: where nothing can be exported, the ops are told as in an exported program all the same.
     """
 
-    def __init__(self, source: Source, limit: float | None, room: int | None, *, values: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source,
+        limit: float | None,
+        room: int | None,
+        *,
+        values: bool = True,
+        decomposed: bool = False,
+    ) -> None:
         self.source = source
         self.limit = limit
         self.room = room
         self.values = values
+        self.decomposed = decomposed
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
@@ -152,6 +166,7 @@ class Attempts:
                     self.seconds,
                     self.reads,
                     self.proviso,
+                    "export" if program is not None or self.decomposed else "torchscript",
                 )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
@@ -204,13 +219,14 @@ class Attempts:
 
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            graph, self.reads = record_run(torch.fx.symbolic_trace(module), args, kwargs)
+            traced = torch.fx.symbolic_trace(module)
+            graph, self.reads = record_run(traced, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            graph, self.reads = record_run(module, args, kwargs)
+            graph, self.reads = record_run(module, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def declared(self, graph: Graph) -> Graph:
@@ -243,7 +259,7 @@ class Attempts:
                 self.failures.append(_odd_output(module, odd))
             left_out = list(odd)
             with self.timed("decompose"):
-                program = lower(program) or program.run_decompositions({})
+                program = lower(program) or _decomposed(program)
             if shapes is not None and asked is None:
                 with self.timed("sizes"), quiet_torch(logging.ERROR):
                     self.failures += judge(program, guards, specs, forward)
@@ -348,6 +364,15 @@ def _told(action: str, error: Exception) -> str:
             where += f", in the line `{place.site.source}`"
     text = " ".join(str(error).split())
     return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+
+
+def _decomposed(program: Any) -> Any:
+    """``program`` in the ATen dialect; a line of code that torch generated is the line it was made from."""
+    made = program.run_decompositions({})
+    generated = [n for n in made.graph.nodes if GENERATED in (n.meta.get("stack_trace") or "")]
+    if generated:
+        restore_lines(generated, program.graph_module)
+    return made
 
 
 def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:

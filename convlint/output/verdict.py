@@ -103,6 +103,8 @@ def refusals(report: Report) -> tuple[TrialFailure, ...]:
 def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
     """What the trials said of the ops of this finding."""
     places = _places(finding)
+    if not finding.op and finding.trial != "failed":
+        places -= {("", "")}  # neither has an op or a line, and that is all they have in common
     return tuple(failure for failure in refusals(report) if _place(failure) in places)
 
 
@@ -121,7 +123,9 @@ def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
     return tuple(
         failure
         for failure in refusals(report)
-        if _place(failure) not in places and (failure.op or failure.error not in words)
+        if _place(failure) not in places
+        and (failure.op or failure.error not in words)
+        and (failure.op or not failure.follows)  # the end of a conversion that had failed already
     )
 
 

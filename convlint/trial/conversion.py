@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
@@ -49,6 +49,7 @@ class Failed:
     op: str = ""
     node: str = ""
     stack: str = ""
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         return None
     except Exception as error:
         refused = _failed("frontend" if recorder.failures else "input", error)
+        if recorder.failures:  # what goes wrong once a stand-in is in the program may be the stand-in's doing
+            refused = replace(refused, follows=recorder.failures[0].node)
         channel.send(refused)
     else:
         if job.outputs and not recorder.failures:
@@ -145,6 +148,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         pass
     except Exception as error:
         again = _failed("frontend", error)
+        if recorder.failures:
+            again = replace(again, follows=recorder.failures[0].node)
         if again.error != refused.error:
             channel.send(again)
     return None

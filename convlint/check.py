@@ -13,7 +13,7 @@ from convlint.compression.settings import parse_settings
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
-from convlint.inputs import InputSpec, make_tensors, parse_inputs
+from convlint.inputs import InputSpec, given_inputs, make_tensors
 from convlint.judgement import exit_code, judge, verdict, weighed
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
@@ -58,8 +58,8 @@ def check(
 
     ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
     callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
-    tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter. Texts as
-    on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
+    tensor or a tuple; a mapping is keyword arguments), ``kwargs`` the keyword arguments; only their shapes
+    and dtypes matter. Texts as on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
@@ -70,12 +70,7 @@ def check(
 
     from convlint.capture.methods import Source
 
-    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    specs: tuple[InputSpec, ...] = ()
-    if args and all(isinstance(arg, str) for arg in args):
-        specs = parse_inputs(args)
-        args, named = make_tensors(specs)
-        kwargs = {**named, **(kwargs or {})}
+    args, kwargs, specs = given_inputs(example_inputs, kwargs)
     options = Options(
         target=normalise_target(target),
         frontend=frontend,

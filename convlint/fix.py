@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ConvlintError, ModelError, UsageError
+from convlint.inputs import given_inputs
 from convlint.model import TrialFailure
 from convlint.repair.fixed import Fixed
 from convlint.targets import normalise_target, order
@@ -55,7 +56,7 @@ def fix(
     from convlint.capture.build import build_on_cpu, checked_module
 
     check_purpose(for_)
-    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    args, named, _ = given_inputs(example_inputs, kwargs)
     if not isinstance(model, torch.nn.Module):
         if not callable(model):
             raise ModelError(
@@ -66,7 +67,7 @@ def fix(
     module = checked_module(model)
     return fix_module(
         module,
-        (args, dict(kwargs or {})),
+        (args, named),
         normalise_target(target),
         unsafe=unsafe,
         for_=for_,

@@ -72,7 +72,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("mil",),
     ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter"),
-    ("errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
+    ("contents", "errors", "files", "images", "installed", "nearest", "rule_words", "sizes", "text"),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

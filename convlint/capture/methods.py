@@ -7,7 +7,10 @@ calls. The last two give no program to convert, only the ops to judge. What stop
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import logging
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +38,7 @@ from convlint.capture.sites import GENERATED, choose_frames, definition_of, plac
 from convlint.capture.size_limits import judge
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
-from convlint.inputs import InputSpec, make_tensors
+from convlint.inputs import InputSpec, make_tensors, zeros_by_default
 from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
@@ -322,6 +325,8 @@ class Attempts:
                 _told("running the model's forward", error)
                 + " The model does not run in PyTorch with these inputs;"
                 " check --input (names, shapes, dtypes) first."
+                + zeros_by_default(self.source.specs)
+                + _parameters_of(module, error)
             ) from error
 
     @contextmanager
@@ -364,6 +369,15 @@ def _told(action: str, error: Exception) -> str:
             where += f", in the line `{place.site.source}`"
     text = " ".join(str(error).split())
     return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+
+
+def _parameters_of(module: torch.nn.Module, error: Exception) -> str:
+    """What ``forward`` takes, where an argument had another name or was missing."""
+    if not isinstance(error, TypeError) or not re.search(r"forward\(\) (got|missing|takes)", str(error)):
+        return ""
+    with contextlib.suppress(TypeError, ValueError):
+        return f" forward takes {inspect.signature(module.forward)}."
+    return ""
 
 
 def _decomposed(program: Any) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ModelError, UsageError
+from convlint.inputs import given_inputs
 from convlint.model import Report
 from convlint.nearest import did_you_mean
 from convlint.plan.advice import advice_of
@@ -56,14 +57,14 @@ def plan(
 
     device = find_device(chip, os)
     check_words(compute_units, precision)
-    args = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
+    args, named, _ = given_inputs(example_inputs, kwargs)
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
-    source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
+    source = Source(None if instance is not None else model, instance, lambda: (args, named))
     captured = capture(source, timeout)
     return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)
 

@@ -130,8 +130,9 @@ def _untraced(error: Exception, level: TrialLevel) -> Trial:
     from convlint.capture.failures import describe_failure
 
     told = describe_failure("torch.jit.trace", error)
+    stage = "input" if told.kind == "owned-name" else "trace"  # which a trace takes, and the converter not
     failure = TrialFailure(
-        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage="trace"
+        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage=stage
     )
     return Trial("failed", (failure,), 0.0, level, "torchscript", installed_version("coremltools") or "")
 

@@ -201,3 +201,47 @@ def test_a_trace_takes_the_way_that_a_user_s_trace_takes() -> None:
     report = convlint.check(layer, torch.rand(1, 4, 8), frontend="torchscript")
     assert report.convertible == "yes"
     assert not list(report.errors())
+
+
+class Named(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.register_buffer(name, torch.linspace(0, 1, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + getattr(self, self.name)
+
+
+class Coded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("code", torch.linspace(0, 1, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.code
+
+
+def test_names_that_torch_s_modules_own_are_refused_where_coremltools_does() -> None:
+    x = torch.rand(2, 4)
+    for frontend, name, inside in (
+        ("export", "recompile", False),
+        ("torchscript", "save", False),
+        ("torchscript", "code", True),
+    ):
+        model = nn.Sequential(Named(name)) if inside else Named(name)
+        report = convlint.check(model, x, frontend=frontend)
+        assert report.convertible == "no", (frontend, name)
+        assert f"{name}' is called as an attribute of torch." in next(report.errors()).message
+    for frontend, name, inside in (
+        ("export", "save", False),
+        ("export", "code", True),
+        ("torchscript", "recompile", False),
+    ):
+        model = nn.Sequential(Named(name)) if inside else Named(name)
+        assert convlint.check(model, x, frontend=frontend).convertible == "yes", (frontend, name)
+    report = convlint.check(Coded(), x, frontend="auto")
+    assert report.convertible == "no"
+    (error,) = (finding for finding in report.errors() if finding.rule.code == "CL009")
+    assert error.site is not None
+    assert error.site.line == site_of(Coded, 'register_buffer("code"')

@@ -32,6 +32,7 @@ from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.generated import restore_lines
 from convlint.capture.lower import lower
 from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
+from convlint.capture.owned import refuse_owned_names
 from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import GENERATED, choose_frames, definition_of, place_of_exception
@@ -246,6 +247,7 @@ class Attempts:
         """Graph and program. ``specs`` may ask for flexible sizes; ``forward`` then runs others."""
         import torch
 
+        refuse_owned_names(module, "export")
         asked = self.source.dynamic_shapes
         shapes = dynamic_shapes(module, args, kwargs, specs) if asked is None else asked
         guards: list[torch_adapter.SizeGuard] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.build import borrowed, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs, outputs_proviso, tensor_leaves
+from convlint.capture.owned import refuse_owned_names
 from convlint.capture.sites import definition_of
 from convlint.inputs import InputSpec, spec_of
 from convlint.model import Proviso
@@ -80,6 +81,7 @@ def trace_with_provisos(module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
     """
     import torch
 
+    refuse_owned_names(module, "torchscript")
     nested = any(not isinstance(value, torch.Tensor) for value in (*args, *kwargs.values()))
     if nested:
         traced, odd = _traced(*_with_flat_inputs(module, args, kwargs), {}, of=module)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
 from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
-from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
+from convlint.reconcile import (
+    BLOCKING,
+    deciding_trial,
+    export_trial,
+    findings_of_trial,
+    mark_trial,
+    taken_apart,
+)
 from convlint.rulebook import Rulebook
 
 FROZEN = "frozen-by-trace"
@@ -31,7 +38,8 @@ def judge(
         # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
         traced = captured.frontend == "torchscript"
         where = replace(environment, frontend="torchscript") if traced else environment
-        matches += match_graph(rules, captured.graph, where)
+        found = match_graph(rules, captured.graph, where)
+        matches += [match for match in found if not (traced and taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):

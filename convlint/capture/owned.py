@@ -1,7 +1,7 @@
 """Names of parameters, buffers and children that torch's own module classes have already.
 
-A ``GraphModule`` has a property ``code`` and a method ``recompile``, a ``ScriptModule`` ``graph`` and ``save``.
-A tensor of the model by such a name is not there when ``run_decompositions({})`` or the converter asks for it.
+A ``GraphModule`` has ``code`` and ``recompile``, a ``ScriptModule`` has ``graph`` and ``save``. A tensor of
+the model by such a name is not there when ``run_decompositions({})`` or the converter asks for it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def _names(part: torch.nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _given_at(kind: type, name: str) -> Site | None:
-    """The line of a class that gives one of its attributes this name."""
+    """The line of a constructor that gives one of its attributes this name."""
     try:
-        lines, first = inspect.getsourcelines(kind)
-        path = inspect.getsourcefile(kind)
+        lines, first = inspect.getsourcelines(kind.__init__)  # type: ignore[misc]
+        path = inspect.getsourcefile(kind.__init__)  # type: ignore[misc]
     except (OSError, TypeError):
         return None
     given = re.compile(rf"\bself\.{re.escape(name)}\s*[:=]|[\"']{re.escape(name)}[\"']")

@@ -86,6 +86,7 @@ def run_trial(
         output=finished.output if finished else "",
         mil_ops=finished.mil_ops if finished else {},
         passed=passed.operations if passed else (),
+        traced=tuple(sorted({_bare(kind) for kind, _, _ in nodes.places.values()})),
     )
 
 

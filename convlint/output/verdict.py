@@ -153,7 +153,9 @@ def _converts(report: Report) -> Verdict:
     proved = "" if trials else " by the rules alone"
     if frontends and (frontends[0] != "export" or len(frontends) < len(trials)):
         proved += f" through the {frontends[0]} frontend"
-        proved += ", and not through export" if frontends[0] != "export" and report.frontend == "auto" else ""
+    beside = ""
+    if frontends and frontends[0] != "export" and report.frontend == "auto":
+        beside = ", and not through export"
     after = (
         f"Look at the {count(remarks, 'finding')} above before you train."
         if remarks
@@ -166,7 +168,7 @@ def _converts(report: Report) -> Verdict:
         )
     if report.trial is None:
         after += " Run without --no-trial to have coremltools confirm it."
-    return Verdict("converts", f"Converts{_once(report, proved)}.", after)
+    return Verdict("converts", f"Converts{_once(report, proved)}{beside}.", after)
 
 
 def _once(report: Report, proved: str) -> str:

@@ -69,8 +69,9 @@ def check(
     import torch
 
     from convlint.capture.methods import Source
+    from convlint.torch_adapter import registered_dataclasses
 
-    args, kwargs, specs = given_inputs(example_inputs, kwargs)
+    args, named, specs = given_inputs(example_inputs, kwargs)
     options = Options(
         target=normalise_target(target),
         frontend=frontend,
@@ -94,8 +95,11 @@ def check(
         )
     name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
     build = None if instance is not None else model
-    source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs, outputs=options.outputs)
-    return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
+    with registered_dataclasses((args, named)) as registered:
+        source = Source(
+            build, instance, lambda: (args, dict(named)), specs, None, options.outputs, registered
+        )
+        return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
 def check_model(

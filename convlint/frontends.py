@@ -77,9 +77,7 @@ class Frontends:
             self.options.precision,
             output_types(captured.graph),
         )
-        if frontend == "export" and captured.proviso is not None:
-            return replace(trial, provisos=(captured.proviso,))
-        return trial
+        return replace(trial, provisos=captured.provisos) if frontend == "export" else trial
 
     def worth_tracing(self, captured: Capture) -> bool:
         """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""

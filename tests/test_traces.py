@@ -245,3 +245,26 @@ def test_names_that_torch_s_modules_own_are_refused_where_coremltools_does() -> 
     (error,) = (finding for finding in report.errors() if finding.rule.code == "CL009")
     assert error.site is not None
     assert error.site.line == site_of(Coded, 'register_buffer("code"')
+
+
+@dataclasses.dataclass
+class Batch:
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class TakesDataclass(Base):
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.conv(batch.x) + batch.y
+
+
+def test_a_dataclass_as_an_input_gets_in_and_torch_forgets_it_again() -> None:
+    batch = Batch(PICTURE, torch.rand(1, 4, 6, 6))
+    report = convlint.check(TakesDataclass(), (batch,), frontend="export")
+    assert report.graph is not None
+    assert [port.path for port in report.graph.inputs] == ["batch.x", "batch.y"]
+    headline = verdict(report).headline
+    assert headline.startswith("Converts once torch.export.register_dataclass(Batch) is called before at ")
+    assert Batch not in pytree.SUPPORTED_NODES
+    report = convlint.check(TakesDataclass(), (batch,), frontend="torchscript")
+    assert "once each input is a tensor by itself, and not in a Batch at " in verdict(report).headline

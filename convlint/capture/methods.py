@@ -31,7 +31,12 @@ from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.generated import restore_lines
 from convlint.capture.lower import lower
-from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
+from convlint.capture.outputs import (
+    drop_constant_outputs,
+    outputs_proviso,
+    plain_outputs,
+    registered_proviso,
+)
 from convlint.capture.owned import refuse_owned_names
 from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
@@ -63,7 +68,7 @@ class Source:
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
     ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out.
+    picture of what comes out, ``registered`` names classes of inputs that torch was told of for a while.
     """
 
     build: Callable[[], Any] | None
@@ -72,6 +77,7 @@ class Source:
     specs: tuple[InputSpec, ...] = ()
     dynamic_shapes: Any = None
     outputs: tuple[OutputSpec, ...] = ()
+    registered: tuple[str, ...] = ()
 
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
@@ -83,8 +89,8 @@ class Source:
 class Capture:
     """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
 
-    ``reads`` are the places where Python reads what follows from an input; ``proviso`` says what of the
-    outputs is not in the program. ``frontend`` is the one whose ops the graph has.
+    ``reads`` are the places where Python reads what follows from an input; ``provisos`` say what of the
+    inputs and outputs is otherwise in the program. ``frontend`` is the one whose ops the graph has.
     """
 
     graph: Graph | None
@@ -94,7 +100,7 @@ class Capture:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     reads: tuple[Proviso, ...] = ()
-    proviso: Proviso | None = None
+    provisos: tuple[Proviso, ...] = ()
     frontend: Frontend = "export"
 
 
@@ -139,7 +145,7 @@ class Attempts:
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.reads: tuple[Proviso, ...] = ()
-        self.proviso: Proviso | None = None
+        self.provisos: tuple[Proviso, ...] = ()
         self._size = 0
         self._real: tuple[torch.nn.Module, Inputs] | None = None
 
@@ -169,7 +175,7 @@ class Attempts:
                     tuple(self.notes),
                     self.seconds,
                     self.reads,
-                    self.proviso,
+                    self.provisos,
                     "export" if program is not None or self.decomposed else "torchscript",
                 )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
@@ -272,7 +278,11 @@ class Attempts:
             graph = declare(graph_of_program(program), specs, self.source.outputs)
             self.reads = reads_of_inputs(program.graph, set(program.graph_signature.user_inputs))
         left_out += drop_constant_outputs(program)
-        self.proviso = outputs_proviso(module, left_out)
+        outputs = outputs_proviso(module, left_out)
+        self.provisos = (
+            *(registered_proviso(name, module) for name in self.source.registered),
+            *((outputs,) if outputs is not None else ()),
+        )
         return graph, program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:

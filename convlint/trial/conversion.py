@@ -50,6 +50,7 @@ class Failed:
     error: str
     op: str = ""
     node: str = ""
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         return None
     except Exception as error:
         refused = _failed("frontend" if recorder.failures else "input", error)
+        if recorder.failures:  # what goes wrong once a stand-in is in the program may be the stand-in's doing
+            refused = replace(refused, follows=recorder.failures[0].node)
         channel.send(refused)
     else:
         if job.outputs and not recorder.failures:
@@ -151,6 +154,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         pass
     except Exception as error:
         again = _failed("frontend", error)
+        if recorder.failures:
+            again = replace(again, follows=recorder.failures[0].node)
         if again.error != refused.error:
             channel.send(again)
     return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convlint.inputs import InputSpec, make_tensors
+from convlint.inputs import InputSpec, filled, make_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -131,6 +131,8 @@ def _varied(seed: int) -> Callable[[InputSpec], Any]:
 
     def make(spec: InputSpec) -> Any:
         dtype = getattr(torch, spec.dtype)
+        if spec.contents is not None:
+            return filled(spec, generator)
         if dtype.is_floating_point:
             return torch.randn(spec.shape, generator=generator).to(dtype)
         if dtype.is_complex:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.compression.settings import parse_settings
+from convlint.destination import look_at_package
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
-from convlint.inputs import InputSpec, make_tensors, parse_inputs
+from convlint.inputs import InputSpec, given_inputs, make_tensors
 from convlint.judgement import exit_code, judge, verdict, weighed
 from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
@@ -44,7 +45,7 @@ def check(
     *,
     target: str = "iOS17",
     frontend: FrontendChoice = "auto",
-    trial: TrialLevel | None = "frontend",
+    trial: TrialLevel | None = "passes",
     timeout: float = DEFAULT_TIMEOUT,
     output: str | None = None,
     select: tuple[str, ...] = (),
@@ -61,8 +62,8 @@ def check(
 
     ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
     callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
-    tensor or a tuple), ``kwargs`` the keyword arguments; only their shapes and dtypes matter. Texts as
-    on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
+    tensor or a tuple; a mapping is keyword arguments), ``kwargs`` the keyword arguments; only their shapes
+    and dtypes matter. Texts as on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
@@ -73,13 +74,9 @@ def check(
 
     from convlint.capture.given import given_model
     from convlint.capture.methods import Source
+    from convlint.torch_adapter import registered_dataclasses
 
-    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    specs: tuple[InputSpec, ...] = ()
-    if args and all(isinstance(arg, str) for arg in args):
-        specs = parse_inputs(args)
-        args, named = make_tensors(specs)
-        kwargs = {**named, **(kwargs or {})}
+    args, named, specs = given_inputs(example_inputs, kwargs)
     options = Options(
         target=normalise_target(target),
         frontend=frontend,
@@ -96,6 +93,8 @@ def check(
         compress=parse_settings(compress, normalise_target(target)),
         outputs=parse_outputs(outputs),
     )
+    if output is not None:
+        look_at_package("output", output)
     named = model
     model = given_model(model, lambda: (args, dict(kwargs or {})))
     instance = model if isinstance(model, torch.nn.Module) else None
@@ -105,8 +104,11 @@ def check(
         )
     name = getattr(named, "__qualname__", "model") if instance is None else type(named).__qualname__
     build = None if instance is not None else model
-    source = Source(build, instance, lambda: (args, dict(kwargs or {})), specs, outputs=options.outputs)
-    return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
+    with registered_dataclasses((args, named)) as registered:
+        source = Source(
+            build, instance, lambda: (args, dict(named)), specs, None, options.outputs, registered
+        )
+        return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
 
 
 def check_model(
@@ -215,7 +217,12 @@ class _Check:
         from convlint.capture.methods import capture
 
         self.progress("capturing")
-        captured = capture(self.source, self.options.timeout, REAL_WEIGHTS_ROOM)
+        captured = capture(
+            self.source,
+            self.options.timeout,
+            REAL_WEIGHTS_ROOM,
+            decomposed=self.options.frontend == "export",
+        )
         for stage, seconds in captured.seconds.items():
             self.seconds[f"capture.{stage}"] = seconds
         if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):

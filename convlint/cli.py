@@ -32,6 +32,7 @@ EXIT_INTERNAL = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
+_ASKED = {EXIT_INTERRUPTED: "interrupted", EXIT_TERMINATED: "terminated"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
 _FOLDERLESS = ("completion", "doctor", "rule")
@@ -157,24 +158,28 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     arguments = list(sys.argv[1:] if argv is None else argv)
     out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
     debug = "--debug" in arguments
+    watched = False
     try:
         options = _parse(arguments)
         if options.command not in _FOLDERLESS:
             _need_folder()
-        if own_process and options.command in _RUNS_MODELS:
-            ended = _in_child()
+        if own_process and _runs_models(options):
+            ended = _in_child(options)
             if ended is not None:
+                if sys.stderr.isatty():
+                    sys.stderr.write("\r\x1b[2K")  # the progress line of who cannot take it away any more
                 if ended.problem:
                     raise ModelError(ended.problem)
-                if ended.code == EXIT_TERMINATED:
-                    print("convlint: terminated", file=sys.stderr)  # noqa: T201
+                if ended.code in _ASKED:
+                    print(f"convlint: {_ASKED[ended.code]}", file=sys.stderr)  # noqa: T201
                 return ended.code
+            watched = hasattr(os, "fork")
             from convlint.sandbox import claim_stdout
 
             out = claim_stdout()
         code = _run_command(options, out)
         out.flush()
-        if own_process and options.command in _RUNS_MODELS:
+        if own_process and _runs_models(options):
             from convlint.sandbox import stop_if_interrupted
 
             stop_if_interrupted()
@@ -185,10 +190,10 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             report_error(error, out, json_format=_wants_json(arguments))
         return error.exit_code
     except KeyboardInterrupt as error:
-        if type(error) is not KeyboardInterrupt:
-            return EXIT_TERMINATED  # the process that watches tells of it, and by whom
-        print("convlint: interrupted", file=sys.stderr)  # noqa: T201
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED if type(error) is KeyboardInterrupt else EXIT_TERMINATED
+        if not watched:  # who watches knows whether it was the user or the model that asked
+            print(f"convlint: {_ASKED[code]}", file=sys.stderr)  # noqa: T201
+        return code
     except BrokenPipeError:
         _let_go(out)  # nobody reads any more
         return EXIT_BROKEN_PIPE
@@ -198,6 +203,9 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             return _told_of_output(error)
         if debug:
             raise
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            report_error(UsageError(f"cannot use {error.filename}: {error.strerror or error}."), sys.stderr)
+            return UsageError.exit_code
         hint = "this is a mistake in convlint; run again with --debug for its traceback"
         print(  # noqa: T201
             visible(f"convlint: internal error: {type(error).__name__}: {error} ({hint})"), file=sys.stderr
@@ -224,31 +232,46 @@ def run() -> NoReturn:
             _let_go(sys.stdout)
             code = _told_of_output(error)
     except BaseException:
-        supervision.done()
+        supervision.done(1)
         raise
-    if code != EXIT_TERMINATED:
-        supervision.done()
+    if code not in _ASKED:
+        supervision.done(code)
     if "convlint.spec" in sys.modules:  # which imports the user's code
         leave_behind(code)
     gc.freeze()  # what is left dies with the process: looking through it once more would take a tenth of it
     sys.exit(code)
 
 
-def _in_child() -> supervision.Ended | None:
-    """Go on in a child process, where the system has such; the parent gets what became of it."""
+def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
+    """Go on in a child process, where the system has such; the parent gets what became of it.
+
+    One of several models that ends the process is answered with that, and another child looks at the rest.
+    """
     from convlint import supervision
     from convlint.sandbox import listen_for_end
 
-    ended = supervision.fork() if hasattr(os, "fork") else None
-    if ended is None:
-        listen_for_end()
-    return ended
+    options.ended, options.told = {}, 0
+    while hasattr(os, "fork"):
+        ended = supervision.fork()
+        if ended is None:
+            break
+        if not ended.problem or ended.model < 0 or ended.model in options.ended:
+            return ended
+        options.ended[ended.model] = ended.problem
+        options.told = ended.told
+    listen_for_end()
+    return None
+
+
+def _runs_models(options: argparse.Namespace) -> bool:
+    """Whether a command runs other people's code: models, and the examples of rules."""
+    return options.command in _RUNS_MODELS or (options.command == "rules" and options.action == "test")
 
 
 def _need_folder() -> None:
     """Every path starts from the working folder, which may have been removed under the shell in it."""
     try:
-        os.getcwd()
+        os.stat(os.path.join(os.getcwd(), os.curdir))
     except OSError as error:
         raise UsageError(
             f"the working folder cannot be used ({error.strerror}): it was removed or may not be entered."

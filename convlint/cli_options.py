@@ -55,7 +55,11 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     )
     text = "trained weights, from torch.save or safetensors, for whatever needs weights; default: random ones"
     how.add_argument("--checkpoint", metavar="FILE", help=text)
-    how.add_argument("--output", metavar="PATH", help="keep the model package of --trial full here")
+    how.add_argument(
+        "--output",
+        metavar="PATH",
+        help="keep the model package of --trial full here: a new path, or a package",
+    )
     how.add_argument(
         "--diff-coremltools",
         nargs=2,
@@ -117,7 +121,10 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     what.add_argument("--model", metavar="NAME", help="a configured model")
     what.add_argument(
-        "--input", action="append", metavar="SPEC", help="one input tensor, [NAME=]SHAPE[:DTYPE|:image]"
+        "--input",
+        action="append",
+        metavar="SPEC",
+        help="one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]",
     )
     what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
     what.add_argument(
@@ -187,7 +194,8 @@ def _add_models(what: argparse._ArgumentGroup) -> None:
         "--input",
         action="append",
         metavar="SPEC",
-        help="one input tensor, [NAME=]SHAPE[:DTYPE|:image]; with a name it is a keyword argument of forward",
+        help="one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; with a name it is a keyword argument of"
+        " forward; integers are zeros without VALUES (100, 0..31999, 10,6,3)",
     )
     what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
     what.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from convlint.cache import Cache, folder_of
 from convlint.config import NO_TRIAL, Project, find_project
 from convlint.destination import UNWRITTEN, look_at, look_at_package, make_folder_of
-from convlint.errors import UsageError
+from convlint.errors import ModelError, UsageError
 from convlint.jobs import Job, chip_of, jobs_of, without_trial
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
@@ -21,6 +21,7 @@ from convlint.output.places import repository_root
 from convlint.progress import Tally
 from convlint.sandbox import stop_if_interrupted
 from convlint.session import Session
+from convlint.supervision import note_model, note_told
 from convlint.text import count, named, one_line, shown_path, visible
 
 if TYPE_CHECKING:
@@ -72,15 +73,19 @@ def check_jobs(
     stale: list[str] = []
     stream = _Stream(options, out)
     with closing(_outcomes(jobs, options, cache)) as outcomes:
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        for number, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True)):
             if known is not None and outcome.report is not None:
                 report, old = known.apply(outcome.report, folder, job.settings.fail_on)
                 outcome = replace(outcome, report=report)
                 stale += old
             shown.append(outcome if device is None else _planned(outcome, device))
+            if number < getattr(options, "told", 0):
+                stream.count(outcome)
+                continue
             if outcome.error is not None and several:
                 tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
             stream.show(outcome)
+            note_told(number + 1)
     run = _run(shown, several, stale, options)
     problems = _unwritten(run)
     stop_if_interrupted()
@@ -196,6 +201,10 @@ class _Stream:
         self._put(lambda: self._show(outcome))
         self.flush()
 
+    def count(self, outcome: Outcome) -> None:
+        """One model that was shown already, by a process that another model has ended since."""
+        self._shown += outcome.report is not None
+
     def flush(self) -> None:
         """What was written so far is there before anything is written elsewhere."""
         self._put(self._out.flush)
@@ -265,8 +274,14 @@ def _outcomes(jobs: Sequence[Job], options: argparse.Namespace, cache: Cache | N
         yield from outcomes_in_processes(jobs, workers, cache, Tally(len(jobs), enabled=not options.quiet))
         return
     session = Session(cache, debug=options.debug, quiet=options.quiet)
-    for number, job in enumerate(jobs, 1):
-        yield session.check(job, f"{number} of {len(jobs)}, " if len(jobs) > 1 else "")
+    ended: Mapping[int, str] = getattr(options, "ended", {})
+    for number, job in enumerate(jobs):
+        if number in ended:
+            yield Outcome(job.name, job.spec, job.root, error=ModelError(ended[number]))
+            continue
+        note_model(number if len(jobs) > 1 else -1)
+        yield session.check(job, f"{number + 1} of {len(jobs)}, " if len(jobs) > 1 else "")
+    note_model(-1)
 
 
 def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argparse.Namespace) -> Run:

@@ -61,7 +61,7 @@ class Settings:
 
     target: str = DEFAULT_TARGET
     frontend: FrontendChoice = "auto"
-    trial: TrialLevel | None = "frontend"
+    trial: TrialLevel | None = "passes"
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: Severity = "error"

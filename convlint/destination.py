@@ -31,6 +31,7 @@ _STREAMS = {
 _HEAD = 1 << 16
 """How much of a file is read to know its kind."""
 _WRITABLE = 0o222
+_CONTENT = (stat.S_IFREG, stat.S_IFDIR)
 _BESIDE_MANIFEST = ("Manifest.json", "executorch_debug_handle_mapping.json")
 """What coremltools writes into a package that the manifest does not name."""
 
@@ -61,7 +62,7 @@ class Place:
                 return
             again = look_at(self.option, self.real, self.kind)
             if again.is_stream:
-                descriptor = os.open(again.real, os.O_WRONLY | os.O_NOCTTY)
+                descriptor = os.open(again.real, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
                 try:
                     _write_all(descriptor, data)
                 finally:
@@ -153,7 +154,7 @@ def foreign_part(package: str) -> str:
         manifest = json.loads(Path(package, "Manifest.json").read_bytes())
         entries = manifest["itemInfoEntries"].values()
         items = [os.path.normpath(str(each["path"])) for each in entries]
-        if manifest["rootModelIdentifier"] not in manifest["itemInfoEntries"] or not items:
+        if not manifest["rootModelIdentifier"]:
             return "its manifest names no model"
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "it has no manifest of a package"
@@ -183,8 +184,9 @@ def put_package(made: str, real: str) -> None:
     os.rename(real, old)
     try:
         os.rename(made, real)
-    except OSError:
-        os.rename(old, real)
+    except BaseException:
+        if not os.path.lexists(real):
+            os.rename(old, real)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -226,8 +228,8 @@ def _followed(shown: str, path: str) -> str:
     """Where the links of ``path`` lead. One that leads nowhere is refused: nobody knows what it is for."""
     try:
         real = os.path.realpath(path)
-        if os.path.islink(path.rstrip(os.sep)):
-            os.stat(path)
+        if os.path.islink(path.rstrip(os.sep)) and stat.S_IFMT(os.stat(path).st_mode) not in _CONTENT:
+            return os.path.abspath(path)  # an open pipe (/dev/fd/63) leads to no path
     except FileNotFoundError:
         raise UsageError(
             f"{shown} is a link to {os.path.realpath(path)}, which is not there: name that, or take the link"

@@ -83,7 +83,8 @@ def _made_like(temporary: Path, path: Path, before: os.stat_result) -> bool:
     """Give the new file what the old one is beside its content; False where only the old one can have it."""
     if before.st_nlink > 1:
         return False
-    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+    made = os.stat(temporary)
+    if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
         try:
             os.chown(temporary, before.st_uid, before.st_gid)
         except OSError:

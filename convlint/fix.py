@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ConvlintError, ModelError, UsageError
+from convlint.inputs import given_inputs
 from convlint.model import TrialFailure
 from convlint.repair.fixed import Fixed
 from convlint.targets import normalise_target, order
@@ -59,8 +60,8 @@ def fix(
     from convlint.spec import told
 
     check_purpose(for_)
-    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    model = given_model(model, lambda: (args, dict(kwargs or {})))
+    args, named, _ = given_inputs(example_inputs, kwargs)
+    model = given_model(model, lambda: (args, named))
     if not isinstance(model, torch.nn.Module):
         if not callable(model):
             raise ModelError(
@@ -72,7 +73,7 @@ def fix(
     module = checked_module(model)
     return fix_module(
         module,
-        (args, dict(kwargs or {})),
+        (args, named),
         normalise_target(target),
         unsafe=unsafe,
         for_=for_,

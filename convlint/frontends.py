@@ -78,9 +78,7 @@ class Frontends:
             self.options.precision,
             output_types(captured.graph),
         )
-        if frontend == "export" and captured.proviso is not None:
-            return replace(trial, provisos=(captured.proviso,))
-        return trial
+        return replace(trial, provisos=captured.provisos) if frontend == "export" else trial
 
     def worth_tracing(self, captured: Capture) -> bool:
         """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""
@@ -118,7 +116,7 @@ class Frontends:
             return _untraced(error, level)
         types = input_types(traced.args, traced.kwargs, self.source.specs)
         trial = self.trial("torchscript", traced.model, captured, level, types)
-        return replace(trial, provisos=_together(captured.reads, traced.provisos))
+        return replace(trial, provisos=_together(filter(traced.fixes, captured.reads), traced.provisos))
 
 
 def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Proviso, ...]:
@@ -131,8 +129,9 @@ def _untraced(error: Exception, level: TrialLevel) -> Trial:
     from convlint.capture.failures import describe_failure
 
     told = describe_failure("torch.jit.trace", error)
+    stage = "input" if told.kind == "owned-name" else "trace"  # which a trace takes, and the converter not
     failure = TrialFailure(
-        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage="trace"
+        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage=stage
     )
     return Trial("failed", (failure,), 0.0, level, "torchscript", installed_version("coremltools") or "")
 

@@ -1,7 +1,8 @@
 """Input specs: what one tensor input of a model looks like, written as ``name=1x3x224x224:float32``.
 
-Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.sizes`), and ``:image`` in the place
-of a dtype makes it a picture (see :mod:`convlint.images`).
+Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.sizes`), ``:image`` in the place
+of a dtype makes it a picture (see :mod:`convlint.images`), and values may follow the dtype
+(``lengths=1:int64=100``, ``ids=1x64:int64<32000``, see :mod:`convlint.contents`).
 
 A spec without a name is a positional argument of ``forward``, one with a name a keyword argument.
 Parsing needs no torch; only :func:`make_tensors` and :func:`spec_of` touch tensors.
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from convlint.contents import Contents, WrongContents, parse_contents
 from convlint.errors import UsageError
 from convlint.images import Image, WrongImage, parse_image, write_image
 from convlint.nearest import did_you_mean
@@ -59,7 +61,7 @@ class InputSpec:
     """Shape and dtype of one input of a model. ``name`` is None for a positional argument.
 
     ``ranges`` and ``shapes`` are as in :class:`~convlint.sizes.Sizes`; ``image`` says that Core ML shall
-    take a picture here.
+    take a picture here; ``contents`` is what it holds, where that was said.
     """
 
     name: str | None
@@ -68,10 +70,11 @@ class InputSpec:
     ranges: tuple[Range | None, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     image: Image | None = None
+    contents: Contents | None = None
 
     def __str__(self) -> str:
         sizes = write_sizes(Sizes(self.shape, self.ranges, self.shapes))
-        kind = write_image(self.image) if self.image else self.dtype
+        kind = write_image(self.image) if self.image else f"{self.dtype}{self.contents or ''}"
         return f"{self.name}={sizes}:{kind}" if self.name else f"{sizes}:{kind}"
 
     @property
@@ -84,16 +87,20 @@ def parse_input(text: str) -> InputSpec:
     rest = text.strip()
     name: str | None = None
     before, equals, after = rest.partition("=")
-    if equals and "(" not in before:
-        if "=" in after.partition("(")[0]:
+    if equals and "(" not in before and ":" not in before:
+        if "=" in after.partition(":")[0].partition("(")[0]:
             raise _wrong(text, "it has more than one '='; give --input once for each tensor")
         name, rest = before.strip(), after.strip()
         if not name.isidentifier() or keyword.iskeyword(name):
             raise _wrong(text, f"{name!r} cannot be the name of an argument of forward")
     shape_text, colon, dtype_text = rest.partition(":")
+    if re.search(r"\d\s*<", shape_text):
+        raise _wrong(text, "values follow a dtype, as is written in ids=1x64:int64<32000")
     sizes = _parse_shape(text, shape_text.strip())
     kind = dtype_text.strip()
-    image = None
+    image, held = None, ""
+    if kind.partition("(")[0].strip() != "image" and (found := re.search("[=<]", kind)):
+        kind, held = kind[: found.start()].strip(), kind[found.start() :]
     if kind.partition("(")[0].strip() == "image":
         kind = DEFAULT_DTYPE
         try:
@@ -102,7 +109,16 @@ def parse_input(text: str) -> InputSpec:
                 raise WrongImage("only height and width of a picture may vary")
         except WrongImage as error:
             raise _wrong(text, str(error)) from None
-    return InputSpec(name, sizes.shape, _parse_dtype(text, colon, kind), sizes.ranges, sizes.shapes, image)
+    dtype = _parse_dtype(text, colon, kind)
+    contents = None
+    if held:
+        try:
+            contents = parse_contents(held, dtype, sizes.shape)
+            if contents.listed and (any(sizes.ranges) or sizes.shapes):
+                raise WrongContents("a list of values fits one shape, and its sizes vary")
+        except WrongContents as error:
+            raise _wrong(text, str(error)) from None
+    return InputSpec(name, sizes.shape, dtype, sizes.ranges, sizes.shapes, image, contents)
 
 
 def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
@@ -150,7 +166,8 @@ def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
     """A maker of plausible CPU tensors: normal floats, integer zeros, true booleans.
 
     Integers are zeros because they are mostly indices, and zero is inside every table. One
-    generator serves all inputs, so that two inputs of the same shape differ.
+    generator serves all inputs, so that two inputs of the same shape differ. What a spec says of its
+    contents comes first.
     """
     import torch
 
@@ -158,6 +175,8 @@ def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
 
     def make(spec: InputSpec) -> Any:
         dtype = getattr(torch, spec.dtype)
+        if spec.contents is not None:
+            return filled(spec, generator)
         if dtype == torch.bool:
             return torch.ones(spec.shape, dtype=dtype)
         if dtype.is_floating_point and dtype.itemsize > 1:
@@ -169,6 +188,54 @@ def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
         return torch.zeros(spec.shape, dtype=dtype)
 
     return make
+
+
+def filled(spec: InputSpec, generator: Any) -> Any:
+    """A tensor of what a spec says of its contents."""
+    import torch
+
+    dtype, held = getattr(torch, spec.dtype), spec.contents
+    assert held is not None
+    if held.listed:
+        return torch.tensor(held.listed).reshape(spec.shape).to(dtype)
+    if held.low == held.high:
+        return torch.full(spec.shape, held.low).to(dtype)
+    if isinstance(held.low, int) and isinstance(held.high, int):
+        return torch.randint(held.low, held.high + 1, spec.shape, generator=generator).to(dtype)
+    drawn = torch.rand(spec.shape, generator=generator, dtype=torch.float64)
+    return (drawn * (held.high - held.low) + held.low).to(dtype)
+
+
+def zeros_by_default(specs: Iterable[InputSpec]) -> str:
+    """The sentence about integers for an error of a model that was run with these inputs, or nothing."""
+    unsaid = [s for s in specs if s.contents is None and s.dtype.startswith(("int", "uint"))]
+    if not unsaid:
+        return ""
+    first = unsaid[0]
+    text = f"{first.name + '=' if first.name else ''}{write_sizes(Sizes(first.shape))}:{first.dtype}"
+    return (
+        f" Integers are zeros where no value is given: write --input '{text}=100', '{text}=1..100' or"
+        f" '{text}<32000'."
+    )
+
+
+def given_inputs(
+    example_inputs: Any, kwargs: Mapping[str, Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[InputSpec, ...]]:
+    """Arguments and keyword arguments of ``forward`` as the Python functions are given them, and their specs.
+
+    A mapping, as a tokenizer returns, is keyword arguments; texts are specs as on the command line.
+    """
+    named = dict(kwargs or {})
+    if isinstance(example_inputs, Mapping) and all(isinstance(key, str) for key in example_inputs):
+        return (), {**example_inputs, **named}, ()
+    listed = isinstance(example_inputs, (tuple, list)) and not hasattr(example_inputs, "_fields")
+    args = tuple(example_inputs) if listed else (example_inputs,)
+    if args and all(isinstance(arg, str) for arg in args):
+        specs = parse_inputs(args)
+        args, own = make_tensors(specs)
+        return args, {**own, **named}, specs
+    return args, named, ()
 
 
 def make_tensors(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from convlint.capture.size_limits import FLEXIBLE_KINDS
 from convlint.match import Environment, group_findings, match_environment, match_failures, match_graph
 from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
-from convlint.reconcile import BLOCKING, deciding_trial, export_trial, findings_of_trial, mark_trial
+from convlint.reconcile import (
+    BLOCKING,
+    deciding_trial,
+    export_trial,
+    findings_of_trial,
+    mark_trial,
+    taken_apart,
+)
 from convlint.rulebook import Rulebook
 
 FROZEN = "frozen-by-trace"
@@ -28,7 +35,11 @@ def judge(
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
     matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
-        matches += match_graph(rules, captured.graph, environment)
+        # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
+        traced = captured.frontend == "torchscript"
+        where = replace(environment, frontend="torchscript") if traced else environment
+        found = match_graph(rules, captured.graph, where)
+        matches += [match for match in found if not (traced and taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):

@@ -305,7 +305,7 @@ def _result(future: Future[Any]) -> Any:
     if error is None:
         return future.result()
     what = (
-        "the process that checked it ended, died or did not end in time"
+        "the process that checked it ended itself, did not end in time or died"
         if isinstance(error, BrokenExecutor)
         else "its worker failed"
     )

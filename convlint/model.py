@@ -363,7 +363,8 @@ class Trial:
     """A real coremltools conversion of the untrained model, through one frontend.
 
     ``passed`` are the operations, without overload, of which a failed trial converted a call;
-    ``provisos`` say where what was tried is another model than the user's.
+    ``traced`` are all operations of a trace: its tracer takes some calls apart, so that others are
+    converted than Python made. ``provisos`` say where what was tried is another model than the user's.
     """
 
     status: TrialStatus
@@ -376,6 +377,7 @@ class Trial:
     output: str = ""
     mil_ops: Mapping[str, int] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
+    traced: tuple[str, ...] = ()
     provisos: tuple[Proviso, ...] = ()
 
 

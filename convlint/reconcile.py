@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convlint.match import Environment, group_findings, match_graph, match_trial
-from convlint.model import Disagreement, Finding, Site, Trial
+from convlint.match import Environment, RawMatch, group_findings, match_graph, match_trial
+from convlint.model import Disagreement, Finding, OpCall, Site, Trial
 from convlint.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -40,9 +40,12 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             calls = finding.calls
             if traced:
                 named = any((_operation(call.op), _line(call.site)) in lines for call in calls)
-                said = "failed" if named else "converted" if trial.status == "converted" else ""
             else:
-                said = "failed" if any(call.name in refused for call in calls) else "converted"
+                named = any(call.name in refused for call in calls)
+            passed = trial.status == "converted" or all(_operation(call.op) in trial.passed for call in calls)
+            said = "failed" if named else "converted" if passed else ""
+            if traced and said == "converted" and finding.rule.category == "support":
+                finding = replace(finding, severity="warning")  # of the other frontend's converters
         marked.append(replace(finding, trial=said))
     return tuple(marked)
 
@@ -52,7 +55,9 @@ def findings_of_trial(
 ) -> tuple[Finding, ...]:
     """A finding for each refusal of the trial that no error among ``findings`` covers."""
     told_nodes = {call.name for finding in findings if finding.severity == "error" for call in finding.calls}
-    told_lines = {(_operation(f.op), _line(f.site)) for f in findings if f.severity == "error"}
+    errors = [finding for finding in findings if finding.severity == "error"]
+    told_lines = {(_operation(f.op), _line(f.site)) for f in errors}
+    told_lines |= {(_operation(call.op), _line(call.site)) for f in errors for call in f.calls}
     interface = any(f.severity == "error" and f.rule.category == "interface" for f in findings)
     unforeseen = [
         failure
@@ -65,6 +70,16 @@ def findings_of_trial(
     ]
     found = group_findings(match_trial(rules, unforeseen, environment))
     return tuple(replace(finding, trial="failed") for finding in found)
+
+
+def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
+    """Whether a rule about all ops speaks of a call that the tracer takes apart: others meet converters."""
+    of = match.looked.of
+    if not isinstance(of, OpCall) or not any("*" in block.names for block in match.rule.matches):
+        return False
+    kind = _operation(of.op).strip("_").lower()
+    traces = [trial.traced for trial in trials if trial.traced]
+    return bool(traces) and not any(kind in traced for traced in traces)
 
 
 def _line(site: Site | None) -> str:
@@ -105,7 +120,7 @@ def disagreements(
             and not any(call.name in refused for call in finding.calls)
             and not any(failure.follows for failure in trial.failures)
         ]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def compare_doors(first: Trial, second: Trial) -> list[str]:

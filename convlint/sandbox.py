@@ -130,8 +130,7 @@ def _ask_to_end(number: int, frame: FrameType | None) -> None:
     again = _asked_to_end and time.monotonic() - _asked_at < _ONE_WISH
     if not again:
         _asked_to_end, _asked_at = number, time.monotonic()
-        if number == signal.SIGTERM:
-            keep_last_words(frame)
+        keep_last_words(frame)
         raise_interrupt()
 
 
@@ -282,13 +281,17 @@ def _interrupts() -> Iterator[threading.Event | _Asked | None]:
         signal.signal(signal.SIGINT, handler)
 
 
+_PATIENCE = 2
+"""How often code is interrupted by an ``Exception``: one may come where it is expected, as in an export."""
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise :class:`TimeLimitExceeded` inside the body when it runs longer than ``seconds``.
 
     Works on the main thread of systems with SIGALRM; elsewhere, and with None, there is no limit.
-    Code that swallows the exception is interrupted again every second, by what is no ``Exception``, and
-    told of at the end. Limits nest: the outer one goes on counting. What catches everything, or never
+    Code that swallows the exception is interrupted again every second, in the end by what is no
+    ``Exception``, and told of. Limits nest: the outer one goes on counting. What catches everything, or never
     comes back from C, is ended from outside where a program is supervised (:mod:`convlint.supervision`).
     """
     if (
@@ -298,12 +301,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     ):
         yield
         return
-    expired = False
+    rung = 0
 
     def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal expired
-        again, expired = expired, True
-        raise _StillRunning if again else TimeLimitExceeded(f"not finished after {seconds:g} s")
+        nonlocal rung
+        rung += 1
+        raise _StillRunning if rung > _PATIENCE else TimeLimitExceeded(f"not finished after {seconds:g} s")
 
     start = time.monotonic()
     previous_handler: Any = signal.signal(signal.SIGALRM, ring)
@@ -323,5 +326,5 @@ def time_limit(seconds: float | None) -> Iterator[None]:
             if previous_delay:
                 remaining = max(previous_delay - (time.monotonic() - start), 1e-6)
                 signal.setitimer(signal.ITIMER_REAL, remaining, previous_interval)
-    if expired:
+    if rung:
         raise TimeLimitExceeded(f"not finished after {seconds:g} s, and it caught the interruption")

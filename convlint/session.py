@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convlint.cache import Cache
+from convlint.cache import Cache, job_digest
 from convlint.errors import ConvlintError, UsageError
 from convlint.jobs import Job
 from convlint.model import Report
@@ -50,22 +50,25 @@ class Session:
         if report is not None:
             report = replace(report, notes=(*report.notes, KEPT))
         else:
+            key = ""
             if cache is not None:
+                key = job_digest(job)
                 self._remember(job)
             try:
                 report = self._check(job, place)
             except ConvlintError as error:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
-                self._keep(cache, job, report)
+                self._keep(cache, job, report, key)
         report = suppress(report, settings.fail_on, settings.per_module_ignores)
         return Outcome(job.name, job.spec, job.root, report, kept=kept)
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.spec import load_model
+        from convlint.untouched import one_at_a_time
 
         settings = job.settings
-        with Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
+        with one_at_a_time, Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
             progress("importing")
             loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
             if not job.inputs:
@@ -119,12 +122,14 @@ class Session:
         except OSError:
             return False
 
-    def _keep(self, cache: Cache, job: Job, report: Report) -> None:
+    def _keep(self, cache: Cache, job: Job, report: Report, key: str) -> None:
         from convlint.sources import closure_of, sources_of
 
         sources = sources_of(job, self._before, self._read)
         if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
             return  # a file was saved meanwhile: nobody knows which text the result is of
+        if job_digest(job) != key:
+            return  # so was a rule
         cache.keep(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:

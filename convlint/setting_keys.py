@@ -183,7 +183,12 @@ def _input_text(place: Place, table: Mapping[str, Any]) -> str:
         raise place.wrong("has layout, mean or std, which are for pictures: add image = true")
     if image and "dtype" in given:
         raise place.wrong("has both dtype and image = true; the numbers of a picture are float32")
-    kind = f"image({','.join(words)})" if image else given.get("dtype", "float32")
+    values = str(given.get("values", "")).strip()
+    if image and values:
+        raise place.wrong("has both values and image = true; a picture is random")
+    if values and values[0] not in "=<":
+        values = f"={values}"
+    kind = f"image({','.join(words)})" if image else given.get("dtype", "float32") + values
     return f"{given['name']}={given['shape']}:{kind}" if "name" in given else f"{given['shape']}:{kind}"
 
 
@@ -242,7 +247,7 @@ SETTINGS: Mapping[str, Key] = {
     ),
     "trial": Key(
         _trial,
-        {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "frontend"},
+        {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "passes"},
         "how far to convert for real; none: the rules alone",
         str,
     ),
@@ -292,6 +297,7 @@ INPUT: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "the argument of forward; a positional one where there is no name"),
     "shape": Key(_text, _STRING, "sizes joined by x: 1x3x224x224, 1x3x[224..512]x224, 1x3x{224,256}x224"),
     "dtype": Key(_text, _STRING, "float32 where it is left out"),
+    "values": Key(_text, _STRING, "what it holds: 100, 10,6,3, 0..31999 or <32000; integers are zeros else"),
     "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML shall take a picture here"),
     "layout": Key(_choice(*LAYOUTS), {"enum": list(LAYOUTS)}, "the order of a picture's channels"),
     "mean": Key(_numbers, _NUMBERS, "what the model was trained with, for values from 0 to 1"),
@@ -332,7 +338,7 @@ MODEL: Mapping[str, Key] = {
     "inputs": Key(
         _inputs,
         _list_of(INPUT, "shape"),
-        "one text for each tensor, [NAME=]SHAPE[:DTYPE|:image], or a table with these as keys",
+        "one text for each tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image], or a table with these as keys",
     ),
     "outputs": Key(
         _outputs,

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import enum
 import inspect
 import os
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from convlint.arguments import compile_expression, evaluate_expression
 from convlint.capture.sites import place_of_exception
 from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.importing import classes_in_file, import_file, import_module
+from convlint.installed import is_library
 from convlint.nearest import did_you_mean
 from convlint.sandbox import TimeLimitExceeded, UnreadableError, UserExit, time_limit, user_code
 from convlint.supervision import noted
@@ -27,6 +31,10 @@ from convlint.text import one_line, shown_path
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_FETCHERS = ("/huggingface_hub/", "/torch/hub.py", "/urllib/request.py", "/requests/", "/httpx/", "/gdown/")
+"""Files that an exception comes through where something could not be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,8 @@ def load_model(
             " returns an nn.Module, or an nn.Module object."
         )
     _check_arguments(spec, found, given)
+    unfetched = {name: value for name, value in _without_weights(found).items() if name not in given}
+    values, given = {**unfetched, **values}, {**{k: repr(v) for k, v in unfetched.items()}, **given}
     call = f"{attribute}({', '.join(f'{name}={text}' for name, text in given.items())})"
     namespace = vars(module)
 
@@ -165,7 +175,22 @@ def _what_happened(error: BaseException) -> str:
     else:
         message = one_line(error.msg if isinstance(error, SyntaxError) else str(error))
         text = f"raised {type(error).__name__}" + (f": {message}" if message else "")
-    return text.rstrip(".") + _where(error)
+    return text.rstrip(".") + _where(error) + _wanted_to_fetch(error)
+
+
+def _wanted_to_fetch(error: BaseException) -> str:
+    """How to build with random weights, where fetching trained ones failed."""
+    seen: BaseException | None = error
+    while seen is not None:
+        frames = traceback.extract_tb(seen.__traceback__)
+        if any(part in frame.filename.replace(os.sep, "/") for frame in frames for part in _FETCHERS):
+            return (
+                " It wanted to fetch trained weights. Random ones do for a check: pass weights=None and"
+                " weights_backbone=None (torchvision), encoder_weights=None (segmentation_models_pytorch) or"
+                " pretrained=False, with --arg where this is its own argument."
+            )
+        seen = seen.__cause__ or seen.__context__
+    return ""
 
 
 def _where(error: BaseException) -> str:
@@ -219,6 +244,29 @@ def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, s
             f"{spec} needs the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)}: give"
             f" --arg {missing[0]}=VALUE, or --arg-expr '{missing[0]}=EXPRESSION' for what is not a literal."
         )
+
+
+def _without_weights(found: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments that keep a library's constructor from fetching trained weights.
+
+    A check is about the architecture, and may run where there is no network. Of the user's own functions
+    nothing is known but their names.
+    """
+    path = getattr(sys.modules.get(getattr(found, "__module__", "") or ""), "__file__", None)
+    if not path or not is_library(path):
+        return {}
+    try:
+        parameters = inspect.signature(found).parameters
+    except (TypeError, ValueError):
+        return {}
+    named: dict[str, Any] = {}
+    for name in ("weights", "weights_backbone", "encoder_weights", "pretrained", "pretrained_backbone"):
+        default = parameters[name].default if name in parameters else None
+        if default is True:
+            named[name] = False
+        elif isinstance(default, enum.Enum) or (isinstance(default, str) and default):
+            named[name] = None
+    return named
 
 
 def _parameters(module_class: Callable[..., Any]) -> tuple[str, ...]:

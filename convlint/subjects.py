@@ -48,6 +48,7 @@ CAPTURE_KINDS = (
     "breaking-size",
     "other-path",
     "frozen-by-trace",
+    "owned-name",
     "unknown",
 )
 TRIAL_STAGES = ("trace", "input", "output", "frontend", "passes", "backend", "process")

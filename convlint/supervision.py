@@ -24,13 +24,26 @@ GRACE = 5.0
 _TICK = 0.5
 _HEAD = struct.Struct("=?dH")
 """Whether the work came to its end, until when (0: no limit), how long the words are that follow."""
+_RUN = struct.Struct("=iii")
+"""The number of the model that is worked on, -1 where it is not one of several, how many were told, and the
+exit code of the work that came to its end."""
+_LEAVING = 10.0
+"""Seconds that a process whose work is done may take to end, with what a model registered for its exit."""
 
 
 class Board:
     """What the child says of itself."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+        self.write_run(-1, 0)
+
+    def read_run(self) -> tuple[int, int, int]:
+        model, told, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
+        return model, told, code
+
+    def write_run(self, model: int, told: int, code: int = 0) -> None:
+        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told, code)
 
     def read(self) -> tuple[bool, float, str]:
         done, deadline, length = _HEAD.unpack_from(self._memory)
@@ -55,10 +68,17 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the child ended: with this code at the end of its work, else what there is to say of it."""
+    """How the child ended: with this code at the end of its work, else what there is to say of it.
+
+    ``model`` is the number of the one that was worked on, where there are several (else -1), and ``told``
+    how many were told before. ``asked`` is the signal that asked the parent to end meanwhile.
+    """
 
     code: int
     problem: str = ""
+    model: int = -1
+    told: int = 0
+    asked: int = 0
 
 
 _board: Board | None = None
@@ -106,6 +126,18 @@ def note(words: str) -> None:
     _doing = words
     if _board is not None and not _last_words:
         _board.write(words=words)
+
+
+def note_model(number: int) -> None:
+    """Say which of several models is worked on, -1 for none."""
+    if _board is not None:
+        _board.write_run(number, _board.read_run()[1])
+
+
+def note_told(number: int) -> None:
+    """Say that so many models are told of, which nobody has to do again."""
+    if _board is not None:
+        _board.write_run(_board.read_run()[0], number)
 
 
 def keep_last_words(frame: FrameType | None) -> None:
@@ -163,9 +195,10 @@ def noted_limit(seconds: float) -> Iterator[None]:
         _board.write(deadline=before)
 
 
-def done() -> None:
-    """The work came to its end: how the process ends from here on says nothing more."""
+def done(code: int) -> None:
+    """The work came to its end with this code: how the process ends from here on says nothing more."""
     if _board is not None:
+        _board.write_run(*_board.read_run()[:2], code)
         _board.write(done=True)
 
 
@@ -177,6 +210,7 @@ class _Watch:
         self.board = board
         self.traces = traces
         self.late = 0
+        self.leaving = 0.0
         self.killed = False
         self.passed_on = 0
 
@@ -204,7 +238,12 @@ class _Watch:
 
     def _look(self, number: int, frame: FrameType | None) -> None:
         ended, deadline, _ = self.board.read()
-        over = not ended and 0 < deadline < time.monotonic()
+        if ended:
+            self.leaving += _TICK
+            if self.leaving > _LEAVING:
+                os.kill(self.child, signal.SIGKILL)
+            return
+        over = 0 < deadline < time.monotonic()
         # Ticks are counted, and not the clock: after the program was stopped (Ctrl-Z), the child comes first.
         self.late = self.late + 1 if over else 0
         if self.late * _TICK > GRACE:
@@ -216,16 +255,16 @@ class _Watch:
         code = os.waitstatus_to_exitcode(status)
         if not finished:
             _remove_folders(self.child)
-        if self.passed_on and (not finished or code < 0):
-            return Ended(128 + self.passed_on)
         if finished:
-            return Ended(code if code >= 0 else 128 - code)
+            return Ended(self.board.read_run()[2], asked=self.passed_on)
+        if self.passed_on:
+            return Ended(128 + self.passed_on, asked=self.passed_on)
         doing, _, place = words.partition("\n")
         doing = doing or "the work on the model"
         if self.killed:
             how = "did not end: it went on after its time limit, and caught every interruption"
-        elif code == 128 + signal.SIGTERM:
-            how = "ended the process by the signal SIGTERM"
+        elif code in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # it ended in order, as if it was asked to
+            how = f"ended the process by the signal {signal.Signals(code - 128).name}"
         elif code >= 0:
             how = f"ended the process with exit code {code}, as os._exit does"
         else:
@@ -233,7 +272,7 @@ class _Watch:
             hint = " (the system may have been out of memory)" if -code == signal.SIGKILL else ""
             how = f"ended the process by the signal {name}{hint}"
         place = place or self._place_of_crash()
-        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.")
+        return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.", *self.board.read_run()[:2])
 
     def _place_of_crash(self) -> str:
         """The innermost line of the user's own, of what Python wrote about a crash."""
@@ -244,7 +283,7 @@ class _Watch:
             text = os.read(self.traces, 1 << 16).decode("utf-8", "replace")
         except OSError:
             return ""
-        lines = re.findall(r'File "([^"\n]+)", line (\d+)', text.partition("Current thread")[2])
+        lines = re.findall(r'File "([^"\n]+)", line (\d+)', text)
         return next((_shown(path, int(line)) for path, line in lines if _is_own(path)), "")
 
 
@@ -252,7 +291,8 @@ def _tell_of_crashes(descriptor: int) -> None:
     """Have Python write where it was into the pipe when a signal ends it."""
     import faulthandler
 
-    faulthandler.enable(descriptor)
+    os.set_blocking(descriptor, False)  # nobody reads before the end: what does not fit is left out
+    faulthandler.enable(descriptor, all_threads=False)
 
 
 def _tell_of_exits() -> None:

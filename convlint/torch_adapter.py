@@ -38,6 +38,39 @@ def dispatch_mode_class() -> type:
     return TorchDispatchMode
 
 
+@contextmanager
+def registered_dataclasses(values: Any) -> Iterator[tuple[str, ...]]:
+    """While open, torch takes the dataclasses among ``values`` apart, as those that were registered with it.
+
+    Yields the names of those that it did not know.
+    """
+    import dataclasses
+
+    import torch
+    from torch.utils import _pytree as pytree
+
+    made: list[type] = []
+
+    def look(value: Any) -> None:
+        for leaf in pytree.tree_leaves(value):
+            kind = type(leaf)
+            if not dataclasses.is_dataclass(leaf) or kind in pytree.SUPPORTED_NODES:
+                continue
+            try:
+                torch.export.register_dataclass(kind, serialized_type_name=f"convlint.{id(kind)}")
+            except Exception:  # a class with fields that its constructor does not take: left as it is
+                continue
+            made.append(kind)
+            look([getattr(leaf, field.name) for field in dataclasses.fields(leaf)])
+
+    look(values)
+    try:
+        yield tuple(kind.__qualname__ for kind in made)
+    finally:
+        for kind in made:
+            pytree._deregister_pytree_node(kind)
+
+
 def is_fake(tensor: torch.Tensor) -> bool:
     """Whether the tensor carries a shape and a dtype but no data."""
     from torch._subclasses.fake_tensor import FakeTensor

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     import torch
 
-ROOM = 2 << 30
-"""Bytes of weights of which a copy is made. Beyond it only buffers and other tensors are copied."""
+ROOM = 64 << 20
+"""Bytes of parameters that are copied, for the few models that write to theirs. Buffers always are."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Restore = Callable[[], None]
-_one_at_a_time = threading.RLock()
+one_at_a_time = threading.RLock()
+"""Held by whoever captures or runs a model: what torch.export patches belongs to the process."""
 
 
 def leaves_no_trace(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
@@ -48,7 +49,7 @@ def untouched(*things: Any) -> Iterator[None]:
     Afterwards they are as before: values, training and gradient flags, hooks, attributes, random
     generators, defaults. Functions that others call inside see the same thread's lock as their own.
     """
-    with _one_at_a_time:
+    with one_at_a_time:
         restores = [*_of_process(), *_Keeper().kept(things)]
         try:
             yield
@@ -164,7 +165,7 @@ class _Keeper:
 
     def _has_state(self, thing: Any) -> bool:
         """Whether an object is one of a model's own making: a cache, a configuration."""
-        if not hasattr(thing, "__dict__") or callable(thing):
+        if not hasattr(thing, "__dict__"):
             return False
         kind = type(thing)
         return (

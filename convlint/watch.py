@@ -77,7 +77,7 @@ def _in_child(
     if ended is not None:
         if ended.problem:
             sys.stderr.write(visible(f"convlint: error: {ended.problem}\n"))
-        if ended.code in (130, 143):
+        if ended.asked:  # though the check may have ended before it was told
             raise KeyboardInterrupt
         return
     code = 3
@@ -91,5 +91,5 @@ def _in_child(
     finally:
         out.flush()
         sys.stderr.flush()
-        supervision.done()
+        supervision.done(code)
         os._exit(code)  # the parent's clean-up is not the child's

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlint.errors import UsageError
+from convlint import check
+from convlint.errors import ModelError, UsageError
 from convlint.inputs import _ALIASES, DTYPES, InputSpec, make_tensors, parse_input, parse_inputs, spec_of
 
 
@@ -115,3 +116,84 @@ def test_a_factory_decides_what_a_tensor_is() -> None:
     )
     assert args[0].is_meta
     assert kwargs["y"].is_meta
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("lengths=1:int64=100", 100, 100),
+        ("1:int64=100", 100, 100),
+        ("ids=1x64:int64<32000", 0, 31999),
+        ("ids=1x64:int32=5..9", 5, 9),
+        ("mask=2x3:bool=0..1", 0, 1),
+        ("t=1:float32=0.5", 0.5, 0.5),
+        ("t=40:float16=-1..1", -1.0, 1.0),
+    ],
+)
+def test_values_and_ranges_are_held_and_written_as_they_are_read(text: str, low: float, high: float) -> None:
+    spec = parse_input(text)
+    assert parse_input(str(spec)) == spec
+    args, kwargs = make_tensors([spec])
+    (tensor,) = (*args, *kwargs.values())
+    assert tuple(tensor.shape) == spec.shape
+    assert str(tensor.dtype) == f"torch.{spec.dtype}"
+    values = tensor.double()
+    assert low <= float(values.min())
+    assert float(values.max()) <= high
+    if low == high:
+        assert float(values.min()) == low
+    elif tensor.numel() > 5:
+        assert len(values.unique()) > 1
+
+
+def test_listed_values_stand_in_their_order() -> None:
+    (tensor,), _ = make_tensors([parse_input("2x2:int64=10,6,3,1")])
+    assert tensor.tolist() == [[10, 6], [3, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("3:int64=1,2", "it lists 2 values for 3 elements"),
+        ("3:int64=1.5", "'1.5' is no integer"),
+        ("3:int64=9..2", "the range 9..2 is reversed; write 2..9"),
+        ("3:int64<0", "below a number above 0"),
+        ("3:float32<4", "is for integers"),
+        ("3:int64=many", "'many' is no value; write =100, =10,6,3, =0..31999 or <32000"),
+        ("[2..4]:int64=1,2", "a list of values fits one shape"),
+        ("ids=1x64<9", "values follow a dtype"),
+    ],
+)
+def test_wrong_values_say_what_to_write(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_input(text)
+    assert says in str(caught.value)
+
+
+class Packs(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(50, 4)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        if int(lengths.min()) < 1:
+            raise ValueError("lengths must be above 0")
+        return self.table(ids)
+
+
+def test_values_reach_the_model_and_an_error_says_that_integers_are_zeros() -> None:
+    with pytest.raises(ModelError, match=r"Integers are zeros.*--input 'lengths=1:int64=100'"):
+        check(Packs, ["ids=1x6:int64=1", "lengths=1:int64"], frontend="auto")
+    report = check(Packs, ["ids=1x6:int64<50", "lengths=1:int64=6"], frontend="auto")
+    assert report.graph is not None
+    with pytest.raises(ModelError, match=r"forward takes \(ids"):
+        check(Packs, ["idz=1x6:int64", "lengths=1:int64=6"], frontend="auto")
+
+
+def test_a_mapping_given_as_the_inputs_is_keyword_arguments() -> None:
+    from collections import UserDict
+
+    batch = UserDict(ids=torch.zeros(1, 6, dtype=torch.int64), lengths=torch.tensor([6]))
+    report = check(Packs, batch, frontend="auto")
+    assert report.graph is not None
+    assert len(report.graph.inputs) == 2

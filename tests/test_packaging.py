@@ -74,7 +74,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mil",),
     ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter", "untouched"),
     ("destination", "supervision"),
-    ("errors", "files", "images", "installed", "nearest", "op_functions", "rule_words", "sizes", "text"),
+    (
+        "contents",
+        "errors",
+        "files",
+        "images",
+        "installed",
+        "nearest",
+        "op_functions",
+        "rule_words",
+        "sizes",
+        "text",
+    ),
 )
 """The package from the top down: a module imports only from the layers below its own."""
 

@@ -38,6 +38,8 @@ def misbehave():
         os.abort()
     if KIND == "term":
         os.kill(os.getpid(), signal.SIGTERM)
+    if KIND == "int":
+        os.kill(os.getpid(), signal.SIGINT)
     if KIND == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if KIND == "own":
@@ -81,11 +83,12 @@ SAID = {
     "segv": ("SIGSEGV, at net.py:18",),
     "abort": ("SIGABRT, at net.py:20",),
     "term": ("SIGTERM, at net.py:22",),
+    "int": ("SIGINT, at net.py:24",),
     "kill": ("SIGKILL",),
-    "own": ("Own: of its own", "net.py:26"),
-    "generator": ("GeneratorExit", "net.py:28"),
-    "mute": ("Mute, whose text cannot be read", "net.py:30"),
-    "catches": ("not finished after 2 s", "net.py:33"),
+    "own": ("Own: of its own", "net.py:28"),
+    "generator": ("GeneratorExit", "net.py:30"),
+    "mute": ("Mute, whose text cannot be read", "net.py:32"),
+    "catches": ("not finished after 2 s", "net.py:35"),
     "stays": ("did not end",),
 }
 CHECK = ("check", "net.py:Net", "--input", "1x4", "--timeout", "2")
@@ -105,8 +108,8 @@ def net(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", STAGES)
 @pytest.mark.usefixtures("net")
 def test_a_model_never_ends_the_program_without_a_sentence(place: str, kind: str, convlint: Convlint) -> None:
-    if (place, kind) == ("forward", "catches"):
-        pytest.skip("each way of capturing takes its whole time limit; import and constructor show the same")
+    if (place, kind) in (("forward", "catches"), ("import", "catches"), ("init", "stays")):
+        pytest.skip("they take their whole time limits, and the other places show the same")
     ran = convlint(*CHECK, "--format", "json", WHERE=f"{place}:{kind}")
     assert ran.code == 3, ran
     (said,) = errors(ran)
@@ -123,6 +126,14 @@ def test_a_model_that_leaves_for_a_folder_that_is_gone_is_judged(place: str, con
     assert ran.code == 0, ran
 
 
+@pytest.mark.parametrize("leaves", ["os._exit(0)", "os.abort()", "time.sleep(600)"])
+def test_what_a_model_does_at_exit_changes_no_answer(leaves: str, tmp_path: Path, convlint: Convlint) -> None:
+    at_exit = f"import atexit, time\natexit.register(lambda: {leaves})\n"
+    (tmp_path / "net.py").write_text(SLOW.replace("WAIT", "") + at_exit)
+    ran = convlint(*CHECK, "--no-trial", "--format", "json", timeout=60)
+    assert (ran.code, json.loads(ran.out)["convertible"]) == (1, "no"), ran
+
+
 @pytest.mark.parametrize("command", [("fix",), ("plan", "--no-trial"), ("compare", "--door", "onnx")])
 @pytest.mark.usefixtures("net")
 def test_the_other_commands_say_so_too(command: Sequence[str], convlint: Convlint) -> None:
@@ -137,6 +148,52 @@ def test_a_baseline_is_not_written_where_a_model_ends_the_process(net: Path, con
     ran = convlint("baseline", "write", WHERE="import:exit")
     assert (ran.code, len(errors(ran))) == (3, 1), ran
     assert not (net / "convlint-baseline.json").exists()
+
+
+def test_an_example_of_a_rule_that_ends_the_process_is_told(tmp_path: Path, convlint: Convlint) -> None:
+    assert convlint("rules", "new", "one", "--path", "mine").code == 0
+    (rule,) = (tmp_path / "mine").iterdir()
+    rule.write_text(rule.read_text().replace("class Model", "import os\nos._exit(0)\nclass Model"))
+    ran = convlint("rules", "test", "MY1", "--rule-path", "mine")
+    assert (ran.code, len(errors(ran))) == (3, 1), ran
+    assert "ended the process with exit code 0" in ran.err
+
+
+def test_of_several_models_the_others_are_answered(net: Path, convlint: Convlint) -> None:
+    models = ("first.py:Net", "net.py:Net", "second.py:Net", "gone.py:Net", "net.py:Net")
+    for name in ("first.py", "second.py"):
+        (net / name).write_text(SLOW.replace("WAIT", ""))
+    (net / "convlint.toml").write_text(
+        "".join(
+            f'[[models]]\nname = "m{at}"\nspec = "{spec}"\ninputs = ["1x4"]\n'
+            for at, spec in enumerate(models)
+        )
+    )
+    check = (
+        "check",
+        "--no-trial",
+        "--output-file",
+        "r.sarif",
+        "--output-file",
+        "r.json",
+        "--format",
+        "terminal",
+    )
+    ran = convlint(*check, WHERE="init:exit")
+    assert ran.code == 3, ran
+    reports = json.loads((net / "r.json").read_text())["reports"]
+    answers = [each["error"]["message"] if "error" in each else each["convertible"] for each in reports]
+    assert answers[0] == answers[2] == "no"
+    assert "ended the process" in answers[1]
+    assert "ended the process" in answers[4]
+    assert "no file gone.py" in answers[3]
+    assert (net / "r.sarif").exists()
+    for name in ("m0", "m2"):
+        assert ran.out.count(f"{name}  for iOS17") == 1, ran
+    assert [line.split(":")[2].strip() for line in errors(ran)] == ["m1", "m3", "m4"], ran
+    baseline = convlint("baseline", "write", "--no-trial", WHERE="init:segv")
+    assert baseline.code == 3, baseline
+    assert set(json.loads((net / "convlint-baseline.json").read_text())["models"]) == {"m0", "m2"}
 
 
 @pytest.mark.corpus
@@ -210,7 +267,7 @@ def test_a_signal_that_the_model_catches_ends_the_program_all_the_same(
 LIBRARY = """\
 import os, signal, time
 try:
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getppid(), signal.SIGINT)  # as a terminal does, which asks the program and not the work
     time.sleep(5)
 except:
     pass
@@ -424,6 +481,24 @@ def test_a_file_saved_during_a_check_leaves_no_stale_result(tmp_path: Path, conv
     second = json.loads(convlint(*check, CONVLINT_CACHE="1").out)
     assert (second["convertible"], second["kept"]) == ("yes", False)
     assert json.loads(convlint(*check, CONVLINT_CACHE="1").out)["kept"] is True
+
+
+def test_a_rule_saved_during_a_check_leaves_no_stale_result(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "rules").mkdir()
+    rule = ROOT / "rules" / "support"
+    text = next(rule.glob("CL104-*.toml")).read_text().replace('"CL104"', '"MY104"').replace("CL104", "MY104")
+    text = text.replace('name = "hypot"', 'name = "my-hypot"')
+    (tmp_path / "rules" / "MY104-my-hypot.toml").write_text(text)
+    saves = (
+        "import pathlib\npath = pathlib.Path('rules/MY104-my-hypot.toml')\n"
+        "path.write_text(path.read_text().replace('severity = \"error\"', 'severity = \"note\"'))\n"
+    )
+    (tmp_path / "net.py").write_text(SLOW.replace("WAIT", "") + saves)
+    check = (*CHECK, "--no-trial", "--select", "MY104", "--rule-path", "rules", "--cache-dir", "kept")
+    first = convlint(*check, "--format", "json", CONVLINT_CACHE="1")
+    second = json.loads(convlint(*check, "--format", "json", CONVLINT_CACHE="1").out)
+    assert json.loads(first.out)["kept"] is second["kept"] is False
+    assert second["findings"][0]["severity"] == "note"
 
 
 def test_entries_of_a_cache_that_are_none_are_as_if_not_there(tmp_path: Path, convlint: Convlint) -> None:

@@ -340,3 +340,41 @@ def test_building_on_meta_makes_no_weights(project: Path) -> None:
     with torch.device("meta"):
         model = loaded.build()
     assert all(parameter.is_meta for parameter in model.parameters())
+
+
+LIBRARY = """
+    import enum, urllib.request
+    from torch import nn
+
+    class Some_Weights(enum.Enum):
+        DEFAULT = "https://weights.invalid/some.pt"
+
+    def fetch(weights):
+        if weights:
+            urllib.request.urlopen("http://127.0.0.1:9/weights.pt", timeout=2)
+        return nn.Linear(2, 2)
+
+    def detector(weights=None, weights_backbone=Some_Weights.DEFAULT):
+        return fetch(weights or weights_backbone)
+
+    class Unet(nn.Module):
+        def __init__(self, encoder_weights="imagenet", pretrained=True):
+            super().__init__()
+            self.body = fetch(encoder_weights or pretrained)
+"""
+
+
+def test_a_library_s_constructor_fetches_no_weights_unless_told_to(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = project / "site-packages"
+    installed.mkdir()
+    (installed / "somelibrary.py").write_text(textwrap.dedent(LIBRARY))
+    monkeypatch.syspath_prepend(str(installed))
+    for attribute in ("detector", "Unet"):
+        load_model(f"somelibrary:{attribute}").build()
+    with pytest.raises(ModelError, match=r"wanted to fetch trained weights.*encoder_weights=None"):
+        load_model("somelibrary:Unet", {"encoder_weights": "imagenet"}).build()
+    (project / "own.py").write_text("import somelibrary\ndef net(): return somelibrary.Unet()\n")
+    with pytest.raises(ModelError, match="wanted to fetch trained weights"):
+        load_model("own.py:net").build()

@@ -201,3 +201,70 @@ def test_a_trace_takes_the_way_that_a_user_s_trace_takes() -> None:
     report = convlint.check(layer, torch.rand(1, 4, 8), frontend="torchscript")
     assert report.convertible == "yes"
     assert not list(report.errors())
+
+
+class Named(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.register_buffer(name, torch.linspace(0, 1, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + getattr(self, self.name)
+
+
+class Coded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("code", torch.linspace(0, 1, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.code
+
+
+def test_names_that_torch_s_modules_own_are_refused_where_coremltools_does() -> None:
+    x = torch.rand(2, 4)
+    for frontend, name, inside in (
+        ("export", "recompile", False),
+        ("torchscript", "save", False),
+        ("torchscript", "code", True),
+    ):
+        model = nn.Sequential(Named(name)) if inside else Named(name)
+        report = convlint.check(model, x, frontend=frontend)
+        assert report.convertible == "no", (frontend, name)
+        assert f"{name}' is called as an attribute of torch." in next(report.errors()).message
+    for frontend, name, inside in (
+        ("export", "save", False),
+        ("export", "code", True),
+        ("torchscript", "recompile", False),
+    ):
+        model = nn.Sequential(Named(name)) if inside else Named(name)
+        assert convlint.check(model, x, frontend=frontend).convertible == "yes", (frontend, name)
+    report = convlint.check(Coded(), x, frontend="auto")
+    assert report.convertible == "no"
+    (error,) = (finding for finding in report.errors() if finding.rule.code == "CL009")
+    assert error.site is not None
+    assert error.site.line == site_of(Coded, 'register_buffer("code"')
+
+
+@dataclasses.dataclass
+class Batch:
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class TakesDataclass(Base):
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.conv(batch.x) + batch.y
+
+
+def test_a_dataclass_as_an_input_gets_in_and_torch_forgets_it_again() -> None:
+    batch = Batch(PICTURE, torch.rand(1, 4, 6, 6))
+    report = convlint.check(TakesDataclass(), (batch,), frontend="export")
+    assert report.graph is not None
+    assert [port.path for port in report.graph.inputs] == ["batch.x", "batch.y"]
+    headline = verdict(report).headline
+    assert headline.startswith("Converts once torch.export.register_dataclass(Batch) is called before at ")
+    assert Batch not in pytree.SUPPORTED_NODES
+    report = convlint.check(TakesDataclass(), (batch,), frontend="torchscript")
+    assert "once each input is a tensor by itself, and not in a Batch at " in verdict(report).headline

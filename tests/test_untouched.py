@@ -6,6 +6,8 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +18,16 @@ from torch import nn
 
 import convlint
 from convlint.errors import ConvlintError, ModelError
+
+
+class Counter:
+    """A helper of a model, with a state of its own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
 
 
 class Restless(nn.Module):
@@ -34,6 +46,7 @@ class Restless(nn.Module):
         self.table = {"a": 1}
         self.plain = torch.arange(3.0)
         self.cache = SimpleNamespace(values=[])
+        self.counter = Counter()
         self.conv.weight.requires_grad_(False)
         self.register_forward_hook(lambda *_: None)
 
@@ -48,6 +61,7 @@ class Restless(nn.Module):
         self.plain.add_(1)
         self.cache.values.append(1)
         self.new = 3
+        self.counter()
         return torch.hypot(self.drop(self.norm(self.conv(x))), torch.ones(()))
 
 
@@ -77,7 +91,7 @@ def state_of(*things: Any) -> list[Any]:
         elif isinstance(thing, dict):
             for key, value in thing.items():
                 found += [str(key), *([] if isinstance(value, nn.Module) else state_of(value))]
-        elif isinstance(thing, SimpleNamespace):
+        elif isinstance(thing, (SimpleNamespace, Counter)):
             found += state_of(vars(thing))
         else:
             found.append(repr(thing))
@@ -186,3 +200,17 @@ def test_checks_in_threads_wait_for_each_other() -> None:
     for thread in threads:
         thread.join()
     assert answers == ["yes"] * 5
+
+
+def test_candidates_on_threads_wait_for_each_other_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "threaded.py").write_text("import torch\nclass Net(torch.nn.Linear):\n    pass\n")
+    candidates = [
+        {"spec": "threaded.py:Net", "args": {"in_features": 4, "out_features": width}}
+        for width in range(1, 6)
+    ]
+    with ThreadPoolExecutor(5) as executor:
+        rows = list(convlint.check_many(candidates, inputs=["1x4"], executor=executor))
+    assert [row["convertible"] for row in rows] == ["yes"] * 5, rows

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Convlint, Ran
+from conftest import ROOT, Convlint, Ran
 
 import convlint as api
 from convlint import files
@@ -354,9 +356,24 @@ def test_devices_and_pipes_are_written_as_they_are(net: Path, convlint: Convlint
     assert convlint(*check, "--output-file", "json:pipe").code == 0
     reader.join(30)
     assert json.loads(read[0])["convertible"] == "yes"
+    substituted = f"{sys.executable} -m convlint {' '.join(check)} --output-file json:>(cat > copied)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVLINT_CACHE": "0"}
+    assert subprocess.run(["bash", "-c", f"{substituted}; wait $!"], cwd=net, env=environment).returncode == 0
+    assert json.loads((net / "copied").read_text())["convertible"] == "yes"
     if os.path.exists("/dev/full"):
         ran = convlint(*check, "--output-file", "json:/dev/full")
         assert (ran.code, "No space left" in ran.err) == (2, True), ran
+
+
+def test_the_python_function_refuses_too(tmp_path: Path) -> None:
+    built: list[int] = []
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "weights.pt").write_text("the work of weeks")
+    before = snapshot(tmp_path)
+    for path in ("kept", "kept/weights.pt", "."):
+        with pytest.raises(UsageError):
+            api.check(lambda: built.append(1), (), trial="full", output=str(tmp_path / path))
+    assert (snapshot(tmp_path), built) == (before, [])
 
 
 def known(net: Path) -> dict[str, int]:

@@ -26,12 +26,14 @@ KINDS = (
     "breaking-size",
     "other-path",
     "frozen-by-trace",
+    "owned-name",
     "unknown",
 )
 
 # Tried in order against "ExceptionType: message"; torch has no stable codes for these.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("time-limit", r"^TimeLimit|time limit"),
+    ("owned-name", r"^OwnedName:"),
     # A bare symbol is no comparison: float(), int() or math wanted the number itself.
     ("python-number", r"guard on data-dependent expression z?u\w*\d+ \("),
     ("data-dependent-branch", r"GuardOnDataDependentSymNode|guard on data-dependent expression"),
@@ -86,7 +88,7 @@ def describe_failure(method: str, error: BaseException) -> CaptureFailure:
         kind=failure_kind(error),
         error_type=type(error).__name__,
         message=_first_paragraph(str(error)),
-        site=place.site,
+        site=getattr(error, "site", None) or place.site,
         caller=place.caller,
     )
 

@@ -7,7 +7,10 @@ calls. The last two give no program to convert, only the ops to judge. What stop
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import logging
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,17 +29,24 @@ from convlint.capture.build import (
 from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
+from convlint.capture.generated import restore_lines
 from convlint.capture.lower import lower
-from convlint.capture.outputs import drop_constant_outputs, outputs_proviso, plain_outputs
+from convlint.capture.outputs import (
+    drop_constant_outputs,
+    outputs_proviso,
+    plain_outputs,
+    registered_proviso,
+)
+from convlint.capture.owned import refuse_owned_names
 from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
-from convlint.capture.sites import choose_frames, definition_of, place_of_exception
+from convlint.capture.sites import GENERATED, choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
 from convlint.capture.states import with_initial_states
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
-from convlint.inputs import InputSpec, make_tensors
-from convlint.model import CaptureFailure, Graph, Proviso
+from convlint.inputs import InputSpec, make_tensors, zeros_by_default
+from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
 from convlint.sandbox import UserExit, time_limit, user_code
@@ -59,7 +69,7 @@ class Source:
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
     ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out.
+    picture of what comes out, ``registered`` names classes of inputs that torch was told of for a while.
     """
 
     build: Callable[[], Any] | None
@@ -68,6 +78,7 @@ class Source:
     specs: tuple[InputSpec, ...] = ()
     dynamic_shapes: Any = None
     outputs: tuple[OutputSpec, ...] = ()
+    registered: tuple[str, ...] = ()
 
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
@@ -79,8 +90,8 @@ class Source:
 class Capture:
     """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
 
-    ``reads`` are the places where Python reads what follows from an input; ``proviso`` says what of the
-    outputs is not in the program.
+    ``reads`` are the places where Python reads what follows from an input; ``provisos`` say what of the
+    inputs and outputs is otherwise in the program. ``frontend`` is the one whose ops the graph has.
     """
 
     graph: Graph | None
@@ -90,17 +101,20 @@ class Capture:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     reads: tuple[Proviso, ...] = ()
-    proviso: Proviso | None = None
+    provisos: tuple[Proviso, ...] = ()
+    frontend: Frontend = "export"
 
 
-def capture(source: Source, limit: float | None = None, room: int | None = None) -> Capture:
+def capture(
+    source: Source, limit: float | None = None, room: int | None = None, *, decomposed: bool = False
+) -> Capture:
     """Capture by the first method that works.
 
     ``limit`` ends each method after so many seconds; ``room`` is the number of bytes that real
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = Attempts(source, limit, room, values=False)
+    attempts = Attempts(source, limit, room, values=False, decomposed=decomposed)
     try:
         return attempts.run()
     finally:
@@ -111,18 +125,28 @@ class Attempts:
     """The methods of one capture, with what they share: the real model, built once, and the clock.
 
     ``values``: what the real model computes is looked at, so that zeros would not do for its weights.
+    ``decomposed``: where nothing can be exported, the ops are told as in an exported program all the same.
     """
 
-    def __init__(self, source: Source, limit: float | None, room: int | None, *, values: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source,
+        limit: float | None,
+        room: int | None,
+        *,
+        values: bool = True,
+        decomposed: bool = False,
+    ) -> None:
         self.source = source
         self.limit = limit
         self.room = room
         self.values = values
+        self.decomposed = decomposed
         self.failures: list[CaptureFailure] = []
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.reads: tuple[Proviso, ...] = ()
-        self.proviso: Proviso | None = None
+        self.provisos: tuple[Proviso, ...] = ()
         self._size = 0
         self._real: tuple[torch.nn.Module, Inputs] | None = None
 
@@ -153,7 +177,8 @@ class Attempts:
                     tuple(self.notes),
                     self.seconds,
                     self.reads,
-                    self.proviso,
+                    self.provisos,
+                    "export" if program is not None or self.decomposed else "torchscript",
                 )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
@@ -206,13 +231,14 @@ class Attempts:
 
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            graph, self.reads = record_run(torch.fx.symbolic_trace(module), args, kwargs)
+            traced = torch.fx.symbolic_trace(module)
+            graph, self.reads = record_run(traced, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            graph, self.reads = record_run(module, args, kwargs)
+            graph, self.reads = record_run(module, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def declared(self, graph: Graph) -> Graph:
@@ -229,6 +255,7 @@ class Attempts:
         """Graph and program. ``specs`` may ask for flexible sizes; ``forward`` then runs others."""
         import torch
 
+        refuse_owned_names(module, "export")
         asked = self.source.dynamic_shapes
         shapes = dynamic_shapes(module, args, kwargs, specs) if asked is None else asked
         guards: list[torch_adapter.SizeGuard] = []
@@ -245,7 +272,7 @@ class Attempts:
                 self.failures.append(_odd_output(module, odd))
             left_out = list(odd)
             with self.timed("decompose"):
-                program = lower(program) or program.run_decompositions({})
+                program = lower(program) or _decomposed(program)
             if shapes is not None and asked is None:
                 with self.timed("sizes"), quiet_torch(logging.ERROR):
                     self.failures += judge(program, guards, specs, forward)
@@ -253,7 +280,11 @@ class Attempts:
             graph = declare(graph_of_program(program), specs, self.source.outputs)
             self.reads = reads_of_inputs(program.graph, set(program.graph_signature.user_inputs))
         left_out += drop_constant_outputs(program)
-        self.proviso = outputs_proviso(module, left_out)
+        outputs = outputs_proviso(module, left_out)
+        self.provisos = (
+            *(registered_proviso(name, module) for name in self.source.registered),
+            *((outputs,) if outputs is not None else ()),
+        )
         return graph, program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:
@@ -308,6 +339,8 @@ class Attempts:
                 _told("running the model's forward", error)
                 + " The model does not run in PyTorch with these inputs;"
                 " check --input (names, shapes, dtypes) first."
+                + zeros_by_default(self.source.specs)
+                + _parameters_of(module, error)
             ) from error
 
     @contextmanager
@@ -351,6 +384,24 @@ def _told(action: str, error: Exception) -> str:
     text = " ".join(str(error).split())
     how = "stopped" if isinstance(error, UserExit) else f"raised {type(error).__name__}"
     return f"{action} {how}{where}: {text[:600]}".rstrip(".: ") + "."
+
+
+def _parameters_of(module: torch.nn.Module, error: Exception) -> str:
+    """What ``forward`` takes, where an argument had another name or was missing."""
+    if not isinstance(error, TypeError) or not re.search(r"forward\(\) (got|missing|takes)", str(error)):
+        return ""
+    with contextlib.suppress(TypeError, ValueError):
+        return f" forward takes {inspect.signature(module.forward)}."
+    return ""
+
+
+def _decomposed(program: Any) -> Any:
+    """``program`` in the ATen dialect; a line of code that torch generated is the line it was made from."""
+    made = program.run_decompositions({})
+    generated = [n for n in made.graph.nodes if GENERATED in (n.meta.get("stack_trace") or "")]
+    if generated:
+        restore_lines(generated, program.graph_module)
+    return made
 
 
 def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.sites import returned_by
+from convlint.capture.sites import definition_of, returned_by
 from convlint.model import Proviso
 
 if TYPE_CHECKING:
@@ -87,6 +87,12 @@ def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
         yield odd
     finally:
         handle.remove()
+
+
+def registered_proviso(name: str, module: torch.nn.Module) -> Proviso:
+    """That torch.export takes a class among the inputs once it knows of it."""
+    text = f"torch.export.register_dataclass({name}) is called before"
+    return Proviso("inputs", text, definition_of(module))
 
 
 def drop_constant_outputs(program: Any) -> list[str]:

@@ -51,12 +51,50 @@ class Run:
 
 
 def record_run(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, decomposed: bool = False
 ) -> tuple[Graph, tuple[Proviso, ...]]:
-    """Run ``module`` once: the ops that it called, with modules and lines, and what it read of inputs."""
-    traced = trace_run(module, args, kwargs).traced
-    reads = reads_of_inputs(traced.graph)
-    return _graph(traced, module), reads
+    """Run ``module`` once: the ops that it called, with modules and lines, and what it read of inputs.
+
+    The ops are those that a trace has, or with ``decomposed`` those that an exported program would have.
+    """
+    run = trace_run(module, args, kwargs)
+    reads = reads_of_inputs(run.traced.graph)
+    return _graph(_taken_apart(run, decomposed), module), reads
+
+
+def _taken_apart(run: Run, decomposed: bool) -> torch.fx.GraphModule:
+    """The run again, with its composite ops taken apart as far as what is converted has them apart.
+
+    That is what ``run_decompositions({})`` does to an exported program; of a trace, the tracer itself takes
+    ``chunk`` apart and nothing else.
+    """
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    ops = {node.target for node in run.traced.graph.nodes if isinstance(node.target, torch._ops.OpOverload)}
+    if decomposed:
+        apart = [
+            op
+            for op in ops
+            if torch_adapter.is_composite(op) and not torch_adapter.survives_decomposition(op)
+        ]
+    else:
+        apart = [op for op in ops if op is torch.ops.aten.chunk.default]
+    if not apart:
+        return run.traced
+    table = {op: op.decompose for op in apart}
+    tensors = [leaf for leaf in run.leaves if isinstance(leaf, torch.Tensor)]
+    try:
+        with torch.no_grad(), torch.fx.traceback.preserve_node_meta():
+            return make_fx(
+                torch.fx.Interpreter(run.traced).run,
+                decomposition_table=table,
+                tracing_mode="real",
+                pre_dispatch=True,
+                _error_on_data_dependent_ops=False,
+            )(*(tensor.clone() for tensor in tensors))
+    except Exception:  # the run itself is still worth its ops
+        return run.traced
 
 
 def trace_run(
@@ -137,7 +175,11 @@ def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:
     import torch
 
     _replace_inplace(traced.graph)
-    nodes = [node for node in traced.graph.nodes if _base_name(node) not in _PASSED_OVER]
+    nodes = [
+        node
+        for node in traced.graph.nodes
+        if _base_name(node) not in _PASSED_OVER and (node.op != "call_function" or _gives_tensors(node))
+    ]
     origins: dict[str, Port | Origin] = {}
     values: dict[str, Any] = {}
     inputs = []
@@ -162,6 +204,14 @@ def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:
         parameter_count=sum(parameter.numel() for parameter in parameters),
         parameter_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
     )
+
+
+def _gives_tensors(node: Node) -> bool:
+    """Whether a call computes a tensor; others switch autograd or autocast, or ask about a dtype."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    return any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(node.meta.get("val")))
 
 
 def _base_name(node: Node) -> str:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _FRAME = re.compile(r'^ *File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<function>.*))?$', re.MULTILINE)
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
-_HIDDEN_FILES = ("<eval_with_key>", "<frozen ", "<string>")
+GENERATED = "<eval_with_key>"
+"""How the names of files begin that torch printed from a graph."""
+_HIDDEN_FILES = (GENERATED, "<frozen ", "<string>")
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +77,9 @@ def _site(path: str, line: int, function: str) -> Site:
 def choose_frames(summary: traceback.StackSummary) -> list[traceback.FrameSummary]:
     """The frames worth keeping of a stack, outermost first: the user's, or else torch's forwards."""
     mine = [frame for frame in summary if not is_machinery(frame.filename)]
+    printed = [frame for frame in summary if frame.filename.startswith(GENERATED)]
+    if printed and (not mine or summary.index(printed[-1]) > summary.index(mine[-1])):
+        return [printed[-1]]  # whoever called the generated code wrote none of what it does
     forwards = [index for index, frame in enumerate(mine) if frame.name in ("forward", "__call__")]
     if forwards:
         return mine[forwards[0] :]
@@ -151,6 +156,8 @@ _TORCHSCRIPT_FRAME = re.compile(r"^(?P<path>.+)\((?P<line>\d+)\): (?P<function>.
 def place_of_torchscript(stack: str) -> Place:
     """The place of a TorchScript node's source range: ``path(line): function``, innermost first."""
     frames = [(m["path"], int(m["line"]), m["function"]) for m in _TORCHSCRIPT_FRAME.finditer(stack)]
+    if not frames:  # of a scripted function: where Python's parser read it
+        frames = [(m["path"], int(m["line"]), m["function"] or "") for m in _FRAME.finditer(stack)]
     return place_of_frames(reversed(frames))
 
 

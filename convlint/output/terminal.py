@@ -315,7 +315,7 @@ def _trial(trial: Trial) -> str:
         "crashed": "crashed",
     }[trial.status]
     release = trial.coremltools and f"coremltools {trial.coremltools}"
-    level = "" if trial.level == "frontend" else f"level {trial.level}"
+    level = "" if trial.level == "passes" else f"level {trial.level}"
     how = ", ".join(filter(None, (release, f"{trial.frontend} frontend", level)))
     written = f", written to {shown_path(trial.output)}" if trial.output else ""
     return f"{status} ({how}) in {trial.seconds:.2f} s{written}"

@@ -103,6 +103,8 @@ def refusals(report: Report) -> tuple[TrialFailure, ...]:
 def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
     """What the trials said of the ops of this finding."""
     places = _places(finding)
+    if not finding.op and finding.trial != "failed":
+        places -= {("", "")}  # neither has an op or a line, and that is all they have in common
     return tuple(failure for failure in refusals(report) if _place(failure) in places)
 
 
@@ -121,7 +123,9 @@ def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
     return tuple(
         failure
         for failure in refusals(report)
-        if _place(failure) not in places and (failure.op or failure.error not in words)
+        if _place(failure) not in places
+        and (failure.op or failure.error not in words)
+        and (failure.op or not failure.follows)  # the end of a conversion that had failed already
     )
 
 
@@ -149,7 +153,9 @@ def _converts(report: Report) -> Verdict:
     proved = "" if trials else " by the rules alone"
     if frontends and (frontends[0] != "export" or len(frontends) < len(trials)):
         proved += f" through the {frontends[0]} frontend"
-        proved += ", and not through export" if frontends[0] != "export" and report.frontend == "auto" else ""
+    beside = ""
+    if frontends and frontends[0] != "export" and report.frontend == "auto":
+        beside = ", and not through export"
     after = (
         f"Look at the {count(remarks, 'finding')} above before you train."
         if remarks
@@ -162,7 +168,7 @@ def _converts(report: Report) -> Verdict:
         )
     if report.trial is None:
         after += " Run without --no-trial to have coremltools confirm it."
-    return Verdict("converts", f"Converts{_once(report, proved)}.", after)
+    return Verdict("converts", f"Converts{_once(report, proved)}{beside}.", after)
 
 
 def _once(report: Report, proved: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from convlint.capture.given import given_model
 from convlint.capture.methods import Inputs, Source
 from convlint.errors import ModelError, UsageError
+from convlint.inputs import given_inputs
 from convlint.model import Frontend, FrontendChoice
 from convlint.parity.convert import Converted, NotConverted, convert, convert_exported
 from convlint.parity.device import device_runs, has_core_ml
@@ -54,15 +55,15 @@ def parity(
         raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
     if seeds < 1:
         raise UsageError("seeds must be at least 1: the run with the example inputs.")
-    args = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    model = given_model(model, lambda: (args, dict(kwargs or {})))
+    args, named, _ = given_inputs(example_inputs, kwargs)
+    model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
     return compare(
-        Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {}))),
+        Source(None if instance is not None else model, instance, lambda: (args, named)),
         normalise_target(target),
         precision,
         seeds,

@@ -17,7 +17,8 @@ from convlint.capture.sites import Place
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.plan.mil_reader import read_mil
 from convlint.plan.operations import Operation, housed
-from convlint.trial.conversion import mark_origins, take_weights
+from convlint.trial.conversion import mark_origins
+from convlint.trial.light import take_weights
 from convlint.trial.process import Channel, run_in_child
 
 _COPYING = {"common::add_fp16_cast"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ModelError, UsageError
+from convlint.inputs import given_inputs
 from convlint.model import Report
 from convlint.nearest import did_you_mean
 from convlint.plan.advice import advice_of
@@ -59,16 +60,16 @@ def plan(
 
     device = find_device(chip, os)
     check_words(compute_units, precision)
-    args = tuple(example_inputs) if isinstance(example_inputs, tuple | list) else (example_inputs,)
-    named = model
-    model = given_model(model, lambda: (args, dict(kwargs or {})))
+    args, named, _ = given_inputs(example_inputs, kwargs)
+    given = model
+    model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = getattr(named, "__qualname__", "model") if instance is None else type(named).__qualname__
-    source = Source(None if instance is not None else model, instance, lambda: (args, dict(kwargs or {})))
+    name = getattr(given, "__qualname__", "model") if instance is None else type(given).__qualname__
+    source = Source(None if instance is not None else model, instance, lambda: (args, named))
     captured = capture(source, timeout)
     return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)
 

@@ -360,6 +360,6 @@ def convert_in_child(target: str, timeout: float) -> TryOut:
     from convlint.trial.run import run_trial
 
     def try_out(program: Any) -> Trial:
-        return run_trial(program, graph_of_program(program), "export", target, "frontend", timeout)
+        return run_trial(program, graph_of_program(program), "export", target, "passes", timeout)
 
     return try_out

@@ -9,18 +9,19 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.model import Frontend, TrialLevel
 from convlint.precision import Precision, compute_precision
-from convlint.torch_adapter import is_fake
+from convlint.trial.light import take_weights
 from convlint.trial.process import Channel
 from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
 
-_KEEP_BYTES = 1 << 16
-_HALF_PRECISION_BYTES = 2 << 30
+_REFUSE_NOTHING = {"common::fuse_conv_batchnorm"}
+"""Passes that only make a program smaller, by computing with all weights: a trial goes without."""
 """Above this much weight the passes run at float32: the cast to float16 copies every weight."""
 
 
@@ -49,6 +50,7 @@ class Failed:
     error: str
     op: str = ""
     node: str = ""
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def convert(job: Job, channel: Channel) -> None:
         channel.send(Passed(tuple(sorted({kind.partition(".")[0] for kind in recorder.passed}))))
         return
     counts = dict(Counter(str(op.op_type) for op in adapter.operations(program)))
-    if job.level == "frontend" and not _needs_passes(program):
+    if job.level == "frontend":
         channel.send(Finished(counts))
         return
     if job.level == "full":
@@ -128,6 +130,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         return None
     except Exception as error:
         refused = _failed("frontend" if recorder.failures else "input", error)
+        if recorder.failures:  # what goes wrong once a stand-in is in the program may be the stand-in's doing
+            refused = replace(refused, follows=recorder.failures[0].node)
         channel.send(refused)
     else:
         if job.outputs and not recorder.failures:
@@ -150,6 +154,8 @@ def _frontend(job: Job, recorder: Recorder, channel: Channel, pipeline: Any, opt
         pass
     except Exception as error:
         again = _failed("frontend", error)
+        if recorder.failures:
+            again = replace(again, follows=recorder.failures[0].node)
         if again.error != refused.error:
             channel.send(again)
     return None
@@ -176,21 +182,6 @@ def _failed(stage: str, error: BaseException) -> Failed:
     return Failed(stage, type(error).__name__, " ".join(str(error).split())[:800])
 
 
-def _needs_passes(program: Any) -> bool:
-    """Whether the frontend's word is not the last.
-
-    Passes may fold ranks, lower ops, and part an output from the input that it is, or refuse both.
-    """
-    if adapter.gives_input_back(program):
-        return True
-    for operation in adapter.operations(program):
-        if "_dialect" in type(operation).__module__ or getattr(operation, "_dialect_namespace", None):
-            return True
-        if any(_rank(variable) > 5 for variable in operation.outputs):
-            return True
-    return False
-
-
 def _rank(variable: Any) -> int:
     try:
         return int(variable.rank)
@@ -203,14 +194,16 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     import coremltools as ct
 
     pipeline = ct.PassPipeline.DEFAULT
-    if job.weight_bytes > _HALF_PRECISION_BYTES:
-        pipeline.remove_passes({"common::add_fp16_cast", "common::add_int16_cast"})
+    pipeline.remove_passes(_REFUSE_NOTHING)
     stages = [ct.PassPipeline.get_pipeline("frontend_pytorch"), pipeline, adapter.backend_pipeline()]
+    light = adapter.light_casts() if job.level != "full" and job.frontend == "export" else nullcontext()
     try:
-        for stage in stages:
-            adapter.apply_pipeline(program, stage)
+        with light:
+            for stage in stages:
+                adapter.apply_pipeline(program, stage)
     except Exception as error:
-        channel.send(_failed("passes", error))
+        failed = _failed("passes", error)
+        channel.send(replace(failed, node=adapter.origin_of_error(error) or failed.node))
         return False
     high = [op for op in adapter.operations(program) if any(_rank(variable) > 5 for variable in op.outputs)]
     for operation in high:
@@ -273,27 +266,6 @@ def _of_disk(error: BaseException | None) -> str:
             return "coremltools could not write its weights to the temporary folder; is the disk full?"
         error = error.__cause__ or error.__context__
     return ""
-
-
-def take_weights(program: Any) -> None:
-    """Replace every large or absent constant of an exported program by a tensor without memory."""
-    for store in (program.state_dict, program.constants):
-        for name, tensor in list(store.items()):
-            light = without_memory(tensor)
-            if light is not tensor:
-                store[name] = light
-
-
-def without_memory(tensor: Any) -> Any:
-    """``tensor`` as a zero-stride tensor of its shape, or itself where it is small and has data."""
-    import torch
-
-    if not isinstance(tensor, torch.Tensor) or tensor.is_quantized:
-        return tensor
-    if not is_fake(tensor) and tensor.numel() * tensor.element_size() <= _KEEP_BYTES:
-        return tensor
-    value = torch.zeros((), dtype=tensor.dtype).expand(tuple(tensor.shape))
-    return torch.nn.Parameter(value, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else value
 
 
 def _call_nodes(job: Job) -> list[Any]:

@@ -27,6 +27,8 @@ class NodeFailure:
     error_type: str
     error: str
     follows: str = ""
+    traced: tuple[str, str, str] | None = None
+    """Kind, source range and scope of a node of a trace, as torch has them: names are coremltools' own."""
 
 
 @dataclass(slots=True)
@@ -65,11 +67,17 @@ class Recorder:
                     adapter.register_converter(name, original)
 
     def note(
-        self, node: str, kind: str, error: BaseException, inputs: Iterable[Any] = (), whose: str = ""
+        self,
+        node: str,
+        kind: str,
+        error: BaseException,
+        inputs: Iterable[Any] = (),
+        whose: str = "",
+        traced: tuple[str, str, str] | None = None,
     ) -> None:
         follows = next((name for name in _names(inputs) if name in self.stood_in), "")
         text = whose + " ".join(str(error).split())[:800]
-        failure = NodeFailure(node, kind, type(error).__name__, text, follows)
+        failure = NodeFailure(node, kind, type(error).__name__, text, follows, traced)
         self.failures.append(failure)
         self.report(failure)
 
@@ -101,9 +109,12 @@ class Recorder:
                 if adapter.is_foreign(original):
                     _check_result(context, node)
                 self.passed.add(str(node.kind))
+            except CannotStandIn:  # from a block inside this node
+                raise
             except Exception as error:
                 whose = "" if original is None else _whose(original, error)
-                self.note(node.name, node.kind, error, node.inputs, whose)
+                traced = (node.meta or {}).get("traced")
+                self.note(node.name, node.kind, error, node.inputs, whose, traced)
                 self._stand_in(context, node)
 
         convert.__name__ = name
@@ -194,7 +205,7 @@ def _names(inputs: Iterable[Any]) -> Iterator[str]:
 
 
 def torchscript_meta(raw: Any) -> dict[str, Any]:
-    """Shapes, source lines and module path of a TorchScript node, in the terms of an fx node."""
+    """Shapes of a TorchScript node in the terms of an fx node, and where it comes from."""
     import torch
 
     values = []
@@ -208,6 +219,5 @@ def torchscript_meta(raw: Any) -> dict[str, Any]:
     single = values[0] if len(values) == 1 else values
     return {
         "val": single if any(value is not None for value in values) else None,
-        "stack": repr(raw.sourceRange())[1:-1],
-        "scope": raw.scopeName(),
+        "traced": (raw.kind().replace("::", "."), repr(raw.sourceRange())[1:-1], raw.scopeName()),
     }

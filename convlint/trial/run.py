@@ -19,6 +19,7 @@ from convlint.sandbox import stop_if_interrupted
 from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
 from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
+from convlint.trial.trace import WRAPPED
 
 # Ops that look at the shape and dtype of their argument alone: what they return is a constant.
 CREATORS = (
@@ -121,6 +122,7 @@ def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: 
         output=kept if kept and status == "converted" and not unwritten else "",
         mil_ops=finished.mil_ops if finished else {},
         passed=passed.operations if passed else (),
+        traced=tuple(sorted({_bare(kind) for kind, _, _ in nodes.places.values()})),
     )
 
 
@@ -149,7 +151,10 @@ class _Nodes:
 
     def failure(self, sent: NodeFailure | Failed) -> TrialFailure:
         if isinstance(sent, NodeFailure):
-            op, place, module = self.locate(sent.node, sent.kind)
+            if sent.traced is not None:
+                op, place, module = _traced_place(*sent.traced)
+            else:
+                op, place, module = self.locate(sent.node, sent.kind)
             return TrialFailure(
                 op,
                 sent.error,
@@ -163,14 +168,24 @@ class _Nodes:
             )
         op, place, module = self.locate(sent.node, sent.op)
         return TrialFailure(
-            op, sent.error, sent.error_type, place.site, place.caller, module, sent.node, sent.stage
+            op,
+            sent.error,
+            sent.error_type,
+            place.site,
+            place.caller,
+            module,
+            sent.node,
+            sent.stage,
+            sent.follows,
         )
 
     def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
         node = node_named(name, self.by_name)
         if node is not None:
             return op_name(node.target), node_place(node), node_module(node)[0]
-        return self.places.get(name, (kind, NOWHERE, ""))
+        found = self.places.get(name)
+        # coremltools numbers the values of a trace anew: the same name may be another node's.
+        return found if found is not None and _bare(found[0]) == _bare(kind) else (kind, NOWHERE, "")
 
     def stopped(self, outcome: Outcome) -> TrialFailure:
         """The failure that stands for a conversion that hung or died."""
@@ -189,16 +204,29 @@ class _Nodes:
         return TrialFailure(op, error, kind, place.site, place.caller, module, name, "process")
 
 
+def _bare(kind: str) -> str:
+    return kind.rpartition(".")[2].strip("_").lower()
+
+
+def _traced_place(kind: str, source: str, scope: str) -> tuple[str, Place, str]:
+    """Op, line and module of a node of a trace."""
+    module = scope.rpartition("/")[2].removeprefix("__module.").removeprefix(WRAPPED).removeprefix(".")
+    return (
+        kind,
+        place_of_torchscript(source.replace("\\n", "\n")),
+        "" if module == "__module" else module,
+    )
+
+
 def _torchscript_places(traced: Any) -> dict[str, tuple[str, Place, str]]:
     places: dict[str, tuple[str, Place, str]] = {}
 
     def visit(block: Any) -> None:
         for node in block.nodes():
             kind = node.kind().replace("::", ".")
-            place = place_of_torchscript(repr(node.sourceRange())[1:-1].replace("\\n", "\n"))
-            module = node.scopeName().rpartition("/")[2].removeprefix("__module.")
+            place = _traced_place(kind, repr(node.sourceRange())[1:-1], node.scopeName())
             for output in node.outputs():
-                places[output.debugName()] = (kind, place, "" if module == "__module" else module)
+                places[output.debugName()] = place
             for inner in node.blocks():
                 visit(inner)
 

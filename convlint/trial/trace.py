@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.build import borrowed, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs, outputs_proviso, tensor_leaves
+from convlint.capture.owned import refuse_owned_names
 from convlint.capture.sites import definition_of
 from convlint.inputs import InputSpec, spec_of
 from convlint.model import Proviso
@@ -19,6 +21,11 @@ from convlint.trial.interface import interface_type
 
 if TYPE_CHECKING:
     import torch
+
+_READS = re.compile(
+    r"^(if|elif|while)\b|\b(int|float|bool|len|range|tensor|as_tensor|new_tensor)\(|\.(item|tolist|numpy)\("
+)
+"""A line that reads a value by itself, and not in a function that it calls."""
 
 WRAPPED = "convlint_wrapped"
 """The name of the model inside the module that takes its nested inputs apart."""
@@ -32,6 +39,11 @@ class Traced:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     provisos: tuple[Proviso, ...] = ()
+
+    def fixes(self, read: Proviso) -> bool:
+        """Whether the trace fixes what Python was seen to read; a scripted function keeps its branches."""
+        line = read.site.source if read.site is not None else ""
+        return not _has_branches(self.model.inlined_graph) or bool(_READS.search(line))
 
 
 def trace_torchscript(source: Source, limit: float | None, room: int) -> Traced:
@@ -69,6 +81,7 @@ def trace_with_provisos(module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
     """
     import torch
 
+    refuse_owned_names(module, "torchscript")
     nested = any(not isinstance(value, torch.Tensor) for value in (*args, *kwargs.values()))
     if nested:
         traced, odd = _traced(*_with_flat_inputs(module, args, kwargs), {}, of=module)
@@ -175,6 +188,10 @@ def _lost(
             which = places.index(place) + 1
             text = f"input {which} is the example's: the outputs do not follow from it any more"
             yield Proviso("frozen", text, definition_of(module))
+
+
+def _has_branches(graph: Any) -> bool:
+    return any(node.kind() in ("prim::If", "prim::Loop") for node in graph.nodes())
 
 
 def _run(module: torch.nn.Module, leaves: Sequence[Any], spec: Any) -> list[Any] | None:

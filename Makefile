@@ -10,7 +10,14 @@ PINS := torch==2.14.1 torchvision==0.29.1 coremltools==9.0 "numpy<2.4"
 # A second release of coremltools, beside the first, for tests that compare the two.
 NEXT_COREMLTOOLS := 9.1.dev1
 
-.PHONY: demo test types unit bench docs venv clean
+# The oldest and the newest set that is supported, each in an environment of its own: `make lanes`.
+OLDEST := torch==2.7.1 torchvision==0.22.1 coremltools==9.0 "numpy<2.4"
+NEWEST := torch==2.15.0 coremltools==9.1.dev1 "numpy<2.4"
+LANE_TOOLS := "rich>=13.7" "networkx>=3.2" "packaging>=22" "pytest>=8.2" "pytest-timeout>=2.3" "pytest-xdist>=3.6" pillow
+LANE_TESTS := tests/test_torch_adapter.py tests/test_capture.py tests/test_trial.py tests/test_fix.py \
+    tests/test_parity_judging.py tests/test_match.py
+
+.PHONY: demo test types unit lanes lane-oldest lane-newest bench docs venv clean
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -42,6 +49,23 @@ types: $(READY)
 unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# A selection of the tests with the oldest and with the newest releases that are supported.
+lanes: lane-oldest lane-newest
+
+lane-oldest: $(VENV)/oldest/.ready
+	$(VENV)/oldest/bin/python -m pytest -n 2 --dist worksteal $(LANE_TESTS)
+
+lane-newest: $(VENV)/newest/.ready
+	$(VENV)/newest/bin/python -m pytest -n 2 --dist worksteal $(LANE_TESTS)
+
+$(VENV)/oldest/.ready: PINS_OF_LANE = $(OLDEST)
+$(VENV)/newest/.ready: PINS_OF_LANE = $(NEWEST)
+# A machine's own constraints may hold torch back: a lane is about the releases that it names.
+$(VENV)/oldest/.ready $(VENV)/newest/.ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	PIP_CONSTRAINT=/dev/null $(@D)/bin/python -m pip install --quiet $(PINS_OF_LANE) $(LANE_TOOLS)
+	touch $@
 
 # The pages of the rules, from the rule files. The tests say when they are stale.
 docs: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.inputs import InputSpec, filled, make_tensors
@@ -29,6 +30,35 @@ def disagreement(
         if problem:
             return problem
     return ""
+
+
+def particular(original: Build, changed: Build, specs: Sequence[InputSpec], rtol: float) -> str:
+    """Why a change that holds of these inputs fails for other sizes and more axes; else empty.
+
+    Inputs that the original itself does not take say nothing, but one must be left.
+    """
+    judged = 0
+    for what, other in _others(specs):
+        try:
+            _outputs(_built(original, original, 0)[0], other, 0)
+        except Exception:  # the example's own code runs here
+            continue
+        judged += 1
+        try:
+            problem = disagreement(original, changed, other, rtol)
+        except Exception as error:  # likewise
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            return f"{what}: {problem}"
+    return "" if judged else "the original runs with no inputs but its own"
+
+
+def _others(specs: Sequence[InputSpec]) -> Iterable[tuple[str, list[InputSpec]]]:
+    """The same inputs with larger sizes, and with another axis in front."""
+    for what, factor, more in (("every size one more", 1, 1), ("every size twice", 2, 0)):
+        sizes = [tuple(n if n == 1 else factor * n + more for n in spec.shape) for spec in specs]
+        yield what, [replace(spec, shape=shape) for spec, shape in zip(specs, sizes, strict=True)]
+    yield "an axis more", [replace(spec, shape=(2, *spec.shape)) for spec in specs]
 
 
 def lost_gradients(original: Build, changed: Build, specs: Sequence[InputSpec]) -> str:

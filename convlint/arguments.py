@@ -53,7 +53,7 @@ def _pairs(option: str, example: str, texts: Iterable[str]) -> list[tuple[str, s
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError):
         return text
 
 
@@ -61,8 +61,8 @@ def compile_expression(name: str, text: str) -> CodeType:
     """The code of one expression; a :class:`UsageError` points at what is wrong with its syntax."""
     try:
         return compile(text, f"<--arg-expr {name}>", "eval")
-    except (SyntaxError, ValueError) as error:
-        detail = error.msg if isinstance(error, SyntaxError) else str(error)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        detail = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deep"
         raise UsageError(f"--arg-expr {name}={text} is not a Python expression: {detail}.") from error
 
 

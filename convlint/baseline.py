@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from convlint.destination import Kind, Place
 from convlint.errors import UsageError
-from convlint.files import write_atomically
 from convlint.model import Finding, Report, Severity, Suppression
 from convlint.outcome import Outcome
 from convlint.suppress import decided
@@ -41,9 +41,10 @@ class Baseline:
     def apply(self, report: Report, folder: str, fail_on: Severity) -> tuple[Report, list[str]]:
         """The report without its known findings, and the entries that claim more than there is."""
         allowed = self.counts.get(report.model, {})
-        found = counted(report.findings, folder)
+        older = {code for code, _, _ in allowed}
+        found = counted(report.findings, folder, older)
         covered = {kind for kind, number in found.items() if number <= allowed.get(kind, 0)}
-        known = [finding for finding in report.findings if _kinds(finding, folder) <= covered]
+        known = [finding for finding in report.findings if _kinds(finding, folder, older) <= covered]
         left = [finding for finding in report.findings if finding not in known]
         suppressed = (*report.suppressed, *(Suppression(finding, "baseline", "known") for finding in known))
         stale = [
@@ -58,24 +59,52 @@ class Baseline:
         """This baseline without what is no longer found, and without models that are not among ``models``."""
         counts = {model: dict(kinds) for model, kinds in self.counts.items() if model in models}
         for outcome in outcomes:
-            if outcome.report is not None and outcome.model in counts:
-                found = counted(outcome.report.findings, folder)
+            if outcome.report is not None and _was_seen(outcome) and outcome.model in counts:
                 known = counts[outcome.model]
+                found = counted(outcome.report.findings, folder, {code for code, _, _ in known})
                 counts[outcome.model] = {
                     kind: min(number, found[kind]) for kind, number in known.items() if found[kind]
                 }
         return Baseline({model: kinds for model, kinds in counts.items() if kinds})
 
+    def over(self, known: Baseline, models: Collection[str]) -> Baseline:
+        """This baseline, and of ``known`` those among ``models`` of which nothing was learned this time."""
+        kept = {model: kinds for model, kinds in known.counts.items() if model in models}
+        return Baseline({**kept, **self.counts})
 
-def counted(findings: Sequence[Finding], folder: str) -> Counter[Known]:
-    """How many findings there are of each kind."""
-    return Counter(kind for finding in findings for kind in _kinds(finding, folder))
+
+def counted(findings: Sequence[Finding], folder: str, codes: Collection[str] = frozenset()) -> Counter[Known]:
+    """How many findings there are of each kind, under an older code of the rule where ``codes`` has it."""
+    return Counter(kind for finding in findings for kind in _kinds(finding, folder, codes))
 
 
 def baseline_of(outcomes: Iterable[Outcome], folder: str) -> Baseline:
-    """The baseline that knows everything that these outcomes tell."""
-    counts = {o.model: counted(o.report.findings, folder) for o in outcomes if o.report is not None}
-    return Baseline({model: kinds for model, kinds in counts.items() if kinds})
+    """The baseline that knows everything that these outcomes tell: nothing of a model that was not seen."""
+    return Baseline(
+        {
+            o.model: counted(o.report.findings, folder)
+            for o in outcomes
+            if o.report is not None and _was_seen(o)
+        }
+    )
+
+
+def _was_seen(outcome: Outcome) -> bool:
+    """Whether anything was learned of a model: what could not be captured has its findings still."""
+    report = outcome.report
+    return report is not None and (report.graph is not None or bool(report.findings))
+
+
+def earlier(path: str, *, wanted: bool) -> Baseline | None:
+    """What a file knows that is to be written anew; one that cannot be read is an error if ``wanted``."""
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return None
+    try:
+        return read_baseline(path)
+    except UsageError:
+        if wanted:
+            raise
+        return None
 
 
 def read_baseline(path: str) -> Baseline:
@@ -86,7 +115,7 @@ def read_baseline(path: str) -> Baseline:
     except OSError as error:
         hint = "" if os.path.exists(path) else " `convlint baseline write` makes it."
         raise UsageError(f"cannot read the baseline {shown}: {error.strerror}.{hint}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the baseline {shown} is not valid JSON: {error}. {_ANEW}") from error
     version = document.get("version") if isinstance(document, dict) else None
     if version != VERSION:
@@ -105,12 +134,23 @@ def read_baseline(path: str) -> Baseline:
 _ANEW = "`convlint baseline write` writes it anew."
 
 
-def write_baseline(path: str, baseline: Baseline) -> None:
+BASELINE = Kind(
+    "a baseline of convlint",
+    re.compile(
+        rb'\{\s*"version":\s*[0-9]+,\s*"(?:convlint|models)"|\{\s*"convlint":\s*"[^"]*",\s*"(?:models|version)"'
+    ).match,
+)
+"""What ``--baseline`` may write over."""
+
+
+def write_baseline(place: Place, baseline: Baseline) -> None:
     """Write a baseline so that its differences read well: sorted, one entry a line."""
     from convlint import __version__
 
     blocks = []
     for model, kinds in sorted(baseline.counts.items()):
+        if not kinds:
+            continue
         entries = [
             json.dumps({"rule": code, "file": file, "module": module, "count": number})
             for (code, file, module), number in sorted(kinds.items())
@@ -118,10 +158,7 @@ def write_baseline(path: str, baseline: Baseline) -> None:
         blocks.append(f"    {json.dumps(model)}: [\n      " + ",\n      ".join(entries) + "\n    ]")
     models = "{\n" + ",\n".join(blocks) + "\n  }" if blocks else "{}"
     head = f'  "version": {VERSION},\n  "convlint": {json.dumps(__version__)},\n'
-    try:
-        write_atomically(Path(path), f'{{\n{head}  "models": {models}\n}}\n')
-    except OSError as error:
-        raise UsageError(f"cannot write the baseline {shown_path(path)}: {error.strerror}.") from error
+    place.write(f'{{\n{head}  "models": {models}\n}}\n')
 
 
 def stale_text(stale: Sequence[str]) -> str:
@@ -140,10 +177,12 @@ def _read(entry: Any) -> tuple[Known, int]:
     return (str(entry["rule"]), str(entry["file"]), str(entry["module"])), number
 
 
-def _kinds(finding: Finding, folder: str) -> set[Known]:
+def _kinds(finding: Finding, folder: str, codes: Collection[str] = frozenset()) -> set[Known]:
     file = _file(finding, folder)
     modules = {call.module for call in finding.calls} or {finding.module}
-    return {(finding.rule.code, file, _INDEX.sub("*", module)) for module in modules}
+    own = (finding.rule.code, *finding.rule.aliases)
+    code = next((each for each in own if each in codes), finding.rule.code)
+    return {(code, file, _INDEX.sub("*", module)) for module in modules}
 
 
 def _file(finding: Finding, folder: str) -> str:

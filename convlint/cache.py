@@ -15,15 +15,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from convlint.config import Project
 from convlint.files import remove, write_atomically
-from convlint.fingerprint import digest_texts, judges, program_digest, rules_digest
+from convlint.fingerprint import described, digest_texts, judges, program_digest, rules_digest
 from convlint.jobs import Job
 from convlint.model import Report
 from convlint.report_codec import Unreadable, decode_report, encode_report
@@ -37,6 +39,8 @@ DAYS_KEPT = 30
 BYTES_KEPT = 256 << 20
 _SPOILT = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a file raises that is cut off, of another release or of another program."""
+_FOLDER = re.compile("[0-9a-f]{32}")
+_ENTRY = re.compile(r"[0-9a-f]{32}\.json(\.[0-9]+-[0-9a-f]{8}\.tmp)?")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# https://bford.info/cachedir/\n"
 
 
@@ -61,7 +65,7 @@ class Cache:
         """What the newest result of this job came from, whether or not it is still true."""
         for entry in self._entries(job):
             with contextlib.suppress(*_SPOILT):
-                with open(entry, encoding="utf-8") as stream:
+                with _opened(entry) as stream:
                     return _sources(json.loads(stream.readline()))
         return None
 
@@ -110,8 +114,10 @@ class Cache:
         return [entry for _, entry in sorted(dated, reverse=True)]
 
     def _all(self) -> Iterator[Path]:
-        yield from self.folder.glob("*/*.json")
-        yield from self.folder.glob("*/*.tmp")
+        """Entries, and what is left of some that were being written. The folder may hold other files too."""
+        for entry in self.folder.glob("*/*"):
+            if _FOLDER.fullmatch(entry.parent.name) and _ENTRY.fullmatch(entry.name):
+                yield entry
 
     def _prepare(self) -> None:
         """Make the folder, with the marks that keep it out of git and of backups."""
@@ -146,19 +152,28 @@ def job_digest(job: Job) -> str:
         if name not in ("origins", "per_module_ignores")
     }
     facts.pop("output")
-    described = json.dumps(facts, sort_keys=True, default=repr)
     rules = rules_digest(job.rule_paths)
-    return digest_texts([described, rules, program_digest(), *judges()])
+    return digest_texts([described(facts), rules, program_digest(), *judges()])
 
 
 def _recalled(entry: Path) -> Report | None:
     try:
-        with open(entry, encoding="utf-8") as stream:
+        with _opened(entry) as stream:
             if not _sources(json.loads(stream.readline())).unchanged():
                 return None
             return decode_report(json.loads(stream.readline()))
     except _SPOILT:
         return None
+
+
+def _opened(entry: Path) -> TextIO:
+    """An entry: a file of a size that a result can have, no pipe, no device and nothing that leads to one."""
+    descriptor = os.open(entry, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > BYTES_KEPT:
+        os.close(descriptor)
+        raise Unreadable("no entry of a cache")
+    return open(descriptor, encoding="utf-8")
 
 
 def _sources(header: Any) -> Sources:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.compression.settings import parse_settings
+from convlint.destination import look_at_package
 from convlint.doctor import installed_version
 from convlint.errors import ModelError
 from convlint.frontends import Frontends, can_try
@@ -19,11 +20,13 @@ from convlint.match import Environment, near_misses
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.options import DEFAULT_TIMEOUT, REAL_WEIGHTS_ROOM, Options
 from convlint.outputs import parse_outputs
+from convlint.own_lines import on_own_lines
 from convlint.reconcile import deciding_trial, disagreements, export_trial
 from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, snapshot, with_foreign
 from convlint.suppress import suppress
 from convlint.targets import normalise_target
+from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
+@leaves_no_trace
 def check(
     model: Any,
     example_inputs: Any = (),
@@ -41,7 +45,7 @@ def check(
     *,
     target: str = "iOS17",
     frontend: FrontendChoice = "auto",
-    trial: TrialLevel | None = "frontend",
+    trial: TrialLevel | None = "passes",
     timeout: float = DEFAULT_TIMEOUT,
     output: str | None = None,
     select: tuple[str, ...] = (),
@@ -68,6 +72,7 @@ def check(
     """
     import torch
 
+    from convlint.capture.given import given_model
     from convlint.capture.methods import Source
     from convlint.torch_adapter import registered_dataclasses
 
@@ -88,12 +93,16 @@ def check(
         compress=parse_settings(compress, normalise_target(target)),
         outputs=parse_outputs(outputs),
     )
+    if output is not None:
+        look_at_package("output", output)
+    asked = model
+    model = given_model(model, lambda: (args, dict(named)))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
+    name = getattr(asked, "__qualname__", "model") if instance is None else type(asked).__qualname__
     build = None if instance is not None else model
     with registered_dataclasses((args, named)) as registered:
         source = Source(
@@ -113,8 +122,10 @@ def check_model(
 
     Nothing is suppressed yet: what comments and baselines silence may change without the model.
     """
+    from convlint.capture.given import built_whole
     from convlint.capture.methods import Source
 
+    build = built_whole(build, lambda: make_tensors(inputs))
     source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs), outputs=options.outputs)
     return _Check(name, source, options, progress).run()
 
@@ -167,6 +178,7 @@ class _Check:
                 findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
                 if captured.program is not None and trials:
                     fix_proof = prove_together(findings, captured.program, options.target)
+        findings = on_own_lines(findings)
         convertible = verdict(captured, findings, trials)
         compared = weighed(self.parity(trials), findings)
         sizes = self.compression(trials)
@@ -189,7 +201,7 @@ class _Check:
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
-            asked=tuple((rule.code, rule.name, rule.category) for rule in rules),
+            asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
             exit_code=exit_code(captured, findings, convertible, compared, options.fail_on),
         )
 

@@ -55,7 +55,11 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     )
     text = "trained weights, from torch.save or safetensors, for whatever needs weights; default: random ones"
     how.add_argument("--checkpoint", metavar="FILE", help=text)
-    how.add_argument("--output", metavar="PATH", help="keep the model package of --trial full here")
+    how.add_argument(
+        "--output",
+        metavar="PATH",
+        help="keep the model package of --trial full here: a new path, or a package",
+    )
     how.add_argument(
         "--diff-coremltools",
         nargs=2,

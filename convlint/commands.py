@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.cache import Cache, folder_of
 from convlint.config import NO_TRIAL, Project, find_project
-from convlint.errors import UsageError
+from convlint.destination import UNWRITTEN, look_at, look_at_package, make_folder_of
+from convlint.errors import ModelError, UsageError
 from convlint.jobs import Job, chip_of, jobs_of, without_trial
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
 from convlint.output.places import repository_root
 from convlint.progress import Tally
+from convlint.sandbox import stop_if_interrupted
 from convlint.session import Session
-from convlint.text import count, shown_path, visible
+from convlint.supervision import note_model, note_told
+from convlint.text import count, named, one_line, shown_path, visible
 
 if TYPE_CHECKING:
     from convlint.baseline import Baseline
@@ -48,6 +51,7 @@ def check_jobs(
 ) -> int:
     """Check these jobs and write what the options ask for."""
     files = destinations(options.output_file or ())
+    jobs = _with_packages(jobs, files)
     several = options.spec is None and len(options.model or ()) != 1
     if len(jobs) > 1 and (drawn := next((file.path for file in files if file.format == "svg"), None)):
         raise UsageError(
@@ -69,23 +73,53 @@ def check_jobs(
     stale: list[str] = []
     stream = _Stream(options, out)
     with closing(_outcomes(jobs, options, cache)) as outcomes:
-        for job, outcome in zip(jobs, outcomes, strict=True):
+        for number, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True)):
             if known is not None and outcome.report is not None:
                 report, old = known.apply(outcome.report, folder, job.settings.fail_on)
                 outcome = replace(outcome, report=report)
                 stale += old
             shown.append(outcome if device is None else _planned(outcome, device))
+            if number < getattr(options, "told", 0):
+                stream.count(outcome)
+                continue
             if outcome.error is not None and several:
-                tell(f"convlint: error: {outcome.model}: {outcome.error}")
+                tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
             stream.show(outcome)
+            note_told(number + 1)
     run = _run(shown, several, stale, options)
-    write_files(run, files)
+    problems = _unwritten(run)
+    stop_if_interrupted()
+    stream.flush()
+    try:
+        write_files(run, files)
+    except UsageError as error:  # the report that was asked for on standard output is given nevertheless
+        problems.append(str(error))
     if cache is not None and cache.trouble and not options.quiet:
         tell(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
-    if not several and shown[0].error is not None:
+    if not several and shown[0].error is not None and not problems:
         raise shown[0].error
     stream.end(run)
-    return run.exit_code
+    for problem in problems:
+        tell(f"convlint: error: {problem}")
+    return max(run.exit_code, 2) if problems else run.exit_code
+
+
+def _with_packages(jobs: list[Job], files: Sequence[Destination]) -> list[Job]:
+    """The jobs, each with the place of the package that it is to write, which was looked at."""
+    found = []
+    for job in jobs:
+        if job.output is not None:
+            job = replace(job, output=look_at_package("--output", job.output))
+            if any(file.place is not None and file.place.real == job.output for file in files):
+                raise UsageError(f"--output and --output-file name one path, {shown_path(job.output or '')}.")
+        found.append(job)
+    return found
+
+
+def _unwritten(run: Run) -> list[str]:
+    """What is wrong with packages that could not be written, though their models convert."""
+    trials = [trial for o in run.outcomes if o.report is not None for trial in o.report.trials]
+    return [f"{trial.detail}." for trial in trials if trial.detail.startswith(UNWRITTEN)]
 
 
 def _device(options: argparse.Namespace, project: Project, files: Sequence[Destination]) -> Device | None:
@@ -115,24 +149,34 @@ def cache_of(options: argparse.Namespace, project: Project) -> Cache | None:
 
 def baseline(options: argparse.Namespace, out: TextIO) -> int:
     """Write the baseline of every configured model, or take out of it what is gone."""
-    from convlint.baseline import DEFAULT_FILE, baseline_of, read_baseline, write_baseline
+    from convlint.baseline import BASELINE, DEFAULT_FILE, baseline_of, earlier, read_baseline, write_baseline
 
     project = find_project(file=options.config)
     jobs = jobs_of(options, project)
-    path = _baseline_path(options, project) or os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
+    path = _baseline_path(options, project)
+    if path is None:
+        path = os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
     folder = os.path.dirname(os.path.abspath(path))
+    place = look_at("--baseline", path, BASELINE)
     old = read_baseline(path) if options.action == "prune" else None
+    known = earlier(path, wanted=bool(options.model)) if old is None else None
+    make_folder_of(place)
     with closing(_outcomes(jobs, options, cache_of(options, project))) as checked:
         outcomes = list(checked)
     for outcome in outcomes:
         if outcome.error is not None:
-            tell(f"convlint: error: {outcome.model}: {outcome.error}")
-    if old is None:
-        new = baseline_of(outcomes, folder)
+            tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
+    configured_models = {model.name for model in project.models}
+    if old is not None:
+        new = old.pruned(outcomes, folder, configured_models)
     else:
-        new = old.pruned(outcomes, folder, {model.name for model in project.models})
-    write_baseline(path, new)
-    number = sum(sum(kinds.values()) for kinds in new.counts.values())
+        new = baseline_of(outcomes, folder)
+        if known is not None:
+            new = new.over(known, configured_models | set(options.model or ()))
+    stop_if_interrupted()
+    write_baseline(place, new)
+    mine = {outcome.model for outcome in outcomes}
+    number = sum(sum(kinds.values()) for model, kinds in new.counts.items() if model in mine)
     configured = project.baseline or options.baseline
     hint = "" if configured else f'; set baseline = "{DEFAULT_FILE}" in the configuration to have it read'
     tell(f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}")
@@ -140,14 +184,46 @@ def baseline(options: argparse.Namespace, out: TextIO) -> int:
 
 
 class _Stream:
-    """What appears on standard output: people see each model when it is done, programs one document."""
+    """What appears on standard output: people see each model when it is done, programs one document.
+
+    Where it takes no more (a reader that went away, a full disk), the files that were asked for are
+    still written, and the error is raised after that.
+    """
 
     def __init__(self, options: argparse.Namespace, out: TextIO) -> None:
         self._options = options
         self._out = out
         self._shown = 0
+        self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
+        """One model that is done, where people read: it stays shown, whatever the next one does."""
+        self._put(lambda: self._show(outcome))
+        self.flush()
+
+    def count(self, outcome: Outcome) -> None:
+        """One model that was shown already, by a process that another model has ended since."""
+        self._shown += outcome.report is not None
+
+    def flush(self) -> None:
+        """What was written so far is there before anything is written elsewhere."""
+        self._put(self._out.flush)
+
+    def end(self, run: Run) -> None:
+        """What is to be said of all of them."""
+        self._put(lambda: self._end(run))
+        self.flush()
+        if self._broken is not None:
+            raise self._broken
+
+    def _put(self, write: Callable[[], object]) -> None:
+        if self._broken is None:
+            try:
+                write()
+            except OSError as error:
+                self._broken = error
+
+    def _show(self, outcome: Outcome) -> None:
         report = outcome.report
         if report is None or self._options.format not in ("terminal", "concise"):
             return
@@ -169,9 +245,9 @@ class _Stream:
         if not self._options.quiet:
             self._out.flush()
             result = verdict(report)
-            tell(f"{report.model}: {result.headline} {result.next_step}")
+            tell(f"{named(report.model)}: {result.headline} {result.next_step}")
 
-    def end(self, run: Run) -> None:
+    def _end(self, run: Run) -> None:
         options = self._options
         if options.format not in ("terminal", "concise"):
             self._out.write(RENDERERS[options.format](run))
@@ -198,8 +274,14 @@ def _outcomes(jobs: Sequence[Job], options: argparse.Namespace, cache: Cache | N
         yield from outcomes_in_processes(jobs, workers, cache, Tally(len(jobs), enabled=not options.quiet))
         return
     session = Session(cache, debug=options.debug, quiet=options.quiet)
-    for number, job in enumerate(jobs, 1):
-        yield session.check(job, f"{number} of {len(jobs)}, " if len(jobs) > 1 else "")
+    ended: Mapping[int, str] = getattr(options, "ended", {})
+    for number, job in enumerate(jobs):
+        if number in ended:
+            yield Outcome(job.name, job.spec, job.root, error=ModelError(ended[number]))
+            continue
+        note_model(number if len(jobs) > 1 else -1)
+        yield session.check(job, f"{number + 1} of {len(jobs)}, " if len(jobs) > 1 else "")
+    note_model(-1)
 
 
 def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argparse.Namespace) -> Run:
@@ -213,7 +295,9 @@ def _run(outcomes: list[Outcome], several: bool, stale: list[str], options: argp
 
 
 def _baseline_path(options: argparse.Namespace, project: Project) -> str | None:
-    return None if options.no_baseline else options.baseline or project.baseline
+    if options.no_baseline:
+        return None
+    return project.baseline if options.baseline is None else str(options.baseline)
 
 
 def _baseline(path: str | None) -> Baseline | None:

@@ -33,7 +33,7 @@ from convlint.setting_keys import (
     parse_table,
 )
 from convlint.targets import DEFAULT_TARGET
-from convlint.text import shown_path
+from convlint.text import one_line, shown_path
 
 __all__ = [
     "FRONTENDS",
@@ -61,7 +61,7 @@ class Settings:
 
     target: str = DEFAULT_TARGET
     frontend: FrontendChoice = "auto"
-    trial: TrialLevel | None = "frontend"
+    trial: TrialLevel | None = "passes"
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: Severity = "error"
@@ -172,8 +172,10 @@ def _read(file: Path) -> Mapping[str, Any] | None:
         document = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {shown_path(str(file))}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown_path(str(file))} is not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{shown_path(str(file))} cannot be read: it is nested too deep.") from error
+    except ValueError as error:  # of TOML, of UTF-8, of numbers of thousands of digits
+        raise UsageError(f"{shown_path(str(file))} is not valid TOML: {one_line(str(error))}.") from error
     if file.name != SHARED_FILE:
         return document
     tool = document.get("tool")

@@ -44,7 +44,9 @@ def add_replacements(
                 if found is not None:
                     extra.append(found)
             newer = _newer_release(finding.op, environment)
-            if newer is not None:
+            # A development release is no advice beside code that converts with what is installed.
+            instead = any(each.kind == "rewrite" and each.safety == "safe" for each in finding.replacements)
+            if newer is not None and not (instead and "dev" in newer.title):
                 extra.append(newer)
         upgraded.append(replace(finding, replacements=(*finding.replacements, *extra)) if extra else finding)
     return tuple(upgraded)

@@ -41,13 +41,13 @@ def index(rulebook: Rulebook) -> str:
     ]
     for category in CATEGORIES.values():
         rows = [
-            f"| [{rule.code}]({rule.code}-{rule.name}.md) | {rule.name} | {rule.severity} "
-            f"| {rule.confidence} | `{rule.message.replace('|', chr(92) + '|')}` |"
+            f"| [{rule.code}]({rule.code}-{rule.name}.md) | {rule.title} | {rule.name} | {rule.severity} "
+            f"| {rule.confidence} |"
             for rule in rulebook
             if rule.category == category.name
         ]
         if rows:
-            head = ["| code | name | severity | confidence | message |", "|---|---|---|---|---|"]
+            head = ["| code | title | name | severity | confidence |", "|---|---|---|---|---|"]
             parts += [f"## {category.name}: {category.says}", "\n".join([*head, *rows])]
     return "\n\n".join(parts) + "\n"
 

@@ -25,6 +25,29 @@ NATIVE_LIBRARY = "libmilstoragepython"
 """The part of coremltools that is compiled and writes weights; without it nothing is serialised."""
 
 
+MEASURED: tuple[Mapping[str, str], ...] = (
+    {"torch": "2.14.1", "coremltools": "9.0", "numpy": "2.3"},
+    {"torch": "2.7.1", "coremltools": "9.0", "numpy": "2.3"},
+    {"torch": "2.15.0", "coremltools": "9.1.dev1", "numpy": "2.3"},
+)
+"""The sets of releases that the tests run with: all of them with the first, a selection with the oldest and
+the newest (the Makefile has the same)."""
+
+
+def measured_words(versions: Mapping[str, str | None]) -> str:
+    """Whether the installed set is one that convlint was measured with, and which were."""
+
+    def same(wanted: Mapping[str, str]) -> bool:
+        return all((versions.get(name) or "").split("+")[0].startswith(want) for name, want in wanted.items())
+
+    def told(one: Mapping[str, str]) -> str:
+        return f"torch {one['torch']} with coremltools {one['coremltools']}"
+
+    if any(map(same, MEASURED)):
+        return "this set of releases is one that the tests run with"
+    return f"this set of releases was not measured; {', '.join(map(told, MEASURED))} were, with numpy 2.3"
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Versions by name (None where absent), why the native library does not load, what rules say of both."""

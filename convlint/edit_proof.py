@@ -12,10 +12,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from convlint.source_edit import Edit, edited
+from convlint.source_edit import Edit, edited_files
+from convlint.supervision import prefix_of
+from convlint.text import one_line
 
 RTOL = 1e-4
 
@@ -57,15 +58,11 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
 
     from convlint.repair.comparison import difference, outputs_of
 
-    texts = {
-        path: edited(Path(path).read_text(encoding="utf-8"), [e for e in edits if e.path == path])
-        for path in {edit.path for edit in edits}
-    }
-    with tempfile.TemporaryDirectory(prefix="convlint-") as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         job = os.path.join(folder, "job.pt")
         torch.save(
             {
-                "texts": {os.path.realpath(path): text for path, text in texts.items()},
+                "texts": {os.path.realpath(path): data for path, data in edited_files(edits).items()},
                 "spec": original.spec,
                 "args": dict(original.args),
                 "arg_exprs": dict(original.arg_exprs),
@@ -78,15 +75,17 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
         )
         command = [sys.executable, "-X", f"pycache_prefix={folder}", "-m", "convlint.edit_proof", job]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=2 * original.timeout, check=False
-            )
+            done = subprocess.run(command, capture_output=True, timeout=2 * original.timeout, check=False)
         except subprocess.TimeoutExpired:
             return "the edited model did not end in time"
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it died"])[-1]
-            return f"the edited model does not run: {last}"
-        found = torch.load(os.path.join(folder, "outputs.pt"), weights_only=True)
+        result = os.path.join(folder, "outputs.pt")
+        if done.returncode or not os.path.exists(result):
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            died = f"its process ended with exit code {done.returncode}"
+            return (
+                f"the edited model does not run: {one_line(said[-1]) if done.returncode and said else died}"
+            )
+        found = torch.load(result, weights_only=True)
     _, share, problem = difference(outputs_of(original.module, original.inputs, 0), found)
     if problem or share > RTOL:
         return f"the edited model gives other values: {problem or f'{share:.2g} of the largest'}"
@@ -103,12 +102,12 @@ def _run(path: str) -> None:
     from convlint.spec import load_model
 
     job = torch.load(path, weights_only=False)  # written by this very program a moment ago
-    texts: dict[str, str] = job["texts"]
+    texts: dict[str, bytes] = job["texts"]
     read = SourceFileLoader.get_data
 
     def get_data(self: SourceFileLoader, name: str) -> bytes:
         text = texts.get(os.path.realpath(name))
-        return read(self, name) if text is None else text.encode()
+        return read(self, name) if text is None else text
 
     vars_of_class: Any = SourceFileLoader
     vars_of_class.get_data = get_data

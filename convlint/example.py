@@ -7,6 +7,7 @@ and refusals both name lines of it, then captured, matched and converted as any 
 from __future__ import annotations
 
 import math
+import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ from convlint.match import Environment, RawMatch, group_findings, match_failures
 from convlint.model import Example, Finding, Graph, Rule, Site, Trial
 from convlint.outputs import parse_outputs
 from convlint.rulebook import Rulebook
+from convlint.supervision import prefix_of
 from convlint.supported import installed_snapshot
 from convlint.targets import OPSETS
 from convlint.versions import parse_bounds, parse_release, parse_target
@@ -145,7 +147,7 @@ def workshop(rulebook: Rulebook) -> Iterator[Workshop]:
     problem = can_try()
     if problem:
         raise UsageError(f"the examples of rules are converted for real, and here that cannot be: {problem}.")
-    with tempfile.TemporaryDirectory(prefix="convlint-") as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         yield Workshop(installed_environment(), rulebook, Path(folder).resolve())
 
 

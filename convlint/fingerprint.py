@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from convlint.installed import is_library
 
@@ -36,6 +37,21 @@ def digest_texts(texts: Iterable[str]) -> str:
         data = text.encode("utf-8", "surrogatepass")
         total.update(len(data).to_bytes(8, "little") + data)
     return total.hexdigest()
+
+
+def described(value: Any) -> str:
+    """A value of arguments and settings in words, equal for what is equal, in whatever order it was written.
+
+    Keys may be of any type, which JSON cannot sort, and the order of a set is another in each process.
+    """
+    if isinstance(value, Mapping):
+        items = sorted(f"{described(key)}: {described(each)}" for key, each in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"set({', '.join(sorted(map(described, value)))})"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({', '.join(map(described, value))})"
+    return repr(value)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from convlint.inputs import given_inputs
 from convlint.model import TrialFailure
 from convlint.repair.fixed import Fixed
 from convlint.targets import normalise_target, order
+from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
@@ -26,6 +27,7 @@ PURPOSES = ("ane", "image")
 """What a model that converts can be made ready for."""
 
 
+@leaves_no_trace
 def fix(
     model: Any,
     example_inputs: Any = (),
@@ -54,16 +56,20 @@ def fix(
     import torch
 
     from convlint.capture.build import build_on_cpu, checked_module
+    from convlint.capture.given import given_model
+    from convlint.spec import told
 
     check_purpose(for_)
     args, named, _ = given_inputs(example_inputs, kwargs)
+    model = given_model(model, lambda: (args, named))
     if not isinstance(model, torch.nn.Module):
         if not callable(model):
             raise ModelError(
                 f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds"
                 " one."
             )
-        model = build_on_cpu(model)
+        with told("building the model"):
+            model = build_on_cpu(model)
     module = checked_module(model)
     return fix_module(
         module,
@@ -109,13 +115,16 @@ def fix_module(
         fixed = Fixed(module, None, "no", remaining=failures, target=target, seconds=seconds)
     else:
         from convlint.repair.functional_states import functional_states
+        from convlint.repair.parameter_writes import without_parameter_writes
 
         # Core ML has states from iOS18 on; before, they are inputs and outputs.
         functional = functional_states(program, module) if order(target) < order("iOS18") else None
         program = functional.program if functional is not None else program
+        program, written = without_parameter_writes(program)
         fixing = Fixing(
             module, inputs, program, target, unsafe, timeout, progress, seconds, functional=functional
         )
+        fixing.leave_out(written)
         fixed = fixing.run()
         if fixed.converts == "yes" or not _has_unknown_sizes(program):
             return fixing.made_ready(fixed, for_)
@@ -198,6 +207,7 @@ def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, .
     return program, ()
 
 
+@leaves_no_trace
 def convert(
     model: Any,
     example_inputs: Any = (),

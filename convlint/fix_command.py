@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -15,6 +18,7 @@ from convlint.config import find_project
 from convlint.edit_proof import Original, proved
 from convlint.errors import UsageError
 from convlint.inputs import make_tensors, parse_inputs
+from convlint.match import for_op
 from convlint.model import Site
 from convlint.progress import Progress, silence_libraries
 from convlint.rulebook import load_rulebook
@@ -23,6 +27,7 @@ from convlint.targets import normalise_target
 
 if TYPE_CHECKING:
     from convlint.model import Rule
+    from convlint.output.fixed import Checked
     from convlint.repair.fixed import Fixed
 
 
@@ -80,19 +85,60 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
     edits, wrong = proved(found, original)
     refusals += [Refusal(Site(edit.path, edit.line), reason) for edit, reason in wrong.items()]
     diff = diff_of(edits)
-    written = apply_edits(edits) if options.write and edits else []
+    written, unwritten = apply_edits(edits) if options.write else ([], [])
+    refusals += unwritten
+    from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
+
+    report = FixReport(
+        options.spec or options.model,
+        fixed,
+        diff,
+        tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in edits)),
+        tuple(refusals),
+        tuple(written),
+        _checked(options) if written else None,
+    )
     if options.format == "json":
-        from convlint.output.fixed import fixed_to_dict
         from convlint.output.json import dumps
 
-        out.write(dumps(fixed_to_dict(spec, fixed, diff, refusals, written)))
+        out.write(dumps(fixed_to_dict(report)))
     else:
         from rich.console import Console
 
-        from convlint.output.fixed import render_fixed
+        render_fixed(report, Console(file=out, highlight=False))
+    return report.exit_code
 
-        render_fixed(spec, fixed, diff, refusals, written, Console(file=out, highlight=False))
-    return 0 if fixed.converts == "yes" else 1
+
+def _checked(options: argparse.Namespace) -> Checked:
+    """What ``convlint check`` says of the model as its files stand now, in a fresh process."""
+    from convlint.output.fixed import Checked
+
+    command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache"]
+    if options.spec is not None:
+        command.append(options.spec)
+    for flag, values in (
+        ("--model", [options.model] if options.spec is None else []),
+        ("--input", options.input),
+        ("--arg", options.arg),
+        ("--arg-expr", options.arg_expr),
+        ("--converters", options.converters),
+        ("--rule-path", options.rule_path),
+        ("--target", [options.target] if options.target else []),
+        ("--config", [options.config] if options.config else []),
+    ):
+        for value in values or ():
+            command += [flag, str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        told = json.loads(done.stdout)
+        reports = told.get("reports", told.get("models", [told]))
+        headline = str(reports[0]["verdict"]["headline"])
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError):
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        headline = f"`convlint check` ended with exit code {done.returncode}" + (
+            f": {lines[-1]}" if lines else ""
+        )
+    return Checked(done.returncode, headline)
 
 
 def source_changes(
@@ -102,7 +148,7 @@ def source_changes(
     edits: dict[Edit, None] = {}
     refusals: dict[tuple[str, int], Refusal] = {}
     for change in fixed.applied:
-        mine = [rule for rule in rules if _about(rule, change.op)]
+        mine = [for_op(rule, change.op) for rule in rules if _about(rule, change.op)]
         site = change.caller or change.site
         if site is None or change.kind in ("record", "split", "state"):
             continue  # said of the model, not of how a line is written

@@ -12,6 +12,7 @@ from convlint.errors import ModelError
 from convlint.model import Frontend, Proviso, Trial, TrialFailure, TrialLevel
 from convlint.options import REAL_WEIGHTS_ROOM, SECOND_DOOR_ROOM, Options
 from convlint.reconcile import compare_doors
+from convlint.sandbox import interruptible
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -147,7 +148,7 @@ def can_try() -> str:
     from convlint.capture.methods import quiet_torch
 
     try:
-        with quiet_torch():
+        with quiet_torch(), interruptible():  # it catches whatever its own imports raise
             import coremltools  # noqa: F401
     except Exception as error:  # a broken installation may raise anything
         return f"coremltools cannot be imported ({type(error).__name__}: {error})"

@@ -22,6 +22,7 @@ from convlint.images import LARGEST_VALUE, Image
 from convlint.inputs import InputSpec, make_tensors, random_factory
 from convlint.model import Finding, Graph, OpCall, Replacement, TensorArg
 from convlint.sandbox import time_limit, user_code
+from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,7 @@ RTOL = 1e-4
 SEEDS = (0, 1, 2)
 
 
+@leaves_no_trace
 def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> torch.nn.Module:
     """A copy of ``model`` whose convolution of this name takes what ``ct.ImageType`` can hand over.
 

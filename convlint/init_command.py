@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from convlint.config import OWN_FILE, SHARED_FILE, find_project
+from convlint.destination import Kind, Place, look_at, reason_of
 from convlint.errors import UsageError
-from convlint.files import write_atomically
+from convlint.files import Changed, replace_file
 from convlint.module_search import FoundModel, models_below
 from convlint.text import count, shown_path, visible
 
@@ -53,10 +54,15 @@ def init(options: argparse.Namespace, out: TextIO) -> int:
     file = shared if shared.is_file() else folder / OWN_FILE
     table = _configuration(models, "tool.convlint." if file == shared else "")
     hook = folder / HOOK_FILE
+    place = look_at("init", str(file), Kind("a configuration", _is_text))
+    before = Path(place.real).read_bytes() if os.path.exists(place.real) else None
+    new_hook = not os.path.lexists(hook)
+    if new_hook:
+        look_at("init", str(hook), Kind("a configuration of pre-commit", _is_text))
     out.write(
         f"{count(len(models), 'model')} found. {shown_path(str(file))} would get:\n\n{visible(table)}\n"
     )
-    if hook.exists():
+    if not new_hook:
         out.write(f"{HOOK_FILE} is there already; its `repos` would take:\n\n{_HOOK}\n")
     else:
         out.write(f"{HOOK_FILE} would be:\n\nrepos:\n{_HOOK}\n")
@@ -64,9 +70,9 @@ def init(options: argparse.Namespace, out: TextIO) -> int:
     if not (options.yes or _agreed()):
         out.write("Nothing was written.\n")
         return 0
-    _write(file, table)
-    if not hook.exists():
-        write_atomically(hook, f"repos:\n{_HOOK}")
+    _add(place, before, table)
+    if new_hook and not os.path.lexists(hook):
+        replace_file(hook, f"repos:\n{_HOOK}".encode())
     out.write(
         f"Written. Look at the inputs in {shown_path(str(file))}, then run `convlint check` and"
         " `pre-commit install`.\n"
@@ -87,14 +93,22 @@ def _configuration(models: Sequence[FoundModel], prefix: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write(file: Path, table: str) -> None:
-    """Add the table at the end of the file, whose own text stays as it is."""
+def _is_text(head: bytes) -> bool:
+    return b"\0" not in head
+
+
+def _add(place: Place, before: bytes | None, table: str) -> None:
+    """Add the table at the end of the file, whose own bytes, mode and links stay as they are."""
+    old = before or b""
+    newline = "\r\n" if b"\r\n" in old else "\n"
+    gap = "" if not old else "\n" if old.endswith(b"\n") else "\n\n"
+    added = f"{gap}{table}".replace("\n", newline).encode()
     try:
-        before = file.read_text(encoding="utf-8") if file.is_file() else ""
-        gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-        write_atomically(file, f"{before}{gap}{table}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot write {shown_path(str(file))}: {error}.") from error
+        replace_file(Path(place.real), old + added, before)
+    except Changed:
+        raise UsageError(f"{shown_path(place.path)} was changed meanwhile; run init again.") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {shown_path(place.path)}: {reason_of(error)}.") from error
 
 
 def _agreed() -> bool:

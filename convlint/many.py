@@ -23,8 +23,9 @@ from typing import Any
 
 from convlint.cache import Cache
 from convlint.config import Settings, model_of
+from convlint.destination import Kind, look_at, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
-from convlint.fingerprint import digest_texts
+from convlint.fingerprint import described, digest_texts
 from convlint.inputs import InputSpec, parse_inputs
 from convlint.jobs import Job
 from convlint.model import SCHEMA_VERSION, Report
@@ -34,6 +35,7 @@ from convlint.report_codec import decode_report, encode_report
 from convlint.sandbox import leave_behind
 from convlint.session import Session
 from convlint.setting_keys import SETTINGS, Place, parse_table
+from convlint.supervision import end_when_late
 
 _AHEAD = 64
 """How many tasks wait in an executor of which nobody here knows how many workers it has."""
@@ -74,7 +76,7 @@ def check_many(
     common = _settings(settings)
     parsed = parse_inputs(inputs)
     jobs = {candidate_id(job): job for job in (_job(spec, common, parsed) for spec in specs)}
-    path = Path(results) if results is not None else None
+    path = Path(results).absolute() if results is not None else None
     answered = _answered(path) if path is not None else set()
     folder = os.fspath(cache) if cache is not None else None
     tasks = [(name, job, folder) for name, job in jobs.items() if name not in answered]
@@ -85,10 +87,23 @@ def check_many(
             if isinstance(row, _Died):
                 row = {**_row_head(name, job), "convertible": "unknown", "exit_code": 3, "error": row.why}
             if path is not None:
-                with open(path, "a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(row) + "\n")
+                _append(path, json.dumps(row) + "\n")
             tally.add()
             yield row
+
+
+def _append(path: Path, line: str) -> None:
+    """Add one row in one piece, so that two runs may add to one file."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            left = memoryview(line.encode())
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UsageError(f"cannot write the results in {path}: {error.strerror}.") from error
 
 
 def outcomes_in_processes(
@@ -119,7 +134,7 @@ def candidate_id(job: Job) -> str:
     """What tells one candidate from another, the same in every run."""
     facts = asdict(job)
     facts["settings"].pop("origins")
-    return digest_texts([json.dumps(facts, sort_keys=True, default=repr)])
+    return digest_texts([described(facts)])
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -148,22 +163,40 @@ def _job(spec: str | Mapping[str, Any] | Job, settings: Settings, inputs: tuple[
 
 
 def _answered(path: Path) -> set[str]:
-    """The candidates that have a row already. A row that was cut off is removed: it is asked again."""
-    if not path.exists():
+    """The candidates that have a row already. A row that was cut off is removed: it is asked again.
+
+    Every whole line is looked at, and the beginning of what was cut off, before anything is touched.
+    """
+    place = look_at("results", str(path), _ROWS)
+    make_folder_of(place)
+    if place.is_stream or not os.path.exists(place.real):
         return set()
     try:
-        data = path.read_bytes()
+        data = Path(place.real).read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
-        if whole != data:
-            with open(path, "r+b") as stream:
+        rest = data[len(whole) :]
+        rows = [json.loads(line) for line in whole.splitlines() if line.strip()]
+        answered = {str((row["id"], row["schema_version"], row["spec"])[0]) for row in rows}
+        begins = rest.startswith(b'{"' if rows else _ROW_BEGINS) or _ROW_BEGINS.startswith(rest)
+        if rest and not begins:
+            raise ValueError("its last line is no row")
+        if rest:
+            with open(place.real, "r+b") as stream:
                 stream.truncate(len(whole))
-        return {str(json.loads(line)["id"]) for line in whole.splitlines() if line.strip()}
+        return answered
     except OSError as error:
         raise UsageError(f"cannot read the results in {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{path} holds a line that is no row of check_many ({error!r}): name another file."
         ) from error
+
+
+_ROW_BEGINS = b'{"schema_version": '
+_ROWS = Kind(
+    "a file of rows that check_many wrote",
+    lambda head: bool(head) and (head.startswith(_ROW_BEGINS) or _ROW_BEGINS.startswith(head)),
+)
 
 
 def _answers(
@@ -242,6 +275,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 def _prepare_worker() -> None:
     """Make a worker that ends when it is asked to, and when the process that started it is gone."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the parent tells of it, once
+    end_when_late()
     # Before multiprocessing waits for what user code left running.
     Finalize(None, leave_behind, args=(0,), exitpriority=0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -270,7 +304,11 @@ def _result(future: Future[Any]) -> Any:
     error = future.exception()
     if error is None:
         return future.result()
-    what = "the process that checked it died" if isinstance(error, BrokenExecutor) else "its worker failed"
+    what = (
+        "the process that checked it ended itself, did not end in time or died"
+        if isinstance(error, BrokenExecutor)
+        else "its worker failed"
+    )
     return _Died(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:300]})")
 
 

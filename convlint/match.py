@@ -7,7 +7,7 @@ grows with the number of op calls and not with calls times rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from convlint.errors import UsageError
@@ -19,6 +19,7 @@ from convlint.model import (
     Match,
     OpCall,
     Port,
+    Replacement,
     Rule,
     Site,
     TrialFailure,
@@ -46,6 +47,7 @@ __all__ = [
     "RawMatch",
     "converter_name",
     "explain",
+    "for_op",
     "group_findings",
     "match_environment",
     "match_failures",
@@ -81,6 +83,8 @@ class NearMiss:
 
 
 _EVERYTHING = "*"
+PLACEMENT = "ane"
+"""The category of rules about where an op runs."""
 
 
 class _Index:
@@ -107,11 +111,14 @@ class _Index:
         """One match for each rule with a block that holds.
 
         A rule for everything (``*``) gives way to one of the same category and severity that names the op.
+        Where an op would run is not asked of one that leaves nothing in the program.
         """
         fired: set[str] = set()
         told: set[tuple[str, str]] = set()
         for rule, block in self.of(looked.subject, looked.name):
             everything = _EVERYTHING in block.names
+            if looked.folded and rule.category == PLACEMENT:
+                continue
             if rule.code in fired or (everything and (rule.category, rule.severity) in told):
                 continue
             if all(holds(condition, looked.namespace, looked.functions) for condition in block.where):
@@ -191,6 +198,8 @@ def _explain(rule: Rule, looked: Looked, environment: Environment) -> list[NearM
     outside = inapplicable(rule, environment)
     if outside is not None and blocks:
         found.append(NearMiss(rule, looked.name, *outside, site))
+    if looked.folded and rule.category == PLACEMENT and blocks:
+        return [NearMiss(rule, looked.name, "not folded", "nothing of it is left in the program", site)]
     for block in blocks:
         false = []
         for condition in block.where:
@@ -223,8 +232,9 @@ def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of:
 def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
     """One finding for each rule and source line, with the line's calls in graph order.
 
-    Where a line has several ops of one rule, ``{op}`` in the message names them all; everything
-    else in it is of the first call. Without a line, each op name, port or component is by itself.
+    Where a line has several ops of one rule, ``{op}`` in the message names them all behind the first, which
+    the sentence is about; everything else in it is of the first call. Without a line, each op name, port or
+    component is by itself.
     """
     groups: dict[tuple[str, ...], list[RawMatch]] = {}
     for match in matches:
@@ -248,7 +258,7 @@ def _finding(group: list[RawMatch]) -> Finding:
         names = list(dict.fromkeys(match.looked.name for match in group))
         namespace = {
             **namespace,
-            "op": " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names),
+            "op": f"{names[0]} (and {', '.join(names[1:])})" if names[1:] else names[0],
         }
     traced = first if isinstance(first, OpCall | CaptureFailure | TrialFailure) else None
     return Finding(
@@ -258,10 +268,42 @@ def _finding(group: list[RawMatch]) -> Finding:
         op=looked.name if looked.subject == "op" else getattr(first, "op", ""),
         site=group[0].site,
         calls=tuple(match.looked.of for match in group if isinstance(match.looked.of, OpCall)),
-        replacements=rule.replacements,
+        replacements=_replacements(rule, group),
         caller=traced.caller if traced else None,
         module=traced.module if traced else "",
     )
+
+
+def _replacements(rule: Rule, group: list[RawMatch]) -> tuple[Replacement, ...]:
+    """What the rule proposes for the ops that matched: code of another function is never shown.
+
+    Of an op that only the words are true of, the title stays and the code goes.
+    """
+    found: dict[Replacement, None] = {}
+    for each in rule.replacements:
+        spent = replace(each, op=(), words=(), where=())
+        kind = "advice" if each.kind == "rewrite" else each.kind
+        bare = replace(spent, kind=kind, before="", after="", rtol=None, general=False)
+        mine = [match.looked for match in group if _holds_of(each, match.looked)]
+        if any(not each.op or _is_any(looked.name, each.op) for looked in mine):
+            found[spent] = None
+        elif any(_is_any(looked.name, each.words) for looked in mine) and spent not in found:
+            found[bare] = None
+    return tuple(found)
+
+
+def for_op(rule: Rule, op: str) -> Rule:
+    """The rule with those of its replacements whose code is of this op."""
+    mine = tuple(each for each in rule.replacements if not each.op or _is_any(op, each.op))
+    return replace(rule, replacements=mine)
+
+
+def _holds_of(replacement: Replacement, looked: Looked) -> bool:
+    return all(holds(condition, looked.namespace, looked.functions) for condition in replacement.where)
+
+
+def _is_any(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:

@@ -128,6 +128,7 @@ class Port:
     mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input,
     ``producer`` is the op that made this output.
     ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
+    ``initial`` is what a state holds before the first run: "zeros", "other", or "" where that is not known.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Port:
     readers: tuple[str, ...] = ()
     producer: str = ""
     path: str = ""
+    initial: Literal["", "zeros", "other"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,36 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class LineEdit:
+    """A replacement said on the user's own lines: ``old`` and ``new`` are whole lines of source.
+
+    ``text`` takes the place of what stands from ``line`` and ``column`` to ``end_line`` and ``end_column``;
+    both columns start at 1 and count characters.
+    """
+
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Replacement:
     """Other code that coremltools converts.
 
     ``kind``: "rewrite" (the rule's before and after), "decomposition" (PyTorch's own),
     "upgrade" (a newer coremltools), "converter" (the user's own, to be filled in), "advice" (words
     only). ``proof`` says what was run to prove it on this model; empty where nothing was.
+
+    In a rule, ``op`` names the ops that the code is for (patterns; all of the rule's where it is empty),
+    ``words`` those of which the title alone is true, and ``where`` what must hold of the op that matched.
+    In a finding all three are spent. ``general``: it holds for all sizes and ranks, and whatever stands for
+    the names in ``before``. ``edit`` is the change on the line of the finding, where it can be said there:
+    code without it is an example of the rule, and claims nothing about the user's line.
     """
 
     title: str
@@ -212,6 +238,11 @@ class Replacement:
     after: str = ""
     rtol: float | None = None
     proof: str = ""
+    op: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    where: tuple[Any, ...] = ()
+    general: bool = False
+    edit: LineEdit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +257,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One file under ``rules/``. ``message`` may name the subject's fields in braces.
+    """One file under ``rules/``. ``message`` may name the subject's fields in braces; ``title`` has none.
 
     ``differs``: at this precision the converted bad examples compute something else, as running shows.
+    ``aliases`` are codes and names under which users may still know it.
     """
 
     code: str
@@ -246,6 +278,8 @@ class Rule:
     replacements: tuple[Replacement, ...] = ()
     path: str = ""
     differs: Differs = ""
+    title: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +396,7 @@ class Disagreement:
 class Report:
     """Everything that one check found. Has no truth value: "unknown" is neither yes nor no.
 
-    ``asked`` names the rules that were asked, each by code, name and category.
+    ``asked`` names the rules that were asked, each by code, name and category, then by older codes and names.
     """
 
     model: str
@@ -384,7 +418,7 @@ class Report:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    asked: tuple[tuple[str, str, str], ...] = ()
+    asked: tuple[tuple[str, ...], ...] = ()
     exit_code: int = 0
 
     def __bool__(self) -> bool:

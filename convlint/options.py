@@ -26,7 +26,7 @@ class Options:
 
     target: str = "iOS17"
     frontend: FrontendChoice = "auto"
-    trial: TrialLevel | None = "frontend"
+    trial: TrialLevel | None = "passes"
     timeout: float = DEFAULT_TIMEOUT
     output: str | None = None
     select: tuple[str, ...] = ()

@@ -7,8 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 
+from convlint.sandbox import stop_if_interrupted
+from convlint.supervision import note
 from convlint.text import visible
 
+_DOING = {"capturing": "running the forward of", "tracing to TorchScript": "tracing the forward of"}
+"""What a process says that it was doing where a model's own code ended it."""
 _BAR = 20
 """How many characters a bar is long."""
 
@@ -21,7 +25,13 @@ class Progress:
         self._line = _Line(enabled=enabled)
 
     def __enter__(self) -> Callable[[str], None]:
-        return lambda text: self._line.show(f"{self._name}: {text} ...")
+        return self._begin
+
+    def _begin(self, text: str) -> None:
+        """Show what begins now, unless the program was asked to end and something caught that."""
+        stop_if_interrupted()
+        note(_DOING.get(text, f"{text}:") + f" {self._name}")
+        self._line.show(f"{self._name}: {text} ...")
 
     def __exit__(self, *_: object) -> None:
         self._line.clear()

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from convlint.agreement import DEFAULT_RTOL, disagreement, lost_gradients
+from convlint.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
 from convlint.errors import ConvlintError
 from convlint.example import Refusal, Run, Workshop, environment_of, outside
 from convlint.inputs import parse_inputs
@@ -84,6 +84,7 @@ class _Judge:
     def __init__(self, rule: Rule, shop: Workshop) -> None:
         self.rule = rule
         self.shop = shop
+        self.runs: dict[int, Run] = {}
 
     def proof(self, kind: Kind, number: int, of: Example | Replacement) -> Proof:
         """The outcome of one judgement, whatever comes of it."""
@@ -109,7 +110,7 @@ class _Judge:
         if "environment" in example.options:
             return [] if self.fires(environment) else ["the rule is silent about these versions"]
         self.skip_inapplicable(environment)
-        run = self.shop.run(example, name, environment)
+        run = self.run(example, name, environment)
         mine = tuple(finding for finding in run.findings if finding.rule.code == self.rule.code)
         bounds = outside(example.options, environment)
         if bounds:
@@ -150,12 +151,32 @@ class _Judge:
         self.skip_inapplicable(environment, outside(example.options, environment))
         problems = self.innocent(example, name, environment)
         original = next(bad for bad in self.rule.bad if replacement.before.strip() in bad.code)
+        problems += self.unshown(replacement, original)
         try:
             return problems + self.compared(original, example, replacement, name)
         except ConvlintError:
             raise
         except Exception as error:  # the example's own code runs here
             return [*problems, f"it cannot be compared: {type(error).__name__}: {error}"]
+
+    def run(self, example: Example, name: str, environment: Environment) -> Run:
+        """What came of a bad example, which its own proof and those of its replacements ask for."""
+        if id(example) not in self.runs:
+            self.runs[id(example)] = self.shop.run(example, name, environment)
+        return self.runs[id(example)]
+
+    def unshown(self, replacement: Replacement, original: Example) -> list[str]:
+        """That nobody would see it, not even whoever wrote the line that it is the cure of."""
+        environment = environment_of(self.rule, original, self.shop.environment)
+        number = self.rule.bad.index(original) + 1
+        run = self.run(original, f"{self.rule.code}_bad_{number}", environment)
+        mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
+        wanted = (replacement.title, replacement.before, replacement.after)
+        shown = [(each.title, each.before, each.after) for finding in mine for each in finding.replacements]
+        if wanted in shown or not mine:
+            return []
+        ops = ", ".join(dict.fromkeys(finding.op for finding in mine))
+        return [f"it is not shown on its own example: its `op` or `where` does not hold of {ops}"]
 
     def compared(self, original: Example, example: Example, replacement: Replacement, name: str) -> list[str]:
         """What the replacement computes otherwise than the original, as far as it promises the same."""
@@ -167,6 +188,9 @@ class _Judge:
         rtol = promised if replacement.rtol is None else replacement.rtol
         if rtol is not None and replacement.safety != "retrain":
             problems.append(disagreement(before, after, specs, rtol))
+            if replacement.general:
+                narrow = particular(before, after, specs, rtol)
+                problems.append(f"it is not `general`: {narrow}" if narrow else "")
         return [problem for problem in problems if problem]
 
     @property

@@ -4,16 +4,19 @@ The nouns form a graph in which a call or a site stands in many places. Each is 
 a table; elsewhere its number stands for it. Reading builds the table from the first row to the
 last, so that a row refers only to rows before it.
 
-A rule comes back without its conditions and examples: no report shows them, and the rule file has
-them still.
+A rule comes back without its conditions, examples and replacements (a finding has its own): no report
+shows them, and the rule file has them still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import builtins
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from convlint import model
 from convlint.model import Report, Rule
@@ -49,9 +52,14 @@ def decode_report(document: Any) -> Report:
                 raise Unreadable(f"{noun.__name__} has other fields now")
         rows: list[Any] = []
         for number, *values in document["rows"]:
-            rows.append(nouns[number][0](*_read_all(values, rows)))
+            noun, names = nouns[number]
+            read = _read_all(values, rows)
+            for name, value, holds in zip(names, read, _checks(noun), strict=True):
+                if not holds(value):
+                    raise Unreadable(f"{noun.__name__}.{name} is {type(value).__name__}")
+            rows.append(noun(*read))
         report = _read(document["report"], rows)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
     if not isinstance(report, Report):
         raise Unreadable("there is no report in it")
@@ -89,7 +97,8 @@ class _Writer:
             self._numbers[kind] = len(self.nouns)
             home = f"{kind.__module__}:" if kind.__module__ in _MEASURED else ""
             self.nouns.append((f"{home}{kind.__name__}", names))
-        plain = replace(noun, matches=(), bad=(), good=()) if isinstance(noun, Rule) else noun
+        bare: dict[str, Any] = dict.fromkeys(("matches", "bad", "good", "replacements"), ())
+        plain = replace(noun, **bare) if isinstance(noun, Rule) else noun
         row = [self._numbers[kind], *(self.value(getattr(plain, name)) for name in names)]
         self.rows.append(row)
         self._alive.append(noun)  # an id is good only while its object lives
@@ -102,6 +111,55 @@ def _noun(name: str) -> type[Any]:
         return _NOUNS[name]
     noun: type[Any] = vars(import_module(_MEASURED[_MEASURED.index(home)]))[own]
     return noun
+
+
+Check = Callable[[Any], bool]
+
+
+class _Names(dict[str, Any]):
+    """The names of a module; one that it imports for type checkers alone stands for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, Any)
+
+
+@cache
+def _checks(noun: type[Any]) -> tuple[Check, ...]:
+    """For each field of a noun, whether a value is of its type: what a file holds may be anything."""
+    hints = get_type_hints(noun, {}, _Names({**vars(import_module(noun.__module__)), **_NOUNS}))
+    return tuple(_check_of(hints[field.name]) for field in fields(noun))
+
+
+def _check_of(hint: Any) -> Check:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        checks = tuple(map(_check_of, args))
+        return lambda value: any(check(value) for check in checks)
+    if origin is Literal:
+        allowed = frozenset(args)
+        return lambda value: type(value) in _PLAIN and value in allowed
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        each = _check_of(args[0])
+        return lambda value: isinstance(value, tuple) and all(map(each, value))
+    if origin is tuple:
+        parts = tuple(map(_check_of, args))
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(parts)
+            and all(part(item) for part, item in zip(parts, value, strict=True))
+        )
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        of_values = _check_of(args[1])
+        return lambda value: isinstance(value, Mapping) and all(map(of_values, value.values()))
+    if hint is float:
+        return lambda value: type(value) in (float, int)
+    if hint in (str, int, bool):
+        return lambda value: type(value) is hint
+    if hint in (None, type(None)):
+        return lambda value: value is None
+    if isinstance(hint, type) and is_dataclass(hint):
+        return lambda value: isinstance(value, hint)
+    return lambda value: True
 
 
 def _read_all(values: Iterable[Any], rows: list[Any]) -> list[Any]:

@@ -17,7 +17,11 @@ from typing import Any
 from convlint.errors import RuleError
 from convlint.model import SEVERITIES, Confidence, Rule, Severity
 from convlint.rule_parts import read_applies, read_examples, read_matches, read_message, read_replacements
+from convlint.rule_words import CODE
 from convlint.toml_table import Problems, Table
+
+LONGEST_TITLE = 90
+"""Letters of a title: code scanning and lists show it in one line."""
 
 LARGEST_FILE = 200_000
 """No rule file is longer than this many bytes."""
@@ -60,6 +64,8 @@ KEYS = (
     "code",
     "name",
     "severity",
+    "title",
+    "aliases",
     "message",
     "why",
     "confidence",
@@ -71,7 +77,6 @@ KEYS = (
     "good",
     "replace",
 )
-_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -136,16 +141,20 @@ def _read(table: Table, path: str) -> Rule:
         matches=matches,
         bad=bad,
         good=read_examples(table, "good", code, matches),
-        replacements=read_replacements(table, bad),
+        replacements=read_replacements(table, bad, matches),
         path=path,
         differs=table.choice("differs", ("float32", "float16"), None) or "",
+        title=_title(table),
+        aliases=_aliases(table),
     )
 
 
 def _identity(table: Table, code: str, name: str, path: Path) -> str:
     """Check code, name, file name and folder against each other; the name of the category."""
-    if code and not _CODE.fullmatch(code):
-        table.problem("code", f"{code!r} is not a code; letters and three digits are needed, as in CL104")
+    if code and not CODE.fullmatch(code):
+        table.problem(
+            "code", f"{code!r} is not a code; letters and three or four digits are needed, as in CL104"
+        )
         return ""
     if name and not _NAME.fullmatch(name):
         table.problem("name", f"{name!r} is not a name; small letters, digits and single hyphens are needed")
@@ -161,6 +170,25 @@ def _identity(table: Table, code: str, name: str, path: Path) -> str:
     if folder != category.name and (code.startswith("CL") or folder in CATEGORIES):
         table.problem("code", f"{code} belongs into the folder {category.name}/, not {folder or '.'}/")
     return category.name
+
+
+def _title(table: Table) -> str:
+    """The rule in a few words that hold of every finding of it: lists and services show it."""
+    own = not table.text("code").startswith("CL")
+    title = table.text("title", table.text("name").replace("-", " ")) if own else table.text("title")
+    if "{" in title or "}" in title:
+        table.problem("title", "has a brace; a title is plain words, and the message is the template")
+    elif "\n" in title or len(title) > LONGEST_TITLE:
+        table.problem("title", f"one line of at most {LONGEST_TITLE} letters is needed")
+    return title
+
+
+def _aliases(table: Table) -> tuple[str, ...]:
+    aliases = table.texts("aliases", ())
+    for number, alias in enumerate(aliases, 1):
+        if not CODE.fullmatch(alias) and not _NAME.fullmatch(alias):
+            table.problem(f"aliases[{number}]", f"{alias!r} is neither a code nor a name")
+    return aliases
 
 
 def _sources(table: Table) -> tuple[str, ...]:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 def rule(options: argparse.Namespace, out: TextIO) -> int:
     """Show one rule."""
     from convlint.output.json import dumps
-    from convlint.output.rules import rule_markdown, rule_to_dict
+    from convlint.output.rules import renamed_text, rule_markdown, rule_to_dict, rules_to_dict
 
-    found = _rulebook(options).find(options.rule)
-    out.write(dumps(rule_to_dict(found)) if options.format == "json" else rule_markdown(found))
+    found = _rulebook(options).find_all(options.rule)
+    if options.format == "json":
+        out.write(dumps(rule_to_dict(found[0]) if len(found) == 1 else rules_to_dict(found)))
+    else:
+        out.write(rule_markdown(found[0]) if len(found) == 1 else renamed_text(options.rule, found))
     return 0
 
 
@@ -43,7 +46,7 @@ def rules(options: argparse.Namespace, out: TextIO) -> int:
 
 def doctor(options: argparse.Namespace, out: TextIO) -> int:
     """Show this environment; exit code 1 where a check with its trial cannot run."""
-    from convlint.doctor import NATIVE_LIBRARY, diagnose
+    from convlint.doctor import NATIVE_LIBRARY, diagnose, measured_words
 
     found = diagnose(_rulebook(options))
     if options.format == "json":
@@ -53,7 +56,12 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
             for f in found.findings
         ]
-        facts = {"native_error": found.native_error, "healthy": found.healthy, "findings": told}
+        facts = {
+            "measured": measured_words(found.versions),
+            "native_error": found.native_error,
+            "healthy": found.healthy,
+            "findings": told,
+        }
         out.write(dumps({"versions": found.versions, **facts}))
     else:
         rows = {name: version or "not installed" for name, version in found.versions.items()}
@@ -65,8 +73,11 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
         if found.findings:
             out.write("\n\n`convlint rule CODE` says more.\n")
-        if not found.healthy:
-            out.write("\nA static check works here; a trial conversion does not.\n")
+        out.write(f"\n{measured_words(found.versions)[:1].upper()}{measured_words(found.versions)[1:]}.\n")
+        if found.healthy:
+            out.write("A trial conversion can run here.\n")
+        else:
+            out.write("A static check works here; a trial conversion does not.\n")
     return 0 if found.healthy else 1
 
 
@@ -100,7 +111,7 @@ def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out:
 
     folder = Path(options.path or next(iter(project.rule_paths), "rules"))
     shipped = shipped_folder()
-    taken = [word for rule in rulebook for word in (rule.code, rule.name)]
+    taken = [word for rule in rulebook for word in (rule.code, rule.name, *rule.aliases)]
     path = new_rule(options.name, options.category, folder, shipped, taken)
     out.write(f"{visible(str(path))}\n")
     known = path.resolve().is_relative_to(shipped.resolve()) or any(

@@ -15,6 +15,7 @@ from convlint.errors import UsageError
 from convlint.inputs import InputSpec, parse_input
 from convlint.model import Example, Frontend, Match, Replacement, Rule, Safety
 from convlint.nearest import did_you_mean
+from convlint.op_functions import function_of, functions_of
 from convlint.outputs import parse_outputs
 from convlint.predicate import Predicate, PredicateError, parse
 from convlint.subjects import COMPONENTS, KINDS, NAMES, Subject
@@ -230,10 +231,19 @@ def _checked(table: Table, name: str, check: Any) -> str:
         return ""
 
 
-def read_replacements(table: Table, bad: tuple[Example, ...]) -> tuple[Replacement, ...]:
-    """The ``[[replace]]`` blocks. What a rewrite replaces must stand in a bad example, to be proved there."""
+def read_replacements(
+    table: Table, bad: tuple[Example, ...], matches: tuple[Match, ...]
+) -> tuple[Replacement, ...]:
+    """The ``[[replace]]`` blocks. What a rewrite replaces must stand in a bad example, to be proved there.
+
+    Where the rule is about several functions, code says of which it is: nobody is shown that of another.
+    """
     found = []
-    for block in table.tables("replace", ("title", "kind", "safety", "rtol", "before", "after")):
+    ops = [name for match in matches if match.subject == "op" for name in match.names]
+    several = len(functions_of(ops)) > 1 or any(set(function_of(name)) & set("*?[") for name in ops)
+    for block in table.tables(
+        "replace", ("title", "op", "words", "where", "general", "kind", "safety", "rtol", "before", "after")
+    ):
         kind = block.choice("kind", REPLACEMENT_KINDS, "rewrite") or "rewrite"
         safety = block.choice("safety", get_args(Safety), None)
         if "safety" not in block:
@@ -251,8 +261,38 @@ def read_replacements(table: Table, bad: tuple[Example, ...]) -> tuple[Replaceme
             block.problem(
                 "before", "stands in no [[bad]] example; a rewrite must apply to one of them, word for word"
             )
-        found.append(Replacement(block.text("title"), kind, safety or "safe", before, after, rtol))
+        mine, words = (_ops_of_replacement(block, key, ops) for key in ("op", "words"))
+        if kind == "rewrite" and several and not mine:
+            block.problem("op", "missing; the rule is about several functions, and this code is of one")
+        if kind == "rewrite" and len(functions_of(mine)) > 1:
+            what = ", ".join(sorted(functions_of(mine)))
+            block.problem("op", f"names several functions ({what}); code is of one, `words` of any")
+        where = _conditions(block, "op") if "where" in block else ()
+        found.append(
+            Replacement(
+                block.text("title"),
+                kind,
+                safety or "safe",
+                before,
+                after,
+                rtol,
+                op=mine,
+                words=words,
+                where=where,
+                general=bool(block.get("general", bool, False)),
+            )
+        )
     return tuple(found)
+
+
+def _ops_of_replacement(block: Table, key: str, ops: list[str]) -> tuple[str, ...]:
+    """The patterns of ops under ``key``, each of which must meet one that the rule matches."""
+    patterns = block.texts(key, ())
+    for index, pattern in enumerate(patterns, 1):
+        if not any(fnmatchcase(op, pattern) or fnmatchcase(pattern, op) for op in ops):
+            near = did_you_mean(pattern, ops)
+            block.problem(f"{key}[{index}]", f"{pattern!r} is no op that the rule matches.{near}")
+    return patterns
 
 
 def replaced_example(rule: Rule, replacement: Replacement) -> Example | None:

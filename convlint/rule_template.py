@@ -14,7 +14,7 @@ from convlint.rule import CATEGORIES
 OWN_PREFIX = "MY"
 """The letters of a user's codes, where the folder has no rules yet to take them from."""
 
-_FILE = re.compile(r"(?P<code>(?P<prefix>[A-Z]{2,8})[0-9]{3})-(?P<name>.+)\.toml")
+_FILE = re.compile(r"(?P<code>(?P<prefix>[A-Z]{2,8})[0-9]{3,4})-(?P<name>.+)\.toml")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -113,11 +113,13 @@ def new_rule(name: str, category: str, folder: Path, shipped: Path, taken: Itera
 
 
 def _free_code(prefix: str, digit: int, used: set[str]) -> str:
-    for number in range(100):
-        code = f"{prefix}{digit}{number:02d}"
-        if code not in used:
-            return code
-    raise UsageError(f"every code from {prefix}{digit}00 to {prefix}{digit}99 is taken; use other letters.")
+    """Three digits while there are any, then four; the first is the category in both."""
+    codes = [f"{prefix}{digit}{number:02d}" for number in range(100)]
+    codes += [f"{prefix}{digit}{number}" for number in range(100, 1000)]
+    free = next((code for code in codes if code not in used), None)
+    if free is None:
+        raise UsageError(f"every code from {codes[0]} to {codes[-1]} is taken; use other letters.")
+    return free
 
 
 def template(code: str, name: str, category: str) -> str:
@@ -135,6 +137,7 @@ def template(code: str, name: str, category: str) -> str:
 
 code = "{code}"
 name = "{name}"              # reads well after "ignore"
+title = "{name.replace("-", " ").capitalize()}"  # a few plain words, without braces: lists show them
 severity = "{start.severity}"             # error: will not convert; warning: converts, at a price; note
 message = "{start.message}"  # one line; a condition-language expression in braces shows its value
 # applies = {{ coremltools = ">=9.0,<9.1.dev0", frontend = "export", target = ">=iOS16" }}
@@ -176,6 +179,7 @@ def _versions(numpy: str) -> str:
 def _replace(start: _Start) -> str:
     return f"""
 # What to write instead. `before` and `after` are code, which is run; kind = "advice" is words alone.
+# A rule about several functions says of which one its code is: op = ["aten.digamma.*"].
 [[replace]]
 title = "write it so"
 safety = "retrain"           # safe; unsafe: may differ for some input; retrain: fine before training only

@@ -22,14 +22,20 @@ _PACKAGE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """Rules in the order of their codes."""
+    """Rules in the order of their codes. An older code or name may stand for several."""
 
     rules: tuple[Rule, ...]
     _known: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
+    _older: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         known = {rule.code: rule for rule in self.rules} | {rule.name: rule for rule in self.rules}
         object.__setattr__(self, "_known", known)
+        older: dict[str, tuple[Rule, ...]] = {}
+        for rule in self.rules:
+            for alias in rule.aliases:
+                older[alias] = (*older.get(alias, ()), rule)
+        object.__setattr__(self, "_older", older)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -38,12 +44,23 @@ class Rulebook:
         return len(self.rules)
 
     def __contains__(self, word: str) -> bool:
-        return word in self._known or word.upper() in self._known
+        return any(each in known for each in (word, word.upper()) for known in (self._known, self._older))
 
     def find(self, word: str) -> Rule:
         """The rule of this code or name; a :class:`UsageError` with the nearest where there is none."""
-        found = self._known.get(word) or self._known.get(word.upper()) or self._known.get(word.lower())
-        if found is None:
+        found = self.find_all(word)
+        if len(found) > 1:
+            codes = ", ".join(rule.code for rule in found)
+            raise UsageError(f"{word} has become {len(found)} rules: {codes}. Name one of them.")
+        return found[0]
+
+    def find_all(self, word: str) -> tuple[Rule, ...]:
+        """The rule of this code or name, or all rules that an older code or name has become."""
+        spelled = (word, word.upper(), word.lower())
+        rule = next((self._known[each] for each in spelled if each in self._known), None)
+        found: tuple[Rule, ...] = (rule,) if rule is not None else ()
+        found = found or next((self._older[each] for each in spelled if each in self._older), ())
+        if not found:
             raise UsageError(
                 f"there is no rule {word!r}.{did_you_mean(word, self._known)} `convlint rules` lists all."
             )
@@ -63,7 +80,9 @@ class Rulebook:
         problems = []
         for word in words:
             codes = {
-                rule.code for rule in self.rules if answers(word.strip(), rule.code, rule.name, rule.category)
+                rule.code
+                for rule in self.rules
+                if answers(word.strip(), rule.code, rule.name, rule.category, *rule.aliases)
             }
             if not codes and word.strip().lower() not in CATEGORIES:
                 near = did_you_mean(word, (*self._known, *CATEGORIES))
@@ -130,4 +149,10 @@ def _duplicates(rules: Iterable[Rule]) -> list[str]:
             other = seen.setdefault(word, rule)
             if other is not rule:
                 problems.append(f"{rule.path}: {what}: {word} is already the {what} of {other.path}")
+    for rule in rules:
+        problems += [
+            f"{rule.path}: aliases: {alias} is the code or name of {seen[alias].path}"
+            for alias in rule.aliases
+            if alias in seen
+        ]
     return problems

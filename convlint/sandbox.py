@@ -14,11 +14,26 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import IO, Any, TextIO
+from typing import IO, Any, NoReturn, TextIO
+
+from convlint.destination import STANDARD
+from convlint.supervision import keep_last_words, noted_limit
 
 
 class UserExit(Exception):
-    """User code called ``sys.exit`` or raised ``KeyboardInterrupt`` by itself."""
+    """User code called ``sys.exit``, or raised what ends a program by itself."""
+
+
+class UnreadableError(Exception):
+    """User code raised an exception that cannot say what it is."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The program was asked to end by SIGTERM; it ends as it does by Ctrl-C."""
+
+
+class _StillRunning(BaseException):
+    """What interrupts code that caught the first interruption; most code catches ``Exception`` alone."""
 
 
 class TimeLimitExceeded(TimeoutError):
@@ -31,9 +46,10 @@ def user_code() -> Iterator[None]:
 
     Prints are caught at the level of the file descriptor too, so that C libraries and child
     processes cannot write into a report on stdout. A real Ctrl-C still interrupts, even where the
-    code swallows it.
+    code swallows it. What comes out is an ``Exception`` whose text can be read, and the working folder
+    is one that is there.
     """
-    with _stdout_to_stderr(), _interrupts() as interrupted:
+    with _stdout_to_stderr(), _kept_folder(), _interrupts() as interrupted:
         try:
             yield
         except SystemExit as error:
@@ -42,13 +58,111 @@ def user_code() -> Iterator[None]:
             if interrupted is None or interrupted.is_set():
                 raise
             raise UserExit("it raised KeyboardInterrupt") from error
+        except _StillRunning:
+            raise
+        except BaseException as error:
+            text = _text_of(error)
+            if text is None:
+                told = f"{type(error).__name__}, whose text cannot be read"
+                raise UnreadableError(told).with_traceback(error.__traceback__) from None
+            if not isinstance(error, Exception):
+                told = f"it raised {type(error).__name__}{': ' if text else ''}{text}"
+                raise UserExit(told).with_traceback(error.__traceback__) from error
+            raise
         finally:
-            if (
-                interrupted is not None
-                and interrupted.is_set()
-                and sys.exc_info()[0] is not KeyboardInterrupt
-            ):
-                raise KeyboardInterrupt
+            if interrupted is not None and interrupted.is_set() and not _is_interrupt():
+                raise_interrupt()
+
+
+def _is_interrupt() -> bool:
+    kind = sys.exc_info()[0]
+    return kind is not None and issubclass(kind, KeyboardInterrupt)
+
+
+def _text_of(error: BaseException) -> str | None:
+    """What an exception says, None where that raises something itself."""
+    try:
+        return str(error)
+    except BaseException:
+        return None
+
+
+@contextlib.contextmanager
+def _kept_folder() -> Iterator[None]:
+    """Go back to the working folder where the code has left it for one that is gone."""
+    try:
+        before = os.getcwd()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        try:
+            os.getcwd()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.chdir(before)
+
+
+_asked_to_end = 0
+"""The signal that asked this program to end: whoever catches the exception does not take it back."""
+
+
+def listen_for_end() -> None:
+    """Take Ctrl-C and SIGTERM as wishes that hold, for a whole program.
+
+    An ``except:`` around somebody's import can swallow the exception, and what follows would go on
+    and write. :func:`stop_if_interrupted` raises it again.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _ask_to_end)
+
+
+_asked_at = 0.0
+_ONE_WISH = 1.0
+"""Seconds in which a second signal is the first one, told by the terminal and by the parent process."""
+
+
+def _ask_to_end(number: int, frame: FrameType | None) -> None:
+    global _asked_to_end, _asked_at
+    again = _asked_to_end and time.monotonic() - _asked_at < _ONE_WISH
+    if not again:
+        _asked_to_end, _asked_at = number, time.monotonic()
+        keep_last_words(frame)
+        raise_interrupt()
+
+
+def raise_interrupt() -> NoReturn:
+    """Raise what the signal that came stands for."""
+    if _asked_to_end == signal.SIGTERM:
+        raise Terminated
+    raise KeyboardInterrupt
+
+
+def stop_if_interrupted() -> None:
+    """Raise once more where the program was asked to end, and something caught that."""
+    if _asked_to_end:
+        raise_interrupt()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """For imports of libraries: a Ctrl-C that they catch is raised again at the end."""
+    with _interrupts() as interrupted:
+        try:
+            yield
+        finally:
+            if interrupted is not None and interrupted.is_set() and not _is_interrupt():
+                raise_interrupt()
+
+
+class _Asked:
+    """The wish of a whole program, where it is listened for."""
+
+    def is_set(self) -> bool:
+        return bool(_asked_to_end)
 
 
 def claim_stdout() -> TextIO:
@@ -59,9 +173,30 @@ def claim_stdout() -> TextIO:
     """
     sys.stdout.flush()
     private = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+    STANDARD[1] = private.fileno()
     _redirect_descriptor(2, 1)
     sys.stdout = sys.stderr
     return private
+
+
+def open_closed_streams() -> None:
+    """Give this process the standard streams that it was started without.
+
+    Else the next file that anybody opens would have the number of one, and whatever is printed by C
+    would be written into it.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            if opened > number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 def leave_behind(code: int) -> None:
@@ -121,9 +256,12 @@ def _redirect_descriptor(source: int, destination: int) -> None:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event | None]:
+def _interrupts() -> Iterator[threading.Event | _Asked | None]:
     """An event that a real Ctrl-C sets; None where somebody else listens for it."""
     handler = signal.getsignal(signal.SIGINT)
+    if handler is _ask_to_end:
+        yield _Asked()
+        return
     if threading.current_thread() is not threading.main_thread() or handler is signal.SIG_IGN:
         yield threading.Event()  # no Ctrl-C comes here: threads get none, and programs in the background
         return
@@ -143,13 +281,18 @@ def _interrupts() -> Iterator[threading.Event | None]:
         signal.signal(signal.SIGINT, handler)
 
 
+_PATIENCE = 2
+"""How often code is interrupted by an ``Exception``: one may come where it is expected, as in an export."""
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise :class:`TimeLimitExceeded` inside the body when it runs longer than ``seconds``.
 
     Works on the main thread of systems with SIGALRM; elsewhere, and with None, there is no limit.
-    Code that swallows the exception is interrupted again every second, and told of at the end.
-    Limits nest: the outer one goes on counting. A call that never comes back from C is not ended.
+    Code that swallows the exception is interrupted again every second, in the end by what is no
+    ``Exception``, and told of. Limits nest: the outer one goes on counting. What catches everything, or never
+    comes back from C, is ended from outside where a program is supervised (:mod:`convlint.supervision`).
     """
     if (
         seconds is None
@@ -158,18 +301,22 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     ):
         yield
         return
-    expired = False
+    rung = 0
 
     def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal expired
-        expired = True
-        raise TimeLimitExceeded(f"not finished after {seconds:g} s")
+        nonlocal rung
+        rung += 1
+        raise _StillRunning if rung > _PATIENCE else TimeLimitExceeded(f"not finished after {seconds:g} s")
 
     start = time.monotonic()
     previous_handler: Any = signal.signal(signal.SIGALRM, ring)
     previous_delay, previous_interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6), 1.0)
     try:
-        yield
+        with noted_limit(seconds):
+            yield
+    except _StillRunning as error:
+        told = f"not finished after {seconds:g} s, and it caught the interruption"
+        raise TimeLimitExceeded(told).with_traceback(error.__traceback__) from None
     finally:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -179,5 +326,5 @@ def time_limit(seconds: float | None) -> Iterator[None]:
             if previous_delay:
                 remaining = max(previous_delay - (time.monotonic() - start), 1e-6)
                 signal.setitimer(signal.ITIMER_REAL, remaining, previous_interval)
-    if expired:
+    if rung:
         raise TimeLimitExceeded(f"not finished after {seconds:g} s, and it caught the interruption")

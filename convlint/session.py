@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convlint.cache import Cache
+from convlint.cache import Cache, job_digest
 from convlint.errors import ConvlintError, UsageError
 from convlint.jobs import Job
 from convlint.model import Report
@@ -31,6 +32,8 @@ class Session:
         self._quiet = quiet
         self._before = frozenset(sys.modules)
         self._read: frozenset[str] = frozenset()
+        self._digests: dict[str, str | None] = {}
+        self._start = time.time_ns()
         self._cleaned = False
 
     def check(self, job: Job, place: str = "") -> Outcome:
@@ -47,20 +50,25 @@ class Session:
         if report is not None:
             report = replace(report, notes=(*report.notes, KEPT))
         else:
+            key = ""
+            if cache is not None:
+                key = job_digest(job)
+                self._remember(job)
             try:
                 report = self._check(job, place)
             except ConvlintError as error:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
-                self._keep(cache, job, report)
+                self._keep(cache, job, report, key)
         report = suppress(report, settings.fail_on, settings.per_module_ignores)
         return Outcome(job.name, job.spec, job.root, report, kept=kept)
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.spec import load_model
+        from convlint.untouched import one_at_a_time
 
         settings = job.settings
-        with Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
+        with one_at_a_time, Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
             progress("importing")
             loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
             if not job.inputs:
@@ -97,10 +105,32 @@ class Session:
                     progress,
                 )
 
-    def _keep(self, cache: Cache, job: Job, report: Report) -> None:
+    def _remember(self, job: Job) -> None:
+        """Note what the files hold that are about to be imported, each when this process first reads it."""
+        from convlint.fingerprint import digest_file
+        from convlint.sources import closure_of, files_it_depends_on
+
+        for path in {*closure_of(job).files, *files_it_depends_on(job)}:
+            if path not in self._digests:
+                self._digests[path] = digest_file(path)
+
+    def _is_as_read(self, path: str, digest: str) -> bool:
+        if path in self._digests:
+            return self._digests[path] == digest
+        try:  # found at run time alone: no change since this process began
+            return os.stat(path).st_ctime_ns < self._start
+        except OSError:
+            return False
+
+    def _keep(self, cache: Cache, job: Job, report: Report, key: str) -> None:
         from convlint.sources import closure_of, sources_of
 
-        cache.keep(job, report, sources_of(job, self._before, self._read))
+        sources = sources_of(job, self._before, self._read)
+        if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
+            return  # a file was saved meanwhile: nobody knows which text the result is of
+        if job_digest(job) != key:
+            return  # so was a rule
+        cache.keep(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:
             self._cleaned = True

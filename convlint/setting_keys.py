@@ -247,7 +247,7 @@ SETTINGS: Mapping[str, Key] = {
     ),
     "trial": Key(
         _trial,
-        {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "frontend"},
+        {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "passes"},
         "how far to convert for real; none: the rules alone",
         str,
     ),

@@ -141,11 +141,17 @@ def _choices(text: str) -> tuple[int, ...]:
     return sizes
 
 
+_DIGITS = 40
+"""Of so many a number is read; with them it is too large already."""
+
+
 def _size(size: str, text: str) -> int:
-    if re.fullmatch("[0-9]+", size) and 0 < int(size) <= LARGEST_SIZE:
-        return int(size)
     if re.fullmatch("-?[0-9]+", size):
-        limit = "above 0" if int(size) <= 0 else f"at most {LARGEST_SIZE}"
+        number = int(size[:_DIGITS])  # a number of thousands of digits is none that Python reads
+        if 0 < number <= LARGEST_SIZE:
+            return number
+        above = "above 0, for Core ML takes no tensor without elements"
+        limit = above if number <= 0 else f"at most {LARGEST_SIZE}"
         raise WrongSizes(f"size {size} must be {limit}")
     if not size:
         raise WrongSizes("a size is missing beside an 'x'" if "{" not in text else "a choice is missing")

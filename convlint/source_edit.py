@@ -9,21 +9,61 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import os
-import tempfile
+import re
+import tokenize
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from convlint.destination import reason_of
+from convlint.files import Changed, replace_file
 from convlint.model import Replacement, Rule, Site
+from convlint.sandbox import stop_if_interrupted
+from convlint.text import shown_path
 
 _MODULES = {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn", "math": "math"}
 """Names that a rule's example has, and what they are."""
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of Python as it was read: its bytes, and what they say in the encoding that it declares.
+
+    Line ends, a byte order mark and the encoding stay: ``encoded`` of the same text gives the same bytes.
+    """
+
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, path: str) -> SourceFile:
+        """The file; a ``ValueError`` where it is in no encoding that it names."""
+        found = cls(Path(path).read_bytes())
+        if found.encoded(found.text) != found.data:
+            raise ValueError("its encoding does not bring its bytes back")
+        return found
+
+    @cached_property
+    def encoding(self) -> str:
+        try:
+            return tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
+        except SyntaxError as error:
+            raise ValueError(str(error)) from error
+
+    @cached_property
+    def text(self) -> str:
+        return self.data.decode(self.encoding)
+
+    def encoded(self, text: str) -> bytes:
+        """The bytes of another text in the same encoding (``utf-8-sig`` writes its mark again)."""
+        return text.encode(self.encoding)
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One expression replaced: ``start`` and ``end`` are offsets in the text of the file."""
+    """One expression replaced: ``start`` and ``end`` are offsets in the text of ``source``."""
 
     path: str
     line: int
@@ -34,6 +74,7 @@ class Edit:
     rule: str
     title: str
     safety: str
+    source: SourceFile = SourceFile(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +90,21 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
     reason = _untouchable(site, project)
     if reason:
         return Refusal(site, reason)
-    text = Path(site.path).read_text(encoding="utf-8")
-    lines = text.splitlines()
+    try:
+        source = SourceFile.read(site.path)
+        text = source.text
+    except (OSError, ValueError, LookupError) as error:
+        return Refusal(site, f"the file cannot be read as it is encoded: {error}")
+    lines = _lines(text)
     if site.line > len(lines) or (site.source and lines[site.line - 1].strip() != site.source.strip()):
         return Refusal(site, "the file was changed since it was imported; run again")
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
         return Refusal(site, f"the file does not parse: {error.msg} in line {error.lineno}")
-    names = _imported(tree)
+    except (ValueError, RecursionError) as error:
+        return Refusal(site, f"the file does not parse: {error}")
+    names = imported_names(tree)
     tried = held_back = False
     for rule in rules:
         for replacement in rule.replacements:
@@ -67,9 +114,14 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
                 held_back = True
                 continue
             tried = True
-            edit = _edit(text, tree, site, rule, replacement, names)
-            if edit is not None:
-                return edit
+            edit = edit_of(source, tree, site, rule.code, replacement, names)
+            if edit is None:
+                continue
+            try:
+                source.encoded(edit.after)
+            except UnicodeEncodeError:
+                return Refusal(site, f"what is to be written has letters that {source.encoding} has not")
+            return edit
     if held_back and not tried:
         return Refusal(site, "what the rule proposes may differ for some inputs: --unsafe allows it")
     if tried:
@@ -77,14 +129,46 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
     return Refusal(site, "the change is one of the graph, and has no counterpart in source")
 
 
-def apply_edits(edits: Iterable[Edit]) -> list[str]:
-    """Write all edits, each file at once and whole; the paths that were written."""
+def apply_edits(edits: Iterable[Edit]) -> tuple[list[str], list[Refusal]]:
+    """Write all edits, each file at once and whole: the paths that were written, and what was not.
+
+    A file is written where it still holds what the edits were made for. One that was saved meanwhile, or
+    that another run has written, is left alone, and so is one that cannot be written.
+    """
+    written: list[str] = []
+    refused: list[Refusal] = []
+    for path, mine in _by_path(edits).items():
+        stop_if_interrupted()
+        source = mine[0].source
+        try:
+            if any(edit.source != source for edit in mine):
+                raise Changed(path)
+            data = source.encoded(edited(source.text, mine))
+            replace_file(Path(os.path.realpath(path)), data, source.data)
+        except Changed:
+            reason = "the file was changed while it was being fixed; nothing was written into it: run again"
+            refused += [Refusal(Site(path, edit.line), reason) for edit in mine]
+        except OSError as error:
+            reason = f"the file cannot be written: {reason_of(error)}"
+            refused += [Refusal(Site(path, edit.line), reason) for edit in mine]
+        else:
+            written.append(path)
+    return written, refused
+
+
+def edited_files(edits: Iterable[Edit]) -> dict[str, bytes]:
+    """What each file would hold with its edits made, by path."""
+    return {
+        path: mine[0].source.encoded(edited(mine[0].source.text, mine))
+        for path, mine in _by_path(edits).items()
+    }
+
+
+def _by_path(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(edit.path, []).append(edit)
-    for path, mine in by_path.items():
-        _write(path, edited(Path(path).read_text(encoding="utf-8"), mine))
-    return list(by_path)
+    return by_path
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -100,16 +184,13 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 def diff_of(edits: Iterable[Edit]) -> str:
     """All edits as one unified diff, paths relative to the working directory where they lie in it."""
-    by_path: dict[str, list[Edit]] = {}
-    for edit in edits:
-        by_path.setdefault(edit.path, []).append(edit)
     parts: list[str] = []
-    for path, mine in sorted(by_path.items()):
-        text = Path(path).read_text(encoding="utf-8")
-        shown = os.path.relpath(path)
+    for path, mine in sorted(_by_path(edits).items()):
+        text = mine[0].source.text
+        shown = shown_path(path)
         parts += difflib.unified_diff(
-            text.splitlines(keepends=True),
-            edited(text, mine).splitlines(keepends=True),
+            _lines(text, ends=True),
+            _lines(edited(text, mine), ends=True),
             f"a/{shown}",
             f"b/{shown}",
         )
@@ -126,6 +207,9 @@ def _untouchable(site: Site, project: str) -> str:
     # A privileged user may write anyway; the mode still says that nobody should.
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
         return "the file is read-only"
+    folder = path.resolve().parent
+    if not os.access(folder, os.W_OK) or not folder.stat().st_mode & _WRITABLE:
+        return "the file lies in a folder that is read-only, where no new one can be made beside it"
     with path.open(encoding="utf-8", errors="replace") as file:
         head = "".join(line for _, line in zip(range(_HEAD), file, strict=False))
     if any(mark in head for mark in _GENERATED):
@@ -139,9 +223,16 @@ _HEAD = 10
 """Lines in which a generated file says that it is one."""
 
 
-def _edit(
-    text: str, tree: ast.Module, site: Site, rule: Rule, replacement: Replacement, names: dict[str, str]
+def edit_of(
+    source: SourceFile,
+    tree: ast.Module,
+    site: Site,
+    rule: str,
+    replacement: Replacement,
+    names: dict[str, str],
 ) -> Edit | None:
+    """The edit of the line at ``site`` by one replacement of ``rule``; None where it does not fit."""
+    text = source.text
     try:
         before = ast.parse(replacement.before.strip(), mode="eval").body
         after = ast.parse(replacement.after.strip(), mode="eval").body
@@ -164,9 +255,10 @@ def _edit(
             end,
             text[start:end],
             written,
-            rule.code,
+            rule,
             replacement.title,
             replacement.safety,
+            source,
         )
     return None
 
@@ -252,7 +344,7 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str | None:
     return ".".join([names[node.id], *reversed(parts)])
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def imported_names(tree: ast.Module) -> dict[str, str]:
     """The names that a module imports, with what they stand for."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -303,28 +395,21 @@ def _cheap(node: ast.expr) -> bool:
     return isinstance(node, (ast.Name, ast.Constant))
 
 
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+
+
+def _lines(text: str, *, ends: bool = False) -> list[str]:
+    """The lines as Python counts them; ``str.splitlines`` knows more ends, form feeds among them."""
+    lines = [line for line in _LINE.findall(text) if line]
+    return lines if ends else [line.rstrip("\r\n") for line in lines]
+
+
 def _span(text: str, node: ast.expr) -> tuple[int, int]:
     """Offsets of a node in the text; the columns of ast count bytes."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text, ends=True)
 
     def offset(line: int, column: int) -> int:
         before = sum(len(one) for one in lines[: line - 1])
         return before + len(lines[line - 1].encode()[:column].decode())
 
     return offset(node.lineno, node.col_offset), offset(node.end_lineno or 0, node.end_col_offset or 0)
-
-
-def _write(path: str, text: str) -> None:
-    """The new file beside the old one, then in its place: whoever reads sees the old or the new, whole."""
-    mode = os.stat(path).st_mode
-    handle, name = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".convlint-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -76,7 +76,12 @@ def files_it_depends_on(job: Job) -> Iterator[str]:
     """The files that the patterns of ``depends`` name, from the job's folder on."""
     root = Path(job.root or os.getcwd())
     for pattern in job.depends:
-        yield from (str(path) for path in root.glob(pattern) if path.is_file())
+        if os.path.isabs(pattern):
+            from glob import iglob
+
+            yield from (path for path in iglob(pattern, recursive=True) if os.path.isfile(path))
+        else:
+            yield from (str(path) for path in root.glob(pattern) if path.is_file())
 
 
 def _imported(before: Collection[str]) -> tuple[set[str], set[str]]:

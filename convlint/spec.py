@@ -25,7 +25,8 @@ from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.importing import classes_in_file, import_file, import_module
 from convlint.installed import is_library
 from convlint.nearest import did_you_mean
-from convlint.sandbox import TimeLimitExceeded, UserExit, time_limit, user_code
+from convlint.sandbox import TimeLimitExceeded, UnreadableError, UserExit, time_limit, user_code
+from convlint.supervision import noted
 from convlint.text import one_line, shown_path
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def load_model(
     import torch  # after the user's module, so that a wrong name is answered at once
 
     path = getattr(module, "__file__", None)
+    _check_name(path)
     values, expressions = dict(args or {}), dict(arg_exprs or {})
     given = {name: repr(value) for name, value in values.items()} | expressions
     if len(given) < len(values) + len(expressions):
@@ -119,6 +121,17 @@ def load_model(
     return LoadedModel(spec, build, False, path, _parameters(found) if is_class else ())
 
 
+def _check_name(path: str | None) -> None:
+    """Refuse a path that is no UTF-8: torch notes the files of what it traces, and takes no other names."""
+    try:
+        (path or "").encode()
+    except UnicodeEncodeError:
+        raise ModelError(
+            f"the name of {shown_path(path or '')} is not UTF-8, and torch traces no code of such files:"
+            " rename the file or its folder."
+        ) from None
+
+
 def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
     """The module or file and the attribute that ``spec`` names."""
     where, colon, attribute = spec.strip().rpartition(":")
@@ -144,7 +157,8 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
 def told(action: str) -> Iterator[None]:
     """Turn whatever user code raises while ``action`` into a :class:`ModelError` with its own line."""
     try:
-        yield
+        with noted(action):
+            yield
     except (ConvlintError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -156,6 +170,8 @@ def _what_happened(error: BaseException) -> str:
         text = f"took too long: {error}"
     elif isinstance(error, UserExit):
         text = f"stopped: {error}"
+    elif isinstance(error, UnreadableError):
+        text = f"raised {error}"
     else:
         message = one_line(error.msg if isinstance(error, SyntaxError) else str(error))
         text = f"raised {type(error).__name__}" + (f": {message}" if message else "")

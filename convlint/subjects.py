@@ -17,6 +17,7 @@ from typing import Any, Literal
 from convlint.coreml_dtypes import COREML_DTYPES, Unusual, coreml_dtypes, with_dtypes
 from convlint.errors import UsageError
 from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TensorArg, TrialFailure
+from convlint.remains import folded_calls
 from convlint.supported import Snapshot
 from convlint.versions import Release, parse_release, parse_target
 
@@ -78,7 +79,7 @@ _OF_CALL = (
 _MADE = ("arguments",)
 _FLAGS_OF_PORT = (
     "name", "kind", "mutated", "alias_of", "permuted", "used", "const", "same_as", "flexible", "shape_count",
-    "image", "normalisation", "readers", "producer", "path",
+    "image", "normalisation", "readers", "producer", "path", "initial",
 )  # fmt: skip
 _OF_PORT = (*_FLAGS_OF_PORT, "shape", "dtype", "coreml", "rank", "numel", "unchanged")
 _PASSED_ON = frozenset(
@@ -143,13 +144,17 @@ def argument_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One thing that rules look at, ready for conditions: its name for the patterns, names and functions."""
+    """One thing that rules look at, ready for conditions: its name for the patterns, names and functions.
+
+    ``folded``: an op of which nothing is left in the converted program, so that it runs nowhere.
+    """
 
     subject: Subject
     name: str
     namespace: Mapping[str, Any]
     of: OpCall | Port | CaptureFailure | TrialFailure | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    folded: bool = False
 
 
 def look_at_call(
@@ -158,10 +163,12 @@ def look_at_call(
     context: Mapping[str, Any],
     earlier: Collection[str] | None = None,
     unusual: Unusual = _USUAL,
+    folded: bool | None = None,
 ) -> Looked:
     """An op call as rules see it; ``earlier`` has the names of the tensors before it, where known.
 
-    ``unusual`` has the Core ML dtypes of those that do not keep PyTorch's.
+    ``unusual`` has the Core ML dtypes of those that do not keep PyTorch's. Where the graph around it is
+    not known, a call of constants counts as ``folded``.
     """
     args = {name: with_dtypes(value, unusual) for name, value in call.args.items()} if unusual else call.args
     namespace = {argument_name(name): value for name, value in args.items()}
@@ -180,7 +187,7 @@ def look_at_call(
     if earlier is not None:
         names = frozenset(earlier) if _has_text(call) else frozenset()
         functions["names_tensor"] = names.__contains__
-    return Looked("op", call.op, namespace, call, functions)
+    return Looked("op", call.op, namespace, call, functions, call.const if folded is None else folded)
 
 
 def _has_text(call: OpCall) -> bool:
@@ -251,8 +258,9 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
     for port in graph.inputs:
         yield look_at_port("input", port, context, unusual)
     names = {port.name for port in graph.inputs}
+    folded = folded_calls(graph.calls, ios18=context["target"] >= parse_target("iOS18"))
     for call in graph.calls:
-        yield look_at_call(call, environment, context, names, unusual)
+        yield look_at_call(call, environment, context, names, unusual, call.name in folded)
         names.add(call.name)
     unchanged = _unchanged(graph)
     for port in graph.outputs:

@@ -109,7 +109,8 @@ def _speaking(comments: Iterable[_Comment], finding: Finding) -> Iterator[tuple[
     for comment in comments:
         sites = [site for site in (finding.site, finding.caller) if site is not None]
         if any(site.path == comment.site.path and site.line in comment.lines for site in sites):
-            words = [word for word in comment.words if answers(word, rule.code, rule.name, rule.category)]
+            told = (rule.code, rule.name, rule.category, *rule.aliases)
+            words = [word for word in comment.words if answers(word, *told)]
             if words:
                 yield comment, words
 
@@ -122,7 +123,7 @@ def _outside_modules(
     patterns = [
         pattern
         for pattern, words in per_module.items()
-        if any(answers(word.strip(), rule.code, rule.name, rule.category) for word in words)
+        if any(answers(word.strip(), rule.code, rule.name, rule.category, *rule.aliases) for word in words)
     ]
     if not patterns:
         return finding, None

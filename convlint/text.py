@@ -7,12 +7,19 @@ import unicodedata
 
 
 def shown_path(path: str) -> str:
-    """The path relative to the working directory when it lies inside it, else as it is."""
+    """The path relative to the working directory when it lies inside it, else as it is; to be read alone."""
     try:
         inside = os.path.relpath(path)
     except (ValueError, OSError):  # another drive, or a working directory that was deleted
-        return path
-    return path if inside == os.pardir or inside.startswith(os.pardir + os.sep) else inside
+        return named(path)
+    return named(path if inside == os.pardir or inside.startswith(os.pardir + os.sep) else inside)
+
+
+def named(text: str) -> str:
+    """A name in one line, whatever it holds: a line that it began could be a command to who reads it."""
+    if text.isascii() and text.isprintable():
+        return text
+    return visible(text).replace("\n", "\u240a").replace("\t", "\u2409")
 
 
 def significant(number: float, digits: int) -> str:
@@ -34,7 +41,11 @@ def visible(text: str) -> str:
 
 
 def _harmless(letter: str) -> bool:
-    return letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if letter in "\n\t":
+        return True
+    code = ord(letter)
+    is_no_letter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # for ever, and none in XML
+    return not is_no_letter and unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def _spelled_out(letter: str) -> str:

@@ -98,8 +98,9 @@ def stack_frames(choose: FrameFilter) -> Iterator[None]:
 
     name = "_filter_traceback_frames"
     original = getattr(TracerBase, name, None)
-    if original is None:  # releases before 2.9 filter inline; the frames called forward must do
-        yield
+    if original is None:
+        with _old_stack_frames(choose):
+            yield
         return
 
     def filtered(self: Any, summary: traceback.StackSummary) -> traceback.StackSummary:
@@ -110,6 +111,63 @@ def stack_frames(choose: FrameFilter) -> Iterator[None]:
         yield
     finally:
         setattr(TracerBase, name, original)
+
+
+@contextmanager
+def _old_stack_frames(choose: FrameFilter) -> Iterator[None]:
+    """The same for releases before 2.9, whose tracers write a line where there is none yet."""
+    import traceback
+
+    from torch.fx.experimental.proxy_tensor import PythonKeyTracer
+    from torch.utils._traceback import CapturedTraceback
+
+    tracer: Any = PythonKeyTracer
+    extract: Callable[[], Any] = CapturedTraceback.extract
+    own = "create_node" in vars(tracer)
+    original = tracer.create_node
+
+    def create_node(self: Any, *args: Any, **kwargs: Any) -> Any:
+        node = original(self, *args, **kwargs)
+        if node.op == "call_function":
+            frames = choose(extract().summary())
+            text = "".join(traceback.StackSummary.from_list(frames).format()).strip()
+            if text:
+                node.meta["stack_trace"] = text
+        return node
+
+    tracer.create_node = create_node
+    try:
+        yield
+    finally:
+        if own:
+            tracer.create_node = original
+        else:
+            del tracer.create_node
+
+
+def trace_real(function: Callable[..., Any], choose: FrameFilter | None) -> Callable[..., Any]:
+    """``make_fx`` of a function that is run with real values, before dispatch to kernels.
+
+    Nodes keep the frames that ``choose`` returns; None keeps no frames. Ops whose results follow from data
+    are run and noted.
+    """
+    import inspect
+
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    options: dict[str, Any] = {"_error_on_data_dependent_ops": False}
+    if "record_stack_traces" in inspect.signature(make_fx).parameters:
+        options["record_stack_traces"] = choose is not None
+        return make_fx(function, tracing_mode="real", pre_dispatch=True, **options)
+    made = make_fx(function, tracing_mode="real", pre_dispatch=True, **options)
+    if choose is None:
+        return made
+
+    def traced(*args: Any) -> Any:
+        with _old_stack_frames(choose):
+            return made(*args)
+
+    return traced
 
 
 @contextmanager
@@ -157,6 +215,11 @@ def survives_decomposition(op: Any) -> bool:
     return torch._C.DispatchKey.Autograd not in op.py_kernels
 
 
+def child_spec(spec: Any, index: int) -> Any:
+    """The structure of one child of a pytree's; releases before 2.9 have the list alone."""
+    return spec.child(index) if hasattr(spec, "child") else spec.children_specs[index]
+
+
 def mode_of(value: Any) -> Any:
     """The fake mode that a tensor without data belongs to, or None."""
     from torch._subclasses.fake_tensor import FakeTensor
@@ -171,16 +234,32 @@ def kept_sizes(mode: Any) -> Iterator[None]:
     if shapes is None:
         yield
         return
-    with shapes.error_on_new_guards():
+    if hasattr(shapes, "error_on_new_guards"):
+        with shapes.error_on_new_guards():
+            yield
+        return
+
+    def refused(condition: Any, value: Any) -> None:
+        raise _SizeFixed(f"{condition} == {value}")
+
+    shapes._check_frozen = refused  # asked before each guard in releases without the switch
+    try:
         yield
+    finally:
+        del shapes._check_frozen
+
+
+class _SizeFixed(RuntimeError):
+    """A dynamic size was asked for its number, in releases of torch without an error of their own for it."""
 
 
 def fixes_a_size(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that of :func:`kept_sizes`."""
-    from torch.fx.experimental.symbolic_shapes import _ShapeEnvGuardError
+    from torch.fx.experimental import symbolic_shapes
 
+    kinds = (_SizeFixed, getattr(symbolic_shapes, "_ShapeEnvGuardError", _SizeFixed))
     while error is not None:
-        if isinstance(error, _ShapeEnvGuardError):
+        if isinstance(error, kinds):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from convlint import supervision
 from convlint.config import find_project
 from convlint.errors import ConvlintError, UsageError
 from convlint.jobs import jobs_of
+from convlint.text import visible
 
 _ENDINGS = (".py", ".toml")
 
@@ -71,19 +73,23 @@ def _in_child(
 ) -> None:
     out.flush()
     sys.stderr.flush()
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
+    ended = supervision.fork()
+    if ended is not None:
+        if ended.problem:
+            sys.stderr.write(visible(f"convlint: error: {ended.problem}\n"))
+        if ended.asked:  # though the check may have ended before it was told
+            raise KeyboardInterrupt
         return
     code = 3
     try:
         code = check(options, out)
     except ConvlintError as error:
-        sys.stderr.write(f"convlint: error: {error}\n")
+        sys.stderr.write(visible(f"convlint: error: {error}\n"))
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
     finally:
         out.flush()
         sys.stderr.flush()
+        supervision.done(code)
         os._exit(code)  # the parent's clean-up is not the child's

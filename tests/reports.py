@@ -36,6 +36,7 @@ def rule(code: str, name: str, severity: Any = "error", **fields: Any) -> Rule:
         "applies": {"coremltools": ">=8,<10"},
         "matches": (),
         "path": f"rules/support/{code}-{name}.toml",
+        "title": f"{name} has no converter",
     }
     return Rule(code=code, name=name, severity=severity, **(defaults | fields))
 

@@ -223,7 +223,7 @@ def test_what_is_old_or_too_much_is_cleaned(cache: Cache, job: Job) -> None:
     keep(cache, replace(job, name="old"))
     (old,) = (cache.folder / job_digest(replace(job, name="old"))).iterdir()
     os.utime(old, (1, 1))
-    (old.parent / "left.json.1.tmp").write_text("")
+    (old.parent / f"{old.name}.1-0123abcd.tmp").write_text("")
     cache.clean()
     assert cache.recall(job) == REPORT
     assert cache.recall(replace(job, name="old")) is None
@@ -299,3 +299,23 @@ def test_runs_side_by_side_do_not_disturb_each_other(tmp_path: Path, job: Job) -
 def test_the_limits_of_this_test_process_are_left_as_they_were() -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     assert signal.getsignal(signal.SIGXFSZ) is not None
+
+
+def test_arguments_of_any_kind_are_told_apart(job: Job) -> None:
+    """Keys that JSON cannot sort, sets, and what JSON would take for the same."""
+    arguments: list[Any] = [
+        {(1, 2): 3},
+        {1: 2, "a": 3},
+        {1, 2},
+        [1, 2],
+        (1, 2),
+        1,
+        1.0,
+        True,
+        "1",
+        float("nan"),
+    ]
+    digests = [job_digest(replace(job, args={"d": value})) for value in arguments]
+    assert len(set(digests)) == len(arguments)
+    one, other = ({"a": 1, "b": {3, 4}}, {"b": {4, 3}, "a": 1})
+    assert job_digest(replace(job, args={"d": one})) == job_digest(replace(job, args={"d": other}))

@@ -80,7 +80,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
         "frontend": "export",
         "trial": "full",
         "timeout": 77.0,
-        "output": "out.mlpackage",
+        "output": str(project / "out.mlpackage"),
         "select": ("CL1", "ane", "CL2"),
         "ignore": ("hypot",),
         "rule_paths": ("r",),

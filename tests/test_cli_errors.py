@@ -197,7 +197,7 @@ def test_the_list_of_rules_and_each_rule(convlint: Convlint) -> None:
     assert len(convlint("rules").out.splitlines()) == len(listed)
     for word in (listed[0]["code"], listed[0]["name"], listed[0]["code"].lower()):
         ran = convlint("rule", word)
-        assert ran.out.startswith(f"# {listed[0]['code']} {listed[0]['name']}\n")
+        assert ran.out.startswith(f"# {listed[0]['code']} {listed[0]['name']}: {listed[0]['title']}\n")
         assert ran.code == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class Net(nn.Module):
         y = self.conv(x)
         mask = (y > 0) & (y < 1)  # keep this remark
         step = y.diff(dim=-1)     # and these   spaces
-        return torch.where(mask, y, 0.0), step
+        return torch.where(mask, y, 0.25), step
 """
 
 
@@ -54,9 +55,14 @@ def test_it_shows_the_changes_and_a_diff_and_writes_nothing_unasked(net: Path, c
 def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convlint) -> None:
     os.chmod(net, 0o640)
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write", "--format", "json")
-    assert ran.code == 0, ran.err
     told = json.loads(ran.out)
-    assert told["converts"] == "yes"
+    assert told["converts"] == "yes", "all of it in memory"
+    assert [place["line"] for place in told["fixed_in_source"]] == [13, 14]
+    assert [place["line"] for place in told["fixed_in_memory"]] == [15]
+    assert told["left"] == []
+    # What is on disk is another thing, and the exit code speaks of that.
+    assert ran.code == told["checked_after_writing"]["exit_code"], ran.err
+    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == ran.code
     assert [Path(path).name for path in told["written"]] == ["net.py"]
     after = net.read_text().splitlines()
     assert after[12] == "        mask = torch.logical_and(y > 0, y < 1)  # keep this remark"
@@ -65,6 +71,51 @@ def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convli
     assert [line for number, line in enumerate(after) if number not in (12, 13)] == rest
     assert net.stat().st_mode & 0o777 == 0o640
     assert list(net.parent.glob(".convlint-*")) == []
+
+
+def test_a_file_that_converts_as_it_was_written_is_done(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(NET.replace("torch.where(mask, y, 0.25), step", "y * mask, step"))
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
+    assert ran.code == 0, ran.err
+    assert "Fixed in your source  net.py:13, 14" in ran.out
+    assert ran.out.splitlines()[-1] == "✓ net.py converts as it is written now."
+    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == 0
+
+
+def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(
+        NET.replace("torch.where(mask, y, 0.25)", "torch.where(mask, torch.hypot(y, y), y)")
+    )
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
+    assert ran.code == 1
+    assert "Fixed in your source  net.py:13, 14" in ran.out
+    assert "Fixed in memory only  net.py:15" in ran.out
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("✗ net.py is not done: Does not convert as it is: 1 error. To convert now:")
+
+
+WRONG = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose1d(3, 4, 5, 4, 1, 3)
+
+    def forward(self, x):
+        return self.up(x)
+"""
+
+
+def test_a_program_of_other_numbers_is_no_success(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(WRONG)
+    ran = convlint("fix", "net.py:Net", "--input", "1x3x8")
+    assert ran.code == 1
+    assert "CL343 aten.conv_transpose1d.default at" in ran.out
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("✗ Converts as it is, but computes something else than PyTorch: 1 error left")
 
 
 def test_a_change_that_would_give_other_values_is_not_written(tmp_path: Path, convlint: Convlint) -> None:
@@ -243,3 +294,133 @@ def test_a_line_outside_the_project_is_left_alone(tmp_path: Path) -> None:
     )
     assert isinstance(found, Refusal)
     assert "not in the project" in found.reason
+
+
+# What --write writes, and when it does not.
+
+HYPOT = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return torch.hypot(x, x)  # é
+"""
+WRITE = ("fix", "net.py:Net", "--input", "1x4", "--write", "--unsafe")
+
+
+def write_hypot(folder: Path, data: bytes) -> Path:
+    path = folder / "net.py"
+    path.write_bytes(data)
+    return path
+
+
+FORMS = {
+    "CRLF": HYPOT.replace("\n", "\r\n").encode(),
+    "latin-1": f"# -*- coding: latin-1 -*-\n{HYPOT}".encode("latin-1"),
+    "a byte order mark": b"\xef\xbb\xbf" + HYPOT.encode(),
+    "no newline at the end": HYPOT.rstrip("\n").encode(),
+    "form feeds and other ends of lines": HYPOT.replace("\n\n\n", "\n\x0c\n# \x1c \u2028 \x85\n").encode(),
+    "CR alone": HYPOT.replace("\n", "\r").encode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_write_changes_no_other_byte(form: str, tmp_path: Path, convlint: Convlint) -> None:
+    before = FORMS[form]
+    path = write_hypot(tmp_path, before)
+    real = tmp_path / "real.py"
+    path.rename(real)
+    path.symlink_to("real.py")
+    real.chmod(0o640)
+    os.link(real, tmp_path / "other-name.py")
+    ran = convlint(*WRITE)
+    assert "Traceback" not in ran.err
+    after = real.read_bytes()
+    assert b"torch.hypot" not in after, ran
+    start, end = before.index(b"torch.hypot"), before.index(b"  # ")
+    assert (after[:start], after[after.index(b"  # ") :]) == (before[:start], before[end:])
+    assert path.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "other-name.py").read_bytes() == after
+    assert {each.name for each in tmp_path.iterdir()} - {"__pycache__"} == {
+        "net.py",
+        "real.py",
+        "other-name.py",
+    }
+
+
+@pytest.mark.parametrize("place", ["the file", "its folder"])
+def test_what_may_not_be_written_is_said_and_the_report_is_there(
+    place: str, tmp_path: Path, convlint: Convlint
+) -> None:
+    (tmp_path / "inner").mkdir()
+    path = write_hypot(tmp_path / "inner", HYPOT.encode())
+    locked = path if place == "the file" else path.parent
+    locked.chmod(0o444 if place == "the file" else 0o555)
+    try:
+        ran = convlint("fix", "inner/net.py:Net", "--input", "1x4", "--write", "--unsafe", "--format", "json")
+    finally:
+        locked.chmod(0o755)
+    told = json.loads(ran.out)
+    assert told["converts"] == "yes"
+    assert told["written"] == []
+    assert "read-only" in told["left_to_you"][0]["reason"]
+    assert path.read_text() == HYPOT
+
+
+SAVED_MEANWHILE = """
+import sys
+if "convlint.edit_proof" in sys.argv[0] or any("job.pt" in word for word in sys.argv):  # in the proof
+    import pathlib
+    path = pathlib.Path("net.py")
+    path.write_text(SAVED)
+"""
+
+
+@pytest.mark.parametrize("saved", ["'# a new first line\\n' + path.read_text()", "'import torch\\n'", "''"])
+def test_a_file_that_was_saved_during_the_proof_is_left_alone(
+    saved: str, tmp_path: Path, convlint: Convlint
+) -> None:
+    text = HYPOT + SAVED_MEANWHILE.replace("SAVED)", f"{saved})")
+    path = write_hypot(tmp_path, text.encode())
+    ran = convlint(*WRITE, "--format", "json")
+    told = json.loads(ran.out)
+    assert told["written"] == []
+    assert "changed while it was being fixed" in told["left_to_you"][-1]["reason"], ran
+    wanted = {"'import torch\\n'": "import torch\n", "''": ""}.get(saved, f"# a new first line\n{text}")
+    assert path.read_text() == wanted
+
+
+def test_two_runs_at_once_leave_a_whole_file(tmp_path: Path, convlint: Convlint) -> None:
+    path = write_hypot(tmp_path, HYPOT.encode())
+    site = Site(str(path), 7)
+    edits = [
+        find_edit(site, [rule("torch.hypot(x, y)", after)], str(tmp_path), unsafe=False)
+        for after in ("torch.sqrt(x * x + y * y)", "torch.add(x, y)")
+    ]
+    barrier = threading.Barrier(2)
+    written: list[list[str]] = []
+
+    def apply(edit: Edit) -> None:
+        barrier.wait()
+        written.append(apply_edits([edit])[0])
+
+    assert all(isinstance(edit, Edit) for edit in edits), edits
+    threads = [threading.Thread(target=apply, args=(edit,)) for edit in edits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, written)) == [0, 1]
+    texts = [HYPOT.replace("torch.hypot(x, x)", each) for each in (edits[0].after, edits[1].after)]
+    assert path.read_text() in texts
+
+
+def test_an_edited_model_that_ends_its_process_is_not_written(tmp_path: Path, convlint: Convlint) -> None:
+    ends = "\nimport os, sys\nif any('job.pt' in word for word in sys.argv):\n    os._exit(0)\n"
+    path = write_hypot(tmp_path, (HYPOT + ends).encode())
+    ran = convlint(*WRITE)
+    assert "does not run: its process ended with exit code 0" in ran.out, ran
+    assert path.read_text() == HYPOT + ends

@@ -41,7 +41,7 @@ def test_the_list_of_wrong_conversions_is_made_of_the_rules_that_say_so() -> Non
 def test_a_page_says_what_its_rule_says() -> None:
     for rule in RULEBOOK:
         page = pages(RULEBOOK)[f"{rule.code}-{rule.name}.md"]
-        assert page.startswith(f"# {rule.code} {rule.name}\n")
+        assert page.startswith(f"# {rule.code} {rule.name}: {rule.title}\n")
         assert rule.message in page
         assert rule.why in page
         assert all(source in page for source in rule.sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import html
 import re
 import subprocess
 import sys
@@ -124,3 +125,17 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "python" / "index.html").read_text("utf-8")
     assert "Raise an" in page, "the docstrings are on the page"
     assert (tmp_path / "site" / "convlint.schema.json").is_file()
+
+
+def test_the_picture_of_a_report_is_drawn_with_the_text_that_it_shows() -> None:
+    """Every piece is as wide as its letters: one drawn for a longer text is spread apart."""
+    drawing = (ROOT / "docs" / "report.svg").read_text(encoding="utf-8")
+    pieces = [
+        (float(length), html.unescape(words))
+        for length, words in re.findall(r'textLength="([\d.]+)"[^>]*>([^<]+)</text>', drawing)
+        if words.strip()
+    ]
+    assert len(pieces) > 100
+    letter = min(length / len(words) for length, words in pieces)
+    assert [words for length, words in pieces if abs(length - letter * len(words)) > 0.5] == []
+    assert "site-packages" not in drawing

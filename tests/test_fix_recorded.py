@@ -15,7 +15,7 @@ import convlint
 from convlint.capture.cut import find_cut
 from convlint.capture.reach import reached
 from convlint.capture.recording import RecordedModule, record
-from convlint.output.fixed import fixed_to_dict, render_fixed
+from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
 from convlint.repair.reference import way_of
 from convlint.rewrites.einsum import einsum
 
@@ -206,7 +206,7 @@ def test_a_split_is_proposed_first(split: Any) -> None:
 
 def shown(fixed: Any) -> str:
     out = io.StringIO()
-    render_fixed("m:Model", fixed, "", [], [], Console(file=out, width=100, highlight=False))
+    render_fixed(FixReport("m:Model", fixed), Console(file=out, width=100, highlight=False))
     return out.getvalue()
 
 
@@ -216,7 +216,7 @@ def test_a_split_is_shown_with_what_is_left(split: Any) -> None:
     assert "Left to you" in text
     assert "convlint_tests.keep_best.default" in text
     assert "Converts in part" in text
-    plain = fixed_to_dict("m:Model", split[1], "", [], [])
+    plain = fixed_to_dict(FixReport("m:Model", split[1]))
     assert plain["left_out"]["outputs"][0]["variable"] == "boxes"
     assert plain["proposed"] == []
 

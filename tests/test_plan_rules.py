@@ -47,5 +47,8 @@ def test_what_a_rule_reports_leaves_the_engine_in_a_plan_too() -> None:
     assert not wrong
 
 
-LENIENT = {"CL203", "CL207", "CL219"}
-"""Rules that leave alone what costs nothing, such as an argmax at the end; a plan says where it runs."""
+LENIENT = {"CL203", "CL207", "CL219", "CL222"}
+"""Rules that leave alone what costs nothing, such as an argmax at the end; a plan says where it runs.
+
+That of attention knows that a given scale keeps the fused op away, which the ATen reader does not.
+"""

@@ -121,6 +121,10 @@ def test_a_shipped_rule_goes_into_its_category_under_the_next_free_code(tmp_path
     assert first == shipped / "ane" / "CL200-one.toml"
     assert new_rule("two", "ane", shipped, shipped, taken=["CL201"]).name == "CL202-two.toml"
     assert len(load_rulebook(shipped=shipped)) == 2
+    full = [f"CL2{number:02d}" for number in range(100)]
+    third = new_rule("three", "ane", shipped, shipped, taken=full)
+    assert third.name == "CL2100-three.toml"
+    assert [rule.category for rule in load_rulebook(shipped=shipped)] == ["ane"] * 3
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,8 @@ def test_doctor_tells_what_the_rules_say_of_the_versions(convlint: Convlint, tmp
     paths = f"{tmp_path / 'old'}:{Path(__file__).parent.parent}"
     ran = convlint("doctor", "--format", "json", PYTHONPATH=paths)
     told = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
-    assert told["CL501"]["message"].startswith("numpy 2.4.1 breaks the TorchScript door of coremltools 9.0")
+    assert told["CL501"]["message"].startswith(
+        "numpy 2.4.1 breaks the TorchScript frontend of coremltools 9.0"
+    )
     assert told["CL501"]["severity"] == "warning"
     assert "warning CL501 numpy-too-new: numpy 2.4.1" in convlint("doctor", PYTHONPATH=paths).out

@@ -20,6 +20,8 @@ PATH = "rules/support/CL104-hypot.toml"
 GOOD = '''
 code = "CL104"
 name = "hypot"
+title = "hypot has no converter"
+aliases = ["CL1104", "square-root"]
 severity = "error"
 message = "no converter for {op} of {self.shape}"
 applies = { coremltools = ">=8,<10", target = ">=iOS15", frontend = "export" }
@@ -85,6 +87,7 @@ def test_a_good_file_loads_whole() -> None:
     assert rule.bad[0].options == {"target": "iOS16", "coremltools": "<9.1.dev0"}
     assert rule.good[0].lines == ()
     assert rule.replacements[0].rtol == 1e-5
+    assert (rule.title, rule.aliases) == ("hypot has no converter", ("CL1104", "square-root"))
     assert rule.path == PATH
 
 
@@ -116,6 +119,21 @@ MISTAKES = [
     ),
     ('code = "CL104"', 'code = "CL204"', "code: CL204 belongs into the folder ane/, not support/"),
     ('code = "CL104"', 'code = "CL904"', "code: CL904 is in no category"),
+    ('title = "hypot has no converter"\n', "", "title: missing; a text is needed"),
+    ("hypot has no converter", "{op} has no converter", "title: has a brace; a title is plain words"),
+    ("hypot has no converter", "hypot " * 20, "title: one line of at most 90 letters is needed"),
+    ('"CL1104", ', '"old one", ', "aliases[1]: 'old one' is neither a code nor a name"),
+    (
+        'op = ["aten.hypot.default", "aten.hypot*"]',
+        'op = ["aten.hypot.default", "aten.atan2.default"]',
+        "replace[1].op: missing; the rule is about several functions, and this code is of one",
+    ),
+    (
+        'safety = "unsafe"',
+        'op = ["aten.hypt.default"]\nsafety = "unsafe"',
+        "replace[1].op[1]: 'aten.hypt.default' is no op that the rule matches. Did you mean",
+    ),
+    ('safety = "unsafe"', 'safety = "unsafe"\nwhere = ["dim ="]', "replace[1].where[1]: column"),
     ('code = "CL104"', 'code = "104"', "code: '104' is not a code"),
     ('name = "hypot"', 'name = "Hypot!"', "name: 'Hypot!' is not a name"),
     ("no converter for {op}", "{op.__class__}", "message: column 2: no attribute '__class__'"),

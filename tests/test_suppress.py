@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from reports import CLEAN, REPORT, call, rule
 
-from convlint.baseline import Baseline, baseline_of, counted, read_baseline, write_baseline
+from convlint.baseline import BASELINE, Baseline, baseline_of, counted, read_baseline, write_baseline
+from convlint.destination import look_at
 from convlint.errors import UsageError
 from convlint.model import Finding, Graph, Report, Site
 from convlint.outcome import Outcome
@@ -231,12 +232,12 @@ class TestBaseline:
     def test_a_file_reads_back_and_differs_by_lines(self, file: Path) -> None:
         baseline = self.known(checked(file, "x\ny\n", (HYPOT, 1), (SOFTMAX, 2)), file.parent)
         path = str(file.parent / "known.json")
-        write_baseline(path, baseline)
+        write_baseline(look_at("--baseline", path, BASELINE), baseline)
         assert read_baseline(path) == baseline
         text = Path(path).read_text(encoding="utf-8")
         assert json.loads(text)["version"] == 1
         assert text.count("\n      {") == 2
-        write_baseline(path, Baseline({}))
+        write_baseline(look_at("--baseline", path, BASELINE), Baseline({}))
         assert read_baseline(path).counts == {}
 
     @pytest.mark.parametrize(

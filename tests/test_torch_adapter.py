@@ -62,7 +62,7 @@ def test_the_graph_of_a_stopped_export_is_not_printed(capsys: pytest.CaptureFixt
 
 
 def test_has_sizes_from_data_tells_ops_whose_sizes_only_the_values_tell() -> None:
-    import torchvision
+    torchvision = pytest.importorskip("torchvision")
 
     aten, x = torch.ops.aten, torch.rand(3, 4)
     assert torch_adapter.has_sizes_from_data(aten.nonzero.default, (x,), {})
@@ -113,7 +113,8 @@ class Halved(nn.Module):
 
 
 def test_size_guards_are_noted_with_the_line_that_asked() -> None:
-    shapes = ({1: torch.export.Dim.AUTO(min=2, max=64)},)
+    auto = torch.export.Dim.AUTO
+    shapes = ({1: auto(min=2, max=64) if callable(auto) else auto},)  # torch 2.7 has no bounds there
     with torch_adapter.size_guards() as guards:
         program = torch.export.export(Halved(), (torch.rand(2, 8),), dynamic_shapes=shapes, strict=False)
     guard = next(g for g in guards if any(function == "forward" for _, _, function in g.stack))

@@ -113,7 +113,7 @@ def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """``module`` in eval mode for a while; every training flag and gradient flag comes back."""
     flags = {part: part.training for part in module.modules()}
     gradients = {parameter: parameter.requires_grad for parameter in module.parameters()}
-    module.eval()
+    _evaluating(module)
     try:
         yield module
     finally:
@@ -121,6 +121,15 @@ def borrowed(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             part.training = training
         for parameter, needed in gradients.items():
             parameter.requires_grad_(needed)
+
+
+def _evaluating(module: torch.nn.Module) -> None:
+    """``module.eval()``, also of what an exported program was made into, which refuses the call."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        for part in module.modules():
+            part.training = False
 
 
 @contextmanager

@@ -63,7 +63,11 @@ def dynamic_shapes(
     auto: Any = torch.export.Dim.AUTO
     asked: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for spec, tensor in zip(specs, _tensors(specs, args, kwargs), strict=True):
-        axes = {axis: auto(min=sizes[0], max=sizes[-1]) for axis, sizes in varying_sizes(spec).items()}
+        # Before torch 2.9 the hint has no bounds; conditions are evaluated for the sizes afterwards.
+        axes = {
+            axis: auto(min=sizes[0], max=sizes[-1]) if callable(auto) else auto
+            for axis, sizes in varying_sizes(spec).items()
+        }
         if axes:
             asked[tensor] = axes
     return asked.dynamic_shapes(module, args, kwargs or None)

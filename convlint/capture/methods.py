@@ -42,13 +42,14 @@ from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
 from convlint.capture.sites import GENERATED, choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
+from convlint.capture.states import with_initial_states
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
 from convlint.inputs import InputSpec, make_tensors, zeros_by_default
 from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.outputs import OutputSpec
-from convlint.sandbox import time_limit, user_code
+from convlint.sandbox import UserExit, time_limit, user_code
 
 if TYPE_CHECKING:
     import torch
@@ -170,6 +171,7 @@ class Attempts:
             except Exception as error:  # user code and torch may raise anything
                 self.failures.append(describe_failure(method, error))
             else:
+                graph = with_initial_states(graph, lambda: self.real()[0])
                 return Capture(
                     graph,
                     program,
@@ -384,7 +386,8 @@ def _told(action: str, error: Exception) -> str:
         if place.site.source:
             where += f", in the line `{place.site.source}`"
     text = " ".join(str(error).split())
-    return f"{action} raised {type(error).__name__}{where}: {text[:600]}".rstrip(".: ") + "."
+    how = "stopped" if isinstance(error, UserExit) else f"raised {type(error).__name__}"
+    return f"{action} {how}{where}: {text[:600]}".rstrip(".: ") + "."
 
 
 def _parameters_of(module: torch.nn.Module, error: Exception) -> str:

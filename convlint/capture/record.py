@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.reads import reading_lines, reads_of_inputs
+from convlint.capture.sites import choose_frames
 from convlint.capture.walk import common_value, node_meta, walk
 from convlint.model import Graph, Origin, Port, Proviso
 
@@ -102,7 +103,6 @@ def trace_run(
 ) -> Run:
     """Run ``module`` once, with real values, and return the ATen calls that it made, with their lines."""
     import torch
-    from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils import _pytree as pytree
 
     leaves, in_spec = pytree.tree_flatten((args, kwargs))
@@ -120,13 +120,7 @@ def trace_run(
         return [output for output in outputs if isinstance(output, torch.Tensor)]
 
     with torch.no_grad(), _plain_attention(), module_paths(module), torch.fx.traceback.preserve_node_meta():
-        traced = make_fx(
-            run,
-            tracing_mode="real",
-            pre_dispatch=True,
-            record_stack_traces=lines,
-            _error_on_data_dependent_ops=False,
-        )(*tensors)
+        traced = torch_adapter.trace_real(run, choose_frames if lines else None)(*tensors)
     outputs, out_spec = ended
     return Run(traced, kept, in_spec, tuple(outputs), out_spec)
 

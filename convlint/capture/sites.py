@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import sysconfig
+import tempfile
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ def _machinery() -> tuple[str, ...]:
         module = sys.modules.get(name)
         if module is not None and getattr(module, "__file__", None):
             folders.append(str(Path(str(module.__file__)).parent) + os.sep)
+    # The command itself lies among the scripts: a model under it is not called from there.
+    folders.append(sysconfig.get_path("scripts") + os.sep)
     standard = sysconfig.get_path("stdlib") + os.sep
     return (*folders, standard)
 
@@ -92,11 +95,17 @@ def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
     user = [frame for frame in stack if not is_machinery(frame[0])]
     if not user:
         return Place(_site(*stack[-1])) if stack else NOWHERE
-    site = _site(*user[-1])
-    if not is_library(site.path):
-        return Place(site)
     own = [frame for frame in user if not is_library(frame[0])]
-    return Place(site, _site(*own[-1]) if own else None)
+    own = [frame for frame in own if not _is_generated(frame[0], own[0][0])]
+    if own and own[-1] == user[-1]:
+        return Place(_site(*user[-1]))
+    return Place(_site(*user[-1]), _site(*own[-1]) if own else None)
+
+
+def _is_generated(path: str, first: str) -> bool:
+    """Whether a library wrote this file while it ran: a temporary one, called from code that is not."""
+    temporary = tempfile.gettempdir() + os.sep
+    return path.startswith(temporary) and not first.startswith(temporary)
 
 
 @lru_cache(maxsize=65536)

@@ -16,6 +16,7 @@ from convlint.capture.fills import fill_of
 from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.paths import input_paths, with_paths
 from convlint.capture.sites import NOWHERE, Place, place_of_text
+from convlint.capture.states import initial_value
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 
 if TYPE_CHECKING:
@@ -292,7 +293,13 @@ def graph_of_program(program: Any) -> Graph:
             origins[name] = port
         elif spec.kind is InputKind.BUFFER and spec.target in mutated:
             port = Port(
-                str(spec.target), "state", node_meta(node) if node is not None else None, mutated=True
+                str(spec.target),
+                "state",
+                node_meta(node) if node is not None else None,
+                mutated=True,
+                initial=initial_value(
+                    program.state_dict.get(spec.target, program.constants.get(spec.target))
+                ),
             )
             inputs.append(port)
             origins[name] = port

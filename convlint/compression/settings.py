@@ -85,7 +85,7 @@ def _bits(word: str, low: str | None, high: str | None) -> Sequence[int]:
     known = ", ".join(map(str, PALETTE_BITS))
     if not low or not low.isdigit():
         raise UsageError(f"--compress {word}: give the bits, as in palettize:6; Core ML has {known}.")
-    first, last = int(low), int(high or low)
+    first, last = int(low[:4]), int((high or low)[:4])  # more is too much already
     if first > last:
         raise UsageError(f"--compress {word}: the range is reversed; write palettize:{last}..{first}.")
     chosen = [bits for bits in PALETTE_BITS if first <= bits <= last]

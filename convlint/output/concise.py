@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from convlint.model import Finding, IgnoreComment, Report, Site
 from convlint.outcome import Run
+from convlint.output.remarks import help_line
 from convlint.output.verdict import unforeseen, wrong_numbers
 from convlint.text import one_line, shown_path
 
@@ -62,7 +63,9 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _text(finding: Finding) -> str:
     message = one_line(finding.message)
-    return f"{finding.rule.code} {finding.severity} {message} [{finding.rule.name}]"
+    changed = [help_line(each) for each in finding.replacements if each.safety != "safe"]
+    helps = " " + one_line(f"(help: {'; '.join(changed)})") if changed else ""
+    return one_line(f"{finding.rule.code} {finding.severity} {message}{helps} [{finding.rule.name}]", 600)
 
 
 def _place(report: Report, site: Site | None) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.model import SCHEMA_VERSION
-from convlint.output.json import plain
+from convlint.output.json import finding_to_dict, plain
 from convlint.output.page import Page
+from convlint.output.verdict import what_differs
 from convlint.text import count, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from convlint.model import Site
+    from convlint.parity.result import Parity
     from convlint.repair.applied import Applied, LeftOut
     from convlint.repair.fixed import Fixed
     from convlint.source_edit import Refusal
@@ -23,12 +26,56 @@ _DIM = "bright_black"
 _SAFETY = {"safe": "", "unsafe": "  (may differ for some inputs)"}
 
 
-def render_fixed(
-    name: str, fixed: Fixed, diff: str, refusals: Sequence[Refusal], written: Sequence[str], console: Console
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What ``convlint check`` says of the files as they stand on disk afterwards."""
+
+    exit_code: int
+    headline: str
+
+
+@dataclass(frozen=True, slots=True)
+class FixReport:
+    """A fix, and what became of it in the source.
+
+    ``edits`` are the places that a proved edit exists for, ``written`` the files that were written,
+    ``refusals`` the places that no edit says. ``checked`` is None where nothing was written.
+    """
+
+    name: str
+    fixed: Fixed
+    diff: str = ""
+    edits: tuple[Site, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    written: tuple[str, ...] = ()
+    checked: Checked | None = None
+
+    @property
+    def in_source(self) -> tuple[Site, ...]:
+        """The places that are fixed in the files on disk."""
+        return tuple(site for site in self.edits if site.path in self.written)
+
+    @property
+    def in_memory(self) -> tuple[Site, ...]:
+        """The places that are fixed in the module and the program alone."""
+        done = {(site.path, site.line) for site in self.in_source}
+        places = (change.caller or change.site for change in self.fixed.applied)
+        found = {(site.path, site.line): site for site in places if site is not None}
+        return tuple(site for place, site in found.items() if place not in done)
+
+    @property
+    def exit_code(self) -> int:
+        """That of ``check`` on what was written; else 0 where the fixed model ships."""
+        if self.checked is not None:
+            return self.checked.exit_code
+        return 0 if self.fixed.ships else 1
+
+
+def render_fixed(report: FixReport, console: Console) -> None:
     """The changes, what is left, the source changes as a diff, and the verdict in the last line."""
+    fixed = report.fixed
     page = Page(console)
-    page.put((name, "bold"), (f"  for {fixed.target}, export frontend", _DIM))
+    page.put((report.name, "bold"), (f"  for {fixed.target}, export frontend", _DIM))
     page.gap()
     for change in fixed.applied:
         _change(page, change)
@@ -38,22 +85,18 @@ def render_fixed(
     if fixed.left_out is not None:
         _left_out(page, fixed.left_out, done=fixed.converts == "yes")
     for text in fixed.rolled_back:
-        page.put(("taken back", "bold yellow"), f": {text}", hang=2)
+        page.put(("rolled back", "bold yellow"), f": {text}", hang=2)
     for note in fixed.notes:
         page.put(("note", "bold cyan"), f": {note}", hang=2)
-    for failure in fixed.remaining:
-        page.put(("left", "bold red"), f": {failure.op or failure.stage}: {one_line(failure.error)}", hang=2)
-        if failure.site is not None:
-            page.put(f"→ {shown_path(failure.site.path)}:{failure.site.line}", indent=2)
-    if diff:
+    if report.diff:
         page.gap()
-        for line in diff.splitlines():
+        for line in report.diff.splitlines():
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             page.put((line, colour))
-    if refusals:
+    if report.refusals:
         page.gap()
-        page.put(("Lines left to you", "bold"))
-        for refusal in refusals:
+        page.put(("Lines without an edit", "bold"))
+        for refusal in report.refusals:
             page.put(
                 f"{shown_path(refusal.site.path)}:{refusal.site.line}: {refusal.reason}", indent=2, hang=2
             )
@@ -61,17 +104,89 @@ def render_fixed(
     if fixed.checked:
         error = "" if fixed.max_abs_error is None else f"; largest difference {fixed.max_abs_error:.3g}"
         page.put(("compared", "bold"), f"  {', '.join(fixed.checked)}{error}", hang=2)
+    if fixed.parity is not None:
+        page.put(("program", "bold"), f"  {_parity(fixed.parity)}", hang=2)
     page.put(("time", "bold"), f"  {', '.join(f'{k} {v:.1f} s' for k, v in fixed.seconds.items())}", hang=2)
-    for path in written:
-        page.put(("written", "bold"), f"  {shown_path(path)}")
+    _balance(page, report)
     page.gap()
-    sign, colour, text = last_line(fixed, bool(diff), bool(written))
-    page.put((f"{sign} {text}", colour))
+    sign, colour, text = last_line(report)
+    page.put((f"{sign} {text}", colour), hang=2)
 
 
-def last_line(fixed: Fixed, has_diff: bool, written: bool) -> tuple[str, str, str]:
+def _parity(parity: Parity) -> str:
+    """What the converted program computes, beside the fixed module."""
+    if parity.status == "equal":
+        return f"equal when run: largest error {parity.max_rel_error:.2g} of an output's largest value"
+    if parity.status in ("refused", "unsupported"):
+        return f"not run: {one_line(parity.detail)}"
+    return f"{what_differs(parity)} ({parity.max_rel_error:.2g} of an output's largest value)"
+
+
+def _balance(page: Page, report: FixReport) -> None:
+    """What is fixed where, and what is not."""
+    fixed = report.fixed
+    rows = [("Fixed in your source", "bold green", _places(report.in_source))]
+    writable = () if report.written else report.edits
+    rows.append(("An edit is proved, --write makes it", "bold green", _places(writable)))
+    waiting = {(site.path, site.line) for site in writable}
+    memory = tuple(site for site in report.in_memory if (site.path, site.line) not in waiting)
+    rows.append(("Fixed in memory only", "bold yellow", _places(memory)))
+    left = [*_left(fixed)]
+    if any(text for _, _, text in rows) or left:
+        page.gap()
+    for label, colour, text in rows:
+        if text:
+            page.put((label, colour), f"  {text}", hang=2)
+    if left:
+        page.put(("Not fixed", "bold red"))
+    for text in left:
+        page.put(text, indent=2, hang=2)
+
+
+def _places(sites: Sequence[Site]) -> str:
+    """``net.py:14, 17 and lib.py:3``"""
+    lines: dict[str, list[str]] = {}
+    for site in sites:
+        lines.setdefault(shown_path(site.path), []).append(str(site.line))
+    return " and ".join(f"{path}:{', '.join(numbers)}" for path, numbers in lines.items())
+
+
+def _left(fixed: Fixed) -> Iterator[str]:
+    """What stands between the model and a program that computes the same, each with its line."""
+    for failure in fixed.remaining:
+        yield f"{failure.op or failure.stage}{_at(failure.site)}: {one_line(failure.error)}"
+    for finding in fixed.wrong:
+        place = _at(finding.site or finding.caller)
+        yield f"{finding.rule.code} {finding.op}{place}: {one_line(finding.message)}"
+    wrong = wrong_program(fixed)
+    if wrong and not fixed.wrong:
+        yield f"the converted program {wrong}"
+
+
+def _at(site: Site | None) -> str:
+    return f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
+
+
+def wrong_program(fixed: Fixed) -> str:
+    """What the converted program does to PyTorch's numbers, as the end of a sentence; empty where nothing."""
+    parity = fixed.parity
+    if parity is None or parity.severity != "error" or parity.status not in ("differs", "overflows"):
+        return ""
+    return what_differs(parity)
+
+
+def last_line(report: FixReport) -> tuple[str, str, str]:
     """The verdict: sign, colour and words."""
-    if fixed.converted_before and not fixed.applied:
+    fixed = report.fixed
+    changes = count(sum(change.calls for change in fixed.applied), "change")
+    before = fixed.converted_before and not fixed.applied
+    if fixed.converts == "yes" and not fixed.ships:
+        how = "as it is" if before else f"after {changes}"
+        errors = len(fixed.wrong)
+        what = f"{count(errors, 'error')} left, named above" if errors else wrong_program(fixed)
+        text = f"Converts {how}, but computes something else than PyTorch: {what}."
+        return "✗", "bold red", text
+    if before:
         return "✓", "bold green", "Converts as it is: there is nothing to change."
     if fixed.converts == "yes" and fixed.left_out is not None:
         left = count(sum(call.calls for call in fixed.left_out.calls), "call")
@@ -81,14 +196,24 @@ def last_line(fixed: Fixed, has_diff: bool, written: bool) -> tuple[str, str, st
     if fixed.proposed:
         text = "Does not convert as a whole: --unsafe does what is proposed above."
         return "✗", "bold red", text
-    if fixed.converts == "yes":
-        changes = count(sum(change.calls for change in fixed.applied), "change")
-        text = f"Converts after {changes}: convlint.fix(model, inputs).program goes into coremltools.convert."
-        if has_diff and not written:
-            text += " --write makes the changes above in your source."
-        return "✓", "bold green", text
-    left = count(len(fixed.remaining), "refusal")
-    return "✗", "bold red", f"Does not convert: {left} left, named above. `convlint check` shows their rules."
+    if fixed.converts != "yes":
+        left = count(len(fixed.remaining), "refusal")
+        text = f"Does not convert: {left} left, named above. `convlint check` shows their rules."
+        return "✗", "bold red", text
+    if report.checked is not None:
+        files = " and ".join(map(shown_path, report.written))
+        if report.checked.exit_code == 0:
+            return "✓", "bold green", f"{files} converts as it is written now."
+        text = f"{files} is not done: {report.checked.headline} To convert now: {IN_MEMORY}."
+        return "✗", "bold red", text
+    text = f"Converts after {changes}, made in memory: {IN_MEMORY}."
+    if report.diff:
+        lines = count(len({(site.path, site.line) for site in report.edits}), "line")
+        text += f" --write makes those of {lines} in your source."
+    return "✓", "bold green", text
+
+
+IN_MEMORY = "convlint.convert(model, inputs) makes all changes and converts"
 
 
 def _change(page: Page, change: Applied) -> None:
@@ -128,27 +253,35 @@ def _place(site: Site | None) -> tuple[str, str]:
     return (f"  {shown_path(site.path)}:{site.line}" if site is not None else "", "cyan")
 
 
-def fixed_to_dict(
-    name: str, fixed: Fixed, diff: str, refusals: Sequence[Refusal], written: Sequence[str]
-) -> dict[str, Any]:
+def fixed_to_dict(report: FixReport) -> dict[str, Any]:
     """Everything that the terminal shows, as plain JSON types."""
+    fixed = report.fixed
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": name,
+        "model": report.name,
         "target": fixed.target,
         "converts": fixed.converts,
+        "ships": fixed.ships,
+        "verdict": last_line(report)[2],
+        "exit_code": report.exit_code,
         "converted_before": fixed.converted_before,
         "applied": plain(fixed.applied),
         "proposed": plain(fixed.proposed),
         "left_out": plain(fixed.left_out),
         "remaining": plain(fixed.remaining),
+        "wrong": [finding_to_dict(finding) for finding in fixed.wrong],
+        "parity": plain(fixed.parity),
         "rolled_back": list(fixed.rolled_back),
         "max_abs_error": fixed.max_abs_error,
         "max_rel_error": fixed.max_rel_error,
         "checked": list(fixed.checked),
-        "diff": diff,
-        "left_to_you": plain(tuple(refusals)),
-        "written": list(written),
+        "diff": report.diff,
+        "fixed_in_source": plain(report.in_source),
+        "fixed_in_memory": plain(report.in_memory),
+        "left": list(_left(fixed)),
+        "left_to_you": plain(report.refusals),
+        "written": list(report.written),
+        "checked_after_writing": plain(report.checked),
         "notes": list(fixed.notes),
         "seconds": dict(fixed.seconds),
     }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
+from convlint.destination import Place, look_at, make_folder_of, refuse_twice
 from convlint.errors import UsageError
-from convlint.files import write_atomically
 from convlint.nearest import did_you_mean
 from convlint.outcome import Run
-from convlint.text import shown_path
+from convlint.output.earlier import REPORT
 
 FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
 PICTURES = frozenset(("html", "svg"))
@@ -33,63 +31,62 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One file and the format that goes into it."""
+    """One file and the format that goes into it. ``place`` is known where it was looked at."""
 
     format: str
     path: str
+    place: Place | None = None
 
 
-def destination(text: str) -> Destination:
+def destination(text: str, option: str = "--output-file") -> Destination:
     """``sarif:out/report.sarif``, or a path alone whose ending names the format."""
     format_, colon, path = text.partition(":")
-    if colon and path and format_ in FORMATS:
+    if colon and format_ in FORMATS:
+        if not path:
+            raise UsageError(f"{option} {text} names no file: write {text}PATH.")
         return Destination(format_, path)
     if colon and format_.isalpha() and len(format_) > 1:
         known = ", ".join(FORMATS)
         hint = did_you_mean(format_, FORMATS)
-        raise UsageError(
-            f"--output-file {text}: there is no format {format_!r}.{hint} Known formats: {known}."
-        )
+        raise UsageError(f"{option} {text}: there is no format {format_!r}.{hint} Known formats: {known}.")
     named = [name for ending, name in _ENDINGS.items() if text.lower().endswith(ending)]
     if not named:
         raise UsageError(
-            f"--output-file {text}: its ending names no format; write FORMAT:PATH, for example sarif:{text}."
+            f"{option} {text}: its ending names no format; write FORMAT:PATH, for example sarif:{text}."
         )
     return Destination(max(named, key=lambda name: name == "sarif"), text)
 
 
 def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
-    """Every file that is asked for, its folder made, so that a long run does not end in a wrong path."""
-    found = tuple(map(destination, texts))
-    for each in found:
-        folder = os.path.dirname(os.path.abspath(each.path))
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(each, error) from error
-        if os.path.isdir(each.path):
-            raise UsageError(f"--output-file {shown_path(each.path)} is a folder: name a file in it.")
-        if not os.access(folder, os.W_OK):
-            raise UsageError(f"cannot write {shown_path(each.path)}: its folder may not be written to.")
-    return found
+    """Every file that is asked for, each looked at, so that a long run does not end in a wrong path.
+
+    Their folders are made when all of them may be written.
+    """
+    found = [destination(text) for text in texts]
+    looked_at = [look_at(_option(each), each.path, REPORT) for each in found]
+    refuse_twice(looked_at)
+    for place in looked_at:
+        make_folder_of(place)
+    return tuple(
+        Destination(each.format, each.path, place) for each, place in zip(found, looked_at, strict=True)
+    )
+
+
+def _option(file: Destination) -> str:
+    return f"--{file.format}" if file.format in PICTURES else "--output-file"
 
 
 def write_files(run: Run, files: Sequence[Destination]) -> None:
-    """Write every file, each whole or not at all."""
+    """Write every file, each whole or not at all; those that cannot be written are told when all are done."""
+    problems: list[UsageError] = []
     for each in files:
-        text = RENDERERS[each.format](run)
+        assert each.place is not None
         try:
-            if os.path.exists(each.path) and not os.path.isfile(each.path):  # a device or a pipe
-                with open(each.path, "w", encoding="utf-8") as stream:
-                    stream.write(text)
-            else:
-                write_atomically(Path(each.path), text)
-        except OSError as error:
-            raise _unwritable(each, error) from error
-
-
-def _unwritable(file: Destination, error: OSError) -> UsageError:
-    return UsageError(f"cannot write {shown_path(file.path)}: {error.strerror}.")
+            each.place.write(RENDERERS[each.format](run))
+        except UsageError as error:
+            problems.append(error)
+    if problems:
+        raise UsageError(" ".join(map(str, problems)))
 
 
 def _late(module: str, function: str) -> Callable[[Run], str]:

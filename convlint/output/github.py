@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from convlint.outcome import Run
 from convlint.output.places import Shown, shown_findings
+from convlint.output.remarks import help_line
 from convlint.output.verdict import verdict
 from convlint.text import visible
 
@@ -37,7 +38,7 @@ def render_github(run: Run) -> str:
 def _finding(shown: Shown) -> str:
     finding = shown.finding
     modules = f" (in {', '.join(shown.modules)})" if shown.modules else ""
-    helps = [f"help: {each.title}" for each in finding.replacements]
+    helps = [f"help: {help_line(each)}" for each in finding.replacements]
     text = "\n".join([f"{finding.message}{modules}", *helps, f"why: convlint rule {finding.rule.code}"])
     place = {"file": shown.path, "line": str(shown.line)} if shown.path is not None else {}
     return _command(

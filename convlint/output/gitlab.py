@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from convlint.outcome import Run
 from convlint.output.json import dumps
-from convlint.output.places import shown_findings
+from convlint.output.places import Shown, shown_findings
+from convlint.output.remarks import help_line
 from convlint.output.verdict import verdict, wrong_numbers
 from convlint.text import visible
 
@@ -25,6 +26,7 @@ def render_gitlab(run: Run) -> str:
             "fingerprint": shown.fingerprint,
             "severity": _SEVERITIES[shown.finding.severity],
             "location": {"path": shown.path or _NO_FILE, "lines": {"begin": shown.line}},
+            **_content(shown),
         }
         for shown in shown_findings(run)
     ]
@@ -51,3 +53,9 @@ def render_gitlab(run: Run) -> str:
         if outcome.error is not None
     ]
     return dumps(issues)
+
+
+def _content(shown: Shown) -> dict[str, dict[str, str]]:
+    """What to write instead, which services show under the finding."""
+    helps = [f"* {help_line(each)}" for each in shown.finding.replacements]
+    return {"content": {"body": visible("\n".join(helps))}} if helps else {}

@@ -9,9 +9,10 @@ from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, Trial
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.markup import Child, Markup, link, tag
-from convlint.output.picture import Finder, Picture, shown_place
+from convlint.output.picture import Finder, Picture
+from convlint.output.places import shown_place
 from convlint.output.plan import interval_text
-from convlint.output.remarks import remark_of
+from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import unforeseen
 from convlint.plan.model import Interval, Plan
 from convlint.text import count, one_line
@@ -159,14 +160,17 @@ def _excerpt(site: Site | None, before: str = "") -> Markup | None:
 
 def _replacement(each: Replacement) -> Markup:
     remarks = remark_of(each)
+    code = code_of(each)
+    sides = (("-", "before", code.before), ("+", "after", code.after)) if code is not None else ()
     lines: list[Child] = [
         tag("span", f"{sign} {line}\n", class_=kind)
-        for sign, kind, code in (("-", "before", each.before), ("+", "after", each.after))
-        for line in code.strip("\n").splitlines()
+        for sign, kind, text in sides
+        for line in text.strip("\n").splitlines()
     ]
     return tag(
         "div",
         tag("p", tag("b", "Instead: "), each.title, tag("small", f" ({remarks})") if remarks else None),
+        tag("p", code.heading, class_="quiet") if code is not None and code.heading else None,
         tag("pre", lines) if lines else None,
         tag("p", f"Proved: {each.proof}", class_="quiet") if each.proof else None,
         class_="replacement",

@@ -109,7 +109,13 @@ def _facts(report: Report | None, plan: Plan | None, picture: Picture | None) ->
     if picture is not None:
         ops = sum(1 for node in picture.nodes if node.kind == "op")
         modules = sum(1 for box in picture.boxes if box.kind == "module")
-        facts.insert(1 if plan is not None else 0, ("size", f"{ops:,} ops in {modules:,} modules"))
+        facts.insert(
+            1 if plan is not None else 0,
+            (
+                "size",
+                f"{ops:,} {_plural('op', ops)} in {modules:,} {_plural('module', modules)}",
+            ),
+        )
     rows: list[Child] = [
         tag("div", tag("dt", name), tag("dd", value), class_="fact") for name, value in facts if value
     ]
@@ -145,3 +151,7 @@ def legend(picture: Picture) -> Markup:
         ),
     ]
     return tag("div", parts, class_="legend")
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"

@@ -13,8 +13,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from convlint.errors import ConvlintError, RuleError
-from convlint.model import SCHEMA_VERSION, Finding, Graph, OpCall, Report, Rule
+from convlint.model import SCHEMA_VERSION, Finding, Graph, OpCall, Replacement, Report, Rule
 from convlint.outcome import Run
+from convlint.output.remarks import is_example, remark_of
 from convlint.output.verdict import unforeseen, verdict
 
 
@@ -121,7 +122,7 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
         "caller": plain(finding.caller),
         "module": finding.module,
         "trial": finding.trial,
-        "replacements": plain(finding.replacements),
+        "replacements": [_replacement(each) for each in finding.replacements],
         "calls": [_call(call) for call in finding.calls],
         "rule": _rule(finding.rule),
     }
@@ -131,10 +132,22 @@ def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "code": rule.code,
         "name": rule.name,
+        "title": rule.title,
         "severity": rule.severity,
         "why": rule.why,
         "sources": plain(rule.sources),
         "applies": plain(rule.applies),
+    }
+
+
+def _replacement(replacement: Replacement) -> dict[str, Any]:
+    """One replacement: ``example`` where its code is the rule's, ``edit`` the change of the user's line."""
+    names = ("title", "kind", "safety", "before", "after", "rtol", "proof")
+    return {
+        **{name: plain(getattr(replacement, name)) for name in names},
+        "remark": remark_of(replacement),
+        "example": is_example(replacement),
+        "edit": plain(replacement.edit),
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from convlint.model import Report
+from convlint.model import Replacement, Report
 from convlint.outcome import Outcome, Run
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.places import Shown, places_of
+from convlint.output.remarks import code_of, help_line
 from convlint.output.verdict import Kind, tally, verdict
-from convlint.text import count, one_line, visible
+from convlint.text import count, named, one_line, visible
 
 MARK = "<!-- convlint -->"
 """The first line: a job finds its own comment by it, and edits that instead of adding another."""
@@ -89,32 +90,46 @@ def _finding(shown: Shown) -> list[str]:
     finding = shown.finding
     rule = f"{finding.rule.code} {escape(finding.rule.name)}"
     head = f"- **{finding.severity} {rule}**: {escape(finding.message)}"
-    place = f"`{shown.path}:{shown.line}`" if shown.path is not None else ""
-    modules = f"in {', '.join(f'`{name}`' for name in shown.modules)}" if shown.modules else ""
+    place = code(f"{shown.path}:{shown.line}") if shown.path is not None else ""
+    modules = f"in {', '.join(map(code, shown.modules))}" if shown.modules else ""
     lines = [head]
     where = " ".join(filter(None, (place, modules)))
     lines += [f"  {where}"] if where else []
-    lines += [f"  - help: {escape(each.title)}" for each in finding.replacements]
     for replacement in finding.replacements:
-        if replacement.before or replacement.after:
-            lines += [
-                "",
-                "    ```diff",
-                *_diff("-", replacement.before),
-                *_diff("+", replacement.after),
-                "    ```",
-            ]
+        lines += _help(replacement)
     return [*lines, ""]
 
 
+def _help(replacement: Replacement) -> list[str]:
+    """A replacement with its own code under it."""
+    code = code_of(replacement)
+    head = f"  - help: {escape(help_line(replacement))}"
+    if code is None:
+        return [head]
+    changes = replacement.kind not in ("upgrade", "decomposition")
+    lines = [f"{head}, {code.heading}" if code.heading else head, ""]
+    if changes:
+        return [*lines, "    ```diff", *_diff("- ", code.before), *_diff("+ ", code.after), "    ```"]
+    return [*lines, "    ```", *_diff("", code.after), "    ```"]
+
+
 def _diff(sign: str, code: str) -> list[str]:
-    return [f"    {sign} {visible(line).replace('```', '` ` `')}" for line in code.strip("\n").splitlines()]
+    return [f"    {sign}{visible(line).replace('```', '` ` `')}" for line in code.strip("\n").splitlines()]
 
 
 def _foot(report: Report) -> str:
     ops = f"{count(len(report.graph.calls), 'op')}, " if report.graph is not None else ""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return f"<sub>{ops}{_html(versions)}</sub>"
+
+
+def code(text: str) -> str:
+    """Foreign text as code in a line, between more marks than it has in a row itself."""
+    text = named(text)
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks = "`" * (longest + 1)
+    room = " " if longest else ""
+    return f"{marks}{room}{text}{room}{marks}"
 
 
 def escape(text: str) -> str:

@@ -44,8 +44,8 @@ class Page:
         self._ascii = not console.encoding.lower().startswith("utf")
         self._links = self._width is not None and follows_links()
 
-    def put(self, *spans: Span, indent: int = 0, hang: int = 0) -> None:
-        """One paragraph, ``indent`` from the margin, its further lines ``hang`` deeper."""
+    def put(self, *spans: Span, indent: int = 0, hang: int = 0, code: bool = False) -> None:
+        """One paragraph, ``indent`` from the margin, others ``hang`` deeper; ``code`` never wraps."""
         pieces = [(span, "") if isinstance(span, str) else span for span in spans]
         pieces = [(self._shown(words), style) for words, style in pieces]
         if self._plain is not None:
@@ -54,7 +54,7 @@ class Page:
                 margin = " " * (indent + hang if number else indent)
                 self._plain.file.write(f"{margin}{line}".rstrip() + "\n" if line.strip() else f"{margin}\n")
             return
-        self._put_rich(pieces, indent, hang)
+        self._put_rich(pieces, indent, hang, code)
 
     def link(self, style: str, path: str, line: int) -> str:
         """``style`` for words that lead to a line of a file, where the terminal follows links."""
@@ -71,7 +71,7 @@ class Page:
         words = visible(words).expandtabs(4)
         return words.translate(_ASCII) if self._ascii else words
 
-    def _put_rich(self, pieces: list[tuple[str, str]], indent: int, hang: int) -> None:
+    def _put_rich(self, pieces: list[tuple[str, str]], indent: int, hang: int, code: bool) -> None:
         from rich.text import Text
 
         assert self._console is not None
@@ -80,7 +80,7 @@ class Page:
             text.append(words, style)
         further = False
         for paragraph in text.split("\n", allow_blank=True):
-            for line in self._wrap(paragraph, indent, hang):
+            for line in [paragraph] if code else self._wrap(paragraph, indent, hang):
                 margin = " " * (indent + hang if further else indent)
                 line.rstrip()
                 self._console.print(Text(margin) + line, soft_wrap=True, highlight=False)

@@ -6,7 +6,6 @@ Made from a plan where there is one, else from the captured graph, which knows n
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,6 @@ from typing import Any, Literal
 
 from convlint.model import Finding, Graph, OpCall, Report, Site, TensorArg, TensorMeta
 from convlint.plan.model import Interval, Plan, Unit
-from convlint.text import shown_path
 
 MOST_CHILDREN = 60
 """A box with more children than this has them in runs, since nobody reads a row of thousands."""
@@ -124,16 +122,6 @@ class Finder:
             line = (call.site.path, call.site.line)
             keys += [("op", call.op, call.module, *line), ("line", call.module, *line)]
         return next((self._by[key] for key in keys if key in self._by), [])
-
-
-def shown_place(site: Site | None) -> str:
-    """Path and line, that of a library from its package on."""
-    if site is None:
-        return ""
-    path = shown_path(site.path)
-    for folder in ("site-packages", "dist-packages"):
-        path = path.rpartition(f"{os.sep}{folder}{os.sep}")[2]
-    return f"{path}:{site.line}"
 
 
 def _of_plan(plan: Plan) -> Picture:

@@ -12,7 +12,8 @@ from typing import Any
 
 from convlint.model import TensorMeta
 from convlint.output.markup import Markup
-from convlint.output.picture import Node, Picture, shown_place
+from convlint.output.picture import Node, Picture
+from convlint.output.places import shown_place
 from convlint.plan.model import UNITS
 from convlint.text import visible
 

@@ -12,6 +12,7 @@ from convlint.installed import is_library
 from convlint.model import Finding, Site
 from convlint.outcome import Outcome, Run
 from convlint.output.modules import fold_modules
+from convlint.text import shown_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,16 @@ class Shown:
         """The module paths of its calls, those of repeated blocks as one."""
         paths = (call.module for call in self.finding.calls) if self.finding.calls else [self.finding.module]
         return [path for path, _ in fold_modules(paths) if path]
+
+
+def shown_place(site: Site | None) -> str:
+    """Path and line for people; that of a library from its package on."""
+    if site is None:
+        return ""
+    path = shown_path(site.path)
+    for folder in ("site-packages", "dist-packages"):
+        path = path.rpartition(f"{os.sep}{folder}{os.sep}")[2]
+    return f"{path}:{site.line}"
 
 
 def repository_root(folder: str) -> str:

@@ -18,7 +18,9 @@ def rule_markdown(rule: Rule) -> str:
     """All that a rule's file says, as one Markdown page."""
     facts = [f"**{rule.severity}**", rule.category, f"confidence: {rule.confidence}"]
     facts += [f"{what} {bounds}" for what, bounds in rule.applies.items()]
-    parts = [f"# {rule.code} {rule.name}", rule.message, " · ".join(facts), "## Why", rule.why.strip()]
+    parts = [f"# {rule.code} {rule.name}: {rule.title}", " · ".join(facts), "## Why", rule.why.strip()]
+    parts += ["A finding reads:", f"`{rule.message}`"]
+    parts += [f"Formerly {' or '.join(rule.aliases)}, which still name it."] if rule.aliases else []
     parts += ["## When", "\n".join(map(_match, rule.matches))] if rule.matches else []
     parts += ["## Write instead", *map(_replacement, rule.replacements)] if rule.replacements else []
     parts += ["## Reported", *map(_example, rule.bad)] if rule.bad else []
@@ -27,9 +29,14 @@ def rule_markdown(rule: Rule) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def renamed_text(word: str, rules: Iterable[Rule]) -> str:
+    """What an older code or name has become, where that is several rules."""
+    return f"{word} has become several rules, each with a page of its own:\n\n{rules_text(rules)}"
+
+
 def rules_text(rules: Iterable[Rule]) -> str:
-    """One line a rule: code, severity, name and message."""
-    rows = [(rule.code, rule.severity, rule.name, rule.message) for rule in rules]
+    """One line a rule: code, severity, name and title."""
+    rows = [(rule.code, rule.severity, rule.name, rule.title) for rule in rules]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]) + "\n"
@@ -47,6 +54,8 @@ def rule_to_dict(rule: Rule) -> dict[str, Any]:
     return {
         "code": rule.code,
         "name": rule.name,
+        "title": rule.title,
+        "aliases": list(rule.aliases),
         "category": rule.category,
         "severity": rule.severity,
         "confidence": rule.confidence,
@@ -62,6 +71,10 @@ def rule_to_dict(rule: Rule) -> dict[str, Any]:
         "replacements": [
             {
                 "title": r.title,
+                "op": list(r.op),
+                "words": list(r.words),
+                "where": [str(condition) for condition in r.where],
+                "general": r.general,
                 "kind": r.kind,
                 "safety": r.safety,
                 "before": r.before,
@@ -93,8 +106,14 @@ def _match(match: Match) -> str:
 
 def _replacement(replacement: Replacement) -> str:
     remark = _SAFETY[replacement.safety]
-    remark += f", equal within {replacement.rtol:g}" if replacement.rtol is not None else ""
+    if replacement.rtol is not None:
+        remark += f", equal within {replacement.rtol:g}" if replacement.rtol else ", equal bit for bit"
     parts = [f"### {replacement.title}", f"({remark})"]
+    if replacement.op or replacement.where:
+        ops = ", ".join(f"`{name}`" for name in replacement.op)
+        where = " and ".join(f"`{condition}`" for condition in replacement.where)
+        holds = (f"for {ops}" if ops else "", f"where {where}" if where else "")
+        parts.append(f"Shown {' '.join(filter(None, holds))}.")
     parts += ["Before:", _code(replacement.before)] if replacement.before.strip() else []
     parts += ["After:", _code(replacement.after)] if replacement.after.strip() else []
     return "\n\n".join(parts)

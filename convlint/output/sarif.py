@@ -5,7 +5,6 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from convlint.model import Finding, Replacement, Rule, Site, Suppression
 from convlint.outcome import Outcome, Run
 from convlint.output.json import dumps
 from convlint.output.places import Shown, place_in, places_of
+from convlint.output.remarks import help_line
 from convlint.output.verdict import unforeseen, verdict, wrong_numbers
 from convlint.text import one_line, visible
 
@@ -88,7 +88,7 @@ def _result(
     elsewhere = [_related(site, base) for site in related if place_in(base, site) != (shown.path, shown.line)]
     if elsewhere:
         result["relatedLocations"] = elsewhere
-    fixes = [fix for each in finding.replacements for fix in _fixes(finding, each, base)]
+    fixes = [fix for each in finding.replacements for fix in _fixes(each, base)]
     if fixes:
         result["fixes"] = fixes
     # A result without the list is not suppressed; one with an empty list says so of all the others.
@@ -97,7 +97,7 @@ def _result(
 
 
 def _message(finding: Finding) -> str:
-    helps = [f"Help: {each.title}." for each in finding.replacements]
+    helps = [f"Help: {help_line(each)}." for each in finding.replacements]
     return visible("\n".join([f"{finding.message}.", *helps]))
 
 
@@ -138,20 +138,21 @@ def _uri(path: str) -> str:
     return quote(path, safe="/")
 
 
-def _fixes(finding: Finding, replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
-    """The change of the finding's own line, where the line has the replaced words in it once."""
-    site, before, after = finding.site, replacement.before.strip(), replacement.after.strip()
-    place = place_in(base, site)
-    if site is None or place is None or not before or not after or "\n" in before + after:
+def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
+    """The change of the finding's own line: one that was parsed, and computes the same."""
+    edit = replacement.edit
+    place = place_in(base, Site(edit.path, edit.line)) if edit is not None else None
+    if edit is None or place is None or replacement.safety != "safe":
         return
-    line = linecache.getline(site.path, site.line).rstrip("\r\n")
-    if line.count(before) != 1:
-        return
-    start = line.index(before) + 1
-    region = {"startLine": place[1], "startColumn": start, "endColumn": start + len(before)}
-    change = {"deletedRegion": region, "insertedContent": {"text": after}}
+    region = {
+        "startLine": edit.line,
+        "startColumn": edit.column,
+        "endLine": edit.end_line,
+        "endColumn": edit.end_column,
+    }
+    change = {"deletedRegion": region, "insertedContent": {"text": edit.text}}
     yield {
-        "description": {"text": replacement.title},
+        "description": {"text": help_line(replacement)},
         "artifactChanges": [
             {"artifactLocation": {"uri": _uri(place[0]), "uriBaseId": _BASE}, "replacements": [change]}
         ],
@@ -175,15 +176,24 @@ def _rule(rule: Rule) -> dict[str, Any]:
     described: dict[str, Any] = {
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": rule.message},
+        "shortDescription": {"text": rule.title or rule.message},
         "fullDescription": {"text": rule.why.strip() or rule.message},
-        "help": {"text": f"{rule.why.strip()}\n\nconvlint rule {rule.code} shows the whole page."},
+        "help": _help(rule),
         "defaultConfiguration": {"level": rule.severity},
         "properties": {"tags": [rule.category], "confidence": rule.confidence, "sources": list(rule.sources)},
     }
     if links:
         described["helpUri"] = links[0]
     return described
+
+
+def _help(rule: Rule) -> dict[str, str]:
+    """The rule in words; services that show Markdown show the page of the rule."""
+    why = rule.why.strip()
+    whole = f"convlint rule {rule.code} shows the whole page."
+    sources = "\n".join(f"- {source}" for source in rule.sources)
+    page = f"# {rule.code} {rule.title}\n\n{why}\n\n## Sources\n\n{sources}\n\n`convlint rule {rule.code}`"
+    return {"text": f"{why}\n\n{whole}", "markdown": page}
 
 
 def _invocation(run: Run) -> dict[str, Any]:

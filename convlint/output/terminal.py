@@ -13,9 +13,10 @@ from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, 
 from convlint.outcome import Run
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
-from convlint.output.remarks import remark_of
+from convlint.output.places import shown_place
+from convlint.output.remarks import code_of, remark_of
 from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
-from convlint.text import count, one_line, shown_path, visible
+from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,14 +77,14 @@ def render_run(run: Run) -> str:
     return "\n".join(
         render_text(outcome.report)
         if outcome.report is not None
-        else f"{outcome.model}\n\nerror: {visible(str(outcome.error))}\n"
+        else f"{named(outcome.model)}  not checked\n\nerror: {one_line(str(outcome.error), 4000)}\n"
         for outcome in run.outcomes
     )
 
 
 def _head(page: Page, report: Report) -> None:
     door = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
-    page.put((report.model, "bold"), (f"  for {report.target}, {door}", _DIM))
+    page.put((named(report.model), "bold"), (f"  for {report.target}, {door}", _DIM))
     page.gap()
 
 
@@ -143,7 +144,7 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
     if site is None:
         return
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (f"{shown_path(site.path)}:{site.line}", page.link("cyan", site.path, site.line))
+    place = (shown_place(site), page.link("cyan", site.path, site.line))
     page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
     if site.source.strip():
         number = f"{site.line} │ "
@@ -153,13 +154,16 @@ def _site(page: Page, site: Site | None, before: str = "") -> None:
 def _replacement(page: Page, replacement: Replacement, code: str) -> None:
     remark = f"  ({said})" if (said := remark_of(replacement)) else ""
     page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
-    sides = (("- ", replacement.before, "red"), ("+ ", replacement.after, "green"))
+    code_shown = code_of(replacement)
+    sides = (("- ", code_shown.before, "red"), ("+ ", code_shown.after, "green")) if code_shown else ()
     lines = [(sign + line, colour) for sign, text, colour in sides for line in text.strip("\n").splitlines()]
     if len(lines) > MOST_LINES:
         page.put((f"convlint rule {code} shows the code, {len(lines)} lines", _DIM), indent=6, hang=2)
         lines = []
+    if code_shown is not None and code_shown.heading and lines:
+        page.put((code_shown.heading, _DIM), indent=6, hang=2)
     for line in lines:
-        page.put(line, indent=6, hang=2)
+        page.put(line, indent=6, hang=2, code=True)
     if replacement.proof:
         page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
 
@@ -311,9 +315,9 @@ def _trial(trial: Trial) -> str:
         "crashed": "crashed",
     }[trial.status]
     release = trial.coremltools and f"coremltools {trial.coremltools}"
-    level = "" if trial.level == "frontend" else f"level {trial.level}"
+    level = "" if trial.level == "passes" else f"level {trial.level}"
     how = ", ".join(filter(None, (release, f"{trial.frontend} frontend", level)))
-    written = f", written to {trial.output}" if trial.output else ""
+    written = f", written to {shown_path(trial.output)}" if trial.output else ""
     return f"{status} ({how}) in {trial.seconds:.2f} s{written}"
 
 

@@ -6,21 +6,24 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from convlint.capture.methods import Source
+from convlint.capture.given import given_model
+from convlint.capture.methods import Inputs, Source
 from convlint.errors import ModelError, UsageError
 from convlint.inputs import given_inputs
 from convlint.model import Frontend, FrontendChoice
-from convlint.parity.convert import Converted, NotConverted, convert
+from convlint.parity.convert import Converted, NotConverted, convert, convert_exported
 from convlint.parity.device import device_runs, has_core_ml
 from convlint.parity.judging import Found, Judge
 from convlint.parity.result import DeviceRun, Parity, Precision
 from convlint.parity.running import expected, program_inputs
 from convlint.targets import normalise_target
+from convlint.untouched import leaves_no_trace
 
 TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
 """The largest error that is no difference, relative to the largest value of the output."""
 
 
+@leaves_no_trace
 def parity(
     model: Any,
     example_inputs: Any = (),
@@ -53,6 +56,7 @@ def parity(
     if seeds < 1:
         raise UsageError("seeds must be at least 1: the run with the example inputs.")
     args, named, _ = given_inputs(example_inputs, kwargs)
+    model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
@@ -89,21 +93,7 @@ def compare(
     taken: Frontend = "torchscript" if frontend == "torchscript" else "export"
 
     def result(found: Found, devices: tuple[DeviceRun, ...] = ()) -> Parity:
-        return Parity(
-            found.status,
-            target,
-            precision,
-            taken,
-            seeds,
-            allowed,
-            found.errors,
-            found.divergence,
-            "; ".join(filter(None, found.details)),
-            time.perf_counter() - start,
-            devices,
-            severity="warning" if found.at_corners else "error",
-            remarks=tuple(found.remarks),
-        )
+        return _parity(found, target, precision, taken, seeds, allowed, start, devices)
 
     try:
         try:
@@ -120,6 +110,48 @@ def compare(
         return result(Found("refused", details=[str(error)]))
     judge = Judge(converted, allowed, accumulator_limit)
     return result(judge.judge(seeds, corners=corners), _on_devices(converted, allowed))
+
+
+def compare_exported(
+    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, corners: bool = False
+) -> Parity:
+    """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
+    start = time.perf_counter()
+    allowed = TOLERANCES["float32"]
+    try:
+        converted = convert_exported(module, exported, inputs, target, "float32")
+    except NotConverted as error:
+        found = Found("refused", details=[str(error)])
+    else:
+        found = Judge(converted, allowed, None).judge(seeds, corners=corners)
+    return _parity(found, target, "float32", "export", seeds, allowed, start)
+
+
+def _parity(
+    found: Found,
+    target: str,
+    precision: Precision,
+    frontend: Frontend,
+    seeds: int,
+    allowed: float,
+    start: float,
+    devices: tuple[DeviceRun, ...] = (),
+) -> Parity:
+    return Parity(
+        found.status,
+        target,
+        precision,
+        frontend,
+        seeds,
+        allowed,
+        found.errors,
+        found.divergence,
+        "; ".join(filter(None, found.details)),
+        time.perf_counter() - start,
+        devices,
+        severity="warning" if found.at_corners else "error",
+        remarks=tuple(found.remarks),
+    )
 
 
 def _on_devices(converted: Converted, tolerance: float) -> tuple[DeviceRun, ...]:

@@ -70,18 +70,13 @@ def _converted(
     limit: float | None,
     specs: Sequence[InputSpec],
 ) -> Converted:
-    import coremltools as ct
     from torch.utils import _pytree as pytree
 
     attempts = Attempts(source, limit, None)
     module, inputs = attempts.real()
     with kept_buffers(module), unchanged_buffers(module):
         attempts.run_forward(module, inputs)
-    options: dict[str, Any] = {
-        "minimum_deployment_target": getattr(ct.target, target),
-        "compute_precision": getattr(ct.precision, precision.upper()),
-        "convert_to": "milinternal",
-    }
+    options = _options(target, precision)
     args, kwargs = inputs
     model: Any = None
     with quiet_torch(), adapter.without_bars(), time_limit(limit), borrowed(module):
@@ -98,14 +93,47 @@ def _converted(
                     model = trace_module(module, args, kwargs)
                 plain = [replace(spec, image=None) for spec in specs]
                 options["inputs"] = list(input_types(args, kwargs, plain))
-            program = ct.convert(model, **options)
-            adapter.apply_pipeline(program, adapter.backend_pipeline())
-            adapter.check_program(program)
+            program = _converted_program(model, options)
         except Exception as error:  # user code, torch and coremltools raise anything
             text = " ".join(str(error).split())[:500]
             raise NotConverted(f"{type(error).__name__}: {text}", _written(model)) from error
     states = states_of(model, program)
     return Converted(module, inputs, frontend, target, precision, model, options, program, states)
+
+
+def convert_exported(
+    module: torch.nn.Module, exported: Any, inputs: Inputs, target: str, precision: Precision
+) -> Converted:
+    """Convert a program that was exported elsewhere; ``module`` is what it is compared with."""
+    options = _options(target, precision)
+    try:
+        with quiet_torch(), adapter.without_bars():
+            program = _converted_program(exported, options)
+    except Exception as error:  # coremltools raises anything
+        text = " ".join(str(error).split())[:500]
+        raise NotConverted(f"{type(error).__name__}: {text}") from error
+    states = states_of(exported, program)
+    return Converted(module, inputs, "export", target, precision, exported, options, program, states)
+
+
+def _options(target: str, precision: Precision) -> dict[str, Any]:
+    import coremltools as ct
+
+    return {
+        "minimum_deployment_target": getattr(ct.target, target),
+        "compute_precision": getattr(ct.precision, precision.upper()),
+        "convert_to": "milinternal",
+    }
+
+
+def _converted_program(model: Any, options: Mapping[str, Any]) -> Any:
+    """The MIL program after all passes of a real conversion."""
+    import coremltools as ct
+
+    program = ct.convert(model, **options)
+    adapter.apply_pipeline(program, adapter.backend_pipeline())
+    adapter.check_program(program)
+    return program
 
 
 def _written(model: Any) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ class Judge:
         if self.converted.precision != "float32" or self.converted.states:
             return False  # of several steps, only the first could be looked at here
         wanted = expected(self.converted, inputs)
-        floors = noise_of(self.converted, inputs, wanted)
+        floors = noise_of(self.converted.module, inputs, wanted)
         if floors is None:
             return False
         try:

@@ -19,8 +19,6 @@ from convlint.parity.running import outputs_of
 if TYPE_CHECKING:
     import torch
 
-    from convlint.parity.convert import Converted
-
 LARGEST = 512 << 20
 """Bytes of weights up to which a model is copied into float64."""
 
@@ -38,12 +36,13 @@ JITTERS = 4
 """Runs on moved inputs: one float32 run may be exactly right by luck."""
 
 
-def noise_of(converted: Converted, inputs: Any, wanted: Sequence[Any]) -> list[float] | None:
+def noise_of(
+    module: torch.nn.Module, inputs: Any, wanted: Sequence[Any], states: Sequence[str] = ()
+) -> list[float] | None:
     """For each output the absolute difference that rounding explains; None where that cannot be told."""
     import torch
     from torch.utils import _pytree as pytree
 
-    module, states = converted.module, converted.states
     if weight_bytes(module) > LARGEST:
         return None
     generator = torch.Generator().manual_seed(0)

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
-from convlint.capture.sites import Place, place_of_text
+from convlint.capture.sites import Place
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.plan.mil_reader import read_mil
 from convlint.plan.operations import Operation, housed
-from convlint.trial.conversion import take_weights
+from convlint.trial.conversion import mark_origins
+from convlint.trial.light import take_weights
 from convlint.trial.process import Channel, run_in_child
-from convlint.trial.run import node_named
 
 _COPYING = {"common::add_fp16_cast"}
 
@@ -45,14 +45,15 @@ def mil_operations(program: Any, target: str, timeout: float | None) -> list[Ope
     (sent,) = outcome.sent
     if isinstance(sent, Refused):
         return sent
-    operations, stacks = sent
-    return _with_places(operations, stacks, program)
+    operations, origins = sent
+    return _with_places(operations, origins, program)
 
 
 def _convert(program: Any, target: str, channel: Channel) -> None:
     import coremltools as ct
 
     take_weights(program)
+    mark_origins(program)
     pipeline = ct.PassPipeline.DEFAULT
     pipeline.remove_passes(_COPYING)
     try:
@@ -70,13 +71,14 @@ def _convert(program: Any, target: str, channel: Channel) -> None:
         channel.send(Refused(f"coremltools refuses the model ({type(error).__name__}: {text})"))
 
 
-def _with_places(operations: Sequence[Operation], stacks: Sequence[str], program: Any) -> list[Operation]:
+def _with_places(operations: Sequence[Operation], origins: Sequence[str], program: Any) -> list[Operation]:
     """Each operation with the PyTorch op, the line and the module that it came from."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "call_function"}
     found = []
-    for operation, stack in zip(operations, stacks, strict=True):
-        node = node_named(operation.name, nodes)
-        place = node_place(node) if node is not None else place_of_text(stack) if stack else Place()
+    for operation, origin in zip(operations, origins, strict=True):
+        # An operation without origin was made by a pass, and what it is called says nothing.
+        node = nodes.get(origin)
+        place = node_place(node) if node is not None else Place()
         module, kind = node_module(node) if node is not None else ("", "")
         op = op_name(node.target) if node is not None else ""
         found.append(

@@ -21,6 +21,7 @@ from convlint.plan.rules import Precision
 from convlint.plan.what_if import Declared, what_ifs_of
 from convlint.rulebook import load_rulebook
 from convlint.targets import normalise_target
+from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture
@@ -32,6 +33,7 @@ LARGE_WEIGHTS = 1 << 30
 https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/mlmodel-utilities.md"""
 
 
+@leaves_no_trace
 def plan(
     model: Any,
     example_inputs: Any = (),
@@ -53,17 +55,20 @@ def plan(
     """
     import torch
 
+    from convlint.capture.given import given_model
     from convlint.capture.methods import Source, capture
 
     device = find_device(chip, os)
     check_words(compute_units, precision)
     args, named, _ = given_inputs(example_inputs, kwargs)
+    given = model
+    model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = type(model).__qualname__ if instance is not None else getattr(model, "__qualname__", "model")
+    name = getattr(given, "__qualname__", "model") if instance is None else type(given).__qualname__
     source = Source(None if instance is not None else model, instance, lambda: (args, named))
     captured = capture(source, timeout)
     return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)

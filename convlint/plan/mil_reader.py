@@ -14,13 +14,13 @@ _FEW = 64
 
 
 def read_mil(program: Any) -> tuple[list[Operation], list[str]]:
-    """Every operation that runs, in program order, and the text of the stack that each came from.
+    """Every operation that runs, in program order, and the name of the node that each came from.
 
     What depends on no input is left out: Core ML works it out when it compiles the model. The block of
     a branch or a loop counts as part of its operation, which no Neural Engine takes.
     """
     operations: list[Operation] = []
-    stacks: list[str] = []
+    origins: list[str] = []
     makers: dict[Any, int] = {}
     for function in program.functions.values():
         for operation in function.operations:
@@ -33,8 +33,8 @@ def read_mil(program: Any) -> tuple[list[Operation], list[str]]:
             for variable in operation.outputs:
                 makers[variable] = len(operations)
             operations.append(_operation(operation, reads, makers))
-            stacks.append(adapter.stack_text(operation))
-    return operations, stacks
+            origins.append(adapter.stack_text(operation))
+    return operations, origins
 
 
 def _operation(operation: Any, reads: list[Any], makers: dict[Any, int]) -> Operation:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.walk import op_name
-from convlint.rewrites.table import FixesSize, NotApplicable, rewrites_of
+from convlint.rewrites.table import FixesSize, NotApplicable, corrections_of, rewrites_of
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A function of the call's own arguments. ``kind``: "rewrite" or "decomposition"."""
+    """A function of the call's own arguments. ``kind``: "rewrite", "correction" or "decomposition"."""
 
     kind: str
     title: str
     function: Callable[..., Any]
     name: str = ""
     safety: str = "safe"
+
+
+def corrections(node: Node) -> Iterator[Candidate]:
+    """The functions that compute ``node``, which converts to other numbers, in ops that do not."""
+    for made in corrections_of(op_name(node.target)):
+        yield Candidate("correction", made.title, made.function, made.name, made.safety)
 
 
 def candidates(node: Node) -> Iterator[Candidate]:
@@ -53,7 +59,8 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         given = [arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args]
-        return op(*given, **kwargs).reshape(())
+        # A reshape to no axes stays one axis in MIL; a squeeze does not.
+        return op(*given, **kwargs).squeeze(0)
 
     return function
 

@@ -309,6 +309,11 @@ def _check_outputs(node: Node, traced: GraphModule) -> None:
         raise NotApplicable("it returns something that is not a tensor")
     found = [_described(leaf.meta.get("val")) for leaf in pytree.tree_leaves(last.args[0])]
     wanted = [_described(value) for value in pytree.tree_leaves(node.meta.get("val"))]
+    # torch 2.7 is wrong about the shapes of states that a recurrent layer returns and nobody reads.
+    readers = [user.args[1] for user in node.users if user.target is operator.getitem]
+    if len(found) == len(wanted) > 1 and len(readers) == len(node.users):
+        found = [each for index, each in enumerate(found) if index in readers]
+        wanted = [each for index, each in enumerate(wanted) if index in readers]
     if found != wanted:
         raise NotApplicable(f"it returns {', '.join(found)} instead of {', '.join(wanted)}")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from convlint.capture.build import weight_bytes
 from convlint.capture.methods import quiet_torch
 from convlint.repair.applied import Applied, add_call
 from convlint.repair.channels_first import CARRIED
@@ -20,11 +21,15 @@ from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
 from convlint.repair.plan import Outcome, Search, TryOut, convert_in_child
 from convlint.repair.sizes import other_sizes
+from convlint.repair.wrong_numbers import ask_rules
 
 if TYPE_CHECKING:
     from convlint.repair.draft import Change
     from convlint.repair.functional_states import Functional
     from convlint.repair.replay import Replay
+
+PARITY_BYTES = 1 << 30
+"""Weights up to which the converted program is run too: it holds them once more."""
 
 SEEDS = 3
 """Sets of inputs that a fixed module is compared on."""
@@ -61,13 +66,24 @@ class Fixing:
         self.notes: list[str] = []
         self.rolled_back: list[str] = []
         self.others: list[Any] = []
+        self.left_out: tuple[str, ...] = ()
+
+    def leave_out(self, parameters: Sequence[str]) -> None:
+        """Say that what is written to these parameters is no part of the program any more."""
+        self.left_out = tuple(parameters)
+        if parameters:
+            more = f" and {len(parameters) - 1} more" if len(parameters) > 1 else ""
+            self.notes.append(
+                f"what forward writes to the parameter {parameters[0]}{more} is left out: the weights of a"
+                " Core ML model do not change"
+            )
 
     def run(self) -> Fixed:
         """Search and compare, without the changes that were found wrong, until what is left agrees."""
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
         reference = self.reference()
-        untouched = self.replay is None and self.functional is None
+        untouched = self.replay is None and self.functional is None and not self.left_out
         while True:
             start = time.perf_counter()
             with quiet_torch():
@@ -75,7 +91,7 @@ class Fixing:
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
             converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
             if not outcome.changes and not self.known and untouched:
-                return self.fixed(self.module, outcome, Comparison(), converts)
+                return self.run_program(self.fixed(self.module, outcome, Comparison(), converts))
             made = FixedModule(self.module, outcome.program)
             start = time.perf_counter()
             self.progress("comparing")
@@ -83,13 +99,29 @@ class Fixing:
                 compared = self.compared(reference, made)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
-                return self.fixed(made, outcome, compared, converts)
-            guilty = self.guilty(outcome) - banned
+                return self.run_program(self.fixed(made, outcome, compared, converts))
+            guilty = (self.guilty(outcome) or self.first_guilty(outcome, banned, reference)) - banned
             if not guilty:
-                self.notes.append(f"the changes were taken back: {compared.problem}")
+                self.notes.append(f"all changes were rolled back: {compared.problem}")
                 return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
             self.rolled_back.append(f"{', '.join(sorted(guilty))}: {compared.problem}")
             banned |= guilty
+
+    def run_program(self, fixed: Fixed) -> Fixed:
+        """``fixed`` with what the converted program computes, beside the module."""
+        if fixed.converts != "yes":
+            return fixed
+        if weight_bytes(self.module) > PARITY_BYTES:
+            note = "the converted program was not run: its weights are large; convlint.parity(...) runs it"
+            return replace(fixed, notes=(*fixed.notes, note))
+        from convlint.parity.compare import compare_exported
+
+        start = time.perf_counter()
+        self.progress("running the converted program")
+        with quiet_torch():
+            found = compare_exported(fixed.module, fixed.program, self.inputs, self.target)
+        self.seconds["parity"] = self.seconds.get("parity", 0.0) + time.perf_counter() - start
+        return replace(fixed, parity=found)
 
     def reference(self) -> Any:
         """What the fixed module must agree with."""
@@ -175,7 +207,13 @@ class Fixing:
     def search(self, banned: frozenset[str]) -> Outcome:
         """Changes that make the program convert, ``banned`` calls left as they are."""
         self.progress("converting")
-        return Search(self.program, self.try_out(), unsafe=self.unsafe, banned=banned).run()
+        return Search(
+            self.program,
+            self.try_out(),
+            unsafe=self.unsafe,
+            banned=banned,
+            ask_rules=ask_rules(self.target),
+        ).run()
 
     def try_out(self) -> TryOut:
         """What asks coremltools about a program."""
@@ -184,6 +222,22 @@ class Fixing:
     def guilty(self, outcome: Outcome) -> frozenset[str]:
         """The calls whose change makes the first difference, by running both programs side by side."""
         return first_changes(self.module, self.program, outcome.program, self.inputs)
+
+    def first_guilty(self, outcome: Outcome, banned: frozenset[str], reference: Any) -> frozenset[str]:
+        """The first change with which the two part, where no single value does: by halving the changes."""
+        names = list(dict.fromkeys(change.node for change in outcome.changes))
+
+        def parts(count: int) -> bool:
+            rest = frozenset(names[count:]) | banned
+            tried = self.search(rest)
+            with quiet_torch():
+                return bool(self.compared(reference, FixedModule(self.module, tried.program)).problem)
+
+        low, high = 0, len(names)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if parts(middle) else (middle, high)
+        return frozenset(names[low:high])
 
     def fixed(
         self, module: Any, outcome: Outcome, compared: Comparison, converts: Literal["yes", "no"]
@@ -204,6 +258,7 @@ class Fixing:
             applied=applied if changed else (),
             left_out=left_out.named_in(outcome.program) if changed and left_out is not None else None,
             remaining=outcome.remaining,
+            wrong=outcome.wrong,
             max_abs_error=compared.max_abs_error if compared.checked else None,
             max_rel_error=compared.max_rel_error if compared.checked else None,
             checked=compared.checked,

@@ -62,7 +62,9 @@ def functional_states(program: Any, module: nn.Module) -> Functional | None:
         return None
     draft = Draft(program)
     written = list(draft.signature.buffers_to_mutate.values())
-    taken = {node.name for node in draft.graph.nodes} | set(program.call_spec.in_spec.child(1).context)
+    taken = {node.name for node in draft.graph.nodes} | set(
+        torch_adapter.child_spec(program.call_spec.in_spec, 1).context
+    )
     states, applied = [], []
     places = {buffer: node_place(value) for buffer, value, _ in _mutations(draft) if buffer}
     _drop_copies(draft)

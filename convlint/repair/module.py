@@ -9,6 +9,7 @@ from torch import nn
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from convlint import torch_adapter
 from convlint.capture.build import mirror
 
 
@@ -103,7 +104,7 @@ def _reach(module: nn.Module, path: str) -> Any:
 
 def _ordered(args: tuple[Any, ...], kwargs: dict[str, Any], spec: Any) -> list[Any]:
     """The leaves of the arguments in the order of the program's inputs, keywords in any order."""
-    names = spec.child(1).context
+    names = torch_adapter.child_spec(spec, 1).context
     if set(names) == set(kwargs):
         kwargs = {name: kwargs[name] for name in names}
     leaves, found = pytree.tree_flatten((args, kwargs))

@@ -8,20 +8,29 @@ that step is taken. Nothing is guessed: the plan is done when coremltools conver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.walk import graph_of_program, op_name
-from convlint.model import Trial, TrialFailure
-from convlint.repair.candidates import candidates, spell_out, spelled_out, traced_or_none
+from convlint.match import RawMatch
+from convlint.model import Finding, OpCall, Trial, TrialFailure
+from convlint.repair.candidates import (
+    Candidate,
+    candidates,
+    corrections,
+    spell_out,
+    spelled_out,
+    traced_or_none,
+)
 from convlint.repair.draft import CHANGED, Change, Draft
 from convlint.repair.folding import Folder
 from convlint.repair.regions import REGION_PASSES, RegionPass
+from convlint.repair.wrong_numbers import AskRules, errors_of
 from convlint.rewrites.table import FixesSize, NotApplicable
 
 if TYPE_CHECKING:
-    from torch.fx import Node
+    from torch.fx import GraphModule, Node
 
 ROUNDS = 16
 """Conversions tried in one search."""
@@ -56,7 +65,10 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where the search ended: the last draft's program, what was changed, what coremltools says of it."""
+    """Where the search ended: the last draft's program, what was changed, what coremltools says of it.
+
+    ``wrong`` are the errors that the rules find in it: calls that convert to other numbers.
+    """
 
     program: Any
     trial: Trial
@@ -64,17 +76,27 @@ class Outcome:
     remaining: tuple[TrialFailure, ...] = ()
     rounds: int = 0
     notes: tuple[str, ...] = ()
+    wrong: tuple[Finding, ...] = ()
 
 
 class Search:
     """One search. ``try_out`` converts a program and tells what was refused; ``unsafe`` allows rewrites
-    that differ for some input; ``banned`` names calls that must stay as they are."""
+    that differ for some input; ``banned`` names calls that must stay as they are; ``ask_rules`` says which
+    calls convert to other numbers."""
 
     def __init__(
-        self, program: Any, try_out: TryOut, *, unsafe: bool = False, banned: frozenset[str] = frozenset()
+        self,
+        program: Any,
+        try_out: TryOut,
+        *,
+        unsafe: bool = False,
+        banned: frozenset[str] = frozenset(),
+        ask_rules: AskRules = lambda program: (),
     ) -> None:
         self.program = program
         self.try_out = try_out
+        self.ask_rules = ask_rules
+        self.wrong: tuple[RawMatch, ...] = ()
         self.unsafe = unsafe
         self.banned = banned
         self.steps: list[_Step] = []
@@ -86,7 +108,7 @@ class Search:
         """Search until coremltools converts the draft, or nothing is left to try."""
         draft, trial = self.attempt()
         rounds = 1
-        while trial.status != "converted" and rounds < ROUNDS and self.advance(draft, trial):
+        while rounds < ROUNDS and self.go_on(draft, trial):
             draft, trial = self.attempt()
             rounds += 1
         changes = tuple(
@@ -104,6 +126,7 @@ class Search:
             () if trial.status == "converted" else remaining,
             rounds,
             tuple(self.refused.values()),
+            errors_of(self.wrong),
         )
 
     def attempt(self) -> tuple[Draft, Trial]:
@@ -119,7 +142,36 @@ class Search:
             if node is not None and step.current is not None:
                 step.current.apply(draft, node)
         program = draft.program()
+        self.wrong = self.ask_rules(program)
         return draft, self.try_out(program)
+
+    def go_on(self, draft: Draft, trial: Trial) -> bool:
+        """Take the next steps: first for what is refused, then for what converts to other numbers."""
+        if trial.status != "converted" and self.advance(draft, trial):
+            return True
+        return "*" not in self.banned and self.correct(draft)
+
+    def correct(self, draft: Draft) -> bool:
+        """Give every call that converts to other numbers its next correction; whether there was one."""
+        by_name = draft.nodes()
+        folder = Folder(draft, float_buffers=False)
+        moved = False
+        calls = (match.looked.of for match in self.wrong)
+        for name in dict.fromkeys(call.name for call in calls if isinstance(call, OpCall)):
+            node = by_name.get(name)
+            if node is not None and name not in self.banned and _parent(node) not in self.banned:
+                moved |= self.take_next(node, self.corrections(node, folder))
+        return moved
+
+    def corrections(self, node: Node, folder: Folder) -> Iterator[_Option]:
+        """The ways to compute ``node`` in ops that convert to the same numbers."""
+        if folder.const.get(node) and (value := folder.value(node)) is not None:
+            step = self._fold(node, value)
+            if step.current is not None:
+                yield step.current
+        yield from self.traced(node, corrections(node))
+        # The same call under another name would escape the rule, and compute what it did.
+        yield from self.traced(node, candidates(node), fewest=2)
 
     def advance(self, draft: Draft, trial: Trial) -> bool:
         """Take the next step for everything that was refused; whether there was one."""
@@ -157,9 +209,13 @@ class Search:
         return moved
 
     def treat(self, draft: Draft, node: Node, error: str) -> bool:
-        """Give ``node`` its first option, or the call that it was made for its next one."""
+        """Give ``node``, which is refused, an option, or the call that it was made for its next one."""
+        return self.take_next(node, self.options(node, error))
+
+    def take_next(self, node: Node, options: Iterator[_Option]) -> bool:
+        """Give ``node`` the first of ``options``, or the call that it was made for its next one."""
         if not any(step.node == node.name for step in self.steps):
-            step = _Step(node.name, _parent(node), self.options(node, error))
+            step = _Step(node.name, _parent(node), options)
             if self._next(step):
                 self.steps.append(step)
                 return True
@@ -184,7 +240,12 @@ class Search:
                 found.meta[CHANGED] = change
 
             yield _Option(change, spell)
-        for candidate in candidates(node):
+        yield from self.traced(node, candidates(node))
+
+    def traced(self, node: Node, found: Iterable[Candidate], fewest: int = 0) -> Iterator[_Option]:
+        """Those of the candidates that can be traced with the arguments of ``node``, into so many calls."""
+        op = op_name(node.target)
+        for candidate in found:
             if candidate.safety != "safe" and not self.unsafe:
                 continue
             try:
@@ -192,7 +253,7 @@ class Search:
             except FixesSize as error:
                 self.refused[op] = f"{op}: not rewritten ({candidate.title}): {error}"
                 continue
-            if traced is None:
+            if traced is None or _calls(traced) < fewest:
                 continue
             change = Change(node.name, op, candidate.kind, candidate.title, candidate.name, candidate.safety)
 
@@ -226,6 +287,10 @@ class Search:
             self._forget_children(step.node)
             if step in self.steps:
                 self.steps.remove(step)
+
+
+def _calls(traced: GraphModule) -> int:
+    return sum(1 for node in traced.graph.nodes if node.op == "call_function")
 
 
 def _refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
@@ -295,6 +360,6 @@ def convert_in_child(target: str, timeout: float) -> TryOut:
     from convlint.trial.run import run_trial
 
     def try_out(program: Any) -> Trial:
-        return run_trial(program, graph_of_program(program), "export", target, "frontend", timeout)
+        return run_trial(program, graph_of_program(program), "export", target, "passes", timeout)
 
     return try_out

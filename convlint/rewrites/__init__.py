@@ -16,5 +16,6 @@ KINDS = (
     "resize",
     "pooling",
     "layers",
+    "corrections",
 )
 """The modules of this package that register rewrites."""

@@ -50,6 +50,7 @@ class Rewrite:
 
 
 _REWRITES: dict[str, list[Rewrite]] = {}
+_CORRECTIONS: dict[str, list[Rewrite]] = {}
 
 
 def rewrite(*ops: str, safety: Safety = "safe") -> Callable[[Function], Function]:
@@ -62,6 +63,27 @@ def rewrite(*ops: str, safety: Safety = "safe") -> Callable[[Function], Function
         return function
 
     return register
+
+
+def correction(*ops: str, safety: Safety = "safe") -> Callable[[Function], Function]:
+    """Register the function below for calls of these overloads that convert, and to other numbers.
+
+    A rule says of which calls that holds; the others are left as they are.
+    """
+
+    def register(function: Function) -> Function:
+        made = Rewrite(function.__name__, ops, function, safety)
+        for op in ops:
+            _CORRECTIONS.setdefault(op, []).append(made)
+        return function
+
+    return register
+
+
+def corrections_of(op: str) -> tuple[Rewrite, ...]:
+    """The corrections of an overload, in the order to try them."""
+    _load()
+    return tuple(_CORRECTIONS.get(op, ()))
 
 
 def rewrites_of(op: str) -> tuple[Rewrite, ...]:

@@ -6,20 +6,22 @@ coremltools takes for an array of its shape while it fills no memory.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.model import Frontend, TrialLevel
 from convlint.precision import Precision, compute_precision
-from convlint.torch_adapter import is_fake
+from convlint.trial.light import take_weights
 from convlint.trial.process import Channel
 from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
 
-_KEEP_BYTES = 1 << 16
-_HALF_PRECISION_BYTES = 2 << 30
+_REFUSE_NOTHING = {"common::fuse_conv_batchnorm"}
+"""Passes that only make a program smaller, by computing with all weights: a trial goes without."""
 """Above this much weight the passes run at float32: the cast to float16 copies every weight."""
 
 
@@ -48,16 +50,19 @@ class Failed:
     error: str
     op: str = ""
     node: str = ""
-    stack: str = ""
     follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program."""
+    """The conversion ran to its end; ``mil_ops`` counts the operations of the MIL program.
+
+    ``unwritten`` says why its package could not be written: no fault of the model.
+    """
 
     mil_ops: dict[str, int]
     output: str = ""
+    unwritten: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ def convert(job: Job, channel: Channel) -> None:
     recorder = Recorder(report=channel.send, position=lambda name: channel.at(order.get(name, -1)))
     if job.frontend == "export":
         _mark_known(job)
+        mark_origins(job.model)
         if job.level != "full":
             take_weights(job.model)
     kinds = [adapter.export_kind(node) for node in _call_nodes(job)]
@@ -87,7 +93,7 @@ def convert(job: Job, channel: Channel) -> None:
         channel.send(Passed(tuple(sorted({kind.partition(".")[0] for kind in recorder.passed}))))
         return
     counts = dict(Counter(str(op.op_type) for op in adapter.operations(program)))
-    if job.level == "frontend" and not _needs_passes(program):
+    if job.level == "frontend":
         channel.send(Finished(counts))
         return
     if job.level == "full":
@@ -176,21 +182,6 @@ def _failed(stage: str, error: BaseException) -> Failed:
     return Failed(stage, type(error).__name__, " ".join(str(error).split())[:800])
 
 
-def _needs_passes(program: Any) -> bool:
-    """Whether the frontend's word is not the last.
-
-    Passes may fold ranks, lower ops, and part an output from the input that it is, or refuse both.
-    """
-    if adapter.gives_input_back(program):
-        return True
-    for operation in adapter.operations(program):
-        if "_dialect" in type(operation).__module__ or getattr(operation, "_dialect_namespace", None):
-            return True
-        if any(_rank(variable) > 5 for variable in operation.outputs):
-            return True
-    return False
-
-
 def _rank(variable: Any) -> int:
     try:
         return int(variable.rank)
@@ -203,14 +194,16 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     import coremltools as ct
 
     pipeline = ct.PassPipeline.DEFAULT
-    if job.weight_bytes > _HALF_PRECISION_BYTES:
-        pipeline.remove_passes({"common::add_fp16_cast", "common::add_int16_cast"})
+    pipeline.remove_passes(_REFUSE_NOTHING)
     stages = [ct.PassPipeline.get_pipeline("frontend_pytorch"), pipeline, adapter.backend_pipeline()]
+    light = adapter.light_casts() if job.level != "full" and job.frontend == "export" else nullcontext()
     try:
-        for stage in stages:
-            adapter.apply_pipeline(program, stage)
+        with light:
+            for stage in stages:
+                adapter.apply_pipeline(program, stage)
     except Exception as error:
-        channel.send(_failed("passes", error))
+        failed = _failed("passes", error)
+        channel.send(replace(failed, node=adapter.origin_of_error(error) or failed.node))
         return False
     high = [op for op in adapter.operations(program) if any(_rank(variable) > 5 for variable in op.outputs)]
     for operation in high:
@@ -222,8 +215,7 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
                 f"Core ML only supports tensors with rank <= 5; the {operation.op_type} named "
                 f"{operation.name} has rank {rank} after all passes",
                 op=str(operation.op_type),
-                node=str(operation.name),
-                stack=adapter.stack_text(operation),
+                node=adapter.stack_text(operation) or str(operation.name),
             )
         )
     if high:
@@ -244,37 +236,36 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
         if job.precision is not None:
             options = {**options, "compute_precision": compute_precision(job.precision)}
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
-        if job.output is not None:
-            model.save(job.output)
         program = model._mil_program
     except Exception as error:
-        channel.send(_failed("backend", error))
+        # Coming so far as to write weights, coremltools has taken the model; what fails then is the disk.
+        channel.send(Finished({}, unwritten=said) if (said := _of_disk(error)) else _failed("backend", error))
         return
     counts = (
         Counter(str(op.op_type) for op in adapter.operations(program)) if program is not None else Counter()
     )
-    channel.send(Finished(dict(counts), job.output or ""))
+    unwritten = ""
+    if job.output is not None:
+        try:
+            model.save(job.output)
+        except Exception as error:  # a full disk has many names
+            text = getattr(error, "strerror", None) or str(error)
+            unwritten = " ".join(str(text).split())[:300] or type(error).__name__
+    channel.send(Finished(dict(counts), "" if unwritten else job.output or "", unwritten))
 
 
-def take_weights(program: Any) -> None:
-    """Replace every large or absent constant of an exported program by a tensor without memory."""
-    for store in (program.state_dict, program.constants):
-        for name, tensor in list(store.items()):
-            light = without_memory(tensor)
-            if light is not tensor:
-                store[name] = light
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM}
 
 
-def without_memory(tensor: Any) -> Any:
-    """``tensor`` as a zero-stride tensor of its shape, or itself where it is small and has data."""
-    import torch
-
-    if not isinstance(tensor, torch.Tensor) or tensor.is_quantized:
-        return tensor
-    if not is_fake(tensor) and tensor.numel() * tensor.element_size() <= _KEEP_BYTES:
-        return tensor
-    value = torch.zeros((), dtype=tensor.dtype).expand(tuple(tensor.shape))
-    return torch.nn.Parameter(value, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else value
+def _of_disk(error: BaseException | None) -> str:
+    """What a disk that takes no more has to say, empty for any other error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return f"{error.strerror}, while coremltools wrote it"
+        if "MIL FileWriter" in str(error):
+            return "coremltools could not write its weights to the temporary folder; is the disk full?"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _call_nodes(job: Job) -> list[Any]:
@@ -296,6 +287,16 @@ def _torchscript_kinds(block: Any) -> set[str]:
 def _mark_known(job: Job) -> None:
     for node in _call_nodes(job):
         node.meta["known"] = node.name in job.known
+
+
+def mark_origins(program: Any) -> None:
+    """Let every MIL operation say which node of ``program`` it came from, by the text of its stack.
+
+    Names do not tell: passes make new operations, ``transpose_7`` say, whose names other nodes have.
+    """
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            node.meta["stack_trace"] = node.name
 
 
 def _positions(job: Job) -> dict[str, int]:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from convlint.supervision import prefix_of
+
 Ending = Literal["finished", "timeout", "crashed"]
 _GRACE = 5.0
 """Seconds that a child waits for its parent to end it."""
@@ -76,7 +78,7 @@ def _own_folder() -> Iterator[str | None]:
     None where there is no room for one, since most children need none.
     """
     try:
-        folder = tempfile.TemporaryDirectory(prefix="convlint-", ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid()), ignore_cleanup_errors=True)
     except OSError:
         yield None
         return
@@ -126,6 +128,7 @@ def _work_and_exit(
     gc.freeze()  # looking for rubbish among what the parent has would copy all of it
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # The parent ends this child in time. Where the parent itself was killed, the alarm does.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, 0 if timeout is None else timeout + _GRACE)

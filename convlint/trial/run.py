@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from convlint.capture.sites import NOWHERE, Place, place_of_text, place_of_torchscript
+from convlint.capture.sites import NOWHERE, Place, place_of_torchscript
 from convlint.capture.walk import node_module, node_place, op_name
+from convlint.destination import UNWRITTEN, look_at_package, put_package, reason_of
+from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.precision import Precision
+from convlint.sandbox import stop_if_interrupted
 from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
 from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
@@ -40,8 +45,14 @@ def run_trial(
     precision: Precision | None = None,
     outputs: tuple[Any, ...] = (),
 ) -> Trial:
-    """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process."""
+    """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process.
+
+    A package for ``output`` is made beside it, and put in its place when it is complete.
+    """
     import coremltools
+
+    kept = look_at_package("output", output) if output is not None else None
+    made = beside(Path(kept), ".mlpackage") if kept is not None else None
 
     known = (
         frozenset(call.name for call in graph.calls if call.const or call.op.startswith(CREATORS))
@@ -53,7 +64,7 @@ def run_trial(
         frontend=frontend,
         target=target,
         level=level,
-        output=output,
+        output=None if made is None else str(made),
         known=frozenset(known),
         inputs=inputs,
         outputs=outputs,
@@ -61,10 +72,35 @@ def run_trial(
         weight_bytes=graph.parameter_bytes if graph else 0,
     )
     start = time.perf_counter()
-    if hasattr(os, "fork"):
-        outcome = run_in_child(lambda channel: convert(job, channel), timeout)
-    else:
+    if not hasattr(os, "fork"):
         outcome = Outcome("crashed", detail="this system cannot fork a process for the trial")
+        return _trial(job, outcome, None, "", start, str(coremltools.__version__))
+    try:
+        outcome = run_in_child(lambda channel: convert(job, channel), timeout)
+        problem = _kept(outcome, made, kept)
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+    return _trial(job, outcome, kept, problem, start, str(coremltools.__version__))
+
+
+def _kept(outcome: Outcome, made: Path | None, kept: str | None) -> str:
+    """Put the package that was made in its place; why that was not possible, empty where it was."""
+    finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
+    if outcome.ending != "finished" or finished is None:
+        return ""
+    if finished.unwritten or made is None or kept is None:
+        return finished.unwritten.rstrip(".")
+    stop_if_interrupted()
+    try:
+        put_package(str(made), kept)
+    except OSError as error:
+        return reason_of(error)
+    return ""
+
+
+def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: float, release: str) -> Trial:
+    """What came of the child, in the words of a report."""
     nodes = _Nodes(job)
     failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
@@ -79,11 +115,11 @@ def run_trial(
         status=status,
         failures=tuple(failures),
         seconds=time.perf_counter() - start,
-        level=level,
-        frontend=frontend,
-        coremltools=str(coremltools.__version__),
-        detail=outcome.detail,
-        output=finished.output if finished else "",
+        level=job.level,
+        frontend=job.frontend,
+        coremltools=release,
+        detail=f"{UNWRITTEN}: {unwritten}" if unwritten else outcome.detail,
+        output=kept if kept and status == "converted" and not unwritten else "",
         mil_ops=finished.mil_ops if finished else {},
         passed=passed.operations if passed else (),
         traced=tuple(sorted({_bare(kind) for kind, _, _ in nodes.places.values()})),
@@ -131,8 +167,6 @@ class _Nodes:
                 sent.follows,
             )
         op, place, module = self.locate(sent.node, sent.op)
-        if place.site is None and sent.stack:
-            place = place_of_text(sent.stack)
         return TrialFailure(
             op,
             sent.error,

@@ -1,0 +1,81 @@
+"""What a caller gives as a model, as something that can be built or borrowed without touching it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from convlint.errors import ConvlintError, ModelError
+from convlint.sandbox import user_code
+
+if TYPE_CHECKING:
+    import torch
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def given_model(model: Any, inputs: Callable[[], Inputs]) -> Any:
+    """``model`` where nothing has to be done for it: a module, or what builds one.
+
+    An exported program is the module that it was made into. Lazy layers, which take their sizes from the
+    first run, are given them on a copy of a module, or on what was just built.
+    """
+    import torch
+
+    if isinstance(model, torch.export.ExportedProgram):
+        return model.module()
+    if isinstance(model, torch.nn.Module):
+        if not _is_lazy(model):
+            return model
+        try:
+            return _run_once(copy.deepcopy(model), inputs())
+        except ConvlintError:
+            raise
+        except Exception as error:  # the user's forward may raise anything
+            raise ModelError(
+                "the model has lazy layers, which get their sizes from the first run, and that run raised"
+                f" {type(error).__name__}: {' '.join(str(error).split())[:400]}."
+            ) from error
+    return built_whole(model, inputs) if callable(model) else model
+
+
+def built_whole(build: Callable[[], Any], inputs: Callable[[], Inputs]) -> Callable[[], Any]:
+    """``build``, whose lazy layers are given their sizes as soon as it has built them."""
+
+    @wraps(build)
+    def whole() -> Any:
+        import torch
+
+        model = build()
+        lazy = isinstance(model, torch.nn.Module) and _is_lazy(model)
+        return _run_once(model, inputs()) if lazy else model
+
+    return whole
+
+
+def _is_lazy(module: torch.nn.Module) -> bool:
+    import torch
+
+    tensors = [*module.parameters(), *module.buffers()]
+    return any(torch.nn.parameter.is_lazy(tensor) for tensor in tensors)
+
+
+def _run_once(module: torch.nn.Module, inputs: Inputs) -> torch.nn.Module:
+    """``module`` after a run on the device that its layers are made on, its training flags as they were."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    device = torch.empty(0).device
+
+    def there(value: Any) -> Any:
+        return value.to(device) if isinstance(value, torch.Tensor) else value
+
+    args, kwargs = pytree.tree_map(there, inputs)
+    flags = {part: part.training for part in module.modules()}
+    with user_code(), torch.no_grad():
+        module.eval()(*args, **kwargs)
+    for part, training in flags.items():
+        part.training = training
+    return module

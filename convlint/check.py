@@ -95,14 +95,14 @@ def check(
     )
     if output is not None:
         look_at_package("output", output)
-    named = model
-    model = given_model(model, lambda: (args, dict(kwargs or {})))
+    asked = model
+    model = given_model(model, lambda: (args, dict(named)))
     instance = model if isinstance(model, torch.nn.Module) else None
     if instance is None and not callable(model):
         raise ModelError(
             f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = getattr(named, "__qualname__", "model") if instance is None else type(named).__qualname__
+    name = getattr(asked, "__qualname__", "model") if instance is None else type(asked).__qualname__
     build = None if instance is not None else model
     with registered_dataclasses((args, named)) as registered:
         source = Source(

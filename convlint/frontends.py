@@ -116,7 +116,12 @@ class Frontends:
             return _untraced(error, level)
         types = input_types(traced.args, traced.kwargs, self.source.specs)
         trial = self.trial("torchscript", traced.model, captured, level, types)
-        return replace(trial, provisos=_together(filter(traced.fixes, captured.reads), traced.provisos))
+        reads = [*filter(traced.fixes, captured.reads)]
+        sizes = dict.fromkeys(traced.fixed_sizes(captured.failures))
+        reads += [
+            each for each in sizes if each.site and (each.site.path, each.site.line) not in captured.lines
+        ]
+        return replace(trial, provisos=_together(reads, traced.provisos))
 
 
 def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Proviso, ...]:

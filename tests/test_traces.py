@@ -48,6 +48,16 @@ class Together(Base):
         return self.conv(x) + torch.tensor([a, b]).sum()
 
 
+class SizeFromData(Base):
+    """No value is read here: the size of the selection is, which follows from values."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        chosen = x[x > 0.5]
+        if chosen.numel() > 10:
+            x = x * 2
+        return self.conv(x)
+
+
 class OldConstructor(Base):
     """Nothing of torch tells that this reads; the trace has an input that nothing follows from."""
 
@@ -66,6 +76,7 @@ def site_of(forward: Any, text: str) -> int:
         (Branch, (PICTURE,), "if x.max()", "the branch"),
         (Length, (PICTURE, torch.tensor([4])), "n = int", "the value"),
         (Read, (PICTURE,), "x.sum().item()", "the value"),
+        (SizeFromData, (PICTURE,), "if chosen.numel()", "the branch"),
         (Together, (PICTURE, torch.rand(()), torch.rand(())), "torch.tensor", "the value"),
         (OldConstructor, (PICTURE, torch.rand(()), torch.rand(())), "def forward", "input 2"),
     ],

@@ -91,7 +91,8 @@ class Capture:
     """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
 
     ``reads`` are the places where Python reads what follows from an input; ``provisos`` say what of the
-    inputs and outputs is otherwise in the program. ``frontend`` is the one whose ops the graph has.
+    inputs and outputs is otherwise in the program. ``frontend`` is the one whose ops the graph has,
+    ``lines`` are all where a recorded run read a value.
     """
 
     graph: Graph | None
@@ -103,6 +104,7 @@ class Capture:
     reads: tuple[Proviso, ...] = ()
     provisos: tuple[Proviso, ...] = ()
     frontend: Frontend = "export"
+    lines: frozenset[tuple[str, int]] = frozenset()
 
 
 def capture(
@@ -146,6 +148,7 @@ class Attempts:
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.reads: tuple[Proviso, ...] = ()
+        self.lines: frozenset[tuple[str, int]] = frozenset()
         self.provisos: tuple[Proviso, ...] = ()
         self._size = 0
         self._real: tuple[torch.nn.Module, Inputs] | None = None
@@ -179,6 +182,7 @@ class Attempts:
                     self.reads,
                     self.provisos,
                     "export" if program is not None or self.decomposed else "torchscript",
+                    self.lines,
                 )
         return Capture(None, None, "", tuple(self.failures), tuple(self.notes), self.seconds)
 
@@ -232,13 +236,13 @@ class Attempts:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
             traced = torch.fx.symbolic_trace(module)
-            graph, self.reads = record_run(traced, args, kwargs, decomposed=self.decomposed)
+            graph, self.reads, self.lines = record_run(traced, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            graph, self.reads = record_run(module, args, kwargs, decomposed=self.decomposed)
+            graph, self.reads, self.lines = record_run(module, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def declared(self, graph: Graph) -> Graph:

@@ -38,6 +38,12 @@ def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tupl
     return tuple(found.values())
 
 
+def reading_lines(graph: Graph) -> frozenset[tuple[str, int]]:
+    """Every line where Python reads a value, of an input or not."""
+    places = [node_place(node).site for node in _reads(graph)]
+    return frozenset((site.path, site.line) for site in places if site is not None)
+
+
 def _reads(graph: Graph) -> Iterator[Node]:
     return (node for node in graph.nodes if node.op == "call_function" and reads_number(node))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
-from convlint.capture.reads import reads_of_inputs
+from convlint.capture.reads import reading_lines, reads_of_inputs
 from convlint.capture.sites import choose_frames
 from convlint.capture.walk import common_value, node_meta, walk
 from convlint.model import Graph, Origin, Port, Proviso
@@ -52,14 +52,15 @@ class Run:
 
 def record_run(
     module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, decomposed: bool = False
-) -> tuple[Graph, tuple[Proviso, ...]]:
-    """Run ``module`` once: the ops that it called, with modules and lines, and what it read of inputs.
+) -> tuple[Graph, tuple[Proviso, ...], frozenset[tuple[str, int]]]:
+    """Run ``module`` once: the ops that it called, with modules and lines, what it read of inputs, and all
+    lines that read.
 
     The ops are those that a trace has, or with ``decomposed`` those that an exported program would have.
     """
     run = trace_run(module, args, kwargs)
     reads = reads_of_inputs(run.traced.graph)
-    return _graph(_taken_apart(run, decomposed), module), reads
+    return _graph(_taken_apart(run, decomposed), module), reads, reading_lines(run.traced.graph)
 
 
 def _taken_apart(run: Run, decomposed: bool) -> torch.fx.GraphModule:

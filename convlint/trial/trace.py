@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from convlint.capture.outputs import flat_outputs, outputs_proviso, tensor_leave
 from convlint.capture.owned import refuse_owned_names
 from convlint.capture.sites import definition_of
 from convlint.inputs import InputSpec, spec_of
-from convlint.model import Proviso
+from convlint.model import CaptureFailure, Proviso
 from convlint.sandbox import time_limit, user_code
 from convlint.trial.interface import interface_type
 
 if TYPE_CHECKING:
     import torch
+
+_FROM_DATA = ("data-dependent-branch", "python-number", "data-dependent-index", "data-dependent-shape")
 
 _READS = re.compile(
     r"^(if|elif|while)\b|\b(int|float|bool|len|range|tensor|as_tensor|new_tensor)\(|\.(item|tolist|numpy)\("
@@ -39,6 +41,22 @@ class Traced:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     provisos: tuple[Proviso, ...] = ()
+    warned: frozenset[tuple[str, int]] = frozenset()
+    """Where the tracer warned that a tensor became a number; most are sizes, which are fixed anyway."""
+
+    def fixed_sizes(self, failures: Iterable[CaptureFailure]) -> Iterator[Proviso]:
+        """What torch.export could not go past and the trace went past by a number of the example's.
+
+        A recorded run has no call that reads the size of a tensor whose size follows from values.
+        """
+        for failure in failures:
+            site = failure.site
+            if site is None or failure.kind not in _FROM_DATA or (site.path, site.line) not in self.warned:
+                continue
+            if "tracing" not in site.source and not site.source.startswith("assert"):
+                what = "branch" if re.match(r"(if|elif|while)\b", site.source) else "value"
+                text = f"the {what} is that of the example, whatever the input"
+                yield Proviso("frozen", text, site, failure.caller, failure.module)
 
     def fixes(self, read: Proviso) -> bool:
         """Whether the trace fixes what Python was seen to read; a scripted function keeps its branches."""
@@ -82,20 +100,26 @@ def trace_with_provisos(module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
     import torch
 
     refuse_owned_names(module, "torchscript")
+    warned: set[tuple[str, int]] = set()
     nested = any(not isinstance(value, torch.Tensor) for value in (*args, *kwargs.values()))
     if nested:
-        traced, odd = _traced(*_with_flat_inputs(module, args, kwargs), {}, of=module)
+        traced, odd = _traced(*_with_flat_inputs(module, args, kwargs), {}, module, warned)
     else:
-        traced, odd = _traced(module, args, kwargs, of=module)
+        traced, odd = _traced(module, args, kwargs, module, warned)
     provisos = [_inputs_proviso(module, args, kwargs) if nested else None, outputs_proviso(module, odd)]
     provisos += _lost(traced, module, args, kwargs)
-    return Traced(traced, args, kwargs, tuple(proviso for proviso in provisos if proviso is not None))
+    told = tuple(proviso for proviso in provisos if proviso is not None)
+    return Traced(traced, args, kwargs, told, frozenset(warned))
 
 
 def _traced(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, of: torch.nn.Module
+    module: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    of: torch.nn.Module,
+    warned: set[tuple[str, int]],
 ) -> tuple[Any, list[str]]:
-    """The trace, and the kinds of outputs that were left out of it.
+    """The trace, and the kinds of outputs that were left out of it; ``warned`` gets where the tracer warned.
 
     With gradients as in a session of the user's, since layers take other ways without (the fused ones of
     ``nn.TransformerEncoderLayer``, which coremltools does not have); without, where that alone works.
@@ -111,14 +135,16 @@ def _traced(
             check_trace=False,
         )
 
-    with flat_outputs(of) as odd, user_code(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with flat_outputs(of) as odd, user_code(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         try:
             with torch.enable_grad():
-                return trace(), odd
+                traced = trace()
         except Exception:
             with torch.no_grad():
-                return trace(), odd
+                traced = trace()
+    warned |= {(each.filename, each.lineno) for each in caught if each.category.__name__ == "TracerWarning"}
+    return traced, odd
 
 
 def _with_flat_inputs(

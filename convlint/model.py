@@ -370,7 +370,7 @@ class Trial:
     status: TrialStatus
     failures: tuple[TrialFailure, ...] = ()
     seconds: float = 0.0
-    level: TrialLevel = "frontend"
+    level: TrialLevel = "passes"
     frontend: Frontend = "export"
     coremltools: str = ""
     detail: str = ""

@@ -99,7 +99,7 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
 def test_without_options_the_defaults_hold(checks: Checks) -> None:
     main(["check", "net.py:Net", "--input", "1x3"])
     options = checks.asked[0][2]
-    assert (options["target"], options["frontend"], options["trial"]) == ("iOS17", "auto", "frontend")
+    assert (options["target"], options["frontend"], options["trial"]) == ("iOS17", "auto", "passes")
     main(["check", "net.py:Net", "--input", "1x3", "--no-trial"])
     assert checks.asked[1][2]["trial"] is None
 
@@ -111,7 +111,7 @@ def test_all_configured_models_are_checked(
     checks.answer = lambda name: replace(REPORT if name == "second" else CLEAN, model=name)
     assert main(["check", "--ignore", "hypot"]) == 1
     first, second = (asked[2] for asked in checks.asked)
-    assert (first["target"], first["trial"], first["ignore"]) == ("iOS18", "frontend", ("hypot",))
+    assert (first["target"], first["trial"], first["ignore"]) == ("iOS18", "passes", ("hypot",))
     assert (second["target"], second["trial"]) == ("iOS16", None)
     assert first["rule_paths"] == (str(project / "more"),)
     assert capsys.readouterr().out.splitlines()[-1] == "2 models: 1 converts, 1 does not convert"

@@ -96,7 +96,7 @@ def test_the_file_is_found_upward_past_files_without_the_table(tmp_path: Path) -
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     project = find_project(tmp_path)
     assert project == Project()
-    assert (project.settings.target, project.settings.trial) == ("iOS17", "frontend")
+    assert (project.settings.target, project.settings.trial) == ("iOS17", "passes")
 
 
 @pytest.mark.parametrize(

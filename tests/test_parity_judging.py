@@ -149,7 +149,7 @@ def test_a_scalar_has_an_example_too() -> None:
     p = convlint.parity(Total(), torch.rand(2))
     assert p.first_divergence is not None
     assert p.first_divergence.example is not None
-    assert p.first_divergence.example.pytorch > 2 * p.first_divergence.example.program
+    assert p.first_divergence.example.pytorch > 1.2 * p.first_divergence.example.program
 
 
 class Search(nn.Module):

@@ -296,7 +296,7 @@ def _unknown(report: Report) -> Verdict:
         return Verdict(
             "unknown",
             "Unknown: the rules cannot tell, and no trial ran.",
-            "Run with --trial frontend to let coremltools decide.",
+            "Run without --no-trial to let coremltools decide.",
         )
     return Verdict(
         "unknown",

@@ -219,8 +219,8 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     trial.add_argument(
         "--trial",
         choices=TRIAL_LEVELS,
-        help="how far to convert for real: the ops alone, the passes of a conversion too (default), or a whole"
-        " model package with random weights",
+        help="how far to convert for real: the ops alone, the passes too (default), or a whole model package"
+        " with random weights",
     )
     trial.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="rules alone")
     how.add_argument(

@@ -135,7 +135,7 @@ def test_a_sparse_buffer_is_refused_by_coremltools_and_not_by_the_capture() -> N
             super().__init__()
             self.register_buffer("heads", torch.eye(3).to_sparse(), persistent=False)
 
-    report = package.check(Sparse, torch.randn(1, 3, 4, 4))
+    report = package.check(Sparse, torch.randn(1, 3, 4, 4), frontend="export")
     assert report.convertible == "no"
     assert not report.capture_failures
     assert "Sparse layout tensor" in " ".join(failure.error for failure in report.trial.failures)

@@ -60,7 +60,7 @@ def add_folds(
     folds = proved_folds(source, graph, limit)
 
     def with_fold(finding: Finding) -> Finding:
-        fold = next((fold for name, fold in folds.items() if f"picture {name} " in finding.message), None)
+        fold = next((fold for name, fold in folds.items() if f"image {name} " in finding.message), None)
         if finding.rule.name != RULE or fold is None:
             return finding
         return replace(finding, replacements=(fold, *finding.replacements))

@@ -81,7 +81,9 @@ def decided(report: Report, fail_on: Severity) -> Report:
     worst = SEVERITIES.index(fail_on)
     failing = any(SEVERITIES.index(finding.severity) <= worst for finding in report.findings)
     known = any(suppression.finding.severity == "error" for suppression in report.suppressed)
-    apart = report.parity is not None and report.parity.status in ("differs", "overflows")
+    parity = report.parity
+    apart = parity is not None and parity.status in ("differs", "overflows")
+    apart = apart and parity is not None and SEVERITIES.index(parity.severity) <= worst
     weighed = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
     refused = report.convertible == "no" and not known
     return replace(report, exit_code=int(failing or refused or (apart and not weighed)))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import linecache
+import sys
+import sysconfig
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from convlint.capture.methods import (
     Source,
     capture,
 )
+from convlint.capture.sites import place_of_frames
 from convlint.errors import ModelError
 from convlint.model import OpCall
 
@@ -305,3 +310,17 @@ def test_what_stops_an_export_has_a_word_and_a_line(build: Callable[[], nn.Modul
     assert failure.kind == kind
     assert failure.site is not None
     assert failure.site.source.startswith("return x ")
+
+
+def test_a_file_that_a_library_wrote_is_not_the_users(tmp_path: Path) -> None:
+    """It is the line that called the library; a model in a temporary folder is the user's own."""
+    library = f"{sys.prefix}/lib/site-packages/geometric/conv.py"
+    written = f"{tempfile.gettempdir()}/geometric.propagate.py"
+    own, model = "/work/net.py", f"{tmp_path}/net.py"
+    place = place_of_frames([(own, 9, "forward"), (library, 5, "propagate"), (written, 245, "propagate")])
+    assert (place.site and place.site.path, place.caller and place.caller.path) == (written, own)
+    place = place_of_frames([("/work/story.py", 74, "main"), (model, 25, "forward")])
+    assert (place.site and place.site.path, place.caller) == (model, None)
+    command = f"{sysconfig.get_path('scripts')}/convlint"
+    place = place_of_frames([(command, 8, "<module>"), (library, 5, "forward")])
+    assert (place.site and place.site.path, place.caller) == (library, None)

@@ -43,7 +43,7 @@ def findings_of(rule: Rule, example: Example, number: int, shop: Workshop) -> tu
         Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, ROOM
     )
     alone = Rulebook((rule,))
-    matches = match_failures(alone, failures_to_tell(captured), environment)
+    matches = match_failures(alone, failures_to_tell(captured, environment.frontend), environment)
     if captured.graph is not None:
         matches += match_graph(alone, captured.graph, environment)
     return group_findings(matches)

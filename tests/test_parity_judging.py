@@ -140,6 +140,18 @@ def test_a_small_but_true_difference_is_one() -> None:
     assert p.first_divergence.example_text.startswith("cosine_similarity is 0.22 in PyTorch and 0.98387 in")
 
 
+class Total(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.abs() * 1e-12).sum().rsqrt()
+
+
+def test_a_scalar_has_an_example_too() -> None:
+    p = convlint.parity(Total(), torch.rand(2))
+    assert p.first_divergence is not None
+    assert p.first_divergence.example is not None
+    assert p.first_divergence.example.pytorch > 2 * p.first_divergence.example.program
+
+
 class Search(nn.Module):
     def forward(self, edges: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return torch.searchsorted(edges, x)

@@ -142,7 +142,10 @@ def test_another_model_is_refused_by_itself(repository: Repository) -> None:
     (repository.folder / "convlint.toml").write_text(CONFIG + CONFIG_OF_BAD)
     bad = repository.run("convlint", "check", "--changed", "nets/bad.py", "--format", "concise")
     assert bad.code == 1
-    assert bad.out.splitlines() == ["nets/bad.py:7: CL104 error aten.hypot.default has no converter [hypot]"]
+    assert bad.out.splitlines() == [
+        "nets/bad.py:7: CL104 error aten.hypot.default has no converter"
+        " (help: spell hypot out as a square root (may differ for some inputs; equal within 1e-05)) [hypot]"
+    ]
     gone = repository.run("convlint", "check", "--changed", "nets/nowhere.py")
     assert gone.code == 0
 

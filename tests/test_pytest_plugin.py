@@ -96,7 +96,7 @@ from torch import nn
 
 class Good(nn.Module):
     def forward(self, x):
-        return x.atan2(x.roll(1))  # 0 and a negative number: only running it shows
+        return (x.abs() * 1e-12).rsqrt()  # an epsilon inside: only running it shows
 """
 MODELS = CONFIG + CONFIG_OF_BAD + '\n[[models]]\nname = "lost"\nspec = "nets/lost.py:Lost"\ninputs = ["1"]\n'
 NO_TORCH = """

@@ -95,17 +95,20 @@ def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
     user = [frame for frame in stack if not is_machinery(frame[0])]
     if not user:
         return Place(_site(*stack[-1])) if stack else NOWHERE
-    own = [frame for frame in user if not is_library(frame[0])]
-    own = [frame for frame in own if not _is_generated(frame[0], own[0][0])]
+    own = [
+        frame
+        for before, frame in zip((None, *user), user, strict=False)
+        if not (is_library(frame[0]) or _is_generated(frame[0], before))
+    ]
     if own and own[-1] == user[-1]:
         return Place(_site(*user[-1]))
     return Place(_site(*user[-1]), _site(*own[-1]) if own else None)
 
 
-def _is_generated(path: str, first: str) -> bool:
-    """Whether a library wrote this file while it ran: a temporary one, called from code that is not."""
+def _is_generated(path: str, before: tuple[str, int, str] | None) -> bool:
+    """Whether a library wrote this file while it ran: a temporary one, called by that library."""
     temporary = tempfile.gettempdir() + os.sep
-    return path.startswith(temporary) and not first.startswith(temporary)
+    return path.startswith(temporary) and before is not None and is_library(before[0])
 
 
 @lru_cache(maxsize=65536)

@@ -134,8 +134,10 @@ def _places(finding: Finding) -> set[tuple[str, str]]:
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    """Its op, without namespace and overload, because the frontends spell these differently, and its line."""
-    return thing.op.removeprefix("aten.").partition(".")[0], str(thing.site or "")
+    """Its op and its line; namespace, overload and the mark of a write in place are the frontends' own."""
+    name = thing.op.removeprefix("aten.").partition(".")[0]
+    in_place = name.endswith("_") and not name.endswith("__")
+    return name[:-1] if in_place else name, str(thing.site or "")
 
 
 def tally(report: Report) -> str:

@@ -204,8 +204,8 @@ def spot_of(found: Any, wanted: Any) -> Spot | None:
         return None
     left, right = found.astype(np.float64), wanted.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        apart = np.abs(left - right)
+        apart = np.atleast_1d(np.abs(left - right))
     apart[np.isnan(apart)] = 0.0
-    apart[np.isfinite(left) != np.isfinite(right)] = np.inf
-    index = tuple(int(axis) for axis in np.unravel_index(int(apart.argmax()), apart.shape))
+    apart[np.atleast_1d(np.isfinite(left) != np.isfinite(right))] = np.inf
+    index = tuple(int(axis) for axis in np.unravel_index(int(apart.argmax()), wanted.shape))
     return Spot(wanted.shape, index, float(right[index]), float(left[index]))

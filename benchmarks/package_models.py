@@ -207,7 +207,7 @@ def torchvision_detector() -> nn.Module:
 def sam2_hiera() -> nn.Module:
     from sam2.modeling.backbones.hieradet import Hiera
 
-    return _only(Hiera(embed_dim=16, num_heads=1, stages=(1, 1, 2, 1), global_att_blocks=(2,)))
+    return _only(Hiera(embed_dim=16, num_heads=1, stages=(1, 1, 2, 1), global_att_blocks=(3,)))
 
 
 def segment_anything_encoder() -> nn.Module:

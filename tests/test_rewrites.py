@@ -232,7 +232,7 @@ STANDS_BY = (
     "aten.adaptive_avg_pool1d.default", "aten.adaptive_avg_pool2d.default",
     "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.arange.default",
     "aten.clone.default", "aten.copy.default", "aten.empty.memory_format",
-    "aten.empty_like.default", "aten.fill.Scalar", "aten.floor_divide.Scalar", "aten.floor_divide.default",
+    "aten.empty_like.default", "aten.floor_divide.Scalar", "aten.floor_divide.default",
     "aten.frac.default", "aten.glu.default", "aten.logical_and.default", "aten.logical_not.default",
     "aten.logical_or.default", "aten.logical_xor.default", "aten.mish.default",
     "aten.narrow.default", "aten.norm.Scalar", "aten.ones_like.default", "aten.real.default",

@@ -5,6 +5,8 @@ The rules of category ``numeric`` say which calls these are, and why; a call tha
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.nn import functional
 
@@ -62,27 +64,6 @@ def full_in_its_dtype(self: Tensor, fill_value: float, **options: object) -> Ten
 def new_full_in_its_dtype(self: Tensor, size: list[int], fill_value: float, **options: object) -> Tensor:
     """The number as the dtype of the result holds it."""
     return torch.ops.aten.new_full.default(self, size, int(fill_value), **options)
-
-
-@correction("aten.instance_norm.default")
-def norm_of_running_statistics(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    use_input_stats: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool,
-) -> Tensor:
-    """A norm by the running statistics, written out."""
-    if use_input_stats or running_mean is None or running_var is None:
-        raise NotApplicable("it takes the statistics of its input")
-    shape = [1, -1] + [1] * (input.dim() - 2)
-    factor = torch.rsqrt(running_var + eps) * (1 if weight is None else weight)
-    made = (input - running_mean.reshape(shape)) * factor.reshape(shape)
-    return made if bias is None else made + bias.reshape(shape)
 
 
 @correction("aten.rms_norm.default")
@@ -228,36 +209,12 @@ def unbiased_deviation(
     return torch.std(self, dim, correction=1, keepdim=keepdim)
 
 
-@correction("aten.conv_transpose2d.input")
-def batched_conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: tuple[int, ...] = (1, 1),
-    padding: tuple[int, ...] = (0, 0),
-    output_padding: tuple[int, ...] = (0, 0),
-    groups: int = 1,
-    dilation: tuple[int, ...] = (1, 1),
-) -> Tensor:
+@correction("aten.conv_transpose2d.input", "aten.conv_transpose3d.input")
+def batched_transposed_convolution(input: Tensor, weight: Tensor, *options: Any) -> Tensor:
     """With the batch axis."""
-    options = (weight, bias, stride, padding, output_padding, groups, dilation)
-    return functional.conv_transpose2d(input.unsqueeze(0), *options).squeeze(0)
-
-
-@correction("aten.conv_transpose3d.input")
-def batched_conv_transpose3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: tuple[int, ...] = (1, 1, 1),
-    padding: tuple[int, ...] = (0, 0, 0),
-    output_padding: tuple[int, ...] = (0, 0, 0),
-    groups: int = 1,
-    dilation: tuple[int, ...] = (1, 1, 1),
-) -> Tensor:
-    """With the batch axis."""
-    options = (weight, bias, stride, padding, output_padding, groups, dilation)
-    return functional.conv_transpose3d(input.unsqueeze(0), *options).squeeze(0)
+    convolve = functional.conv_transpose2d if weight.dim() == 4 else functional.conv_transpose3d
+    made: Tensor = convolve(input.unsqueeze(0), weight, *options)
+    return made.squeeze(0)
 
 
 @correction("aten.max_pool1d.default", "aten.max_pool2d.default", "aten.max_pool3d.default")

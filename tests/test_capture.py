@@ -316,10 +316,10 @@ def test_a_file_that_a_library_wrote_is_not_the_users(tmp_path: Path) -> None:
     """It is the line that called the library; a model in a temporary folder is the user's own."""
     library = f"{sys.prefix}/lib/site-packages/geometric/conv.py"
     written = f"{tempfile.gettempdir()}/geometric.propagate.py"
-    own, model = "/work/net.py", f"{tmp_path}/net.py"
+    own, model = "/home/somebody/net.py", f"{tmp_path}/net.py"
     place = place_of_frames([(own, 9, "forward"), (library, 5, "propagate"), (written, 245, "propagate")])
     assert (place.site and place.site.path, place.caller and place.caller.path) == (written, own)
-    place = place_of_frames([("/work/story.py", 74, "main"), (model, 25, "forward")])
+    place = place_of_frames([("/home/somebody/story.py", 74, "main"), (model, 25, "forward")])
     assert (place.site and place.site.path, place.caller) == (model, None)
     command = f"{sysconfig.get_path('scripts')}/convlint"
     place = place_of_frames([(command, 8, "<module>"), (library, 5, "forward")])

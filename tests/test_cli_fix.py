@@ -326,7 +326,13 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(form, marks=() if form in ("CRLF", "a byte order mark") else pytest.mark.corpus)
+        for form in FORMS
+    ],
+)
 def test_write_changes_no_other_byte(form: str, tmp_path: Path, convlint: Convlint) -> None:
     before = FORMS[form]
     path = write_hypot(tmp_path, before)
@@ -379,7 +385,14 @@ if "convlint.edit_proof" in sys.argv[0] or any("job.pt" in word for word in sys.
 """
 
 
-@pytest.mark.parametrize("saved", ["'# a new first line\\n' + path.read_text()", "'import torch\\n'", "''"])
+@pytest.mark.parametrize(
+    "saved",
+    [
+        "'# a new first line\\n' + path.read_text()",
+        pytest.param("'import torch\\n'", marks=pytest.mark.corpus),
+        pytest.param("''", marks=pytest.mark.corpus),
+    ],
+)
 def test_a_file_that_was_saved_during_the_proof_is_left_alone(
     saved: str, tmp_path: Path, convlint: Convlint
 ) -> None:

@@ -40,14 +40,21 @@ class Attention(nn.Module):
         return torch.sigmoid(gate) * value
 
 
-@pytest.mark.parametrize("name", ["attention", "squeezenet1_1", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attention",
+        "squeezenet1_1",
+        *(pytest.param(name, marks=pytest.mark.corpus) for name in ("shufflenet_v2_x0_5", "vit_b_16")),
+    ],
+)
 def test_the_program_is_that_of_real_weights(name: str) -> None:
     import torchvision
 
     if name == "attention":
         model, inputs = Attention(), torch.rand(1, 16, 192)
     else:
-        model, inputs = getattr(torchvision.models, name)(), torch.rand(1, 3, 64, 64)
+        model, inputs = getattr(torchvision.models, name)(), torch.rand(1, 3, 224, 224)
     program = _program(model, inputs)
     real = _kinds(program)
     take_weights(program)

@@ -200,7 +200,7 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     try:
         with light:
             for stage in stages:
-                adapter.apply_pipeline(program, stage)
+                adapter.apply_passes(program, stage)
     except Exception as error:
         failed = _failed("passes", error)
         channel.send(replace(failed, node=adapter.origin_of_error(error) or failed.node))

@@ -229,16 +229,6 @@ def operations(program: Any) -> Iterator[Any]:
         yield from block_operations(function)
 
 
-def gives_input_back(program: Any) -> bool:
-    """Whether an output of a MIL program is one of its inputs."""
-    return any(
-        output is given
-        for function in program.functions.values()
-        for output in function.outputs
-        for given in function.inputs.values()
-    )
-
-
 def check_program(program: Any) -> None:
     """The checks that the mlprogram backend makes before it writes anything; raises as it does."""
     program._check_early_error_out_for_invalid_program()

@@ -73,7 +73,8 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
         if found.findings:
             out.write("\n\n`convlint rule CODE` says more.\n")
-        out.write(f"\n{measured_words(found.versions)[:1].upper()}{measured_words(found.versions)[1:]}.\n")
+        measured = measured_words(found.versions)
+        out.write(f"\n{measured[:1].upper()}{measured[1:]}.\n")
         if found.healthy:
             out.write("A trial conversion can run here.\n")
         else:

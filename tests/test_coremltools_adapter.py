@@ -62,21 +62,6 @@ def test_programs_are_found_in_models_and_files(tmp_path: Path) -> None:
     ]
 
 
-class Not(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return ~x
-
-
-def test_an_output_that_is_an_input_is_seen() -> None:
-
-    def program(model: torch.nn.Module) -> Any:
-        exported = torch.export.export(model, (torch.rand(2) > 0.5,)).run_decompositions({})
-        return ct.convert(exported, convert_to="milinternal", pass_pipeline=ct.PassPipeline.EMPTY)
-
-    assert adapter.gives_input_back(program(torch.nn.Identity()))
-    assert not adapter.gives_input_back(program(Not()))
-
-
 def test_other_kinds_of_models_are_refused() -> None:
     from coremltools.models import datatypes
     from coremltools.models.neural_network import NeuralNetworkBuilder

@@ -67,6 +67,7 @@ class Fixing:
         self.rolled_back: list[str] = []
         self.others: list[Any] = []
         self.left_out: tuple[str, ...] = ()
+        self.ask_rules = ask_rules(target)
 
     def leave_out(self, parameters: Sequence[str]) -> None:
         """Say that what is written to these parameters is no part of the program any more."""
@@ -212,7 +213,7 @@ class Fixing:
             self.try_out(),
             unsafe=self.unsafe,
             banned=banned,
-            ask_rules=ask_rules(self.target),
+            ask_rules=self.ask_rules,
         ).run()
 
     def try_out(self) -> TryOut:

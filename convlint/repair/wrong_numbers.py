@@ -12,7 +12,7 @@ from convlint.capture.walk import graph_of_program
 from convlint.match import Environment, RawMatch, group_findings, match_graph
 from convlint.model import Finding
 from convlint.rewrites.table import corrections_of
-from convlint.rulebook import Rulebook, load_rulebook
+from convlint.rulebook import load_rulebook
 from convlint.supported import installed_snapshot, with_foreign
 
 AskRules = Callable[[Any], tuple[RawMatch, ...]]
@@ -58,6 +58,3 @@ def _environment(target: str) -> Environment:
         frontend="export",
         target=target,
     )
-
-
-__all__ = ["AskRules", "Rulebook", "ask_rules", "errors_of"]

@@ -74,7 +74,7 @@ $(VENV)/oldest/.ready $(VENV)/newest/.ready: Makefile
 
 # The pages of the rules, from the rule files. The tests say when they are stale.
 docs: $(READY)
-	$(BIN)/python -m convlint.docs
+	$(BIN)/python -m convlint.tools.docs
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -26,11 +26,11 @@ from typing import Any
 
 from benchmarks.corpora import CORPORA, corpus
 from benchmarks.truth import outcome, read_rows
-from convlint.judgement import static_verdict
-from convlint.match import Environment, group_findings, match_failures, match_graph
+from convlint.checking.judgement import static_verdict
+from convlint.coreml.supported import snapshot
 from convlint.model import CaptureFailure, Finding, Graph, OpCall, Port, TensorArg, TensorMeta
-from convlint.rulebook import Rulebook, load_rulebook
-from convlint.supported import snapshot
+from convlint.rules.match import Environment, group_findings, match_failures, match_graph
+from convlint.rules.rulebook import Rulebook, load_rulebook
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 120.0

@@ -177,7 +177,7 @@ def _measure(name: str, sender: Any) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     from benchmarks.corpora import architectures
-    from convlint.fix import fix
+    from convlint.repair.fix import fix
 
     try:
         example = architectures.build(name)

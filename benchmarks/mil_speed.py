@@ -27,8 +27,8 @@ def measured(name: str, side: str) -> dict[str, float]:
 
     from convlint import mil
     from convlint.capture.methods import Source
-    from convlint.parity.convert import convert
-    from convlint.parity.running import program_inputs
+    from convlint.numerics.conversion import convert
+    from convlint.numerics.running import program_inputs
 
     torch.manual_seed(0)
     model = torchvision.models.get_model(name, weights=None).eval()

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from convlint.model import Site, TensorArg, TensorMeta
-from convlint.outcome import Outcome, Run
-from convlint.output.html import render_html
-from convlint.plan.chips import find_device
-from convlint.plan.forecast import plan_operations
-from convlint.plan.operations import Operation
+from convlint.model.run import Outcome, Run
+from convlint.output.html.page import render_html
+from convlint.placement.chips import find_device
+from convlint.placement.forecast import plan_operations
+from convlint.placement.operations import Operation
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "html-report.md"
 BEGIN, END = "<!-- page-speed: begin -->", "<!-- page-speed: end -->"

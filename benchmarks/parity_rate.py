@@ -40,7 +40,7 @@ def compared(name: str, door: Any) -> dict[str, Any]:
     """The row of one architecture."""
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
-    from convlint.parity import compare
+    from convlint.numerics.parity import compare
 
     start = time.perf_counter()
     try:

@@ -22,14 +22,14 @@ from typing import Any
 
 from benchmarks.corpora.one_op import programs, published
 from benchmarks.corpora.timed_models import Timed, builders, timed, unseen
-from convlint.plan.chips import DATA, Device, find_device
-from convlint.plan.cost import Cost
-from convlint.plan.estimate import Calibration, ane_ms, forget_tables
-from convlint.plan.forecast import plan_operations
-from convlint.plan.model import UNITS, Interval
-from convlint.plan.operations import Operation
-from convlint.plan.planner import costs_of
-from convlint.plan.rules import judge
+from convlint.model.placement import UNITS, Interval
+from convlint.placement.chips import DATA, Device, find_device
+from convlint.placement.cost import Cost
+from convlint.placement.estimate import Calibration, ane_ms, forget_tables
+from convlint.placement.forecast import plan_operations
+from convlint.placement.operations import Operation
+from convlint.placement.planner import costs_of
+from convlint.placement.rules import judge
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "placement.md"
@@ -57,8 +57,8 @@ def collect(path: Path, seconds: float) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     from convlint.capture.methods import Source, capture
-    from convlint.plan.conversion import Refused, mil_operations
-    from convlint.plan.mil_reader import read_mil
+    from convlint.placement.conversion import Refused, mil_operations
+    from convlint.placement.mil_reader import read_mil
 
     kept: Collected = {"one_op": {}, "models": {}, "failed": {}}
     if path.exists():

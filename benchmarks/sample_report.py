@@ -16,10 +16,10 @@ def main() -> int:
     """Check a model that coremltools 9.0 refuses, and put what convlint says of it into README.md."""
     from rich.console import Console
 
-    from convlint.check import Options, check_model
-    from convlint.inputs import parse_inputs
+    from convlint.checking.check import Options, check_model
+    from convlint.interface.inputs import parse_inputs
     from convlint.output.terminal import render, render_text
-    from convlint.spec import load_model
+    from convlint.usercode.spec import load_model
 
     loaded = load_model(SPEC, {}, {})
     report = check_model(SPEC, loaded.build, parse_inputs(["1x3x224x224"]), Options(frontend="export"))

@@ -5,7 +5,7 @@
     python -m benchmarks.wrong_conversions --corpus opinfo --report
 
 Every case of a corpus is converted at float32 through both doors, and the program is run by the executor
-on the case's own inputs, on random ones, and on the corners of ``convlint.parity.inputs``: zeros of both
+on the case's own inputs, on random ones, and on the corners of ``convlint.numerics.samples``: zeros of both
 signs, halves, large numbers, infinities and NaN. The release is that which is imported: put another one's
 folder into PYTHONPATH. One JSON row a case and door, appended to ``RESULTS/wrong-CORPUS-RELEASE.jsonl``; a
 second run goes on where the first one stopped, and a case that killed it is passed over. ``--shuffled``
@@ -39,10 +39,10 @@ def examine(name: str, example: Any, door: Any) -> Row:
     from convlint import mil
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
-    from convlint.parity.compare import TOLERANCES
-    from convlint.parity.convert import NotConverted, convert
-    from convlint.parity.errors import WrongShape, judged
-    from convlint.parity.running import measured
+    from convlint.numerics.conversion import NotConverted, convert
+    from convlint.numerics.difference import WrongShape, judged
+    from convlint.numerics.parity import TOLERANCES
+    from convlint.numerics.running import measured
 
     source = Source(None, example.module, lambda: (example.args, example.kwargs))
     try:
@@ -84,7 +84,7 @@ def examine(name: str, example: Any, door: Any) -> Row:
 
 
 def _input_sets(inputs: Any) -> Iterator[tuple[str, Any]]:
-    from convlint.parity.inputs import cornered, varied
+    from convlint.numerics.samples import cornered, varied
 
     yield "example", inputs
     yield "random", varied(inputs, 1)

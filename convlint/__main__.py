@@ -10,7 +10,7 @@ def run() -> NoReturn:
     """Run the command line as a program of its own."""
     # Imports and a check make many small objects and keep them: collecting every 700 costs a tenth of it.
     gc.set_threshold(100_000, 50, 100)
-    from convlint.cli import run as run_command_line
+    from convlint.cli.program import run as run_command_line
 
     run_command_line()
 

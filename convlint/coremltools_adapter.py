@@ -367,6 +367,11 @@ def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:
     return tuple(accepted)
 
 
+def program_of_model(model: Any) -> Any:
+    """The MIL program that a model which was just converted still holds; None for one that was loaded."""
+    return model._mil_program
+
+
 def mil_program(source: Any) -> Any:
     """The MIL program of a Program, an MLModel, or the path of an ``.mlpackage``; TypeError for others.
 

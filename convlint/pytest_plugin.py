@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from convlint.jobs import Job
     from convlint.model import Report
-    from convlint.session import Session
+    from convlint.runs.session import Session
+    from convlint.settings.jobs import Job
 
 _SESSION = pytest.StashKey["Session"]()
 _MARKER = "convlint(**options): options of the fixture `convlint` in this test, such as target='iOS18'"
@@ -134,9 +134,9 @@ class _Failed(Exception):
 
 
 def _jobs(config: pytest.Config) -> list[Job]:
-    from convlint.config import find_project
     from convlint.errors import ConvlintError
-    from convlint.jobs import job_of
+    from convlint.settings.jobs import job_of
+    from convlint.settings.project import find_project
 
     named = config.getini("convlint_config")
     try:
@@ -157,9 +157,9 @@ def _jobs(config: pytest.Config) -> list[Job]:
 def _session(config: pytest.Config) -> Session:
     """One session for all models of this process, made when the first is checked."""
     if _SESSION not in config.stash:
-        from convlint.cache import Cache, folder_of
-        from convlint.config import find_project
-        from convlint.session import Session
+        from convlint.runs.cache.store import Cache, folder_of
+        from convlint.runs.session import Session
+        from convlint.settings.project import find_project
 
         named = config.getini("convlint_config")
         project = find_project(config.rootpath, config.rootpath / named if named else None)

@@ -43,7 +43,7 @@ def quiet_check(
     **options: Any,
 ) -> Report:
     """:func:`convlint.check` without the warnings of torch and coremltools."""
-    from convlint.check import check
+    from convlint.checking.check import check
 
     if parity not in (None, False, True, "float32", "float16"):
         raise UsageError(f"parity is True, 'float32' or 'float16', not {parity!r}.")

@@ -19,6 +19,36 @@ if TYPE_CHECKING:
 FrameFilter = Callable[["traceback.StackSummary"], list["traceback.FrameSummary"]]
 
 
+def __getattr__(name: str) -> Any:
+    """``pytree``, torch's nested containers, loaded with torch when it is first asked for."""
+    if name == "pytree":
+        from torch.utils import _pytree
+
+        return _pytree
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def is_overload(target: Any) -> bool:
+    """Whether what a node of a graph calls is an overload of an operator."""
+    import torch
+
+    return isinstance(target, torch._ops.OpOverload)
+
+
+def mobile_bytes(module: Any) -> bytes:
+    """A scripted module in the format of PyTorch Mobile."""
+    return bytes(module._save_to_buffer_for_lite_interpreter())
+
+
+def mobile_module(data: bytes) -> Any:
+    """The module that :func:`mobile_bytes` wrote, in Mobile's interpreter."""
+    import io
+
+    from torch.jit.mobile import _load_for_lite_interpreter
+
+    return _load_for_lite_interpreter(io.BytesIO(data))  # type: ignore[no-untyped-call]
+
+
 def fake_mode() -> Any:
     """A fresh ``FakeTensorMode`` that ``torch.export.export`` accepts inputs from.
 

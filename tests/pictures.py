@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convlint.model import Site
-from convlint.plan.model import UNITS, Blocker, Crossing, Interval, Island, PlacedOp, Plan, Share, Unit
+from convlint.model.placement import UNITS, Blocker, Crossing, Interval, Island, PlacedOp, Plan, Share, Unit
 
 SOURCE = "https://example.org/measured"
 HOSTILE = (

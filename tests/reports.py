@@ -21,7 +21,7 @@ from convlint.model import (
     Trial,
     TrialFailure,
 )
-from convlint.parity.result import Divergence, Errors, Parity
+from convlint.model.parity import Divergence, Errors, Parity
 
 X = TensorMeta((1, 4, 8, 8), "float32")
 

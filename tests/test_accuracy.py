@@ -17,10 +17,10 @@ from benchmarks.accuracy import Captured, capture_case, judge, kept_capture
 from benchmarks.corpora import corpus, opinfo, variations
 from benchmarks.truth import outcome
 from benchmarks.worker import measure
-from convlint.match import Environment
+from convlint.coreml.supported import snapshot
 from convlint.model import Graph, Port, TensorMeta
-from convlint.rulebook import Rulebook, load_rulebook
-from convlint.supported import snapshot
+from convlint.rules.match import Environment
+from convlint.rules.rulebook import Rulebook, load_rulebook
 
 SEED = 3
 GROUPS = 4

@@ -18,15 +18,15 @@ import pytest
 from conftest import ROOT
 from reports import CLEAN, REPORT
 
-from convlint import fingerprint
-from convlint.cache import STATES_KEPT, Cache, job_digest
-from convlint.config import Settings
-from convlint.images import Image
-from convlint.inputs import InputSpec
-from convlint.jobs import Job
-from convlint.outputs import OutputSpec
-from convlint.sizes import Range
-from convlint.sources import Sources, sources_of
+from convlint.interface.images import Image
+from convlint.interface.inputs import InputSpec
+from convlint.interface.outputs import OutputSpec
+from convlint.interface.sizes import Range
+from convlint.runs.cache import fingerprint
+from convlint.runs.cache.sources import Sources, sources_of
+from convlint.runs.cache.store import STATES_KEPT, Cache, job_digest
+from convlint.settings.jobs import Job
+from convlint.settings.project import Settings
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_releases_and_the_program_are_in_the_key(job: Job, monkeypatch: pytest.M
     assert job_digest(job) != before
     monkeypatch.undo()
     assert job_digest(job) == before
-    monkeypatch.setattr("convlint.cache.program_digest", lambda: "another convlint")
+    monkeypatch.setattr("convlint.runs.cache.store.program_digest", lambda: "another convlint")
     assert job_digest(job) != before
 
 
@@ -250,9 +250,9 @@ def test_a_folder_that_cannot_be_made_is_told_and_nothing_else_happens(job: Job,
 WRITE_WITHOUT_ROOM = """
 import resource, signal, sys
 sys.path[:0] = {paths!r}
-from convlint.cache import Cache
-from convlint.jobs import Job
-from convlint.sources import Sources
+from convlint.runs.cache.store import Cache
+from convlint.settings.jobs import Job
+from convlint.runs.cache.sources import Sources
 from reports import REPORT
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 cache = Cache({folder!r})

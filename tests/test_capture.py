@@ -21,9 +21,9 @@ from convlint.capture.methods import (
     Source,
     capture,
 )
-from convlint.capture.sites import place_of_frames
 from convlint.errors import ModelError
 from convlint.model import OpCall
+from convlint.usercode.sites import place_of_frames
 
 
 def captured(build: Callable[[], nn.Module], *inputs: torch.Tensor, **named: torch.Tensor) -> Capture:

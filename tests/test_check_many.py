@@ -17,7 +17,7 @@ from conftest import ROOT, Convlint
 from small_project import CONFIG, CONFIG_OF_BAD, write_project
 
 from convlint.errors import UsageError
-from convlint.many import check_many
+from convlint.runs.many import check_many
 
 CANDIDATES = """
 import os, signal

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from reports import CLEAN, REPORT
 
-from convlint.cli import main
+from convlint.cli.program import main
 from convlint.errors import ModelError
-from convlint.inputs import InputSpec
-from convlint.outputs import OutputSpec
+from convlint.interface.inputs import InputSpec
+from convlint.interface.outputs import OutputSpec
 
 SOURCE = "import torch\nclass Net(torch.nn.Module):\n  def forward(self, x, mask): pass\n"
 CONFIG = """

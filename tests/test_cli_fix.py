@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import Convlint
 
-from convlint import source_edit
 from convlint.model import Replacement, Rule, Site
-from convlint.source_edit import Edit, Refusal, apply_edits, edited, find_edit
+from convlint.repair.source.edit import Edit, Refusal, apply_edits, edited, find_edit
 
 NET = """\
 import torch
@@ -277,7 +276,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(source_edit.os, "replace", interrupted)
+    monkeypatch.setattr(edit.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         apply_edits([edit])
     assert (tmp_path / "m.py").read_text() == text
@@ -378,7 +377,7 @@ def test_what_may_not_be_written_is_said_and_the_report_is_there(
 
 SAVED_MEANWHILE = """
 import sys
-if "convlint.edit_proof" in sys.argv[0] or any("job.pt" in word for word in sys.argv):  # in the proof
+if any("job.pt" in word for word in sys.argv):  # in the proof
     import pathlib
     path = pathlib.Path("net.py")
     path.write_text(SAVED)

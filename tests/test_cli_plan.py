@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Convlint
 
-from convlint.cli import main
+from convlint.cli.program import main
 
 NET = """\
 import torch

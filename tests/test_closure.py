@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convlint.closure import Closure, import_closure
+from convlint.runs.cache.imports import Closure, import_closure
 
 FILES = {
     "pkg/__init__.py": "",

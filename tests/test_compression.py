@@ -17,22 +17,22 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from convlint.capture.methods import Source
-from convlint.check import check
-from convlint.checkpoint import load_into, read_checkpoint
+from convlint.checking.check import check
+from convlint.child import run_in_child
 from convlint.compression.measure import measure_settings
-from convlint.compression.result import Compression, Row
 from convlint.compression.settings import Setting, parse_settings
-from convlint.config import Settings
 from convlint.errors import UsageError
-from convlint.inputs import parse_inputs
-from convlint.jobs import Job
-from convlint.outcome import Outcome, Run
-from convlint.output.html import render_html
-from convlint.output.json import report_to_dict
+from convlint.interface.inputs import parse_inputs
+from convlint.model.as_dict import report_to_dict
+from convlint.model.compression import Compression, Row
+from convlint.model.run import Outcome, Run
+from convlint.output.html.page import render_html
 from convlint.output.markdown import render_markdown
 from convlint.output.terminal import render_text
-from convlint.session import Session
-from convlint.trial.process import run_in_child
+from convlint.runs.session import Session
+from convlint.settings.jobs import Job
+from convlint.settings.project import Settings
+from convlint.usercode.checkpoint import load_into, read_checkpoint
 
 
 class Net(nn.Module):

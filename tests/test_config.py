@@ -9,12 +9,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from convlint import setting_keys
-from convlint.config import ModelSettings, Project, Settings, find_project
-from convlint.config_schema import config_schema
 from convlint.errors import UsageError
-from convlint.inputs import InputSpec
-from convlint.jobs import chip_of
+from convlint.interface.inputs import InputSpec
+from convlint.settings import keys
+from convlint.settings.jobs import chip_of
+from convlint.settings.project import ModelSettings, Project, Settings, find_project
+from convlint.settings.schema import config_schema
 
 WHOLE = """
 [tool.convlint]
@@ -300,12 +300,12 @@ class TestSchema:
         schema = config_schema()
         jsonschema.Draft7Validator.check_schema(schema)
         assert set(schema["properties"]) == {
-            *setting_keys.SETTINGS,
-            *setting_keys.PROJECT,
+            *keys.SETTINGS,
+            *keys.PROJECT,
             "models",
         }
         of_a_model = schema["properties"]["models"]["items"]["properties"]
-        assert set(of_a_model) == {*setting_keys.SETTINGS, *setting_keys.MODEL}
+        assert set(of_a_model) == {*keys.SETTINGS, *keys.MODEL}
         assert all(part["description"] for part in schema["properties"].values())
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from convlint.coreml_dtypes import coreml_dtypes, with_dtypes
+from convlint.coreml.dtypes import coreml_dtypes, with_dtypes
+from convlint.coreml.versions import parse_release
 from convlint.model import OpCall, Port, TensorArg, TensorMeta
-from convlint.versions import parse_release
 
 
 def tensor(name: str, dtype: str, output: int = 0) -> TensorArg:

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from convlint import coremltools_adapter as adapter
-from convlint.affected import affected_jobs
-from convlint.cache import Cache
-from convlint.config import find_project
-from convlint.converters import own_converters
+from convlint.cli.fix import fix
 from convlint.errors import ModelError, UsageError
-from convlint.fix_command import fix
-from convlint.jobs import Job, job_of
 from convlint.model import Finding, Report
-from convlint.session import KEPT, Session
+from convlint.runs.affected import affected_jobs
+from convlint.runs.cache.store import Cache
+from convlint.runs.session import KEPT, Session
+from convlint.settings.jobs import Job, job_of
+from convlint.settings.project import find_project
+from convlint.usercode.converters import own_converters
 
 OPS = """
 import torch
@@ -219,6 +219,6 @@ def _template(finding: Finding) -> str:
 
 
 def _fix_options(folder: Path) -> argparse.Namespace:
-    from convlint.cli import build_parser
+    from convlint.cli.program import build_parser
 
     return build_parser().parse_args(["fix", "--model", "net", "--config", str(folder / "convlint.toml")])

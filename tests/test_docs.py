@@ -8,8 +8,8 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from convlint.docs import FOLDER, SCHEMA, bugs, index, pages, schema_text, stale, write
-from convlint.rulebook import Rulebook, load_rulebook
+from convlint.rules.rulebook import Rulebook, load_rulebook
+from convlint.tools.docs import FOLDER, SCHEMA, bugs, index, pages, schema_text, stale, write
 
 RULEBOOK = load_rulebook()
 

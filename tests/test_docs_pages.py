@@ -16,10 +16,10 @@ import yaml
 from conftest import ROOT
 
 import convlint
-from convlint import setting_keys
-from convlint.cli import build_parser
-from convlint.config import find_project
+from convlint.cli.program import build_parser
 from convlint.output.formats import FORMATS
+from convlint.settings import keys
+from convlint.settings.project import find_project
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -80,7 +80,7 @@ def test_options_of_convlint_exist() -> None:
 
 def test_the_page_of_the_configuration_names_every_key_and_variable() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
-    for table in (setting_keys.SETTINGS, setting_keys.PROJECT, setting_keys.MODEL):
+    for table in (keys.SETTINGS, keys.PROJECT, keys.MODEL):
         for name, key in table.items():
             assert f"`{name}`" in text
             if key.of_text is not None:
@@ -101,7 +101,7 @@ def test_the_page_of_the_api_names_everything_public() -> None:
 
 
 def test_the_hook_is_the_one_of_the_docs_and_of_init() -> None:
-    from convlint.init_command import _HOOK
+    from convlint.cli.init import _HOOK
 
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
     ((_, shown), *_) = [(page, block) for page, block in blocks("yaml") if "id: convlint" in block]

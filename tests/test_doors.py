@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 from convlint.capture.methods import Source
-from convlint.cli import build_parser
-from convlint.compare_command import compare
-from convlint.doors.compare import compare_doors
-from convlint.doors.result import Comparison, DoorResult, Tried
-from convlint.doors.subject import DoorSubject, ops_in
-from convlint.doors.table import DOORS, NAMES, Door
+from convlint.cli.compare import compare
+from convlint.cli.program import build_parser
 from convlint.errors import ModelError, UsageError
-from convlint.output.doors import comparison_text
+from convlint.model.runtimes import Comparison, DoorResult, Tried
+from convlint.output.runtimes import comparison_text
+from convlint.runtimes.compare import compare_doors
+from convlint.runtimes.subject import DoorSubject, ops_in
+from convlint.runtimes.table import DOORS, NAMES, Door
 
 APPLE_ONLY = {"executorch-coreml", "coreai"}
 """What these write cannot be run here."""

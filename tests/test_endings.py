@@ -15,7 +15,7 @@ from pathlib import Path
 
 from conftest import ROOT, Convlint
 
-from convlint.trial.process import Channel, run_in_child
+from convlint.child import Channel, run_in_child
 
 THREAD = """
 import threading, time
@@ -103,12 +103,12 @@ def test_workers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
 
 ORPHAN = """
 import os, time
-from convlint.trial import process
+from convlint. import child
 process._GRACE = 0.2
 def work(channel):
     print(os.getpid(), file=open("child", "w"), flush=True)
     time.sleep(600)
-process.run_in_child(work, 1.0)
+child.run_in_child(work, 1.0)
 """
 
 

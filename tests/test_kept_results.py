@@ -16,9 +16,9 @@ from command_line import run_fresh, run_warm
 from conftest import ROOT, Ran
 from small_project import CONFIG, CONFIG_OF_BAD, LAYERS, write_project
 
-from convlint.affected import affected_jobs
-from convlint.config import find_project
-from convlint.jobs import job_of, jobs_of
+from convlint.runs.affected import affected_jobs
+from convlint.settings.jobs import job_of, jobs_of
+from convlint.settings.project import find_project
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_warm_is_cold_without_torch(place: Path) -> None:
     assert "the model says hello" in cold.err
     heavy = {"torch", "coremltools", "rich", "networkx", "numpy", "importlib.metadata"}
     # Nouns that a kept report has no use for: making them is most of what is left of the time.
-    heavy |= {"convlint.predicate", "convlint.plan.model"}
+    heavy |= {"convlint.rules.where.language", "convlint.model.placement"}
     assert not heavy & imported(warm)
     assert (place / "cold.sarif").read_text() == (place / "warm.sarif").read_text()
     document = check(place, "--format", "json")

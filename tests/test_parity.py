@@ -19,11 +19,11 @@ from torch import nn
 import convlint
 from convlint.capture.methods import Source
 from convlint.errors import UsageError
-from convlint.output.verdict import verdict
-from convlint.parity import device
-from convlint.parity.convert import convert
-from convlint.parity.errors import WrongShape, measure
-from convlint.parity.inputs import cornered, draws, varied
+from convlint.model.verdict import verdict
+from convlint.numerics.conversion import convert
+from convlint.numerics.difference import WrongShape, measure
+from convlint.numerics.parity import device
+from convlint.numerics.samples import cornered, draws, varied
 
 
 class Classifier(nn.Module):

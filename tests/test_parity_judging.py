@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 import convlint
+from convlint.model.verdict import verdict
+from convlint.numerics.parity import Parity
 from convlint.output.terminal import render_text
-from convlint.output.verdict import verdict
-from convlint.parity import Parity
 
 
 class Running(nn.Module):

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 
+from convlint.coreml.targets import TARGETS
 from convlint.errors import UsageError
 from convlint.model import TensorArg, TensorMeta
-from convlint.plan.attributes import attributes_of, einsum_depth
-from convlint.plan.chips import chips, find_device
-from convlint.plan.cost import cost_of, padded_bytes
-from convlint.plan.estimate import segmenter
-from convlint.plan.forecast import plan_operations
-from convlint.plan.islands import crossings_of, graph_of, islands_of, longest_chain
-from convlint.plan.model import UNITS, ComputeUnits, Plan
-from convlint.plan.operations import Operation
-from convlint.plan.rules import judge
-from convlint.plan.segments import divide
-from convlint.targets import TARGETS
+from convlint.model.placement import UNITS, ComputeUnits, Plan
+from convlint.placement.attributes import attributes_of, einsum_depth
+from convlint.placement.chips import chips, find_device
+from convlint.placement.cost import cost_of, padded_bytes
+from convlint.placement.estimate import segmenter
+from convlint.placement.forecast import plan_operations
+from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
+from convlint.placement.operations import Operation
+from convlint.placement.rules import judge
+from convlint.placement.segments import divide
 
 IMAGE = (1, 64, 56, 56)
 

@@ -11,12 +11,11 @@ import reports
 from pictures import HOSTILE, SOURCE, plan_of
 
 from convlint.model import Finding, Site
-from convlint.output.html_findings import shown_order, wins_of
+from convlint.model.placement import Advice, Blocker, Interval, Plan
+from convlint.output.html.findings import shown_order, wins_of
 from convlint.output.json import dumps
-from convlint.output.plan import interval_text, plan_text
-from convlint.output.plan_json import plan_to_dict
+from convlint.output.plan import plan_text
 from convlint.output.plan_markdown import render_plan_markdown
-from convlint.plan.model import Advice, Blocker, Interval, Plan
 
 LAYOUT = Advice(
     rule="CL227",
@@ -60,15 +59,15 @@ def test_markdown_shows_names_as_text(hostile: Plan) -> None:
 
 
 def test_json_gives_names_as_they_are(hostile: Plan) -> None:
-    read = json.loads(dumps(plan_to_dict(hostile)))
+    read = json.loads(dumps(hostile.to_dict()))
     assert read["model"] == HOSTILE[0]
     assert read["advice"][0]["message"] == HOSTILE[3]
     assert read["blockers"][0]["modules"] == [HOSTILE[2], "a|b"]
 
 
 def test_times_have_no_exponents() -> None:
-    assert interval_text(Interval(183.4, 267.2, 1401.0)) == "267 ms (180 to 1400)"
-    assert interval_text(Interval(0.000012, 0.00002, 0.5)) == "0.00002 ms (0.000012 to 0.5)"
+    assert str(Interval(183.4, 267.2, 1401.0)) == "267 ms (180 to 1400)"
+    assert str(Interval(0.000012, 0.00002, 0.5)) == "0.00002 ms (0.000012 to 0.5)"
 
 
 def test_advice_names_the_command_that_follows_it() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from convlint.model import Graph, OpCall, TensorArg, TensorMeta
-from convlint.plan.aten_reader import read_aten
-from convlint.plan.operations import Operation, housed
+from convlint.placement.aten_reader import read_aten
+from convlint.placement.operations import Operation, housed
 
 
 def test_what_a_recorded_run_writes_into_zeros_is_planned() -> None:

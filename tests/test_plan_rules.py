@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from convlint.example import workshop
-from convlint.inputs import make_tensors, parse_inputs
+from convlint.interface.inputs import make_tensors, parse_inputs
 from convlint.model import Rule
-from convlint.plan.aten_reader import read_aten
-from convlint.plan.chips import find_device
-from convlint.plan.rules import judge, placement_table
-from convlint.rulebook import load_rulebook
+from convlint.placement.aten_reader import read_aten
+from convlint.placement.chips import find_device
+from convlint.placement.rules import judge, placement_table
+from convlint.rule_tester.example import workshop
+from convlint.rules.rulebook import load_rulebook
 
 OLD_CHIP = {"CL208": "M3", "CL218": "M1", "CL219": "M1"}
 """Rules about chips before M4, with one of those; all else is asked of M4."""

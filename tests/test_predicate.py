@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convlint.coreml.versions import parse_bounds, parse_release, parse_target
 from convlint.model import TensorArg, TensorMeta
-from convlint.predicate import Outcome, PredicateError, evaluate, holds, parse
-from convlint.template import parse_template, render
-from convlint.versions import parse_bounds, parse_release, parse_target
+from convlint.rules.message import parse_template, render
+from convlint.rules.where.language import Outcome, PredicateError, evaluate, holds, parse
 
 IMAGE = TensorArg("x", TensorMeta((1, 3, 8, 8), "float32"), "input", const=False)
 WEIGHT = TensorArg("w", TensorMeta((4, "s0"), "int64"), "parameter", const=True, value=3)

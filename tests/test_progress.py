@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from convlint.progress import Progress, Tally
+from convlint.runs.progress import Progress, Tally
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from convlint.example import workshop
-from convlint.proof import Proof, RuleProof, prove_rule
-from convlint.rulebook import load_rulebook
+from convlint.rule_tester.example import workshop
+from convlint.rule_tester.proof import Proof, RuleProof, prove_rule
+from convlint.rules.rulebook import load_rulebook
 
 HEAD = """
 code = "{code}"

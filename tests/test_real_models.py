@@ -12,8 +12,8 @@ from real_models import ARCHITECTURES, Architecture, large_llama
 
 import convlint
 from convlint.capture.methods import quiet_torch
+from convlint.checking.reconcile import BLOCKING
 from convlint.model import Report
-from convlint.reconcile import BLOCKING
 
 REFUSED_BY_CAPTURE = ("torchvision.fasterrcnn_mobilenet_v3_large_fpn",)
 

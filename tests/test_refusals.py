@@ -10,7 +10,7 @@ from torch import nn
 
 import convlint
 from convlint.model import Report
-from convlint.output.verdict import unforeseen
+from convlint.model.verdict import unforeseen
 
 
 def line_of(of: Any, text: str) -> int:

@@ -453,8 +453,8 @@ DAMAGED = (
 
 
 def test_damaged_checkpoints_are_told(net: Path, convlint: Convlint) -> None:
-    from convlint.checkpoint import read_checkpoint
     from convlint.errors import UsageError
+    from convlint.usercode.checkpoint import read_checkpoint
 
     for number, data in enumerate(DAMAGED):
         for ending in ("pt", "safetensors"):
@@ -613,8 +613,8 @@ def test_quiet_is_quiet_with_parity(tmp_path: Path, convlint: Convlint) -> None:
 
 def test_temporary_folders_are_named_after_their_process() -> None:
     """So that whoever watches a process can remove what it left."""
+    from convlint.child import run_in_child
     from convlint.supervision import prefix_of
-    from convlint.trial.process import run_in_child
 
     run_in_child(lambda channel: None, 10.0)
     left = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(prefix_of(os.getpid()))]

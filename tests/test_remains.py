@@ -12,8 +12,8 @@ from conftest import Convlint
 from torch.nn import functional as F
 
 from convlint.capture.methods import Source, capture
-from convlint.inputs import make_tensors, parse_inputs
-from convlint.remains import folded_calls
+from convlint.coreml.remains import folded_calls
+from convlint.interface.inputs import make_tensors, parse_inputs
 
 COLUMNS = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0]])
 TABLE = torch.arange(24.0).reshape(4, 6)

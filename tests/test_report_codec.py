@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from reports import CLEAN, FINDINGS, HYPOT_CALLS, REPORT
 
-from convlint.compression.result import Compression, Layer, Row
 from convlint.model import IgnoreComment, Report, Site, Suppression
-from convlint.parity.result import Errors, Parity
-from convlint.report_codec import Unreadable, decode_report, encode_report
+from convlint.model.compression import Compression, Layer, Row
+from convlint.model.parity import Errors, Parity
+from convlint.runs.cache.codec import Unreadable, decode_report, encode_report
 
 SITE = Site("models/unet.py", 70)
 FULL = replace(
@@ -46,7 +46,7 @@ def test_measurements_come_back_too() -> None:
     )
     assert there_and_back(measured) == measured
     document = encode_report(measured)
-    document["nouns"] = [[name.replace("parity.result", "cli"), keys] for name, keys in document["nouns"]]
+    document["nouns"] = [[name.replace("model.parity", "cli"), keys] for name, keys in document["nouns"]]
     with pytest.raises(Unreadable):
         decode_report(document)
 

@@ -15,9 +15,9 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from convlint.coreml.supported import snapshot
 from convlint.rewrites.table import NotApplicable, Rewrite, all_rewrites, rewrites_of
-from convlint.rulebook import load_rulebook
-from convlint.supported import snapshot
+from convlint.rules.rulebook import load_rulebook
 
 UNINITIALISED = ("aten.empty", "aten.new_empty")
 MISREAD = ("aten.std.dim", "aten.var.dim", "aten.kthvalue")

@@ -9,9 +9,9 @@ import pytest
 from conftest import Convlint, Ran
 
 from convlint.errors import UsageError
-from convlint.rule import CATEGORIES, load_rule
-from convlint.rule_template import new_rule
-from convlint.rulebook import load_rulebook
+from convlint.rules.rule import CATEGORIES, load_rule
+from convlint.rules.rulebook import load_rulebook
+from convlint.rules.scaffold import new_rule
 
 LIAR = """
 code = "MY100"

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from convlint.example import Workshop, workshop
 from convlint.model import Rule
-from convlint.proof import RuleProof, prove_rule
-from convlint.rule_parts import example_problems
-from convlint.rulebook import load_rulebook
+from convlint.rule_tester.example import Workshop, workshop
+from convlint.rule_tester.proof import RuleProof, prove_rule
+from convlint.rules.parts import example_problems
+from convlint.rules.rulebook import load_rulebook
 
 RULEBOOK = load_rulebook()
 RULES = list(RULEBOOK)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from convlint.errors import RuleError
 from convlint.model import Rule
-from convlint.rule import CATEGORIES, category_of, parse_rule
-from convlint.rule_parts import example_problems, replaced_example
-from convlint.rulebook import shipped_folder
+from convlint.rules.parts import example_problems, replaced_example
+from convlint.rules.rule import CATEGORIES, category_of, parse_rule
+from convlint.rules.rulebook import shipped_folder
 
 PATH = "rules/support/CL104-hypot.toml"
 GOOD = '''

@@ -10,11 +10,11 @@ import pytest
 from conftest import Convlint
 from reports import FINDINGS, REPORT
 
-from convlint.baseline import Baseline
-from convlint.outcome import Outcome, Run
+from convlint.checking.baseline import Baseline
+from convlint.model.run import Outcome, Run
 from convlint.output.formats import RENDERERS
-from convlint.rule_words import answers
-from convlint.rulebook import load_rulebook
+from convlint.rules.rulebook import load_rulebook
+from convlint.rules.words import answers
 
 RULEBOOK = load_rulebook()
 SPLIT = {"CL198": "elementwise-function", "CL199": "op-to-write-out"}

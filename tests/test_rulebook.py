@@ -12,10 +12,10 @@ import pytest
 
 from convlint.errors import RuleError, UsageError
 from convlint.model import Rule
-from convlint.rule import CATEGORIES
-from convlint.rule_parts import example_problems
-from convlint.rulebook import Rulebook, load_rulebook, shipped_folder
-from convlint.subjects import NAMES, argument_name
+from convlint.rules.parts import example_problems
+from convlint.rules.rule import CATEGORIES
+from convlint.rules.rulebook import Rulebook, load_rulebook, shipped_folder
+from convlint.rules.subjects import NAMES, argument_name
 
 
 @pytest.fixture(scope="module")

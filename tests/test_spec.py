@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import torch
 
-from convlint.arguments import parse_expressions, parse_literals
 from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.sandbox import TimeLimitExceeded, UserExit, time_limit, user_code
-from convlint.spec import load_model
+from convlint.usercode.arguments import parse_expressions, parse_literals
+from convlint.usercode.spec import load_model
 
 MODELS = """
 import sys

@@ -12,7 +12,7 @@ from torch import nn
 
 import convlint
 from convlint import check
-from convlint.cli import main
+from convlint.cli.program import main
 from convlint.model import Report
 
 

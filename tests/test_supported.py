@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from convlint.coreml.supported import (
+    converter_name,
+    installed_snapshot,
+    known_versions,
+    main,
+    snapshot,
+    write,
+)
 from convlint.coremltools_adapter import converter_name_of
 from convlint.errors import UsageError
-from convlint.supported import converter_name, installed_snapshot, known_versions, main, snapshot, write
 
 
 def test_the_snapshot_of_a_known_version_is_exact() -> None:

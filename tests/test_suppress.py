@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from reports import CLEAN, REPORT, call, rule
 
-from convlint.baseline import BASELINE, Baseline, baseline_of, counted, read_baseline, write_baseline
+from convlint.checking.baseline import BASELINE, Baseline, baseline_of, counted, read_baseline, write_baseline
+from convlint.checking.suppress import suppress, unused_ignores
 from convlint.destination import look_at
 from convlint.errors import UsageError
 from convlint.model import Finding, Graph, Report, Site
-from convlint.outcome import Outcome
-from convlint.suppress import suppress, unused_ignores
+from convlint.model.run import Outcome
 
 ASKED = (("CL104", "hypot", "support"), ("CL201", "softmax-axis", "ane"), ("CL202", "other", "ane"))
 HYPOT, SOFTMAX = rule("CL104", "hypot"), rule("CL201", "softmax-axis", "warning", category="ane")

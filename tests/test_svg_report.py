@@ -9,11 +9,11 @@ from dataclasses import replace
 import reports
 from pictures import HOSTILE, blocks, plan_of
 
-from convlint.outcome import Outcome, Run
-from convlint.output.module_diagram import Part, diagram_of
-from convlint.output.picture import Picture, picture_of
-from convlint.output.svg import UNIT_COLOURS, drawing, render_svg
-from convlint.plan.model import Plan
+from convlint.model.placement import Plan
+from convlint.model.run import Outcome, Run
+from convlint.output.html.module_diagram import Part, diagram_of
+from convlint.output.html.picture import Picture, picture_of
+from convlint.output.html.svg import UNIT_COLOURS, drawing, render_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

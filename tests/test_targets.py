@@ -5,8 +5,8 @@ from __future__ import annotations
 import coremltools
 import pytest
 
+from convlint.coreml.targets import OPSETS, TARGETS, normalise_target, opset, order
 from convlint.errors import UsageError
-from convlint.targets import OPSETS, TARGETS, normalise_target, opset, order
 
 
 def test_the_table_is_that_of_coremltools() -> None:

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 import convlint
 from convlint.model import Report
-from convlint.output.verdict import verdict
+from convlint.model.verdict import verdict
 
 PICTURE = torch.rand(1, 3, 8, 8)
 

@@ -14,9 +14,9 @@ from coremltools.converters.mil.frontend.torch import register_torch_op
 from torch import nn
 
 import convlint
+from convlint.child import Channel, run_in_child
+from convlint.model.verdict import unforeseen, verdict
 from convlint.output.concise import render_concise
-from convlint.output.verdict import unforeseen, verdict
-from convlint.trial.process import Channel, run_in_child
 
 
 class Five(nn.Module):

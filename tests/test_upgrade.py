@@ -10,7 +10,7 @@ import pytest
 from conftest import Convlint
 from reports import REPORT
 
-from convlint.upgrade import compare
+from convlint.checking.upgrade import compare
 
 NET = """
 import torch

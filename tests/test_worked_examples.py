@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from convlint.cli import main
+from convlint.cli.program import main
 
 PAGES = ("flexible-shapes", "images", "states", "types-and-names")
 COMMAND = re.compile(r"^```bash\n(convlint .*?)\n```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)

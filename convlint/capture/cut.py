@@ -72,12 +72,13 @@ def _only_view(end: Node, left: Set[Node], needed: Set[Node]) -> Node | None:
 def sizes_from_data(graph: Graph, among: frozenset[Node]) -> tuple[Node, ...]:
     """The calls of ``among`` whose results have sizes that follow from values."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     known: dict[Any, bool] = {}
     found = []
     for node in graph.nodes:
-        if node not in among or reads_number(node) or not isinstance(node.target, torch._ops.OpOverload):
+        if node not in among or reads_number(node) or not torch_adapter.is_overload(node.target):
             continue
         args, kwargs = torch.fx.map_arg((node.args, dict(node.kwargs)), lambda source: source.meta.get("val"))
         indices = pytree.tree_leaves(args[1:2]) if node.target is torch.ops.aten.index.Tensor else ()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from convlint.images import Image
-from convlint.inputs import InputSpec
+from convlint.interface.images import Image
+from convlint.interface.inputs import InputSpec
+from convlint.interface.outputs import OutputSpec, place_outputs
 from convlint.model import Graph, Port
-from convlint.outputs import OutputSpec, place_outputs
 
 
 def declare(graph: Graph, specs: Sequence[InputSpec], outputs: Sequence[OutputSpec] = ()) -> Graph:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from convlint.capture.sites import place_of_exception, place_of_text
 from convlint.model import CaptureFailure
+from convlint.usercode.sites import place_of_exception, place_of_text
 
 KINDS = (
     "python-number",

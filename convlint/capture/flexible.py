@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from convlint.inputs import InputSpec
+from convlint.interface.inputs import InputSpec
 from convlint.sandbox import TimeLimitExceeded
 
 if TYPE_CHECKING:

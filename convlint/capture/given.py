@@ -65,7 +65,8 @@ def _is_lazy(module: torch.nn.Module) -> bool:
 def _run_once(module: torch.nn.Module, inputs: Inputs) -> torch.nn.Module:
     """``module`` after a run on the device that its layers are made on, its training flags as they were."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     device = torch.empty(0).device
 

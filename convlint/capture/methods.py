@@ -30,6 +30,7 @@ from convlint.capture.declared import declare
 from convlint.capture.failures import describe_failure
 from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
 from convlint.capture.generated import restore_lines
+from convlint.capture.limits import REAL_WEIGHTS_LIMIT
 from convlint.capture.lower import lower
 from convlint.capture.outputs import (
     drop_constant_outputs,
@@ -40,16 +41,15 @@ from convlint.capture.outputs import (
 from convlint.capture.owned import refuse_owned_names
 from convlint.capture.reads import reads_of_inputs
 from convlint.capture.record import record_run
-from convlint.capture.sites import GENERATED, choose_frames, definition_of, place_of_exception
 from convlint.capture.size_limits import judge
 from convlint.capture.states import with_initial_states
 from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
-from convlint.inputs import InputSpec, make_tensors, zeros_by_default
+from convlint.interface.inputs import InputSpec, make_tensors, zeros_by_default
+from convlint.interface.outputs import OutputSpec
 from convlint.model import CaptureFailure, Frontend, Graph, Proviso
-from convlint.options import REAL_WEIGHTS_ROOM
-from convlint.outputs import OutputSpec
 from convlint.sandbox import UserExit, time_limit, user_code
+from convlint.usercode.sites import GENERATED, choose_frames, definition_of, place_of_exception
 
 if TYPE_CHECKING:
     import torch
@@ -197,7 +197,7 @@ class Attempts:
             assert self.source.build is not None
             with self.timed("build"):
                 module = fake_weights(
-                    build_weightless(self.source.build, self.room or REAL_WEIGHTS_ROOM), mode
+                    build_weightless(self.source.build, self.room or REAL_WEIGHTS_LIMIT), mode
                 )
                 self._size = weight_bytes(module)
         with borrowed(module):
@@ -416,7 +416,8 @@ def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:
 
 def _fake_inputs(inputs: Inputs, mode: Any) -> Inputs:
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     def fake(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from convlint.capture.sites import definition_of, returned_by
 from convlint.model import Proviso
+from convlint.usercode.sites import definition_of, returned_by
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,8 @@ def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
     Yields the names of the classes that made it necessary; an output that export takes stays.
     """
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     odd: list[str] = []
     plain = (torch.Tensor, type(None), bool, int, float, str, torch.SymInt, torch.SymFloat, torch.SymBool)

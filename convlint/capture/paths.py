@@ -37,7 +37,7 @@ def _call_signature(program: Any) -> Any:
 
 
 def _leaf_paths(spec: Any) -> list[tuple[Any, ...]]:
-    from torch.utils import _pytree as pytree
+    from convlint.torch_adapter import pytree
 
     try:
         tree = pytree.tree_unflatten([object()] * spec.num_leaves, spec)
@@ -51,7 +51,7 @@ def _leaf_paths(spec: Any) -> list[tuple[Any, ...]]:
 
 def _has_no_keys(part: Any) -> bool:
     """Whether a part is of a class that was registered without names for what it holds, as of diffusers."""
-    from torch.utils import _pytree as pytree
+    from convlint.torch_adapter import pytree
 
     node = pytree.SUPPORTED_NODES.get(type(part))
     return node is not None and node.flatten_with_keys_fn is None
@@ -61,7 +61,7 @@ def _inside(part: Any) -> list[tuple[Any, ...]]:
     """The ways to the leaves of such a part: as a mapping, as a dataclass, by position where neither fits."""
     import dataclasses
 
-    from torch.utils import _pytree as pytree
+    from convlint.torch_adapter import pytree
 
     children = pytree.SUPPORTED_NODES[type(part)].flatten_fn(part)[0]
     keys: list[Any] = [pytree.SequenceKey(index) for index in range(len(children))]

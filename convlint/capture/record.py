@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.reads import reading_lines, reads_of_inputs
-from convlint.capture.sites import choose_frames
 from convlint.capture.walk import common_value, node_meta, walk
 from convlint.model import Graph, Origin, Port, Proviso
+from convlint.usercode.sites import choose_frames
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ def _taken_apart(run: Run, decomposed: bool) -> torch.fx.GraphModule:
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    ops = {node.target for node in run.traced.graph.nodes if isinstance(node.target, torch._ops.OpOverload)}
+    ops = {node.target for node in run.traced.graph.nodes if torch_adapter.is_overload(node.target)}
     if decomposed:
         apart = [
             op
@@ -103,7 +103,8 @@ def trace_run(
 ) -> Run:
     """Run ``module`` once, with real values, and return the ATen calls that it made, with their lines."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     leaves, in_spec = pytree.tree_flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -142,7 +143,8 @@ def _marking_readers() -> Any:
     """While open, what is read past the dispatcher (``tolist``, ``numpy``) is read in the graph too."""
     import torch
     from torch.overrides import TorchFunctionMode
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     readers = (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__)
     makers = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)
@@ -210,7 +212,8 @@ def _graph(traced: torch.fx.GraphModule, module: torch.nn.Module) -> Graph:
 def _gives_tensors(node: Node) -> bool:
     """Whether a call computes a tensor; others switch autograd or autocast, or ask about a dtype."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     return any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(node.meta.get("val")))
 

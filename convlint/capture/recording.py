@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.fx import Node
-from torch.utils import _pytree as pytree
 
 from convlint.capture.build import mirror
 from convlint.capture.cut import Cut, find_cut, output_of, reads_number, sizes_from_data
 from convlint.capture.reach import reached, written
 from convlint.capture.record import TENSOR, Run, trace_run
+from convlint.torch_adapter import pytree
 
 
 @dataclass(frozen=True, slots=True)

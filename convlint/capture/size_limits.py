@@ -16,10 +16,10 @@ from typing import Any
 from convlint import torch_adapter
 from convlint.capture.declared import spec_by_name
 from convlint.capture.flexible import MOST_SECONDS, Forward, varying_sizes
-from convlint.capture.sites import NOWHERE, Place, place_of_exception, place_of_frames
-from convlint.inputs import InputSpec
+from convlint.interface.inputs import InputSpec
 from convlint.model import CaptureFailure
 from convlint.sandbox import TimeLimitExceeded
+from convlint.usercode.sites import NOWHERE, Place, place_of_exception, place_of_frames
 
 METHOD = "torch.export with flexible sizes"
 SPECIALISED, TIED, BREAKING, OTHER_PATH = (

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.fills import fill_of
 from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.paths import input_paths, with_paths
-from convlint.capture.sites import NOWHERE, Place, place_of_text
 from convlint.capture.states import initial_value
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
+from convlint.usercode.sites import NOWHERE, Place, place_of_text
 
 if TYPE_CHECKING:
     import torch

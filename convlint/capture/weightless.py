@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree as pytree
 
 from convlint import torch_adapter
 from convlint.capture.build import build_on_cpu, build_on_meta, checked_module, fake_weights, zero_weights
+from convlint.capture.limits import REAL_WEIGHTS_LIMIT
 from convlint.errors import ConvlintError
-from convlint.options import REAL_WEIGHTS_ROOM
 from convlint.sandbox import TimeLimitExceeded, UserExit, user_code
+from convlint.torch_adapter import pytree
 
 SMALL = 1 << 20
 """Bytes up to which a tensor is made in earnest: rates, tables of indices, frequencies, masks."""
@@ -30,7 +30,7 @@ class ReadsWeights(RuntimeError):
     """A constructor asked for a value of a weight that has none."""
 
 
-def build_weightless(build: Callable[[], Any], room: int | None = REAL_WEIGHTS_ROOM) -> torch.nn.Module:
+def build_weightless(build: Callable[[], Any], room: int | None = REAL_WEIGHTS_LIMIT) -> torch.nn.Module:
     """The model that ``build`` returns, with as little memory for weights as its constructor allows.
 
     Raises what the constructor raises with real weights, and MemoryError where these pass ``room`` bytes.

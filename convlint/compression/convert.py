@@ -7,7 +7,7 @@ from typing import Any
 
 from convlint import coremltools_adapter as adapter
 from convlint.compression.settings import Setting
-from convlint.precision import Precision, compute_precision
+from convlint.coreml.precision import Precision, compute_precision
 
 
 def package(program: Any, target: str, precision: Precision) -> Any:

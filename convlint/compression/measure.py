@@ -13,20 +13,20 @@ import numpy as np
 from convlint import coremltools_adapter as adapter
 from convlint import mil
 from convlint.capture.methods import Source, quiet_torch
+from convlint.child import Channel, run_in_child
 from convlint.compression.convert import compressed, package
-from convlint.compression.result import Compression, Layer, Row
 from convlint.compression.settings import Setting
 from convlint.compression.weights import Weight, by_layer, weights_of
+from convlint.coreml.precision import Precision
 from convlint.errors import ConvlintError
 from convlint.model import Frontend
-from convlint.parity.convert import Converted, NotConverted, convert
-from convlint.parity.errors import WrongShape, measure, worst
-from convlint.parity.inputs import varied
-from convlint.parity.result import Errors
-from convlint.parity.running import expected, program_inputs
-from convlint.precision import Precision
+from convlint.model.compression import Compression, Layer, Row
+from convlint.model.parity import Errors
+from convlint.numerics.conversion import Converted, NotConverted, convert
+from convlint.numerics.difference import WrongShape, measure, worst
+from convlint.numerics.running import expected, program_inputs
+from convlint.numerics.samples import varied
 from convlint.text import one_line
-from convlint.trial.process import Channel, run_in_child
 
 SEEDS = 3
 """Inputs that each setting is compared on."""

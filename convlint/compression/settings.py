@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from convlint.coreml.targets import order
 from convlint.errors import UsageError
 from convlint.nearest import did_you_mean
-from convlint.targets import order
 
 Method = Literal["int8", "int4", "palettize", "prune", "w8a8"]
 PALETTE_BITS = (1, 2, 3, 4, 6, 8)

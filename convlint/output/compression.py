@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convlint.compression.result import Compression, Layer, Row
-from convlint.output.verdict import vanished
-from convlint.parity.result import Errors
+from convlint.model.compression import Compression, Layer, Row
+from convlint.model.parity import Errors
+from convlint.model.verdict import vanished
 from convlint.text import one_line, shown_path
 
 RANDOM = "The weights are random: sizes and targets hold, errors will be others after training."

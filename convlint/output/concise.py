@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convlint.model import Finding, IgnoreComment, Report, Site
-from convlint.outcome import Run
-from convlint.output.remarks import help_line
-from convlint.output.verdict import unforeseen, wrong_numbers
+from convlint.model.remarks import help_line
+from convlint.model.run import Run
+from convlint.model.verdict import unforeseen, wrong_numbers
 from convlint.text import one_line, shown_path
 
 

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convlint.model import SCHEMA_VERSION
-from convlint.output.json import finding_to_dict, plain
+from convlint.model.as_dict import finding_to_dict
+from convlint.model.plain import SCHEMA_VERSION, plain
+from convlint.model.verdict import what_differs
 from convlint.output.page import Page
-from convlint.output.verdict import what_differs
 from convlint.text import count, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from convlint.model import Site
-    from convlint.parity.result import Parity
-    from convlint.repair.applied import Applied, LeftOut
-    from convlint.repair.fixed import Fixed
-    from convlint.source_edit import Refusal
+    from convlint.model.applied import Applied, LeftOut
+    from convlint.model.fixed import Fixed
+    from convlint.model.parity import Parity
+    from convlint.repair.source.edit import Refusal
 
 SHOWN_CALLS = 8
 _DIM = "bright_black"

@@ -8,8 +8,8 @@ from importlib import import_module
 
 from convlint.destination import Place, look_at, make_folder_of, refuse_twice
 from convlint.errors import UsageError
+from convlint.model.run import Run
 from convlint.nearest import did_you_mean
-from convlint.outcome import Run
 from convlint.output.earlier import REPORT
 
 FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
@@ -108,7 +108,7 @@ RENDERERS: Mapping[str, Callable[[Run], str]] = {
     "gitlab": _late("gitlab", "render_gitlab"),
     "junit": _late("junit", "render_junit"),
     "markdown": _late("markdown", "render_markdown"),
-    "html": _late("html", "render_html"),
-    "svg": _late("svg", "render_svg"),
+    "html": _late("html.page", "render_html"),
+    "svg": _late("html.svg", "render_svg"),
 }
 """Each format as a function of the whole run."""

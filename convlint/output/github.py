@@ -5,10 +5,10 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 
 from __future__ import annotations
 
-from convlint.outcome import Run
+from convlint.model.remarks import help_line
+from convlint.model.run import Run
+from convlint.model.verdict import verdict
 from convlint.output.places import Shown, shown_findings
-from convlint.output.remarks import help_line
-from convlint.output.verdict import verdict
 from convlint.text import visible
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}

@@ -5,11 +5,11 @@ https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
 
 from __future__ import annotations
 
-from convlint.outcome import Run
+from convlint.model.remarks import help_line
+from convlint.model.run import Run
+from convlint.model.verdict import verdict, wrong_numbers
 from convlint.output.json import dumps
 from convlint.output.places import Shown, shown_findings
-from convlint.output.remarks import help_line
-from convlint.output.verdict import verdict, wrong_numbers
 from convlint.text import visible
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from convlint.outcome import Outcome, Run
+from convlint.model.run import Outcome, Run
+from convlint.model.verdict import verdict
 from convlint.output.terminal import render_text
-from convlint.output.verdict import verdict
 from convlint.text import visible
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from convlint.model import Replacement, Report
-from convlint.outcome import Outcome, Run
+from convlint.model.remarks import code_of, help_line
+from convlint.model.run import Outcome, Run
+from convlint.model.verdict import Kind, tally, verdict
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.places import Shown, places_of
-from convlint.output.remarks import code_of, help_line
-from convlint.output.verdict import Kind, tally, verdict
 from convlint.text import count, named, one_line, visible
 
 MARK = "<!-- convlint -->"

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from convlint.installed import is_library
 from convlint.model import Finding, Site
-from convlint.outcome import Outcome, Run
+from convlint.model.run import Outcome, Run
 from convlint.output.modules import fold_modules
 from convlint.text import shown_path
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from convlint.model.measured import Measured
+from convlint.model.placement import UNITS, Advice, Blocker, Plan, Unit
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
-from convlint.plan.measured import Measured
-from convlint.plan.model import UNITS, Advice, Blocker, Interval, Plan, Unit
-from convlint.text import count, shown_path, significant
+from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,13 +47,13 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
         ane = f"{other.share['ANE']:.0%} ANE"
         page.put(
             ("what if", "bold cyan"),
-            f"  {other.assumption}: {interval_text(other.latency_ms)}, {ane}",
+            f"  {other.assumption}: {other.latency_ms}, {ane}",
             hang=9,
         )
     for note in plan.notes:
         page.put(("note", "bold cyan"), f"  {note}", hang=6)
     page.gap()
-    page.put((verdict_of(plan), "bold"))
+    page.put((plan.sentence, "bold"))
 
 
 def plan_text(plan: Plan) -> str:
@@ -93,26 +93,9 @@ def bar(shares: Mapping[Unit, float]) -> list[Span]:
     return [*spans, f"  {words or 'nothing runs'}"]
 
 
-def interval_text(interval: Interval) -> str:
-    """``"1.2 ms (0.7 to 2.1)"``."""
-    low, high = (significant(end, 2) for end in (interval.low, interval.high))
-    return f"{significant(interval.mid, 3)} ms ({low} to {high})"
-
-
-def verdict_of(plan: Plan) -> str:
-    """The plan in one sentence."""
-    ane = [island for island in plan.islands if island.unit == "ANE"]
-    where = "nothing of it on the Neural Engine"
-    if ane:
-        where = f"{plan.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
-    win = next((blocker for blocker in plan.blockers if blocker.win_ms.mid > 0), None)
-    first = f"; {win.op or win.kind} costs most, {interval_text(win.win_ms)}" if win is not None else ""
-    return f"About {interval_text(plan.latency_ms)}, {where}{first}."
-
-
 def _blocker(page: Page, blocker: Blocker) -> None:
     times = f" ×{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
-    win = f"wins {interval_text(blocker.win_ms)}" if blocker.win_ms.mid > 0 else "wins nothing by itself"
+    win = f"wins {blocker.win_ms}" if blocker.win_ms.mid > 0 else "wins nothing by itself"
     code = f" {blocker.rule}" if blocker.rule else ""
     page.put(
         ("blocks", "bold red"),
@@ -164,7 +147,7 @@ def _islands(page: Page, plan: Plan) -> None:
     for island in sorted(largest, key=lambda island: island.ops):
         first, last = plan.ops[island.ops[0]], plan.ops[island.ops[-1]]
         ends = first.name if first is last else f"{first.name} to {last.name}"
-        words = f"{count(len(island.ops), 'op')}, {interval_text(island.latency_ms)}: {ends}"
+        words = f"{count(len(island.ops), 'op')}, {island.latency_ms}: {ends}"
         page.put((island.unit, f"bold {_COLOURS[island.unit]}"), f"  {words}", indent=2, hang=5)
     if len(plan.islands) > len(largest):
         page.put((f"and {len(plan.islands) - len(largest)} that take less", _DIM), indent=2)

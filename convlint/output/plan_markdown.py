@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from convlint.model import Site
+from convlint.model.placement import UNITS, Advice, Blocker, Plan
 from convlint.output.markdown import escape
-from convlint.output.plan import interval_text, verdict_of
-from convlint.plan.model import UNITS, Advice, Blocker, Plan
 from convlint.text import count, shown_path, visible
 
 _SHOWN = 10
@@ -16,7 +15,7 @@ def render_plan_markdown(plan: Plan) -> str:
     lines = [
         f"## {escape(plan.model)} on {plan.chip}, {plan.os}",
         "",
-        escape(verdict_of(plan)),
+        escape(plan.sentence),
         "",
         "| unit | time | ops |",
         "|---|---|---|",
@@ -33,7 +32,7 @@ def render_plan_markdown(plan: Plan) -> str:
     if plan.what_if:
         lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
         lines += [
-            f"| {escape(other.assumption)} | {interval_text(other.latency_ms)} | {other.share['ANE']:.0%} |"
+            f"| {escape(other.assumption)} | {other.latency_ms} | {other.share['ANE']:.0%} |"
             for other in plan.what_if
         ]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in plan.notes)]) + "\n"
@@ -41,7 +40,7 @@ def render_plan_markdown(plan: Plan) -> str:
 
 def _row(blocker: Blocker) -> str:
     times = f" ×{len(blocker.ops)}" if len(blocker.ops) > 1 else ""
-    win = interval_text(blocker.win_ms) if blocker.win_ms.mid > 0 else "nothing by itself"
+    win = str(blocker.win_ms) if blocker.win_ms.mid > 0 else "nothing by itself"
     helps = "; ".join(map(escape, blocker.replacements))
     name = f"{blocker.rule} {blocker.op or blocker.kind}".strip()
     return f"| {escape(name)}{times} | {_where(blocker.site)} | {escape(blocker.reason)} | {win} | {helps} |"

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlint.model import SCHEMA_VERSION
-from convlint.output.json import plain
+from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.text import count, visible
 
 if TYPE_CHECKING:
-    from convlint.proof import Outcome, RuleProof
+    from convlint.rule_tester.proof import Outcome, RuleProof
 
 _WORDS: dict[Outcome, str] = {
     "passed": "passed",

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convlint.model import Finding, Replacement, Rule, Site, Suppression
-from convlint.outcome import Outcome, Run
+from convlint.model.remarks import help_line
+from convlint.model.run import Outcome, Run
+from convlint.model.verdict import unforeseen, verdict, wrong_numbers
 from convlint.output.json import dumps
 from convlint.output.places import Shown, place_in, places_of
-from convlint.output.remarks import help_line
-from convlint.output.verdict import unforeseen, verdict, wrong_numbers
 from convlint.text import one_line, visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

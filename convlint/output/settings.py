@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from convlint.config import SETTING_FIELDS, Project, Settings
-from convlint.jobs import Job
-from convlint.setting_keys import NO_TRIAL
+from convlint.settings.jobs import Job
+from convlint.settings.keys import NO_TRIAL
+from convlint.settings.project import SETTING_FIELDS, Project, Settings
 from convlint.text import shown_path
 
 DEFAULT = "default"

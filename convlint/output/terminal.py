@@ -10,18 +10,18 @@ from math import isinf
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
-from convlint.outcome import Run
+from convlint.model.remarks import code_of, remark_of
+from convlint.model.run import Run
+from convlint.model.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
 from convlint.output.places import shown_place
-from convlint.output.remarks import code_of, remark_of
-from convlint.output.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
 from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convlint.parity.result import Parity, SizeRun
+    from convlint.model.parity import Parity, SizeRun
 
 _COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {

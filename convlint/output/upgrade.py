@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from convlint.model import SCHEMA_VERSION, Finding
-from convlint.output.json import finding_to_dict
+from convlint.model.as_dict import finding_to_dict
 from convlint.text import count, shown_path, visible
 
 if TYPE_CHECKING:
-    from convlint.upgrade import Upgrade
+    from convlint.checking.upgrade import Upgrade
 
 _VERDICTS = {"yes": "converts", "no": "does not convert", "unknown": "cannot be judged"}
 

@@ -20,7 +20,7 @@ def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozense
     import torch
 
     from convlint.capture.build import borrowed
-    from convlint.repair.comparison import varied
+    from convlint.numerics.comparison import varied
 
     given = varied(inputs, 0)
     # A difference shows first where a changed call hands its result on: nothing else is kept.

@@ -244,7 +244,8 @@ def _with_constants(specs: list[Any], outputs: list[Any]) -> list[Any]:
 def trace_call(node: Node, function: Callable[..., Any]) -> GraphModule:
     """``function`` traced with the values of the arguments of ``node``, as a graph of ATen calls."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     leaves, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
     sources = [leaf for leaf in leaves if isinstance(leaf, torch.fx.Node)]
@@ -302,7 +303,8 @@ def _writes(node: Node) -> bool:
 
 def _check_outputs(node: Node, traced: GraphModule) -> None:
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     last = next(iter(reversed(traced.graph.nodes)))
     if any(not isinstance(leaf, torch.fx.Node) for leaf in pytree.tree_leaves(last.args[0])):
@@ -328,7 +330,8 @@ def _described(value: Any) -> str:
 
 def _flat(node: Node) -> Iterator[Node]:
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     leaves = pytree.tree_leaves((node.args, dict(node.kwargs)))
     return (leaf for leaf in leaves if isinstance(leaf, torch.fx.Node))

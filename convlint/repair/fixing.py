@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convlint.capture.build import weight_bytes
 from convlint.capture.methods import quiet_torch
-from convlint.repair.applied import Applied, add_call
-from convlint.repair.channels_first import CARRIED
-from convlint.repair.comparison import Comparison, Inputs, compare
+from convlint.model.applied import Applied
+from convlint.model.fixed import Fixed
+from convlint.numerics.comparison import Comparison, Inputs, compare
+from convlint.repair.applied import add_call
 from convlint.repair.divergence import first_changes
-from convlint.repair.fixed import Fixed
 from convlint.repair.functional_states import STEPS, FunctionalReference, steps_problem
 from convlint.repair.known_sizes import with_known_sizes
-from convlint.repair.layout_proof import prove_layout
+from convlint.repair.layout.proof import prove_layout
+from convlint.repair.layout.views import CARRIED
 from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
-from convlint.repair.plan import Outcome, Search, TryOut, convert_in_child
+from convlint.repair.search.search import Outcome, Search, TryOut, convert_in_child
+from convlint.repair.search.wrong_numbers import ask_rules
 from convlint.repair.sizes import other_sizes
-from convlint.repair.wrong_numbers import ask_rules
 
 if TYPE_CHECKING:
     from convlint.repair.draft import Change
     from convlint.repair.functional_states import Functional
-    from convlint.repair.replay import Replay
+    from convlint.repair.recorded.replay import Replay
 
 PARITY_BYTES = 1 << 30
 """Weights up to which the converted program is run too: it holds them once more."""
@@ -115,7 +116,7 @@ class Fixing:
         if weight_bytes(self.module) > PARITY_BYTES:
             note = "the converted program was not run: its weights are large; convlint.parity(...) runs it"
             return replace(fixed, notes=(*fixed.notes, note))
-        from convlint.parity.compare import compare_exported
+        from convlint.numerics.parity import compare_exported
 
         start = time.perf_counter()
         self.progress("running the converted program")

@@ -14,19 +14,19 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind, OutputSpec, TensorArgument
-from torch.utils import _pytree as pytree
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed, kept_buffers, mirror, unchanged_buffers
 from convlint.capture.handed_on import origin
 from convlint.capture.outputs import tensor_leaves
-from convlint.capture.sites import Place
 from convlint.capture.walk import node_meta, node_place
 from convlint.model import TensorMeta
-from convlint.repair.applied import Applied
-from convlint.repair.comparison import RTOL, Inputs, difference, own, varied
+from convlint.model.applied import Applied
+from convlint.numerics.comparison import RTOL, Inputs, difference, own, varied
 from convlint.repair.draft import Draft
 from convlint.sandbox import user_code
+from convlint.torch_adapter import pytree
+from convlint.usercode.sites import Place
 
 STEPS = 3
 

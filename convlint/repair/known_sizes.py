@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.walk import op_name
 from convlint.repair.draft import CHANGED, Change, Draft
 from convlint.repair.folding import Folder
-from convlint.repair.writer import Writer, shape_of
+from convlint.repair.layout.writer import Writer, shape_of
 from convlint.rewrites.table import NotApplicable
 
 if TYPE_CHECKING:

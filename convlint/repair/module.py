@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export.graph_signature import InputKind, OutputKind
-from torch.utils import _pytree as pytree
 
 from convlint import torch_adapter
 from convlint.capture.build import mirror
+from convlint.torch_adapter import pytree
 
 
 class FixedModule(nn.Module):
@@ -107,8 +107,9 @@ def _ordered(args: tuple[Any, ...], kwargs: dict[str, Any], spec: Any) -> list[A
     names = torch_adapter.child_spec(spec, 1).context
     if set(names) == set(kwargs):
         kwargs = {name: kwargs[name] for name in names}
-    leaves, found = pytree.tree_flatten((args, kwargs))
-    if found != spec:
+    leaves: list[Any]
+    leaves, structure = pytree.tree_flatten((args, kwargs))
+    if structure != spec:
         raise TypeError(
             "the arguments do not have the structure of the example inputs that the module was fixed with"
         )

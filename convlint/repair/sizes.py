@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from convlint import torch_adapter
-from convlint.repair.comparison import Inputs
+from convlint.numerics.comparison import Inputs
+from convlint.torch_adapter import pytree
 
 LARGEST = 4096
 """A size without an upper bound is tried up to here."""

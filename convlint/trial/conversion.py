@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
+from convlint.child import Channel
+from convlint.coreml.precision import Precision, compute_precision
 from convlint.model import Frontend, TrialLevel
-from convlint.precision import Precision, compute_precision
 from convlint.trial.light import take_weights
-from convlint.trial.process import Channel
 from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
 
 _REFUSE_NOTHING = {"common::fuse_conv_batchnorm"}
@@ -236,7 +236,7 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
         if job.precision is not None:
             options = {**options, "compute_precision": compute_precision(job.precision)}
         model = ct.convert(job.model, convert_to="mlprogram", skip_model_load=True, **options)
-        program = model._mil_program
+        program = adapter.program_of_model(model)
     except Exception as error:
         # Coming so far as to write weights, coremltools has taken the model; what fails then is the disk.
         channel.send(Finished({}, unwritten=said) if (said := _of_disk(error)) else _failed("backend", error))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlint.capture.declared import spec_by_port
-from convlint.inputs import InputSpec
+from convlint.interface.inputs import InputSpec
 from convlint.model import Graph, Port
 
 _DTYPES = {

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convlint.capture.sites import NOWHERE, Place, place_of_torchscript
+from convlint.capture.names import located
 from convlint.capture.walk import node_module, node_place, op_name
+from convlint.child import Outcome, run_in_child
+from convlint.coreml.precision import Precision
 from convlint.destination import UNWRITTEN, look_at_package, put_package, reason_of
 from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
-from convlint.precision import Precision
 from convlint.sandbox import stop_if_interrupted
 from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
-from convlint.trial.process import Outcome, run_in_child
 from convlint.trial.recorder import NodeFailure
 from convlint.trial.trace import WRAPPED
+from convlint.usercode.sites import NOWHERE, Place, place_of_torchscript
 
 # Ops that look at the shape and dtype of their argument alone: what they return is a constant.
 CREATORS = (
@@ -126,15 +126,6 @@ def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: 
     )
 
 
-def node_named(name: str, nodes: Mapping[str, Any]) -> Any:
-    """The fx node that a MIL operation was made from, by its name; None where passes made it anew."""
-    node = nodes.get(name)
-    while node is None and "_" in name:  # MIL names grow suffixes: view_3_cast_fp16
-        name = name.rpartition("_")[0]
-        node = nodes.get(name)
-    return node
-
-
 class _Nodes:
     """Finds the user's line and module of what the conversion names."""
 
@@ -180,7 +171,7 @@ class _Nodes:
         )
 
     def locate(self, name: str, kind: str) -> tuple[str, Place, str]:
-        node = node_named(name, self.by_name)
+        node = located(self.by_name, name)
         if node is not None:
             return op_name(node.target), node_place(node), node_module(node)[0]
         found = self.places.get(name)

@@ -13,11 +13,11 @@ from convlint.capture.build import borrowed, weight_bytes, zero_weights
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import flat_outputs, outputs_proviso, tensor_leaves
 from convlint.capture.owned import refuse_owned_names
-from convlint.capture.sites import definition_of
-from convlint.inputs import InputSpec, spec_of
+from convlint.interface.inputs import InputSpec, spec_of
 from convlint.model import CaptureFailure, Proviso
 from convlint.sandbox import time_limit, user_code
 from convlint.trial.interface import interface_type
+from convlint.usercode.sites import definition_of
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +152,8 @@ def _with_flat_inputs(
 ) -> tuple[torch.nn.Module, tuple[Any, ...]]:
     """A module that takes the tensors of these inputs one by one, and the tensors."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     leaves, spec = pytree.tree_flatten((args, kwargs))
 
@@ -192,7 +193,8 @@ def _lost(
 ) -> Iterator[Proviso]:
     """Each input that no output of the trace follows from, though in PyTorch one does."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     graph = traced.inlined_graph
     ports = [port for port in graph.inputs() if port.type().kind() == "TensorType"]
@@ -223,7 +225,8 @@ def _has_branches(graph: Any) -> bool:
 def _run(module: torch.nn.Module, leaves: Sequence[Any], spec: Any) -> list[Any] | None:
     """The tensors that a model returns, None where it does not run."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     own = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
     args, kwargs = pytree.tree_unflatten(own, spec)
@@ -263,7 +266,8 @@ def input_types(
 ) -> tuple[Any, ...]:
     """The type of every tensor input, in the order of the trace; as ``specs`` declare it, where given."""
     import torch
-    from torch.utils import _pytree as pytree
+
+    from convlint.torch_adapter import pytree
 
     if specs:
         positional = [spec for spec in specs if spec.name is None]

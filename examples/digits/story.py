@@ -26,8 +26,8 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 import convlint
-from convlint.cli import main as run_convlint
-from convlint.parity import Parity
+from convlint.cli.program import main as run_convlint
+from convlint.numerics.parity import Parity
 
 ARCHITECTURE = Path(__file__).with_name("net.py")
 TARGET = "iOS17"

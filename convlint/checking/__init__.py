@@ -1,0 +1,1 @@
+"""One check: capture, rules, trial, and the report that they come to."""

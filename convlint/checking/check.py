@@ -1,0 +1,307 @@
+"""The pipeline: capture, match, trial, and what they come to together."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
+from convlint.checking.doctor import installed_version
+from convlint.checking.frontends import Frontends, can_try
+from convlint.checking.judgement import exit_code, judge, verdict, weighed
+from convlint.checking.offers.own_lines import on_own_lines
+from convlint.checking.options import Options
+from convlint.checking.reconcile import deciding_trial, disagreements, export_trial
+from convlint.checking.suppress import suppress
+from convlint.compression.settings import parse_settings
+from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
+from convlint.coreml.targets import normalise_target
+from convlint.destination import look_at_package
+from convlint.errors import ModelError
+from convlint.interface.inputs import InputSpec, given_inputs, make_tensors
+from convlint.interface.outputs import parse_outputs
+from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
+from convlint.rules.match import Environment, near_misses
+from convlint.rules.rulebook import load_rulebook
+from convlint.untouched import leaves_no_trace
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture, Source
+    from convlint.coreml.precision import Precision as TrialPrecision
+    from convlint.model.compression import Compression
+    from convlint.model.parity import Parity, Precision
+
+Progress = Callable[[str], None]
+
+
+@leaves_no_trace
+def check(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    frontend: FrontendChoice = "auto",
+    trial: TrialLevel | None = "passes",
+    timeout: float = DEFAULT_TIMEOUT,
+    output: str | None = None,
+    select: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    rule_paths: tuple[str, ...] = (),
+    coremltools: str | None = None,
+    fail_on: Severity = "error",
+    parity: Precision | None = None,
+    precision: TrialPrecision | None = None,
+    compress: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+) -> Report:
+    """Check whether a model converts to Core ML.
+
+    ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
+    callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
+    tensor or a tuple; a mapping is keyword arguments), ``kwargs`` the keyword arguments; only their shapes
+    and dtypes matter. Texts as on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
+    ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
+    ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
+    ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
+    ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
+    Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
+    """
+    import torch
+
+    from convlint.capture.given import given_model
+    from convlint.capture.methods import Source
+    from convlint.torch_adapter import registered_dataclasses
+
+    args, named, specs = given_inputs(example_inputs, kwargs)
+    options = Options(
+        target=normalise_target(target),
+        frontend=frontend,
+        trial=trial,
+        timeout=timeout,
+        output=output,
+        select=tuple(select),
+        ignore=tuple(ignore),
+        rule_paths=tuple(map(str, rule_paths)),
+        coremltools=coremltools,
+        fail_on=fail_on,
+        parity=parity,
+        precision=precision,
+        compress=parse_settings(compress, normalise_target(target)),
+        outputs=parse_outputs(outputs),
+    )
+    if output is not None:
+        look_at_package("output", output)
+    asked = model
+    model = given_model(model, lambda: (args, dict(named)))
+    instance = model if isinstance(model, torch.nn.Module) else None
+    if instance is None and not callable(model):
+        raise ModelError(
+            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+        )
+    name = getattr(asked, "__qualname__", "model") if instance is None else type(asked).__qualname__
+    build = None if instance is not None else model
+    with registered_dataclasses((args, named)) as registered:
+        source = Source(
+            build, instance, lambda: (args, dict(named)), specs, None, options.outputs, registered
+        )
+        return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
+
+
+def check_model(
+    name: str,
+    build: Callable[[], Any],
+    inputs: tuple[InputSpec, ...],
+    options: Options,
+    progress: Progress = lambda stage: None,
+) -> Report:
+    """Check the model that ``build`` returns with inputs made from their specs.
+
+    Nothing is suppressed yet: what comments and baselines silence may change without the model.
+    """
+    from convlint.capture.given import built_whole
+    from convlint.capture.methods import Source
+
+    build = built_whole(build, lambda: make_tensors(inputs))
+    source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs), outputs=options.outputs)
+    return _Check(name, source, options, progress).run()
+
+
+class _Check:
+    def __init__(self, name: str, source: Source, options: Options, progress: Progress) -> None:
+        self.name = name
+        self.source = source
+        self.options = options
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> Report:
+        start = time.perf_counter()
+        options = self.options
+        with self.timed("rules"):
+            whole = load_rulebook([Path(path) for path in options.rule_paths])
+            rules = whole.select(options.select, options.ignore)
+            why = whole.find(options.why) if options.why else None
+        with self.timed("capture"):
+            captured = self.capture()
+        environment = self.environment()
+        trials: tuple[Trial, ...] = ()
+        if options.trial is not None:
+            with self.timed("trial"):
+                trials = Frontends(self.source, options, self.progress, self.notes).trials(captured)
+        with self.timed("match"):
+            findings = judge(captured, rules, environment, trials)
+            if any(spec.image for spec in self.source.specs):
+                from convlint.checking.offers.image_fold import add_folds
+
+                findings = add_folds(findings, self.source, captured.graph, options.timeout)
+            if any(finding.rule.name == "normalisation-in-forward" for finding in findings):
+                from convlint.checking.offers.forward_fold import add_forward_folds
+
+                findings = add_forward_folds(findings, self.source, options.timeout)
+        if why is not None and captured.graph is not None:
+            for miss in near_misses(why, captured.graph, environment):
+                where = f" at {miss.site}" if miss.site else ""
+                self.notes.append(
+                    f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})"
+                )
+        fix_proof = ""
+        if captured.graph is not None and any(f.severity == "error" for f in findings):
+            self.progress("looking for replacements")
+            from convlint.checking.offers.decomposition import add_replacements, prove_together
+
+            with self.timed("replacements"):
+                findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
+                if captured.program is not None and trials:
+                    fix_proof = prove_together(findings, captured.program, options.target)
+        findings = on_own_lines(findings)
+        convertible = verdict(captured, findings, trials)
+        compared = weighed(self.parity(trials), findings)
+        sizes = self.compression(trials)
+        self.seconds["total"] = time.perf_counter() - start
+        return Report(
+            model=self.name,
+            target=options.target,
+            frontend=options.frontend,
+            convertible=convertible,
+            findings=findings,
+            trial=deciding_trial(trials),
+            trials=trials,
+            graph=captured.graph,
+            capture_method=captured.method,
+            capture_failures=captured.failures,
+            disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
+            fix_proof=fix_proof,
+            parity=compared,
+            compression=sizes,
+            notes=(*captured.notes, *self.notes),
+            seconds=self.seconds,
+            versions=_versions(environment),
+            asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
+            exit_code=exit_code(captured, findings, convertible, compared, options.fail_on),
+        )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def capture(self) -> Capture:
+        from convlint.capture.methods import capture
+
+        self.progress("capturing")
+        captured = capture(
+            self.source,
+            self.options.timeout,
+            REAL_WEIGHTS_LIMIT,
+            decomposed=self.options.frontend == "export",
+        )
+        for stage, seconds in captured.seconds.items():
+            self.seconds[f"capture.{stage}"] = seconds
+        if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):
+            raise ModelError(f"{self.name} has no tensor output; a Core ML model needs at least one.")
+        return captured
+
+    def environment(self) -> Environment:
+        """What to lint for: the installed coremltools, or the one that was named."""
+        installed = installed_version("coremltools")
+        wanted = self.options.coremltools
+        if wanted is None and installed is not None and self.options.trial is not None and can_try() == "":
+            supported = installed_snapshot()
+        else:
+            supported = snapshot(wanted or installed)
+        supported = with_foreign(supported)
+        if not supported.exact:
+            self.notes.append(
+                f"coremltools {supported.requested} is not among the snapshots;"
+                f" judged by that of {supported.version}"
+            )
+        return Environment(
+            coremltools=wanted or installed or supported.version,
+            torch=installed_version("torch"),
+            supported=supported,
+            numpy=installed_version("numpy"),
+            python=platform.python_version(),
+            frontend="torchscript" if self.options.frontend == "torchscript" else "export",
+            target=self.options.target,
+        )
+
+    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
+        """The converted program beside PyTorch, through the door that converted."""
+        if self.options.parity is None:
+            return None
+        deciding = deciding_trial(trials)
+        if deciding is None or deciding.status != "converted":
+            self.notes.append("parity was not looked at: no trial converted the model")
+            return None
+        from convlint.numerics.flexible import compare_sizes
+
+        self.progress("comparing with PyTorch")
+        with self.timed("parity"):
+            return compare_sizes(
+                self.source,
+                self.options.target,
+                self.options.parity,
+                deciding.frontend,
+                self.options.timeout,
+            )
+
+    def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
+        """What precision and compression make of the model, where they were asked for."""
+        options = self.options
+        if options.precision is None and not options.compress:
+            return None
+        deciding = deciding_trial(trials)
+        if deciding is None or deciding.status != "converted":
+            self.notes.append("compression was not looked at: no trial converted the model")
+            return None
+        from convlint.compression.measure import measure_settings
+
+        self.progress("compressing")
+        with self.timed("compression"):
+            return measure_settings(
+                self.source,
+                options.target,
+                deciding.frontend,
+                options.precision or "float16",
+                options.compress,
+                checkpoint=options.checkpoint,
+                timeout=options.timeout,
+                progress=self.progress,
+            )
+
+
+def _versions(environment: Environment) -> dict[str, str]:
+    versions = {name: getattr(environment, name) for name in ("python", "torch", "coremltools", "numpy")}
+    return {name: version for name, version in versions.items() if version}
+
+
+__all__ = ["Options", "check", "check_model"]

@@ -1,0 +1,162 @@
+"""What rules and trials come to together: findings, a verdict, an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convlint.capture.size_limits import FLEXIBLE_KINDS
+from convlint.checking.reconcile import (
+    BLOCKING,
+    deciding_trial,
+    export_trial,
+    findings_of_trial,
+    mark_trial,
+    taken_apart,
+)
+from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
+from convlint.rules.match import Environment, group_findings, match_environment, match_failures, match_graph
+from convlint.rules.rulebook import Rulebook
+
+FROZEN = "frozen-by-trace"
+"""The kind of capture failure that is what a trace fixes."""
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture
+    from convlint.model.parity import Parity
+
+
+def judge(
+    captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
+) -> tuple[Finding, ...]:
+    """The findings of the rules, with what the trials said of each and what the trials alone refused."""
+    # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
+    matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
+    matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
+    if captured.graph is not None:
+        # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
+        traced = captured.frontend == "torchscript"
+        where = replace(environment, frontend="torchscript") if traced else environment
+        found = match_graph(rules, captured.graph, where)
+        matches += [match for match in found if not (traced and taken_apart(match, trials))]
+    findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
+    findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
+    if not any(trial.status == "converted" for trial in trials):
+        findings += findings_of_trial(findings, trials[:1], rules, environment)
+    if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
+        # The other door is open: what this one refuses is no longer an error. It may be the only one that
+        # was tried, where torch.export gives no program.
+        findings = tuple(
+            replace(finding, severity="warning")
+            if finding.severity == "error" and finding.rule.category in BLOCKING and not _is_frozen(finding)
+            else finding
+            for finding in findings
+        )
+    lines = {str(finding.site) for finding in findings if _is_frozen(finding)}
+    return tuple(
+        finding
+        for finding in findings  # what the trace fixes there is the same line, told once
+        if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
+    )
+
+
+def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
+    """What follows from an input in PyTorch, and does not in the program of the trace that converts."""
+    found = list(captured.reads) if frontend == "torchscript" else []
+    converted = [trial for trial in trials if trial.status == "converted"]
+    found += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
+    for each in dict.fromkeys(found):
+        yield CaptureFailure(
+            "torch.jit.trace", FROZEN, "TracerWarning", each.text, each.site, each.caller, each.module
+        )
+
+
+def _is_frozen(finding: Finding) -> bool:
+    return any(block.subject == "capture" and FROZEN in block.names for block in finding.rule.matches)
+
+
+def _by_own_converter(finding: Finding, environment: Environment) -> bool:
+    """Whether a rule about coremltools' converter is beside the point, as the user has put another there."""
+    return (
+        finding.rule.category == "support"
+        and bool(finding.op)
+        and environment.supported.is_own(finding.op, environment.frontend)
+    )
+
+
+def verdict(captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
+    """Whether the model converts: the word of a trial, else that of the rules."""
+    if any(trial.status == "converted" for trial in trials):
+        return "yes"
+    if any(trial.status == "failed" for trial in trials):
+        return "no"
+    if trials:
+        return "unknown"
+    return static_verdict(findings, exported=captured.program is not None)
+
+
+def exit_code(
+    captured: Capture,
+    findings: tuple[Finding, ...],
+    convertible: Convertible,
+    compared: Parity | None,
+    fail_on: Severity,
+) -> int:
+    """What the process ends with: 3 without a graph, 1 for findings as bad as ``fail_on``."""
+    worst = SEVERITIES.index(fail_on)
+    if captured.graph is None:
+        return 3
+    if any(SEVERITIES.index(finding.severity) <= worst for finding in findings):
+        return 1
+    wrong = compared is not None and compared.status in ("differs", "overflows")
+    if compared is not None and wrong and SEVERITIES.index(compared.severity) <= worst:
+        return 1
+    return 1 if convertible == "no" else 0
+
+
+def weighed(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
+    """A difference is as bad as the rule says that names its call, where one does."""
+    first = compared.first_divergence if compared is not None else None
+    if compared is None or first is None:
+        return compared
+    naming = [
+        finding.severity
+        for finding in findings
+        if finding.rule.category == "numeric"
+        and finding.site == first.site
+        and first.op in (finding.op, *(call.op for call in finding.calls))
+    ]
+    if not naming:
+        return compared
+    return replace(compared, severity=min(naming, key=SEVERITIES.index))
+
+
+def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:
+    """What the rules alone say; ``exported`` is whether torch.export gave a program to convert."""
+    if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
+        return "no"
+    return "yes" if exported else "unknown"
+
+
+def failures_to_tell(
+    captured: Capture, frontend: Frontend, trials: Iterable[Trial] = ()
+) -> Iterator[CaptureFailure]:
+    """The capture failures worth a finding: odd outputs, what a trace fixes, and what stopped an export.
+
+    What torch.export refuses is nothing to the TorchScript frontend.
+    """
+    seen = set()
+    for failure in captured.failures:
+        key = (failure.kind, failure.site)
+        if failure.kind in FLEXIBLE_KINDS:
+            yield failure
+            continue
+        if not failure.method.startswith("torch.export") or key in seen:
+            continue
+        seen.add(key)
+        if failure.kind == "unsupported-output" or (
+            captured.program is None and failure.kind != "fake-tensor" and frontend == "export"
+        ):
+            yield failure
+    yield from _frozen(captured, frontend, trials)

@@ -1,0 +1,1 @@
+"""What is offered for a finding beside the replacements of its rule."""

@@ -1,0 +1,169 @@
+"""PyTorch's own decompositions as replacements, and newer releases of coremltools.
+
+For an op that coremltools refuses, PyTorch often knows simpler ones. Whether those convert is not
+guessed: the op is taken apart alone, with the shapes of the user's model, and converted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from convlint.checking.reconcile import BLOCKING
+from convlint.coreml.supported import known_versions, snapshot
+from convlint.coreml.versions import parse_release
+from convlint.model import Finding, Replacement
+from convlint.rules.match import Environment
+from convlint.usercode.custom_op import fill_templates
+
+_AT_MOST = 12
+"""Ops tried in one check; a model with more refusals than this needs ``convlint fix`` anyway."""
+
+
+def add_replacements(
+    findings: tuple[Finding, ...], program: Any, environment: Environment, *, prove: bool
+) -> tuple[Finding, ...]:
+    """Each blocking finding with what PyTorch and other releases of coremltools offer for its op."""
+    tried: dict[str, Replacement | None] = {}
+    upgraded = []
+    for finding in findings:
+        finding = fill_templates(finding, environment.supported)
+        extra: list[Replacement] = []
+        if finding.rule.category == "support" and finding.severity in ("error", "warning") and finding.op:
+            if (
+                prove
+                and program is not None
+                and finding.calls
+                and (finding.op in tried or len(tried) < _AT_MOST)
+            ):
+                if finding.op not in tried:
+                    tried[finding.op] = prove_decomposition(
+                        program, finding.calls[0].name, environment.target
+                    )
+                found = tried[finding.op]
+                if found is not None:
+                    extra.append(found)
+            newer = _newer_release(finding.op, environment)
+            # A development release is no advice beside code that converts with what is installed.
+            instead = any(each.kind == "rewrite" and each.safety == "safe" for each in finding.replacements)
+            if newer is not None and not (instead and "dev" in newer.title):
+                extra.append(newer)
+        upgraded.append(replace(finding, replacements=(*finding.replacements, *extra)) if extra else finding)
+    return tuple(upgraded)
+
+
+def _newer_release(op: str, environment: Environment) -> Replacement | None:
+    if environment.supported.converts(op, environment.frontend):
+        return None
+    here = parse_release(environment.supported.version)
+    for version in known_versions():
+        if parse_release(version) > here and snapshot(version).converts(op, environment.frontend):
+            return Replacement(
+                title=f"coremltools {version} has a converter for {op}",
+                kind="upgrade",
+                safety="safe",
+                after=f"pip install coremltools=={version}",
+            )
+    return None
+
+
+def prove_decomposition(program: Any, node_name: str, target: str) -> Replacement | None:
+    """The decomposition of one call, if PyTorch has one and coremltools converts what it gives."""
+    import torch
+
+    from convlint.capture.methods import quiet_torch
+    from convlint.capture.walk import graph_of_program, op_name
+    from convlint.torch_adapter import decomposition_table, is_overload
+    from convlint.trial.run import run_trial
+
+    node = next((node for node in program.graph.nodes if node.name == node_name), None)
+    if node is None or not is_overload(node.target):
+        return None
+    table = decomposition_table()
+    function = table.get(node.target)
+    if function is None:
+        return None
+    try:
+        with quiet_torch(), torch.no_grad():
+            alone = single_op_program(node)
+            apart = alone.run_decompositions({node.target: function})
+    except Exception:  # a decomposition that does not trace is no proposal
+        return None
+    if any(inner.target is node.target for inner in apart.graph.nodes):
+        return None
+    graph = graph_of_program(apart)
+    trial = run_trial(apart, graph, "export", target, "frontend", 30.0)
+    if trial.status != "converted":
+        return None
+    op = op_name(node.target)
+    ops = list(dict.fromkeys(call.op for call in graph.calls))
+    shown = ", ".join(ops[:6]) + (", ..." if len(ops) > 6 else "")
+    return Replacement(
+        title=f"PyTorch takes {op} apart into {shown}",
+        kind="decomposition",
+        safety="safe",
+        before="program = torch.export.export(model, inputs, strict=False).run_decompositions({})",
+        after=(
+            "from torch._decomp import get_decompositions\n"
+            f"table = get_decompositions([torch.ops.{op}])\n"
+            "program = torch.export.export(model, inputs, strict=False).run_decompositions(table)"
+        ),
+        proof=f"taken apart with this model's shapes and converted by coremltools {trial.coremltools}",
+    )
+
+
+def prove_together(findings: tuple[Finding, ...], program: Any, target: str) -> str:
+    """What was run to prove that PyTorch's decompositions alone make the model convert; "" if they do not.
+
+    Tried only where every blocking finding has one that was proved by itself.
+    """
+    import torch
+
+    from convlint.capture.methods import quiet_torch
+    from convlint.capture.walk import graph_of_program
+    from convlint.torch_adapter import decomposition_table
+    from convlint.trial.run import run_trial
+
+    blocking = [f for f in findings if f.severity == "error" and f.rule.category in BLOCKING]
+    if not blocking or not all(any(r.kind == "decomposition" for r in f.replacements) for f in blocking):
+        return ""
+    refused = {call.op for finding in blocking for call in finding.calls}
+    table = decomposition_table()
+    used = {op: function for op, function in table.items() if _name(op) in refused}
+    if {_name(op) for op in used} != refused:
+        return ""
+    try:
+        with quiet_torch(), torch.no_grad():
+            apart = program.run_decompositions(used)
+    except Exception:  # the proof fails, the findings stand
+        return ""
+    trial = run_trial(apart, graph_of_program(apart), "export", target, "frontend", 120.0)
+    if trial.status != "converted":
+        return ""
+    return f"with PyTorch's decompositions of {', '.join(sorted(refused))}, coremltools converts the model"
+
+
+def _name(op: Any) -> str:
+    from convlint.capture.walk import op_name
+
+    return op_name(op)
+
+
+def single_op_program(node: Any) -> Any:
+    """An exported program of one call alone: its computed tensors as inputs, its constants as buffers."""
+    import torch
+
+    sources = list(node.all_input_nodes)
+
+    class Alone(torch.nn.Module):
+        def forward(self, *tensors: torch.Tensor) -> Any:
+            given = dict(zip(sources, tensors, strict=True))
+            args = torch.fx.map_arg(node.args, lambda source: given[source])
+            kwargs = torch.fx.map_arg(node.kwargs, lambda source: given[source])
+            return node.target(*args, **kwargs)
+
+    def example(source: Any) -> torch.Tensor:
+        value = source.meta["val"]
+        return torch.zeros(tuple(int(size) for size in value.shape), dtype=value.dtype)
+
+    return torch.export.export(Alone(), tuple(example(source) for source in sources), strict=False)

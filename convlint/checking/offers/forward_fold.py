@@ -1,0 +1,169 @@
+"""Normalisation inside of ``forward``, divided between ``ct.ImageType`` and the convolution after it.
+
+What the model does to a picture before its first convolution is measured: its outcome for a black
+and for a white picture gives a factor and an offset for each channel, and other pictures prove that
+there is no more to it. What the factors differ in goes into the weights of the convolution; their
+mean and the offsets are what ``ct.ImageType`` can say. Zero stays zero, so that padding is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convlint.capture.methods import Attempts, Source, quiet_torch
+from convlint.checking.offers.image_fold import RTOL, SEEDS, largest_error
+from convlint.interface.images import LARGEST_VALUE, Image
+from convlint.model import Finding, OpCall, Replacement
+from convlint.sandbox import time_limit, user_code
+
+if TYPE_CHECKING:
+    import torch
+
+RULE = "normalisation-in-forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """``factors * x + offsets``, which ``forward`` computes of its input ``x`` for this convolution."""
+
+    convolution: str
+    input: str
+    factors: tuple[float, ...]
+    offsets: tuple[float, ...]
+    error: float
+
+    @property
+    def scale(self) -> float:
+        return sum(self.factors) / len(self.factors)
+
+    @property
+    def remainder(self) -> tuple[float, ...]:
+        return tuple(factor / self.scale for factor in self.factors)
+
+
+def add_forward_folds(
+    findings: tuple[Finding, ...], source: Source, limit: float | None
+) -> tuple[Finding, ...]:
+    """The findings about a normalisation in ``forward``, with its fold where that was proved."""
+
+    def with_fold(finding: Finding) -> Finding:
+        if finding.rule.name != RULE or len(finding.calls) != 1:
+            return finding
+        found = measure(source, finding.calls[0], limit)
+        if found is None or found.error > RTOL:
+            return finding
+        images = [spec.image for spec in source.specs if spec.name in (None, found.input)]
+        image = next((image for image in images if image is not None), None)
+        return replace(finding, replacements=(_replacement(found, image), *finding.replacements))
+
+    return tuple(map(with_fold, findings))
+
+
+def measure(source: Source, call: OpCall, limit: float | None) -> Normalisation | None:
+    """What the model has done to its input when it arrives at ``call``; None where it is anything else."""
+    attempts = Attempts(source, limit, None)
+    try:
+        with quiet_torch(), time_limit(limit), user_code():
+            program = attempts.export_cpu()[1]
+            return _Measurement(program, call.name).run() if program is not None else None
+    except Exception:  # user code runs here; without a proof nothing is offered
+        return None
+
+
+class _Measurement:
+    def __init__(self, program: Any, name: str) -> None:
+        self.program = program
+        self.nodes = {node.name: node for node in program.graph.nodes}
+        self.node = self.nodes[name]
+
+    def run(self) -> Normalisation | None:
+        import torch
+
+        names = [str(name) for name in self.program.graph_signature.user_inputs]
+        readers = list(self.node.users)
+        if len(names) != 1 or len(readers) != 1:
+            return None
+        weight = self.program.graph_signature.inputs_to_parameters.get(str(readers[0].args[1]))
+        if weight is None or not weight.endswith(".weight"):
+            return None
+        shape = tuple(self.nodes[names[0]].meta["val"].shape)
+
+        def column(values: Sequence[float]) -> torch.Tensor:
+            return torch.tensor(tuple(values)).reshape(1, -1, 1, 1)
+
+        black = self.value(torch.zeros(shape))
+        offsets = black.mean((0, 2, 3)).tolist()
+        factors = (self.value(torch.ones(shape)) - black).mean((0, 2, 3)).tolist()
+        found = Normalisation(weight.removesuffix(".weight"), names[0], tuple(factors), tuple(offsets), 0.0)
+        biases = [offset / rest for offset, rest in zip(offsets, found.remainder, strict=True)]
+        scaled = self.program.state_dict[weight] * column(found.remainder)
+        errors = []
+        for seed in SEEDS:
+            picture = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+            reached = self.value(picture)
+            if not torch.allclose(reached, picture * column(factors) + column(offsets), rtol=1e-4, atol=1e-5):
+                return None
+            handed = {self.node.name: picture * found.scale + column(biases), str(readers[0].args[1]): scaled}
+            errors.append(largest_error(self.outputs(picture), self.outputs(picture, handed)))
+        return replace(found, error=max(errors))
+
+    def value(self, picture: torch.Tensor) -> torch.Tensor:
+        """What the node is for a picture."""
+        runner = self.runner({})
+        runner.run(*self.inputs(picture))
+        value: torch.Tensor = runner.env[self.node]
+        return value
+
+    def outputs(
+        self, picture: torch.Tensor, instead: Mapping[str, torch.Tensor] | None = None
+    ) -> list[torch.Tensor]:
+        """What the model returns, with other values ``instead`` of those of some nodes."""
+        import torch
+
+        found = self.runner(instead or {}).run(*self.inputs(picture))
+        return [each for each in found if isinstance(each, torch.Tensor)]
+
+    def runner(self, instead: Mapping[str, torch.Tensor]) -> Any:
+        import torch
+
+        class Runner(torch.fx.Interpreter):
+            def run_node(self, n: torch.fx.Node) -> Any:
+                value = super().run_node(n)
+                return instead.get(n.name, value)
+
+        return Runner(self.program.graph_module, garbage_collect_values=False)
+
+    def inputs(self, picture: torch.Tensor) -> list[Any]:
+        """The picture and everything else that the graph takes, in its order."""
+        program = self.program
+        stored = {**program.constants, **program.state_dict}
+        specs = program.graph_signature.input_specs
+        return [picture if spec.target is None else stored[spec.target] for spec in specs]
+
+
+def _replacement(found: Normalisation, image: Image | None) -> Replacement:
+    # Without a word about the picture, forward takes numbers from 0 to 1, as torchvision makes them.
+    scale, shifts = (image or Image(mean=(0.0,), std=(1.0,))).scale_and_bias()
+    shifts = shifts if len(shifts) == len(found.factors) else shifts * len(found.factors)
+    rows = zip(shifts, found.offsets, found.remainder, strict=True)
+    biases = ", ".join(f"{found.scale * shift + offset / rest:.6g}" for shift, offset, rest in rows)
+    factors = ", ".join(f"{factor:.6g}" for factor in found.remainder)
+    return Replacement(
+        title=f"normalise in ct.ImageType and in {found.convolution}, once the model is trained",
+        kind="advice",
+        safety="safe",
+        after=(
+            f"factors = torch.tensor([{factors}]).reshape(1, -1, 1, 1)\n"
+            f"with torch.no_grad():\n    model.{found.convolution}.weight.mul_(factors)\n"
+            "# with a forward that does not normalise, and pictures "
+            f"of 0..{LARGEST_VALUE:g}:\n"
+            f"inputs = [ct.ImageType(shape=x.shape, scale={found.scale * scale:.9g}, bias=[{biases}])]"
+        ),
+        rtol=RTOL,
+        proof=(
+            f"compared on {len(SEEDS)} random pictures:"
+            f" the largest error is {found.error:.1g} of the largest output"
+        ),
+    )

@@ -1,0 +1,179 @@
+"""A std for each channel, folded into the convolution that reads the picture.
+
+``ct.ImageType`` has one scale. With the mean of the stds as that scale, the weights of the first
+convolution take what is left as a factor for each of its input channels. Zero stays zero, so that
+padding is not touched. Proved on the model itself, with random weights and random pictures.
+https://apple.github.io/coremltools/docs-guides/source/image-inputs.html
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convlint.capture.build import borrowed
+from convlint.capture.declared import spec_by_port
+from convlint.capture.methods import Attempts, Source, quiet_torch
+from convlint.capture.outputs import tensor_leaves
+from convlint.capture.walk import graph_of_program
+from convlint.interface.images import LARGEST_VALUE, Image
+from convlint.interface.inputs import InputSpec, make_tensors, random_factory
+from convlint.model import Finding, Graph, OpCall, Replacement, TensorArg
+from convlint.sandbox import time_limit, user_code
+from convlint.untouched import leaves_no_trace
+
+if TYPE_CHECKING:
+    import torch
+
+RULE = "channel-std"
+RTOL = 1e-4
+SEEDS = (0, 1, 2)
+
+
+@leaves_no_trace
+def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> torch.nn.Module:
+    """A copy of ``model`` whose convolution of this name takes what ``ct.ImageType`` can hand over.
+
+    ``std`` has the standard deviation of each channel, with which the model was trained; their mean is
+    the one that is left for the scale. Fold trained weights, just before converting: the copy is for
+    pictures that were divided by that mean, no longer for those that it was trained with.
+    """
+    import torch
+
+    image = Image(std=tuple(std))
+    folded = copy.deepcopy(model)
+    weight: Any = folded.get_submodule(convolution).get_parameter("weight")
+    factors = torch.tensor(image.remainder(), dtype=weight.dtype, device=weight.device)
+    with torch.no_grad():
+        weight.mul_(factors.reshape(1, -1, *[1] * (weight.dim() - 2)))
+    return folded
+
+
+def add_folds(
+    findings: tuple[Finding, ...], source: Source, graph: Graph | None, limit: float | None
+) -> tuple[Finding, ...]:
+    """The findings about pictures with a std for each channel, with the fold where it was proved."""
+    if graph is None or not any(finding.rule.name == RULE for finding in findings):
+        return findings
+    folds = proved_folds(source, graph, limit)
+
+    def with_fold(finding: Finding) -> Finding:
+        fold = next((fold for name, fold in folds.items() if f"image {name} " in finding.message), None)
+        if finding.rule.name != RULE or fold is None:
+            return finding
+        return replace(finding, replacements=(fold, *finding.replacements))
+
+    return tuple(map(with_fold, findings))
+
+
+def proved_folds(source: Source, graph: Graph, limit: float | None) -> dict[str, Replacement]:
+    """The fold of each picture that needs and has one, by the name of its input."""
+    folds = {}
+    for name, spec in spec_by_port(graph, source.specs).items():
+        if spec.image is not None and not spec.image.expressible:
+            call = first_convolution(graph, name)
+            error = _proved(source, spec, call.module, limit) if call is not None else None
+            if call is not None and error is not None and error <= RTOL:
+                folds[name] = _replacement(spec.image, call.module, error)
+    return folds
+
+
+def fold_notes(source: Source, program: Any, limit: float | None) -> tuple[str, ...]:
+    """What ``convlint fix`` says of the pictures of a program: the folds, to be done after training."""
+    if program is None or all(spec.image is None or spec.image.expressible for spec in source.specs):
+        return ()
+    folds = proved_folds(source, graph_of_program(program), limit)
+    return tuple(f"{fold.title}, as shown by `convlint check` ({fold.proof})" for fold in folds.values())
+
+
+def first_convolution(graph: Graph, name: str) -> OpCall | None:
+    """The convolution layer that alone reads an input, None where something else does."""
+    readers = [
+        call
+        for call in graph.calls
+        if any(isinstance(value, TensorArg) and value.name == name for value in call.args.values())
+    ]
+    if len(readers) != 1 or readers[0].module_type != "Conv2d" or not readers[0].op.startswith("aten.conv"):
+        return None
+    call = readers[0]
+    weight, groups = call.args.get("weight"), call.args.get("groups", 1)
+    return call if groups == 1 and isinstance(weight, TensorArg) and weight.origin == "parameter" else None
+
+
+def _proved(source: Source, spec: InputSpec, convolution: str, limit: float | None) -> float | None:
+    """The largest error of the folded model, relative to the largest output; None where it cannot run."""
+    assert spec.image is not None
+    attempts = Attempts(source, limit, None)
+    try:
+        with quiet_torch(), time_limit(limit), user_code():
+            module, _ = attempts.real()
+            folded = fold_std(module, convolution, spec.image.std)
+            with borrowed(module), borrowed(folded):
+                return max(_error(module, folded, source.specs, spec, seed) for seed in SEEDS)
+    except Exception:  # user code runs here; without a proof nothing is offered
+        return None
+
+
+def _error(
+    module: torch.nn.Module,
+    folded: torch.nn.Module,
+    specs: Sequence[InputSpec],
+    spec: InputSpec,
+    seed: int,
+) -> float:
+    import torch
+
+    image = spec.image
+    assert image is not None
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.randint(0, 256, spec.shape, generator=generator).float()
+
+    def column(values: Sequence[float]) -> torch.Tensor:
+        return torch.tensor(tuple(values)).reshape(1, -1, 1, 1)
+
+    trained = (picture / LARGEST_VALUE - column(image.mean or (0.0,))) / column(image.std)
+    scale, bias = image.scale_and_bias()
+    handed = picture * scale + column(bias)
+
+    def run(model: torch.nn.Module, tensor: torch.Tensor) -> list[torch.Tensor]:
+        make = random_factory(seed)
+        args, kwargs = make_tensors(specs, lambda each: tensor if each == spec else make(each))
+        with torch.no_grad():
+            return tensor_leaves(model(*args, **kwargs))
+
+    return largest_error(run(module, trained), run(folded, handed))
+
+
+def largest_error(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
+    """The largest difference between float outputs, relative to the largest value of each."""
+    errors = [
+        float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))
+        for one, other in zip(expected, found, strict=True)
+        if one.is_floating_point() and one.numel()
+    ]
+    return max(errors, default=float("inf"))
+
+
+def _replacement(image: Image, convolution: str, error: float) -> Replacement:
+    scale, bias = image.scale_and_bias()
+    factors = ", ".join(f"{factor:.6g}" for factor in image.remainder())
+    biases = ", ".join(f"{value:.6g}" for value in bias)
+    return Replacement(
+        title=(
+            f"fold the std once the model is trained: convlint.fold_std(model, {convolution!r}, {image.std})"
+        ),
+        kind="advice",
+        safety="safe",
+        after=(
+            f"factors = torch.tensor([{factors}]).reshape(1, -1, 1, 1)\n"
+            f"with torch.no_grad():\n    model.{convolution}.weight.mul_(factors)\n"
+            f"inputs = [ct.ImageType(shape=x.shape, scale={scale:.9g}, bias=[{biases}])]"
+        ),
+        rtol=RTOL,
+        proof=(
+            f"compared on {len(SEEDS)} random pictures:"
+            f" the largest error is {error:.1g} of the largest output"
+        ),
+    )

@@ -1,0 +1,157 @@
+"""Rules and trial beside each other: what each says of the same op, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convlint.model import Disagreement, Finding, OpCall, Site, Trial
+from convlint.rules.match import Environment, RawMatch, group_findings, match_graph, match_trial
+from convlint.rules.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Capture
+
+BLOCKING = ("capture", "support", "interface")
+"""Categories whose errors stop a conversion; the others change what a conversion gives."""
+
+
+def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Finding, ...]:
+    """Each finding with what the trial said of its ops."""
+    if trial is None or trial.status in ("timeout", "crashed"):
+        return tuple(findings)
+    # The names of a trace are not those of the graph: there, op and line say which call is meant, and since
+    # it ends at its first refusals, what it does not name was not tried.
+    traced = trial.frontend == "torchscript"
+    refused = {failure.node for failure in trial.failures if failure.node}
+    lines = {(_operation(failure.op), _line(failure.site)) for failure in trial.failures}
+    marked = []
+    for finding in findings:
+        said = ""
+        if (
+            trial.status == "converted"
+            and finding.severity == "warning"
+            and finding.rule.category == "support"
+        ):
+            continue  # the rule could not be sure, and coremltools has settled it
+        # What only the passes decide, the frontend's word does not settle.
+        if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
+            calls = finding.calls
+            if traced:
+                named = any((_operation(call.op), _line(call.site)) in lines for call in calls)
+            else:
+                named = any(call.name in refused for call in calls)
+            passed = trial.status == "converted" or all(_operation(call.op) in trial.passed for call in calls)
+            said = "failed" if named else "converted" if passed else ""
+            if traced and said == "converted" and finding.rule.category == "support":
+                finding = replace(finding, severity="warning")  # of the other frontend's converters
+        marked.append(replace(finding, trial=said))
+    return tuple(marked)
+
+
+def findings_of_trial(
+    findings: tuple[Finding, ...], trials: Iterable[Trial], rules: Rulebook, environment: Environment
+) -> tuple[Finding, ...]:
+    """A finding for each refusal of the trial that no error among ``findings`` covers."""
+    told_nodes = {call.name for finding in findings if finding.severity == "error" for call in finding.calls}
+    errors = [finding for finding in findings if finding.severity == "error"]
+    told_lines = {(_operation(f.op), _line(f.site)) for f in errors}
+    told_lines |= {(_operation(call.op), _line(call.site)) for f in errors for call in f.calls}
+    interface = any(f.severity == "error" and f.rule.category == "interface" for f in findings)
+    unforeseen = [
+        failure
+        for trial in trials
+        for failure in trial.failures
+        if not failure.follows
+        and failure.node not in told_nodes
+        and (_operation(failure.op), _line(failure.site)) not in told_lines
+        and not (failure.stage in ("input", "output") and interface)
+    ]
+    found = group_findings(match_trial(rules, unforeseen, environment))
+    return tuple(replace(finding, trial="failed") for finding in found)
+
+
+def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
+    """Whether a rule about all ops speaks of a call that the tracer takes apart: others meet converters."""
+    of = match.looked.of
+    if not isinstance(of, OpCall) or not any("*" in block.names for block in match.rule.matches):
+        return False
+    kind = _operation(of.op).strip("_").lower()
+    traces = [trial.traced for trial in trials if trial.traced]
+    return bool(traces) and not any(kind in traced for traced in traces)
+
+
+def _line(site: Site | None) -> str:
+    return str(site) if site is not None else ""
+
+
+def disagreements(
+    findings: tuple[Finding, ...],
+    captured: Capture,
+    trial: Trial | None,
+    rules: Rulebook,
+    environment: Environment,
+) -> tuple[Disagreement, ...]:
+    """Where a rule says that an op fails and it converted, or the other way round.
+
+    All rules are asked, those that the user ignores too: ignoring a rule does not make it wrong.
+    """
+    if trial is None or captured.graph is None or trial.status in ("timeout", "crashed"):
+        return ()
+    everything = group_findings(match_graph(rules, captured.graph, environment))
+    errors = [f for f in everything if f.severity == "error" and f.rule.category in BLOCKING]
+    foretold = {call.name for finding in errors for call in finding.calls}
+    refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
+    # Where the conversion ended early, what came after the end was never tried.
+    tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
+    found = [
+        Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
+        for node, failure in refused.items()
+        if node not in foretold and failure.stage in ("frontend", "backend")
+    ]
+    if tried_all:
+        found += [
+            Disagreement(
+                finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}"
+            )
+            for finding in errors
+            if finding.calls
+            and not any(call.name in refused for call in finding.calls)
+            and not any(failure.follows for failure in trial.failures)
+        ]
+    return tuple(dict.fromkeys(found))
+
+
+def compare_doors(first: Trial, second: Trial) -> list[str]:
+    """What the two doors of coremltools say of the same model, as notes."""
+    if second.status == "converted":
+        return [
+            f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"
+        ]
+    mine = {_operation(failure.op) for failure in first.failures}
+    other = {_operation(failure.op) for failure in second.failures}
+    notes = []
+    for trial, here, beside in ((first, mine, second), (second, other, first)):
+        # A trial may end at its first refusal: of what it never came to, nothing is known.
+        only = sorted(op for op in here.intersection(beside.passed) if op)
+        only = [op for op in only if op not in (other if trial is first else mine)]
+        if only:
+            notes.append(f"refused by the {trial.frontend} frontend only: {', '.join(only)}")
+    return notes
+
+
+def _operation(op: str) -> str:
+    """``diff`` for ``aten.diff.default``: what both doors can be compared by."""
+    parts = op.split(".")
+    return parts[1] if len(parts) > 1 else op
+
+
+def export_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial through torch.export, where there was one."""
+    return next((trial for trial in trials if trial.frontend == "export"), None)
+
+
+def deciding_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial that the verdict rests on: the one that converted, else the first."""
+    return next((trial for trial in trials if trial.status == "converted"), trials[0] if trials else None)

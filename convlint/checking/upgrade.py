@@ -1,0 +1,69 @@
+"""What another release of coremltools would change for a model: two reports of it, compared.
+
+Both reports come of the rules alone, because only one release can be installed. What blocks a
+conversion is compared by the op that it blocks and not by the rule that says so: an op that one
+release lacks and the next has but breaks is not fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from convlint.checking.reconcile import BLOCKING
+from convlint.model import SEVERITIES, Convertible, Finding, Report, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The findings that are in one report alone: ``fixed`` in the first, ``broken`` in the second.
+
+    ``same`` counts the findings that are in both. ``convertible`` has the verdicts of both.
+    """
+
+    model: str
+    target: str
+    before: str
+    after: str
+    fixed: tuple[Finding, ...]
+    broken: tuple[Finding, ...]
+    same: int
+    convertible: tuple[Convertible, Convertible]
+    notes: tuple[str, ...] = ()
+
+    def exit_code(self, fail_on: Severity = "error") -> int:
+        """1 where the other release breaks something at or above ``fail_on``, else 0."""
+        worst = SEVERITIES.index(fail_on)
+        return int(any(SEVERITIES.index(finding.severity) <= worst for finding in self.broken))
+
+
+def compare(before: Report, after: Report) -> Upgrade:
+    """What changes from one report to the other."""
+    old = {key for finding in before.findings for key in _keys(finding)}
+    new = {key for finding in after.findings for key in _keys(finding)}
+    fixed = tuple(finding for finding in before.findings if not new.issuperset(_keys(finding)))
+    broken = tuple(finding for finding in after.findings if not old.issuperset(_keys(finding)))
+    return Upgrade(
+        model=before.model,
+        target=before.target,
+        before=before.versions.get("coremltools", ""),
+        after=after.versions.get("coremltools", ""),
+        fixed=fixed,
+        broken=broken,
+        same=len(before.findings) - len(fixed),
+        convertible=(before.convertible, after.convertible),
+        notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
+    )
+
+
+def _keys(finding: Finding) -> Iterator[tuple[str, ...]]:
+    """What a finding is about: each of its calls, else its place or the thing that its message names."""
+    blocks = finding.severity == "error" and finding.rule.category in BLOCKING
+    what = "blocked" if blocks else finding.rule.code
+    if finding.calls:
+        for call in finding.calls:
+            yield what, call.name
+    elif finding.site is not None:
+        yield what, str(finding.site)
+    else:
+        yield finding.rule.code, finding.op or finding.message

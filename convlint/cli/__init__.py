@@ -1,0 +1,5 @@
+"""The command line: arguments in, exit code out. The commands stand in modules of their names."""
+
+from convlint.cli.program import main as main
+from convlint.cli.program import report_error as report_error
+from convlint.cli.program import run as run

@@ -1,0 +1,300 @@
+"""The parser of the command line: every command with its options and examples.
+
+Nothing of torch, coremltools, rich or networkx is imported here, so that help and mistakes are
+answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from convlint import __version__
+from convlint.cli.options import (
+    add_baseline_options,
+    add_check_options,
+    add_compare_options,
+    add_fix_options,
+    add_plan_options,
+)
+from convlint.errors import UsageError
+from convlint.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+_CHECK_EXAMPLES = """\
+examples:
+  convlint check torchvision.models:resnet50 --input 1x3x224x224
+  convlint check my/models.py:Segmenter --arg width=64 --input image=1x3x512x512:float32 --target iOS17
+  convlint check transformers:LlamaForCausalLM --arg-expr 'config=transformers.LlamaConfig()' \\
+      --input input_ids=1x64:int64
+  convlint check --model segmenter    # from [tool.convlint] in pyproject.toml
+  convlint check                      # every model configured there
+  convlint check --output-file report.sarif --output-file junit:report.xml
+  convlint check my/models.py:Net --input 1x3x64x64 --diff-coremltools 9.0 9.1.dev1
+
+exit codes:
+  0 clean   1 findings at or above --fail-on   2 bad use or configuration
+  3 the model could not be imported, built or captured
+"""
+_FIX_EXAMPLES = """\
+examples:
+  convlint fix torchvision.models:swin_t --input 1x3x224x224
+  convlint fix my/models.py:Net --input 1x3x64x64 --write
+  convlint fix my/models.py:Encoder --input 1x128x512 --for ane
+
+exit codes:
+  0 the fixed model converts   1 something is left   2 bad use or configuration
+  3 the model could not be imported, built or run
+"""
+_COMPARE_EXAMPLES = """\
+examples:
+  convlint compare torchvision.models:resnet18 --input 1x3x224x224
+  convlint compare my/models.py:Net --input 1x3x64x64 --door onnx --door coreml-export
+
+exit codes:
+  0 some door takes the model   1 none does   2 bad use or configuration
+  3 the model could not be imported, built or run
+"""
+_PLAN_EXAMPLES = """\
+examples:
+  convlint plan torchvision.models:resnet50 --input 1x3x224x224
+  convlint plan my/models.py:Net --input 1x3x64x64 --chip M2 --os macOS14 --compute-units cpu+ane
+  convlint plan --model segmenter --format markdown
+
+A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
+exit codes:
+  0 planned   2 bad use or configuration   3 the model could not be imported, built or captured
+"""
+_MAIN_EXAMPLES = """\
+examples:
+  convlint check torchvision.models:resnet50 --input 1x3x224x224
+  convlint rule CL104
+  convlint rules list --format json
+  convlint doctor
+"""
+_RULES_EXAMPLES = """\
+examples:
+  convlint rules                        # every rule, one a line
+  convlint rules test                   # prove every rule with the installed coremltools
+  convlint rules test CL104 ane         # one rule, and those of a category
+  convlint rules new gelu-tanh --category support --path lint/rules
+"""
+
+_BASELINE_EXAMPLES = """\
+examples:
+  convlint baseline write     # every configured model; check then fails on new findings alone
+  convlint baseline prune     # after findings were mended
+"""
+_COMPLETION_EXAMPLES = """\
+examples:
+  source <(convlint completion bash)                                          # in ~/.bashrc
+  source <(convlint completion zsh)                                           # in ~/.zshrc
+  convlint completion fish > ~/.config/fish/completions/convlint.fish
+"""
+
+USAGES = {
+    "check": "[SPEC]",
+    "fix": "[SPEC]",
+    "compare": "[SPEC]",
+    "baseline": "write|prune",
+    "init": "",
+    "plan": "[SPEC]",
+    "rule": "CODE|NAME",
+    "rules": "[list|test|new]",
+    "doctor": "",
+    "completion": "bash|zsh|fish",
+}
+
+
+_QUICK = partial(argparse.RawDescriptionHelpFormatter, width=80)
+"""Argparse makes a formatter for every option that is added; none needs the width of the terminal then."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are ordinary errors of convlint."""
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.RawDescriptionHelpFormatter  # as wide as the terminal
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        hint = ""
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            hint = did_you_mean(wrong[1], [choice.strip("' ") for choice in wrong[2].split(",")])
+        raise UsageError(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:  # argparse keeps it to itself where the stream takes nothing
+            (file or sys.stderr).write(message)
+
+    def options(self) -> list[str]:
+        """Every option that this parser knows."""
+        return [option for action in self._actions for option in action.option_strings]
+
+
+def build_parser(only: str | None = None) -> Parser:
+    """The parser with all its commands, or with ``only`` one, which takes a tenth of the time."""
+    parser = Parser(
+        prog="convlint",
+        description="Does a PyTorch architecture convert to Core ML? Asked before training, without weights.",
+        epilog=_MAIN_EXAMPLES,
+        formatter_class=_QUICK,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"convlint {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, add in _ADDERS.items():
+        if only in (None, name):
+            add(subparsers)
+    return parser
+
+
+def _add_rule(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
+    rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
+    _add_rule_paths(rule)
+    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
+
+
+def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    doctor = _add(subparsers, "doctor", "show versions, and whether a trial conversion can run here")
+    _add_rule_paths(doctor)
+    _add_terminal_or_json(doctor)
+
+
+def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    """``rules`` and its actions. What both take may stand on either side of the action."""
+    from convlint.rules.rule import CATEGORIES
+
+    text = "list the rules, run their examples, or start a new one"
+    rules = _add(subparsers, "rules", text, _RULES_EXAMPLES)
+    _add_rule_paths(rules)
+    _add_terminal_or_json(rules)
+    rules.set_defaults(action="list")
+    actions = rules.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
+    parsers = {}
+    for name, usage, text in (
+        ("list", "", "list the rules"),
+        ("test", "[RULE ...]", "run the examples of rules: report, convert, compare"),
+        ("new", "NAME", "write the file of a new rule, to be filled in"),
+    ):
+        parser = parsers[name] = actions.add_parser(
+            name,
+            usage=f"convlint rules {name} {usage} [options]".replace("  ", " "),
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
+        )
+        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        _add_rule_paths(parser)
+        parser.add_argument("--format", choices=("terminal", "json"), help="default: terminal")
+        parser.set_defaults(parser=parser)
+    text = "code, beginning of one, name or category; default: all"
+    parsers["test"].add_argument("rules", nargs="*", metavar="RULE", default=[], help=text)
+    new = parsers["new"]
+    new.add_argument("name", metavar="NAME", help="small letters, digits and hyphens: max-pool-kernel")
+    new.add_argument("--category", choices=tuple(CATEGORIES), default="support", help="default: support")
+    text = "folder of the file; default: the first of rule-paths, else rules"
+    new.add_argument("--path", metavar="DIR", default=None, help=text)
+
+
+def _add(subparsers: argparse._SubParsersAction[Parser], name: str, text: str, epilog: str = "") -> Parser:
+    parser = subparsers.add_parser(
+        name,
+        usage=f"convlint {name} {USAGES[name]} [options]".replace("  ", " "),
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+        formatter_class=_QUICK,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def _add_rule_paths(parser: argparse._ActionsContainer) -> None:
+    text = "a file or folder of more rules; repeat for several"
+    parser.add_argument("--rule-path", action="append", metavar="PATH", help=text)
+
+
+def _add_terminal_or_json(parser: Parser) -> None:
+    parser.add_argument(
+        "--format", choices=("terminal", "json"), default="terminal", help="default: terminal"
+    )
+
+
+def _add_check(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    parser = _add(
+        subparsers, "check", "check whether a model converts, and say what stops it", _CHECK_EXAMPLES
+    )
+    add_check_options(parser)
+    _add_rule_paths(parser)
+
+
+def _add_baseline(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "write down the findings of today as known, or take out of that file what is gone"
+    parser = _add(subparsers, "baseline", text, _BASELINE_EXAMPLES)
+    parser.add_argument("action", choices=("write", "prune"), help="write it anew, or take out what is gone")
+    add_baseline_options(parser)
+    _add_rule_paths(parser)
+
+
+def _add_init(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "look for models in this project, and begin a configuration and a pre-commit hook"
+    parser = _add(subparsers, "init", text)
+    parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
+
+
+def _add_completion(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    parser = _add(
+        subparsers, "completion", "print the completion of the command line for a shell", _COMPLETION_EXAMPLES
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _add_compare(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    parser = _add(
+        subparsers,
+        "compare",
+        "try every door onto a device that is installed, side by side",
+        _COMPARE_EXAMPLES,
+    )
+    add_compare_options(parser)
+    _add_rule_paths(parser)
+    _add_terminal_or_json(parser)
+
+
+def _add_fix(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    parser = _add(
+        subparsers, "fix", "change a model so that it converts, and prove the changes", _FIX_EXAMPLES
+    )
+    add_fix_options(parser)
+    _add_rule_paths(parser)
+    _add_terminal_or_json(parser)
+
+
+def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "forecast where each op would run on an Apple chip, how long that takes, and what blocks it"
+    parser = _add(subparsers, "plan", text, _PLAN_EXAMPLES)
+    add_plan_options(parser)
+
+
+_ADDERS = {
+    "check": _add_check,
+    "fix": _add_fix,
+    "compare": _add_compare,
+    "plan": _add_plan,
+    "baseline": _add_baseline,
+    "init": _add_init,
+    "rule": _add_rule,
+    "rules": _add_rules,
+    "doctor": _add_doctor,
+    "completion": _add_completion,
+}

@@ -1,0 +1,252 @@
+"""The command line: arguments in, exit code out. What the commands do stands in :mod:`convlint.cli.check`.
+
+Nothing of torch, coremltools, rich or networkx is imported here, so that help and mistakes are
+answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import gc
+import os
+import re
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from convlint.cli.parser import USAGES, build_parser
+from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
+from convlint.nearest import did_you_mean
+from convlint.text import one_line, visible
+
+if TYPE_CHECKING:
+    from convlint import supervision
+
+EXIT_INTERNAL = 3
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+EXIT_TERMINATED = 143
+_ASKED = {EXIT_INTERRUPTED: "interrupted", EXIT_TERMINATED: "terminated"}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
+_FOLDERLESS = ("completion", "doctor", "rule")
+
+
+def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
+    """Run one command and return its exit code.
+
+    ``own_process`` says that stdout is ours alone: during a check, what anything else prints there
+    then goes to stderr for the rest of the process. The work is then done in a child, since a model's
+    own code may end its process; its parent returns here too, with what became of it.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
+    debug = "--debug" in arguments
+    watched = False
+    try:
+        options = _parse(arguments)
+        if options.command not in _FOLDERLESS:
+            _need_folder()
+        if own_process and _runs_models(options):
+            ended = _in_child(options)
+            if ended is not None:
+                if sys.stderr.isatty():
+                    sys.stderr.write("\r\x1b[2K")  # the progress line of who cannot take it away any more
+                if ended.problem:
+                    raise ModelError(ended.problem)
+                if ended.code in _ASKED:
+                    print(f"convlint: {_ASKED[ended.code]}", file=sys.stderr)  # noqa: T201
+                return ended.code
+            watched = hasattr(os, "fork")
+            from convlint.sandbox import claim_stdout
+
+            out = claim_stdout()
+        code = _run_command(options, out)
+        out.flush()
+        if own_process and _runs_models(options):
+            from convlint.sandbox import stop_if_interrupted
+
+            stop_if_interrupted()
+    except ConvlintError as error:
+        if debug:
+            raise
+        with contextlib.suppress(OSError):
+            report_error(error, out, json_format=_wants_json(arguments))
+        return error.exit_code
+    except KeyboardInterrupt as error:
+        code = EXIT_INTERRUPTED if type(error) is KeyboardInterrupt else EXIT_TERMINATED
+        if not watched:  # who watches knows whether it was the user or the model that asked
+            print(f"convlint: {_ASKED[code]}", file=sys.stderr)  # noqa: T201
+        return code
+    except BrokenPipeError:
+        _let_go(out)  # nobody reads any more
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            _let_go(out)
+            return _told_of_output(error)
+        if debug:
+            raise
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            report_error(UsageError(f"cannot use {error.filename}: {error.strerror or error}."), sys.stderr)
+            return UsageError.exit_code
+        hint = "this is a mistake in convlint; run again with --debug for its traceback"
+        print(  # noqa: T201
+            visible(f"convlint: internal error: {type(error).__name__}: {error} ({hint})"), file=sys.stderr
+        )
+        return EXIT_INTERNAL
+    return code
+
+
+def run() -> NoReturn:
+    """The entry point of the ``convlint`` program."""
+    from convlint import supervision
+    from convlint.sandbox import leave_behind, open_closed_streams
+
+    open_closed_streams()
+    try:
+        code = main(own_process=True)
+    except SystemExit as leave:  # --help and --version
+        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go(sys.stdout)
+        except OSError as error:
+            _let_go(sys.stdout)
+            code = _told_of_output(error)
+    except BaseException:
+        supervision.done(1)
+        raise
+    if code not in _ASKED:
+        supervision.done(code)
+    if "convlint.usercode.spec" in sys.modules:  # which imports the user's code
+        leave_behind(code)
+    gc.freeze()  # what is left dies with the process: looking through it once more would take a tenth of it
+    sys.exit(code)
+
+
+def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
+    """Go on in a child process, where the system has such; the parent gets what became of it.
+
+    One of several models that ends the process is answered with that, and another child looks at the rest.
+    """
+    from convlint import supervision
+    from convlint.sandbox import listen_for_end
+
+    options.ended, options.told = {}, 0
+    while hasattr(os, "fork"):
+        ended = supervision.fork()
+        if ended is None:
+            break
+        if not ended.problem or ended.model < 0 or ended.model in options.ended:
+            return ended
+        options.ended[ended.model] = ended.problem
+        options.told = ended.told
+    listen_for_end()
+    return None
+
+
+def _runs_models(options: argparse.Namespace) -> bool:
+    """Whether a command runs other people's code: models, and the examples of rules."""
+    return options.command in _RUNS_MODELS or (options.command == "rules" and options.action == "test")
+
+
+def _need_folder() -> None:
+    """Every path starts from the working folder, which may have been removed under the shell in it."""
+    try:
+        os.stat(os.path.join(os.getcwd(), os.curdir))
+    except OSError as error:
+        raise UsageError(
+            f"the working folder cannot be used ({error.strerror}): it was removed or may not be entered."
+            " Change to another folder and run again."
+        ) from None
+
+
+def _told_of_output(error: OSError) -> int:
+    """Say that standard output takes no more, and with which exit code that ends."""
+    report_error(UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr)
+    return UsageError.exit_code
+
+
+def _let_go(out: TextIO) -> None:
+    """Have what is left in the buffer of a stream go nowhere, so that its end says nothing more of it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False) -> None:
+    """One paragraph on stderr, and a document on ``out`` where the caller asked for JSON."""
+    text = one_line(str(error), 20000)
+    if isinstance(error, RuleError):
+        text = "the rules cannot be loaded:" + "".join(f"\n  {one_line(each)}" for each in error.problems)
+    text = re.sub(r"\S{600,}", lambda word: f"{word[0][:200]}\u2026{word[0][-60:]}", text)
+    print(f"convlint: error: {visible(text)}", file=sys.stderr)  # noqa: T201
+    if json_format:
+        from convlint.output.json import dumps, error_to_dict
+
+        out.write(dumps(error_to_dict(error)))
+        out.flush()
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    # The precision may be left out, and what follows is then the model.
+    arguments = [
+        "--parity=float32" if word == "--parity" and ":" in following else word
+        for word, following in pairwise([*arguments, ""])
+    ]
+    named = arguments[0] if arguments else ""
+    parser = build_parser(named if named in USAGES else None)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        known: list[str] = options.parser.options() if "parser" in options else parser.options()
+        what = "option" if word.startswith("-") else "argument"
+        raise UsageError(f"unknown {what} {word!r}.{did_you_mean(word, known)} See `convlint --help`.")
+    if options.command is None:
+        parser.error("no command is given")
+    return options
+
+
+def _run_command(options: argparse.Namespace, out: TextIO) -> int:
+    """Import the module of the command, and no other's."""
+    if options.command in ("check", "baseline"):
+        from convlint.cli import check
+
+        if options.command == "check" and options.watch:
+            from convlint.runs.watch import watch
+
+            return watch(options, out, check.check)
+        return check.check(options, out) if options.command == "check" else check.baseline(options, out)
+    if options.command == "fix":
+        from convlint.cli.fix import fix
+
+        return fix(options, out)
+    if options.command == "compare":
+        from convlint.cli.compare import compare
+
+        return compare(options, out)
+    if options.command == "plan":
+        from convlint.cli.plan import plan
+
+        return plan(options, out)
+    if options.command == "init":
+        from convlint.cli.init import init
+
+        return init(options, out)
+    if options.command == "completion":
+        from convlint.cli.completion import completion
+
+        out.write(completion(build_parser(), options.shell))
+        return 0
+    from convlint.cli import rules
+
+    command = {"rule": rules.rule, "rules": rules.rules, "doctor": rules.doctor}
+    return command[options.command](options, out)

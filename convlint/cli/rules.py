@@ -1,0 +1,136 @@
+"""The commands about rules: show, list, test and begin one; and ``doctor``, which speaks of versions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from convlint.runs.progress import Progress, silence_libraries
+from convlint.settings.project import Project, find_project
+from convlint.text import visible
+
+if TYPE_CHECKING:
+    from convlint.model import Rule
+    from convlint.rules.rulebook import Rulebook
+
+
+def rule(options: argparse.Namespace, out: TextIO) -> int:
+    """Show one rule."""
+    from convlint.output.json import dumps
+    from convlint.output.rules import renamed_text, rule_markdown, rule_to_dict, rules_to_dict
+
+    found = _rulebook(options).find_all(options.rule)
+    if options.format == "json":
+        out.write(dumps(rule_to_dict(found[0]) if len(found) == 1 else rules_to_dict(found)))
+    else:
+        out.write(rule_markdown(found[0]) if len(found) == 1 else renamed_text(options.rule, found))
+    return 0
+
+
+def rules(options: argparse.Namespace, out: TextIO) -> int:
+    """List the rules, run their examples, or write the file of a new one."""
+    if options.action == "test":
+        return _test(options, _rulebook(options), out)
+    if options.action == "new":
+        return _new(options, find_project(), _rulebook(options), out)
+    from convlint.output.json import dumps
+    from convlint.output.rules import rules_text, rules_to_dict
+
+    found: Iterable[Rule] = _rulebook(options)
+    out.write(dumps(rules_to_dict(found)) if options.format == "json" else rules_text(found))
+    return 0
+
+
+def doctor(options: argparse.Namespace, out: TextIO) -> int:
+    """Show this environment; exit code 1 where a check with its trial cannot run."""
+    from convlint.checking.doctor import NATIVE_LIBRARY, diagnose, measured_words
+
+    found = diagnose(_rulebook(options))
+    if options.format == "json":
+        from convlint.output.json import dumps
+
+        told = [
+            {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
+            for f in found.findings
+        ]
+        facts = {
+            "measured": measured_words(found.versions),
+            "native_error": found.native_error,
+            "healthy": found.healthy,
+            "findings": told,
+        }
+        out.write(dumps({"versions": found.versions, **facts}))
+    else:
+        rows = {name: version or "not installed" for name, version in found.versions.items()}
+        rows[NATIVE_LIBRARY] = found.native_error or "loads"
+        width = max(map(len, rows))
+        out.write("".join(f"{name:{width}}  {visible(text)}\n" for name, text in rows.items()))
+        for finding in found.findings:
+            rule = finding.rule
+            out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
+        if found.findings:
+            out.write("\n\n`convlint rule CODE` says more.\n")
+        measured = measured_words(found.versions)
+        out.write(f"\n{measured[:1].upper()}{measured[1:]}.\n")
+        if found.healthy:
+            out.write("A trial conversion can run here.\n")
+        else:
+            out.write("A static check works here; a trial conversion does not.\n")
+    return 0 if found.healthy else 1
+
+
+def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
+    """Run the examples of the named rules, of all where none is named; exit code 1 where one fails."""
+    chosen = _chosen(rulebook, options.rules)
+    from convlint.output.json import dumps
+    from convlint.output.proofs import proofs_text, proofs_to_dict
+    from convlint.rule_tester.example import workshop
+    from convlint.rule_tester.proof import prove_rule
+
+    proofs = []
+    with Progress("convlint rules test", enabled=True) as progress, workshop(rulebook) as shop:
+        if not options.debug:
+            silence_libraries()
+        for number, rule in enumerate(chosen, 1):
+            progress(f"{rule.code} {rule.name} ({number} of {len(chosen)})")
+            proofs.append(prove_rule(rule, shop))
+        versions = shop.versions
+    if options.format == "json":
+        out.write(dumps(proofs_to_dict(proofs, versions)))
+    else:
+        out.write(proofs_text(proofs, versions))
+    return 1 if any(proof.outcome in ("failed", "stale") for proof in proofs) else 0
+
+
+def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: TextIO) -> int:
+    """Write a template, and say how it is used."""
+    from convlint.rules.rulebook import shipped_folder
+    from convlint.rules.scaffold import new_rule
+
+    folder = Path(options.path or next(iter(project.rule_paths), "rules"))
+    shipped = shipped_folder()
+    taken = [word for rule in rulebook for word in (rule.code, rule.name, *rule.aliases)]
+    path = new_rule(options.name, options.category, folder, shipped, taken)
+    out.write(f"{visible(str(path))}\n")
+    known = path.resolve().is_relative_to(shipped.resolve()) or any(
+        path.resolve().is_relative_to(Path(root).resolve()) for root in project.rule_paths
+    )
+    code = path.name.partition("-")[0]
+    option = "" if known else f" --rule-path {folder}"
+    sys.stderr.write(f"its examples are proved by: convlint rules test {code}{visible(option)}\n")
+    return 0
+
+
+def _chosen(rulebook: Rulebook, words: list[str]) -> list[Rule]:
+    """The rules that ``words`` name, as --select does."""
+    return list(rulebook.select(words) if words else rulebook)
+
+
+def _rulebook(options: argparse.Namespace) -> Rulebook:
+    from convlint.rules.rulebook import load_rulebook
+
+    paths = (*find_project().rule_paths, *(options.rule_path or ()))
+    return load_rulebook([Path(path) for path in paths])

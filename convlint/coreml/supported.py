@@ -1,0 +1,229 @@
+"""Which torch ops each release of coremltools has a converter for, as data.
+
+The snapshots lie beside this module, one file a release, so that a release that is not installed
+can be linted for. ``python -m convlint.coreml.supported --write`` makes the one of the installed release.
+
+The two doors ask differently. The export door of coremltools looks for the name with its
+overload and does not strip the underscore of an in-place op; TorchScript names carry no overload,
+and there the underscore is stripped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+from convlint.coreml.versions import parse_release
+from convlint.errors import UsageError
+from convlint.model import Frontend
+
+DATA = Path(__file__).parent / "data"
+_MOST_INPUTS = 14
+"""No converter counts further than this."""
+
+_NAMESPACES = ("aten", "prim")
+_SUFFIXES = ("default", "int", "tensor", "tensor_mode", "scalar", "tensor_scalar")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The converters of one release. ``requested`` is the version that was asked for.
+
+    ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``. ``counts`` has, by
+    door and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
+    ``own`` are those of ``names`` that the user has registered.
+    """
+
+    version: str
+    names: frozenset[str] = field(repr=False)
+    unwraps_dunders: bool
+    requested: str = ""
+    counts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, hash=False)
+    own: frozenset[str] = frozenset()
+
+    @property
+    def exact(self) -> bool:
+        """Whether this is the release that was asked for."""
+        return parse_release(self.version) == parse_release(self.requested or self.version)
+
+    def kind(self, op: str, frontend: Frontend = "export") -> str:
+        """The name under which this release looks for a converter of ``op``."""
+        return converter_name(op, frontend, self.unwraps_dunders)
+
+    def converts(self, op: str, frontend: Frontend = "export") -> bool:
+        """Whether this release has a converter by the name of ``op``; it may still fail."""
+        return self.kind(op, frontend) in self.names
+
+    def is_own(self, op: str, frontend: Frontend = "export") -> bool:
+        """Whether the converter of ``op`` is the user's."""
+        return bool(self.own) and self.kind(op, frontend) in self.own
+
+    def accepted(self, op: str, frontend: Frontend = "export") -> str:
+        """How many inputs the converter of ``op`` takes: ``"2,3"``, ``"3+"``, or ``"any"``."""
+        return self.counts.get(frontend, {}).get(self.kind(op, frontend), "any")
+
+    def accepts(self, op: str, count: int, frontend: Frontend = "export") -> bool:
+        """Whether the converter of ``op`` takes so many inputs."""
+        accepted = self.accepted(op, frontend)
+        if accepted == "any" or self.is_own(op, frontend):
+            return True
+        numbers, more = accepted.removesuffix("+").split(","), accepted.endswith("+")
+        return str(count) in numbers or (more and count >= int(numbers[-1]))
+
+
+@lru_cache(maxsize=8192)
+def converter_name(op: str, frontend: Frontend = "export", unwrap_dunders: bool = False) -> str:
+    """coremltools' own name for an op: ``add`` for ``aten.add.Tensor``, ``eye.m`` for ``aten.eye.m``."""
+    kind = _without_wrapper(_registered_name(op, frontend).lower())
+    for separator in ("::", "."):
+        kind = _without_namespace_and_suffix(kind, separator)
+    if unwrap_dunders:
+        kind = _without_wrapper(kind)
+    return kind.removesuffix("_") if frontend == "torchscript" else kind
+
+
+def _registered_name(op: str, frontend: Frontend) -> str:
+    """``aten::add.Tensor`` for ``aten.add.Tensor``: how torch itself names an op in a graph."""
+    parts = op.split(".")
+    if len(parts) < 3:
+        return parts[-1]
+    if "_higher_order_ops" in op or parts[0] in ("_operator", "math", "torch"):
+        return parts[-1]
+    namespace, name, overload = parts[0], ".".join(parts[1:-1]), parts[-1]
+    bare = overload == "default" or frontend == "torchscript"
+    return f"{namespace}::{name}" if bare else f"{namespace}::{name}.{overload}"
+
+
+def _without_wrapper(kind: str) -> str:
+    return kind[2:-2] if kind.startswith("__") and kind.endswith("__") else kind
+
+
+def _without_namespace_and_suffix(kind: str, separator: str) -> str:
+    parts = kind.split(separator)
+    if len(parts) > 1 and parts[0] in _NAMESPACES:
+        parts = parts[1:]
+    if len(parts) > 1 and parts[-1] in _SUFFIXES:
+        parts = parts[:-1]
+    return separator.join(parts)
+
+
+@cache
+def known_versions() -> tuple[str, ...]:
+    """The releases that have a snapshot, oldest first."""
+    names = (path.stem.removeprefix("supported-") for path in DATA.glob("supported-*.json"))
+    return tuple(sorted(names, key=parse_release))
+
+
+@cache
+def snapshot(version: str | None = None) -> Snapshot:
+    """The snapshot of ``version``, else the newest one not newer, else the oldest.
+
+    ``Snapshot.exact`` says whether it is the one asked for. Without a version: the newest final release.
+    """
+    known = known_versions()
+    if not known:
+        raise UsageError(
+            f"no snapshot of coremltools' converters lies in {DATA.name}/; is convlint installed whole?"
+        )
+    if version is None:
+        final = [name for name in known if "dev" not in name]
+        return _read((final or known)[-1], "")
+    wanted = parse_release(version)
+    older = [name for name in known if parse_release(name) <= wanted]
+    return _read(older[-1] if older else known[0], version)
+
+
+def _read(version: str, requested: str) -> Snapshot:
+    data = json.loads((DATA / f"supported-{version}.json").read_text(encoding="utf-8"))
+    return Snapshot(
+        data["coremltools"],
+        frozenset(data["names"]),
+        data["unwraps_dunders"],
+        requested or version,
+        data["counts"],
+    )
+
+
+def installed_snapshot() -> Snapshot:
+    """What the installed coremltools registers; imports coremltools."""
+    import coremltools
+
+    from convlint.coremltools_adapter import converter_name_of, registered_converters
+
+    unwraps = converter_name_of("aten::__or__.Tensor") == "or"
+    version = coremltools.__version__
+    known = snapshot(version)
+    counts = known.counts if known.exact else count_inputs()
+    return Snapshot(version, frozenset(registered_converters()), unwraps, version, counts)
+
+
+def with_foreign(found: Snapshot) -> Snapshot:
+    """``found`` with what the user has registered with coremltools, where that is loaded at all."""
+    if "coremltools" not in sys.modules:
+        return found
+    from convlint.coremltools_adapter import foreign_converters
+
+    own = foreign_converters()
+    return replace(found, names=found.names | own, own=own) if own else found
+
+
+def count_inputs() -> dict[str, dict[str, str]]:
+    """How many inputs each converter of the installed release takes, asked one by one; takes seconds."""
+    from convlint.coremltools_adapter import accepted_counts, registered_converters
+
+    found: dict[str, dict[str, str]] = {}
+    for frontend in ("export", "torchscript"):
+        by_name = {name: accepted_counts(name, frontend, _MOST_INPUTS) for name in registered_converters()}
+        found[frontend] = {
+            name: _as_text(counts)
+            for name, counts in by_name.items()
+            if counts and len(counts) <= _MOST_INPUTS
+        }
+    return found
+
+
+def _as_text(counts: tuple[int, ...]) -> str:
+    """``"2,3"`` for (2, 3), ``"1,3+"`` for 1 and everything from 3 on."""
+    if counts[-1] < _MOST_INPUTS:
+        return ",".join(map(str, counts))
+    first = _MOST_INPUTS
+    while first - 1 in counts:
+        first -= 1
+    return ",".join(map(str, (*(count for count in counts if count < first), first))) + "+"
+
+
+def write(found: Snapshot, folder: Path = DATA) -> Path:
+    """Store a snapshot as data, in a form that shows a small change as a small change."""
+    data = {
+        "coremltools": found.version,
+        "unwraps_dunders": found.unwraps_dunders,
+        "counts": {door: dict(sorted(counts.items())) for door, counts in found.counts.items()},
+        "names": sorted(found.names),
+    }
+    path = folder / f"supported-{found.version}.json"
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``--write`` stores the snapshot of the installed coremltools; without it, says what would change."""
+    if any(argument != "--write" for argument in arguments):
+        sys.stderr.write("usage: python -m convlint.coreml.supported [--write]\n")
+        return 2
+    found = replace(installed_snapshot(), counts=count_inputs())
+    lines = [f"coremltools {found.version}: {len(found.names)} converters"]
+    if found.version in known_versions():
+        change = sorted(found.names ^ snapshot(found.version).names)
+        lines.append(f"stored snapshot: {len(change)} differences {' '.join(change)}".strip())
+    if "--write" in arguments:
+        lines.append(f"wrote {write(found).name}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

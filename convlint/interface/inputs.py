@@ -1,0 +1,264 @@
+"""Input specs: what one tensor input of a model looks like, written as ``name=1x3x224x224:float32``.
+
+Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.interface.sizes`), ``:image`` in the place
+of a dtype makes it a picture (see :mod:`convlint.interface.images`), and values may follow the dtype
+(``lengths=1:int64=100``, ``ids=1x64:int64<32000``, see :mod:`convlint.interface.contents`).
+
+A spec without a name is a positional argument of ``forward``, one with a name a keyword argument.
+Parsing needs no torch; only :func:`make_tensors` and :func:`spec_of` touch tensors.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convlint.errors import UsageError
+from convlint.interface.contents import Contents, WrongContents, parse_contents
+from convlint.interface.images import Image, WrongImage, parse_image, write_image
+from convlint.interface.sizes import Range, Sizes, WrongSizes, parse_sizes, write_sizes
+from convlint.nearest import did_you_mean
+
+DEFAULT_DTYPE = "float32"
+
+# fmt: off
+DTYPES: tuple[str, ...] = (
+    "float32", "float16", "bfloat16", "float64",
+    "int64", "int32", "int16", "int8", "uint8", "bool",
+    "uint16", "uint32", "uint64",
+    "complex64", "complex128", "complex32", "bcomplex32",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
+    "float4_e2m1fn_x2",
+    "int1", "int2", "int3", "int4", "int5", "int6", "int7",
+    "uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7",
+    "qint8", "quint8", "qint32", "quint4x2", "quint2x4",
+    "bits1x8", "bits2x4", "bits4x2", "bits8", "bits16",
+)
+# fmt: on
+"""Every dtype of torch under its own name; a test compares this with the installed torch."""
+
+_ALIASES = {
+    "float": "float32",
+    "half": "float16",
+    "double": "float64",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+    "chalf": "complex32",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
+    "bit": "uint1",
+}
+
+_EXAMPLE = "write for example 1x3x224x224, image=1x3x224x224:float32 or input_ids=1x64:int64"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """Shape and dtype of one input of a model. ``name`` is None for a positional argument.
+
+    ``ranges`` and ``shapes`` are as in :class:`~convlint.interface.sizes.Sizes`; ``image`` says that Core
+    ML shall take a picture here; ``contents`` is what it holds, where that was said.
+    """
+
+    name: str | None
+    shape: tuple[int, ...]
+    dtype: str = DEFAULT_DTYPE
+    ranges: tuple[Range | None, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    image: Image | None = None
+    contents: Contents | None = None
+
+    def __str__(self) -> str:
+        sizes = write_sizes(Sizes(self.shape, self.ranges, self.shapes))
+        kind = write_image(self.image) if self.image else f"{self.dtype}{self.contents or ''}"
+        return f"{self.name}={sizes}:{kind}" if self.name else f"{sizes}:{kind}"
+
+    @property
+    def flexible(self) -> bool:
+        return bool(self.shapes) or any(self.ranges)
+
+
+def parse_input(text: str) -> InputSpec:
+    """Read one input spec; every mistake is a :class:`UsageError` that shows a right one."""
+    rest = text.strip()
+    name: str | None = None
+    before, equals, after = rest.partition("=")
+    if equals and "(" not in before and ":" not in before:
+        if "=" in after.partition(":")[0].partition("(")[0]:
+            raise _wrong(text, "it has more than one '='; give --input once for each tensor")
+        name, rest = before.strip(), after.strip()
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise _wrong(text, f"{name!r} cannot be the name of an argument of forward")
+    shape_text, colon, dtype_text = rest.partition(":")
+    if re.search(r"\d\s*<", shape_text):
+        raise _wrong(text, "values follow a dtype, as is written in ids=1x64:int64<32000")
+    sizes = _parse_shape(text, shape_text.strip())
+    kind = dtype_text.strip()
+    image, held = None, ""
+    if kind.partition("(")[0].strip() != "image" and (found := re.search("[=<]", kind)):
+        kind, held = kind[: found.start()].strip(), kind[found.start() :]
+    if kind.partition("(")[0].strip() == "image":
+        kind = DEFAULT_DTYPE
+        try:
+            image = parse_image(dtype_text.strip(), sizes.shape)
+            if any(sizes.ranges[:2]) or len({shape[:2] for shape in sizes.shapes}) > 1:
+                raise WrongImage("only height and width of a picture may vary")
+        except WrongImage as error:
+            raise _wrong(text, str(error)) from None
+    dtype = _parse_dtype(text, colon, kind)
+    contents = None
+    if held:
+        try:
+            contents = parse_contents(held, dtype, sizes.shape)
+            if contents.listed and (any(sizes.ranges) or sizes.shapes):
+                raise WrongContents("a list of values fits one shape, and its sizes vary")
+        except WrongContents as error:
+            raise _wrong(text, str(error)) from None
+    return InputSpec(name, sizes.shape, dtype, sizes.ranges, sizes.shapes, image, contents)
+
+
+def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
+    """Read several input specs; the same name twice is a mistake."""
+    specs = tuple(parse_input(text) for text in texts)
+    names = [spec.name for spec in specs if spec.name]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two inputs are named {name!r}; each argument of forward takes one tensor.")
+    return specs
+
+
+def _wrong(text: str, why: str) -> UsageError:
+    example = "" if re.search(r"\bwrit(e|ten) ", why) else f"; {_EXAMPLE}"  # one way to write it is enough
+    return UsageError(f"malformed input spec {text!r}: {why}{example}.")
+
+
+def _parse_shape(text: str, shape: str) -> Sizes:
+    if shape in ("()", "scalar"):
+        return Sizes(())
+    if not shape:
+        raise _wrong(text, "it has no shape (a tensor of rank 0 is spelled '()')")
+    if re.fullmatch(r"[\[(]?[0-9]+([,;*X× ]+[0-9]+)+[\])]?", shape):
+        raise _wrong(text, f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
+    try:
+        return parse_sizes(shape)
+    except WrongSizes as error:
+        raise _wrong(text, str(error)) from None
+
+
+def _parse_dtype(text: str, colon: str, dtype: str) -> str:
+    if not colon:
+        return DEFAULT_DTYPE
+    if not dtype:
+        raise _wrong(text, "no dtype follows the ':'")
+    name = dtype.removeprefix("torch.")
+    name = _ALIASES.get(name, name)
+    if name not in DTYPES:
+        hint = did_you_mean(name, (*DTYPES, *_ALIASES)).strip()
+        raise _wrong(text, f"unknown dtype {dtype!r}" + (f" ({hint})" if hint else ""))
+    return name
+
+
+def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
+    """A maker of plausible CPU tensors: normal floats, integer zeros, true booleans.
+
+    Integers are zeros because they are mostly indices, and zero is inside every table. One
+    generator serves all inputs, so that two inputs of the same shape differ. What a spec says of its
+    contents comes first.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def make(spec: InputSpec) -> Any:
+        dtype = getattr(torch, spec.dtype)
+        if spec.contents is not None:
+            return filled(spec, generator)
+        if dtype == torch.bool:
+            return torch.ones(spec.shape, dtype=dtype)
+        if dtype.is_floating_point and dtype.itemsize > 1:
+            return torch.randn(spec.shape, generator=generator).to(dtype)
+        if dtype.is_complex:
+            return torch.randn(spec.shape, generator=generator, dtype=torch.complex64).to(dtype)
+        if spec.dtype.startswith("q"):
+            return torch.empty(spec.shape, dtype=dtype)
+        return torch.zeros(spec.shape, dtype=dtype)
+
+    return make
+
+
+def filled(spec: InputSpec, generator: Any) -> Any:
+    """A tensor of what a spec says of its contents."""
+    import torch
+
+    dtype, held = getattr(torch, spec.dtype), spec.contents
+    assert held is not None
+    if held.listed:
+        return torch.tensor(held.listed).reshape(spec.shape).to(dtype)
+    if held.low == held.high:
+        return torch.full(spec.shape, held.low).to(dtype)
+    if isinstance(held.low, int) and isinstance(held.high, int):
+        return torch.randint(held.low, held.high + 1, spec.shape, generator=generator).to(dtype)
+    drawn = torch.rand(spec.shape, generator=generator, dtype=torch.float64)
+    return (drawn * (held.high - held.low) + held.low).to(dtype)
+
+
+def zeros_by_default(specs: Iterable[InputSpec]) -> str:
+    """The sentence about integers for an error of a model that was run with these inputs, or nothing."""
+    unsaid = [s for s in specs if s.contents is None and s.dtype.startswith(("int", "uint"))]
+    if not unsaid:
+        return ""
+    first = unsaid[0]
+    text = f"{first.name + '=' if first.name else ''}{write_sizes(Sizes(first.shape))}:{first.dtype}"
+    return (
+        f" Integers are zeros where no value is given: write --input '{text}=100', '{text}=1..100' or"
+        f" '{text}<32000'."
+    )
+
+
+def given_inputs(
+    example_inputs: Any, kwargs: Mapping[str, Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[InputSpec, ...]]:
+    """Arguments and keyword arguments of ``forward`` as the Python functions are given them, and their specs.
+
+    A mapping, as a tokenizer returns, is keyword arguments; texts are specs as on the command line.
+    """
+    named = dict(kwargs or {})
+    if isinstance(example_inputs, Mapping) and all(isinstance(key, str) for key in example_inputs):
+        return (), {**example_inputs, **named}, ()
+    listed = isinstance(example_inputs, (tuple, list)) and not hasattr(example_inputs, "_fields")
+    args = tuple(example_inputs) if listed else (example_inputs,)
+    if args and all(isinstance(arg, str) for arg in args):
+        specs = parse_inputs(args)
+        args, own = make_tensors(specs)
+        return args, {**own, **named}, specs
+    return args, named, ()
+
+
+def make_tensors(
+    specs: Iterable[InputSpec], factory: Callable[[InputSpec], Any] | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments for ``forward``.
+
+    Named inputs are keyword arguments wherever they stand, so ``mask=... 1x3x8x8`` calls
+    ``forward(x, mask=...)``. ``factory`` makes one tensor, :func:`random_factory` where none is given.
+    """
+    make = factory or random_factory()
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for spec in specs:
+        if spec.name is None:
+            args.append(make(spec))
+        else:
+            kwargs[spec.name] = make(spec)
+    return tuple(args), kwargs
+
+
+def spec_of(tensor: Any, name: str | None = None) -> InputSpec:
+    """The spec that describes an existing tensor."""
+    return InputSpec(
+        name, tuple(int(size) for size in tensor.shape), str(tensor.dtype).removeprefix("torch.")
+    )

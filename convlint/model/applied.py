@@ -1,0 +1,83 @@
+"""What was done to a model, and what of it is left out: plain data for reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convlint.model.graph import Site, TensorMeta
+from convlint.text import count
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One change, for all the calls of one line that it was made to.
+
+    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "state" for a
+    buffer that became an input and an output, "record" where
+    the program is that of one recorded run, "branch" for a value that Python read in it, "split" for an
+    op that is left out of the model.
+    """
+
+    op: str
+    kind: str
+    title: str
+    safety: str = "safe"
+    rewrite: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CutTensor:
+    """A tensor that a split model gives: its output in Core ML, and where the model computes it.
+
+    ``name`` is empty where the split is only proposed; ``variable`` is what the line calls it.
+    """
+
+    name: str
+    variable: str
+    meta: TensorMeta
+    site: Site | None = None
+    caller: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftCall:
+    """The calls of one op at one line that are left to whoever runs the model."""
+
+    op: str
+    calls: int
+    site: Site | None = None
+    caller: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a split model does not compute, and what it gives instead of the original's outputs.
+
+    ``calls`` stand in the order of the run. ``modules`` are the parts of the model that are left out
+    whole; their parameters stay in the module, unused.
+    """
+
+    outputs: tuple[CutTensor, ...]
+    calls: tuple[LeftCall, ...]
+    modules: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{one.name or one.variable or 'a tensor'} {one.meta}" for one in self.outputs)
+        ops = ", ".join(dict.fromkeys(call.op for call in self.calls[:4]))
+        return (
+            f"it gives {given}; {count(sum(call.calls for call in self.calls), 'call')} from {ops} on"
+            " are left out"
+        )
+
+    def named_in(self, program: Any) -> LeftOut:
+        """The same, with the names that the outputs have in ``program``, and so in Core ML."""
+        names = program.graph_signature.user_outputs
+        if len(names) != len(self.outputs):
+            return self
+        named = (replace(one, name=str(name)) for one, name in zip(self.outputs, names, strict=True))
+        return replace(self, outputs=tuple(named))

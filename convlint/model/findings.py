@@ -1,0 +1,140 @@
+"""What a check finds: rules that fire, what stopped a capture or a trial, and what is silenced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from convlint.model.graph import OpCall, Site
+from convlint.model.rule import Replacement, Rule, Severity
+
+Frontend = Literal["export", "torchscript"]
+TrialLevel = Literal["frontend", "passes", "full"]
+TrialStatus = Literal["converted", "failed", "timeout", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFailure:
+    """What stopped one way of capturing, with the user's line where the exception names one.
+
+    ``kind`` is a word of the closed vocabulary that capture rules match on.
+    """
+
+    method: str
+    kind: str
+    error_type: str
+    message: str
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule at one source line, with all the op calls of that line.
+
+    ``trial`` tells what the trial said of the same ops: "failed", "converted", or "" without one.
+    """
+
+    rule: Rule
+    severity: Severity
+    message: str
+    op: str
+    site: Site | None
+    calls: tuple[OpCall, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    caller: Site | None = None
+    module: str = ""
+    trial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A finding that somebody decided not to be told: ``kind`` says where, ``reason`` why."""
+
+    finding: Finding
+    kind: Literal["comment", "module", "baseline"]
+    reason: str = ""
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreComment:
+    """A comment ``# convlint: ignore[...]`` on a line that this check traced.
+
+    ``unused`` are those of its ``words`` that silenced nothing, though their rules were asked.
+    """
+
+    site: Site
+    words: tuple[str, ...]
+    reason: str = ""
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """One thing that coremltools refused.
+
+    ``stage``: "input", "output", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
+    failing node whose stand-in this one consumed: it may be a consequence, not a cause.
+    """
+
+    op: str
+    error: str
+    error_type: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    node: str = ""
+    stage: str = "frontend"
+    follows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proviso:
+    """What the model that a trial converted had otherwise than the user's, in the words of a sentence.
+
+    ``kind``: "frozen" is something that follows from an input in PyTorch and is fixed in the program,
+    "outputs" and "inputs" what had to be nested in another way.
+    """
+
+    kind: Literal["frozen", "outputs", "inputs"]
+    text: str
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A real coremltools conversion of the untrained model, through one frontend.
+
+    ``passed`` are the operations, without overload, of which a failed trial converted a call;
+    ``traced`` are all operations of a trace: its tracer takes some calls apart, so that others are
+    converted than Python made. ``provisos`` say where what was tried is another model than the user's.
+    """
+
+    status: TrialStatus
+    failures: tuple[TrialFailure, ...] = ()
+    seconds: float = 0.0
+    level: TrialLevel = "passes"
+    frontend: Frontend = "export"
+    coremltools: str = ""
+    detail: str = ""
+    output: str = ""
+    mil_ops: Mapping[str, int] = field(default_factory=dict)
+    passed: tuple[str, ...] = ()
+    traced: tuple[str, ...] = ()
+    provisos: tuple[Proviso, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Where the rules and coremltools say different things about one op or the whole model."""
+
+    op: str
+    static: str
+    trial: str
+    site: Site | None = None
+    detail: str = ""

@@ -1,0 +1,144 @@
+"""The captured model: its op calls in order, its inputs and outputs, and where each stands in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Origin = Literal["input", "parameter", "buffer", "constant", "computed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMeta:
+    """Shape and dtype of one tensor. A dimension is an int, or the text of a symbolic size."""
+
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{'x'.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorArg:
+    """A tensor handed to an op: what it is, and where it comes from.
+
+    ``const`` says that the tensor depends on no input of the model, so that a converter may know
+    its value when it converts; ``value`` is the number that each of its entries is, where the capture
+    could tell, and "varied" where they are known to differ.
+    ``call`` names the op call that made it and ``output`` says which of its outputs it is.
+    ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
+    ``fill`` is the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
+    """
+
+    name: str
+    meta: TensorMeta
+    origin: Origin
+    const: bool
+    producer: str = ""
+    value: bool | int | float | str | None = None
+    call: str = ""
+    output: int = 0
+    coreml: str = ""
+    fill: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of source. ``line`` starts at 1; torch gives no columns."""
+
+    path: str
+    line: int
+    source: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One ATen call of the captured graph, with its arguments bound by schema name.
+
+    ``args`` holds every argument of the schema, defaults filled in; tensors stand in it as
+    :class:`TensorArg`, lists as tuples. ``given`` names the arguments that stand in the graph:
+    the export door of coremltools counts them. ``positional`` is how many of those stand there
+    without a keyword. ``outputs`` has one entry for each tensor that the op returns (None for an
+    output that is not a tensor), ``used_outputs`` the indices that something reads.
+    ``caller`` is the first line inside the user's own project, where ``site`` lies in a library.
+    """
+
+    op: str
+    name: str
+    args: Mapping[str, Any]
+    given: tuple[str, ...]
+    positional: int
+    inputs: tuple[TensorMeta, ...]
+    outputs: tuple[TensorMeta | None, ...]
+    used_outputs: tuple[int, ...]
+    users: tuple[str, ...]
+    const: bool
+    site: Site | None
+    caller: Site | None = None
+    module: str = ""
+    module_type: str = ""
+
+    @property
+    def out(self) -> TensorMeta | None:
+        return self.outputs[0] if self.outputs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output of the captured model, under the name that it has in the graph.
+
+    ``permuted``: its axes do not lie in memory in their order, as after a transposition. ``used``:
+    some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
+    or the earlier output, whose values this output hands on untouched, once passes have
+    taken away what changes nothing. ``flexible`` says how the sizes
+    of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
+    layout of a picture ("rgb", "bgr", "gray", "gray16"); ``normalisation`` is what was declared of its
+    mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input,
+    ``producer`` is the op that made this output.
+    ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
+    ``initial`` is what a state holds before the first run: "zeros", "other", or "" where that is not known.
+    """
+
+    name: str
+    kind: str
+    meta: TensorMeta | None
+    mutated: bool = False
+    alias_of: str = ""
+    permuted: bool = False
+    used: bool = True
+    const: bool = False
+    same_as: str = ""
+    flexible: Literal["", "range", "enumerated"] = ""
+    shape_count: int = 1
+    image: str = ""
+    normalisation: Literal["", "one scale", "std for each channel"] = ""
+    readers: tuple[str, ...] = ()
+    producer: str = ""
+    path: str = ""
+    initial: Literal["", "zeros", "other"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The captured model: its op calls in order, its inputs and outputs."""
+
+    calls: tuple[OpCall, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    parameter_count: int = 0
+    parameter_bytes: int = 0
+
+    @property
+    def tensor_calls(self) -> tuple[OpCall, ...]:
+        """The calls that give a tensor; the others compute sizes, or are assertions of torch."""
+        return tuple(call for call in self.calls if call.out is not None)

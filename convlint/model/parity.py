@@ -1,0 +1,154 @@
+"""The nouns of parity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convlint.model.findings import Frontend
+from convlint.model.graph import Site
+from convlint.model.rule import Severity
+
+Precision = Literal["float16", "float32"]
+Status = Literal["equal", "differs", "overflows", "refused", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How far outputs are from what they should be; all of them together.
+
+    ``max_rel_error`` is relative to the largest value of its output. ``nonfinite`` counts values that are
+    infinite or NaN and should not be, ``misplaced`` those that should be and are not, ``poles`` those of
+    them that are numbers instead. ``scale`` is the largest value that there should be.
+    """
+
+    max_abs_error: float = 0.0
+    max_rel_error: float = 0.0
+    snr_db: float = float("inf")
+    psnr_db: float = float("inf")
+    nonfinite: int = 0
+    misplaced: int = 0
+    scale: float = 0.0
+    poles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One place where the two part: what PyTorch has there, and what the program has.
+
+    ``arguments`` are the numbers that the call was given at that place, where it treats each alone.
+    """
+
+    pytorch: float
+    program: float
+    arguments: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first operation of the converted program whose value leaves the tolerance.
+
+    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare, and
+    where a call wrote to memory that other values share, which the program did not follow. ``undefined``
+    says why PyTorch itself leaves open what the call gives.
+    """
+
+    mil_op: str
+    mil_name: str
+    op: str
+    module: str
+    site: Site | None
+    caller: Site | None
+    errors: Errors
+    script: str = ""
+    example: Example | None = None
+    undefined: str = ""
+
+    @property
+    def example_text(self) -> str:
+        """``log(0) is -inf in PyTorch and -103.28 in the program``; empty where no place is known."""
+        if self.example is None:
+            return ""
+        name = self.op.split(".")[1] if "." in self.op else self.op
+        numbers = ", ".join(f"{value:.6g}" for value in self.example.arguments)
+        given = f"({numbers})" if numbers else ""
+        there, here = f"{self.example.pytorch:.6g}", f"{self.example.program:.6g}"
+        return f"{name}{given} is {there} in PyTorch and {here} in the program"
+
+    def __str__(self) -> str:
+        where = f" at {self.site}" if self.site is not None else ""
+        module = f" in {self.module}" if self.module else ""
+        return f"{self.op}{where}{module}, converted to {self.mil_op or 'an operation'} {self.mil_name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRun:
+    """The example through Core ML itself, on one compute unit."""
+
+    unit: str
+    status: Status
+    errors: Errors = Errors()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRun:
+    """The program with flexible sizes, run at ``sizes``, as ``1x3x224x224 and 1x64``."""
+
+    sizes: str
+    status: Status
+    errors: Errors = Errors()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What running the converted program and comparing it with PyTorch gave.
+
+    ``status`` is what the executor found, at the ``sizes`` too where these may vary; ``devices`` what
+    Core ML itself gave, on macOS alone.
+    ``equal``: every output within tolerance for every seed. ``overflows``: infinities or NaN where
+    PyTorch has numbers. ``refused``: torch or coremltools does not convert it; ``unsupported``: the
+    executor cannot run it; ``detail`` says why. ``errors`` are those of the run that differs, where one does,
+    ``severity`` how bad that is: of a rule that names the call it is the rule's, of a difference at special
+    numbers alone it is a warning. ``remarks`` are what is worth knowing of equal outputs.
+    """
+
+    status: Status
+    target: str
+    precision: Precision
+    frontend: Frontend
+    seeds: int
+    tolerance: float
+    errors: Errors = Errors()
+    first_divergence: Divergence | None = None
+    detail: str = ""
+    seconds: float = 0.0
+    devices: tuple[DeviceRun, ...] = ()
+    sizes: tuple[SizeRun, ...] = ()
+    severity: Severity = "error"
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def ran_on(self) -> tuple[str, ...]:
+        """What ran the program."""
+        return ("executor", *(run.unit for run in self.devices))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Parity has five states and no truth value; look at .status")
+
+    @property
+    def max_abs_error(self) -> float:
+        return self.errors.max_abs_error
+
+    @property
+    def max_rel_error(self) -> float:
+        return self.errors.max_rel_error
+
+    @property
+    def snr_db(self) -> float:
+        return self.errors.snr_db
+
+    @property
+    def psnr_db(self) -> float:
+        return self.errors.psnr_db

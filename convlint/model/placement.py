@@ -1,0 +1,264 @@
+"""The nouns of a plan: which op runs where, why, and for how long.
+
+Standard library only. A plan is a forecast from public measurements; nothing here has been near a
+device. Every time is an :class:`Interval`, never a single number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from convlint.model.graph import Site, TensorMeta
+from convlint.model.plain import SCHEMA_VERSION, plain
+from convlint.model.rule import Confidence
+from convlint.text import count, significant
+
+Unit = Literal["ANE", "GPU", "CPU"]
+UNITS: tuple[Unit, ...] = ("ANE", "GPU", "CPU")
+
+ComputeUnits = Literal["all", "cpu", "cpu+gpu", "cpu+ane"]
+COMPUTE_UNITS: dict[ComputeUnits, tuple[Unit, ...]] = {
+    "all": ("ANE", "GPU", "CPU"),
+    "cpu": ("CPU",),
+    "cpu+gpu": ("GPU", "CPU"),
+    "cpu+ane": ("ANE", "CPU"),
+}
+"""What ``coremltools.ComputeUnit`` allows, by the words of ``--compute-units``."""
+
+Cause = Literal["runs", "refused", "too small", "outweighed", "not asked for"]
+"""Why an op is where it is.
+
+``runs``: on the fastest unit that was asked for. ``refused``: the Neural Engine (or, without it, the
+GPU) does not take the op at all. ``too small``: it would take the op, but the whole segment around it
+is not worth a launch. ``outweighed``: it would take the op, and the two changes of unit around it cost
+more than it wins. ``not asked for``: the unit is not among the compute units of the plan.
+"""
+
+Level = Literal["mil", "aten"]
+"""What was planned: the MIL program that coremltools makes after its passes, or the captured ATen ops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A time in milliseconds: ``mid`` is the estimate, and four of five published latencies of models that
+    the estimate was not fitted to lie between ``low`` and ``high``."""
+
+    low: float
+    mid: float
+    high: float
+
+    def __str__(self) -> str:
+        low, high = (significant(end, 2) for end in (self.low, self.high))
+        return f"{significant(self.mid, 3)} ms ({low} to {high})"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOp:
+    """One op of the program with its unit.
+
+    ``index`` is its place in :attr:`Plan.ops`, which is in program order. ``kind`` is the MIL op type
+    (``conv``); ``op`` the PyTorch op that it was made from (``aten.conv2d.default``, "" where passes
+    made it anew). ``module`` is the dotted path of the innermost module, :attr:`path` its parts.
+    ``inputs`` are the indices of the ops that it reads: the edges of the graph.
+    ``allowed`` are the units that take the op at all, ``times`` its estimated milliseconds on each.
+    ``rule`` is the code of the convlint rule that tells more, "" where there is none.
+    ``bytes`` are what it moves (activations and weights) as the unit stores them, ``padding`` those of
+    them that only fill rows up to 64 bytes.
+    """
+
+    index: int
+    name: str
+    kind: str
+    unit: Unit
+    cause: Cause
+    reason: str
+    confidence: Confidence
+    source: str
+    rule: str = ""
+    op: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    module_type: str = ""
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[TensorMeta, ...] = ()
+    allowed: tuple[Unit, ...] = ("CPU",)
+    times: Mapping[Unit, float] = field(default_factory=dict)
+    latency_ms: Interval = Interval(0.0, 0.0, 0.0)
+    flops: int = 0
+    bytes: int = 0
+    weight_bytes: int = 0
+    padding: int = 0
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The modules from the outermost in: ``("layer1", "0", "conv1")``."""
+        return tuple(self.module.split(".")) if self.module else ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the Neural Engine does not take this op, whatever the graph around it."""
+        return "ANE" not in self.allowed
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity: FLOPs for each byte moved."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Island:
+    """A contiguous segment: connected ops on one unit that run without leaving it."""
+
+    unit: Unit
+    ops: tuple[int, ...]
+    latency_ms: Interval
+    flops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A value that goes from one unit to another: from the op ``source`` to the op ``target``."""
+
+    source: int
+    target: int
+    source_unit: Unit
+    target_unit: Unit
+    bytes: int
+    cost_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Ops off the Neural Engine for one reason at one line, and what it would win if they were on it.
+
+    ``win_ms`` is the time saved, of ``high`` as sure as the estimate of the whole. ``islands`` and
+    ``crossings`` are counts of Neural Engine islands and of changes of unit: (with it, without it).
+    ``replacements`` are the titles of what to write instead, from the rule.
+    """
+
+    kind: str
+    op: str
+    ops: tuple[int, ...]
+    reason: str
+    confidence: Confidence
+    source: str
+    win_ms: Interval
+    islands: tuple[int, int]
+    crossings: tuple[int, int]
+    rule: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    modules: tuple[str, ...] = ()
+    replacements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a rule of convlint says of ops that the Neural Engine takes, such as a layout that may be slow.
+
+    Nobody has published what following it wins, so it has no price. ``replacements`` are titles.
+    """
+
+    rule: str
+    name: str
+    message: str
+    confidence: Confidence
+    site: Site | None = None
+    caller: Site | None = None
+    modules: tuple[str, ...] = ()
+    replacements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much runs on which unit, from 0 to 1: of the time, and of the number of ops.
+
+    ``share["ANE"]`` is the share of the time.
+    """
+
+    by_time: Mapping[Unit, float]
+    by_op: Mapping[Unit, float]
+
+    def __getitem__(self, unit: Unit) -> float:
+        return self.by_time[unit]
+
+    def keys(self) -> Iterator[Unit]:
+        """The units, so that ``dict(plan.share)`` is the share of the time."""
+        return iter(UNITS)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The same model under another assumption, such as a dynamic axis: what would change."""
+
+    assumption: str
+    latency_ms: Interval
+    share: Share
+    islands: int
+    crossings: int
+    reason: str = ""
+    confidence: Confidence = "reported"
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where a model would run on one chip and system, as far as public measurements tell.
+
+    ``blockers`` are ordered by what removing each would win, ``advice`` is about ops that stay where
+    they are. ``longest_chain`` holds the indices of
+    the ops on the path through the graph that takes longest. ``what_if`` tells what other
+    assumptions would change, ``notes`` what limits the forecast.
+    """
+
+    model: str
+    chip: str
+    os: str
+    compute_units: ComputeUnits
+    level: Level
+    ops: tuple[PlacedOp, ...]
+    islands: tuple[Island, ...]
+    crossings: tuple[Crossing, ...]
+    blockers: tuple[Blocker, ...]
+    latency_ms: Interval
+    share: Share
+    longest_chain: tuple[int, ...] = ()
+    what_if: tuple[WhatIf, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    notes: tuple[str, ...] = ()
+    target: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """Every edge of the graph as (index of the maker, index of the reader)."""
+        return ((source, op.index) for op in self.ops for source in op.inputs)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one prediction; a multiply-add counts as two."""
+        return sum(op.flops for op in self.ops)
+
+    @property
+    def sentence(self) -> str:
+        """The plan in one sentence."""
+        ane = [island for island in self.islands if island.unit == "ANE"]
+        where = "nothing of it on the Neural Engine"
+        if ane:
+            where = (
+                f"{self.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
+            )
+        win = next((blocker for blocker in self.blockers if blocker.win_ms.mid > 0), None)
+        first = f"; {win.op or win.kind} costs most, {win.win_ms}" if win is not None else ""
+        return f"About {self.latency_ms}, {where}{first}."
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.chip}, {self.os}: {self.sentence}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole plan as JSON-ready data under the names of its fields, with its ``schema_version``."""
+        return {"schema_version": SCHEMA_VERSION, **plain(self), "flops": self.flops}

@@ -1,0 +1,77 @@
+"""The report of one check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from convlint.model.findings import CaptureFailure, Disagreement, Finding, IgnoreComment, Suppression, Trial
+from convlint.model.graph import Graph
+from convlint.model.rule import SEVERITIES
+
+if TYPE_CHECKING:
+    from convlint.model.compression import Compression
+    from convlint.model.parity import Parity
+
+Convertible = Literal["yes", "no", "unknown"]
+FrontendChoice = Literal["export", "torchscript", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no.
+
+    ``asked`` names the rules that were asked, each by code, name and category, then by older codes and names.
+    """
+
+    model: str
+    target: str
+    frontend: FrontendChoice
+    convertible: Convertible
+    findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
+    ignores: tuple[IgnoreComment, ...] = ()
+    trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
+    graph: Graph | None = None
+    capture_method: str = ""
+    capture_failures: tuple[CaptureFailure, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    fix_proof: str = ""
+    parity: Parity | None = None
+    compression: Compression | None = None
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[tuple[str, ...], ...] = ()
+    exit_code: int = 0
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a convlint Report has no truth value, because a verdict may be unknown; "
+            'compare report.convertible with "yes", "no" or "unknown"'
+        )
+
+    def __str__(self) -> str:
+        """The verdict, a line for each finding, and the next step."""
+        from convlint.model.remarks import help_line
+        from convlint.model.verdict import verdict
+
+        result = verdict(self)
+        lines = [f"{self.model}, {self.target}: {result.headline}"]
+        for finding in sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity)):
+            place = f" {finding.site}" if finding.site is not None else ""
+            lines.append(f"{finding.severity} {finding.rule.code}{place}: {finding.message}")
+            lines += [f"  help: {help_line(each)}" for each in finding.replacements]
+        return "\n".join([*lines, result.next_step])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON-ready data, with its ``schema_version``."""
+        from convlint.model.as_dict import report_to_dict
+
+        return report_to_dict(self)
+
+    def errors(self) -> Iterator[Finding]:
+        """The findings that stop a conversion."""
+        return (finding for finding in self.findings if finding.severity == "error")

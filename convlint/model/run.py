@@ -1,0 +1,56 @@
+"""What a run over several models came to: plain data for the outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convlint.errors import ConvlintError
+from convlint.model.findings import IgnoreComment
+from convlint.model.report import Report
+
+if TYPE_CHECKING:
+    from convlint.model.placement import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One model of a run: its report, or the error in its place.
+
+    ``root`` is the folder that a path in the spec starts from, the working directory where None.
+    ``kept`` says that the report is that of an earlier check whose sources have not changed.
+    ``plan`` says where it would run, where an output asked for that.
+    """
+
+    model: str
+    spec: str
+    root: str | None = None
+    report: Report | None = None
+    error: ConvlintError | None = None
+    kept: bool = False
+    plan: Plan | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if self.report is not None:
+            return self.report.exit_code
+        return self.error.exit_code if self.error is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All outcomes of one command. ``base`` is the folder that the paths of its outputs start from.
+
+    ``several`` says that models were asked for in the plural, even where there is one.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    base: str
+    several: bool = False
+    unused_ignores: tuple[IgnoreComment, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of all; a baseline with entries that no longer occur is a finding too."""
+        return max([outcome.exit_code for outcome in self.outcomes] + [int(bool(self.stale))])

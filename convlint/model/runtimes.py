@@ -1,0 +1,65 @@
+"""The nouns of a comparison of doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convlint.model.graph import Site
+
+DoorStatus = Literal["accepts", "accepts in part", "refuses", "not installed", "timed out", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """An op that a door refuses, or leaves outside of what it hands to its accelerator."""
+
+    op: str
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one door.
+
+    ``bytes`` is the size of what it wrote. ``max_rel_error`` compares a run of that with PyTorch, as a share
+    of the largest value; None where it was not run, and ``not_run`` says why. ``left`` are the ops that
+    run outside the accelerator. ``first_only``: the door stops at its first refusal.
+    """
+
+    bytes: int = 0
+    max_rel_error: float | None = None
+    not_run: str = ""
+    blockers: tuple[Blocker, ...] = ()
+    left: tuple[Blocker, ...] = ()
+    error: str = ""
+    first_only: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorResult:
+    """One row of the table."""
+
+    door: str
+    title: str
+    status: DoorStatus
+    install: str
+    release: str = ""
+    tried: Tried = Tried()
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The doors side by side for one model."""
+
+    model: str
+    target: str
+    results: tuple[DoorResult, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether any door takes the model."""
+        return any(result.status.startswith("accepts") for result in self.results)

@@ -1,0 +1,1 @@
+"""Comparisons of numbers: of a converted program with PyTorch, and of a changed model with the original."""

@@ -1,0 +1,161 @@
+"""Parity: run the converted program, run PyTorch, and compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from convlint.capture.given import given_model
+from convlint.capture.methods import Inputs, Source
+from convlint.coreml.targets import normalise_target
+from convlint.errors import ModelError, UsageError
+from convlint.interface.inputs import given_inputs
+from convlint.model import Frontend, FrontendChoice
+from convlint.model.parity import DeviceRun, Parity, Precision
+from convlint.numerics.conversion import Converted, NotConverted, convert, convert_exported
+from convlint.numerics.device import device_runs, has_core_ml
+from convlint.numerics.judging import Found, Judge
+from convlint.numerics.running import expected, program_inputs
+from convlint.untouched import leaves_no_trace
+
+TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
+"""The largest error that is no difference, relative to the largest value of the output."""
+
+
+@leaves_no_trace
+def parity(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "iOS17",
+    precision: Precision = "float32",
+    seeds: int = 3,
+    frontend: FrontendChoice = "auto",
+    accumulator_limit: float | None = None,
+    tolerance: float | None = None,
+    timeout: float | None = None,
+    corners: bool = True,
+) -> Parity:
+    """Convert ``model`` and compare what the program computes with what PyTorch computes.
+
+    ``model`` is an ``nn.Module`` or a callable that builds one; it is run in eval mode, with its own
+    weights, and left as it was. The first of ``seeds`` runs takes ``example_inputs`` as they are, the others
+    random ones like them. ``precision`` is that of the conversion; with float16 the program rounds where it
+    says so, and ``accumulator_limit`` adds the Neural Engine's (32752). ``frontend`` "auto" takes
+    TorchScript where export refuses. At float32 a model that comes out equal is run
+    once more on each of the ``CORNERS``, where functions change their branch, unless ``corners`` is False.
+    """
+    import torch
+
+    if precision not in TOLERANCES:
+        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
+    if frontend not in ("auto", "export", "torchscript"):
+        raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
+    if seeds < 1:
+        raise UsageError("seeds must be at least 1: the run with the example inputs.")
+    args, named, _ = given_inputs(example_inputs, kwargs)
+    model = given_model(model, lambda: (args, named))
+    instance = model if isinstance(model, torch.nn.Module) else None
+    if instance is None and not callable(model):
+        raise ModelError(
+            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+        )
+    return compare(
+        Source(None if instance is not None else model, instance, lambda: (args, named)),
+        normalise_target(target),
+        precision,
+        seeds,
+        frontend,
+        accumulator_limit=accumulator_limit,
+        tolerance=tolerance,
+        timeout=timeout,
+        corners=corners,
+    )
+
+
+def compare(
+    source: Source,
+    target: str,
+    precision: Precision = "float32",
+    seeds: int = 3,
+    frontend: FrontendChoice = "export",
+    *,
+    accumulator_limit: float | None = None,
+    tolerance: float | None = None,
+    timeout: float | None = None,
+    corners: bool = True,
+) -> Parity:
+    """:func:`parity` of a model that is built and given its inputs elsewhere."""
+    start = time.perf_counter()
+    allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    taken: Frontend = "torchscript" if frontend == "torchscript" else "export"
+
+    def result(found: Found, devices: tuple[DeviceRun, ...] = ()) -> Parity:
+        return _parity(found, target, precision, taken, seeds, allowed, start, devices)
+
+    try:
+        try:
+            converted = convert(source, target, precision, taken, timeout)
+        except NotConverted as refused:
+            if frontend != "auto" or refused.states:  # a trace would forget what is written to them
+                raise
+            taken = "torchscript"
+            try:
+                converted = convert(source, target, precision, taken, timeout)
+            except NotConverted as also:
+                raise NotConverted(f"{refused}; through TorchScript: {also}") from also
+    except NotConverted as error:
+        return result(Found("refused", details=[str(error)]))
+    judge = Judge(converted, allowed, accumulator_limit)
+    return result(judge.judge(seeds, corners=corners), _on_devices(converted, allowed))
+
+
+def compare_exported(
+    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, corners: bool = False
+) -> Parity:
+    """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
+    start = time.perf_counter()
+    allowed = TOLERANCES["float32"]
+    try:
+        converted = convert_exported(module, exported, inputs, target, "float32")
+    except NotConverted as error:
+        found = Found("refused", details=[str(error)])
+    else:
+        found = Judge(converted, allowed, None).judge(seeds, corners=corners)
+    return _parity(found, target, "float32", "export", seeds, allowed, start)
+
+
+def _parity(
+    found: Found,
+    target: str,
+    precision: Precision,
+    frontend: Frontend,
+    seeds: int,
+    allowed: float,
+    start: float,
+    devices: tuple[DeviceRun, ...] = (),
+) -> Parity:
+    return Parity(
+        found.status,
+        target,
+        precision,
+        frontend,
+        seeds,
+        allowed,
+        found.errors,
+        found.divergence,
+        "; ".join(filter(None, found.details)),
+        time.perf_counter() - start,
+        devices,
+        severity="warning" if found.at_corners else "error",
+        remarks=tuple(found.remarks),
+    )
+
+
+def _on_devices(converted: Converted, tolerance: float) -> tuple[DeviceRun, ...]:
+    if not has_core_ml():
+        return ()
+    wanted = expected(converted, converted.inputs)
+    return device_runs(converted, program_inputs(converted, converted.inputs), wanted, tolerance)

@@ -1,0 +1,130 @@
+"""Inputs for each run: the example, random ones like it, and values where functions have their corners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from convlint.capture.methods import Inputs
+
+if TYPE_CHECKING:
+    import torch
+
+Corners = Literal["signs", "halves", "counts", "large", "nonfinite"]
+
+_NUMBERS: dict[Corners, tuple[float, ...]] = {
+    "signs": (0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
+    "halves": tuple(count / 2 for count in range(-9, 10)),
+    "counts": tuple(float(count) for count in range(8)),
+    "large": (1e-6, -1e-6, 1e-3, 10.0, -10.0, 30.0, -30.0, 1e3, -1e3, 1e4),
+    "nonfinite": (0.0, 1.0, -1.0, 0.5, float("inf"), float("-inf"), float("nan")),
+}
+"""Floats at which functions change their branch, by the kind of corner."""
+
+_INTEGERS: dict[Corners, tuple[int, ...]] = {
+    "signs": tuple(range(-3, 4)),
+    "halves": tuple(range(-9, 10)),
+    "counts": tuple(range(8)),
+    "large": (0, 7, -7, 2049, -2049, 40_000, 2**24 + 1, -(2**24) - 1),
+    "nonfinite": tuple(range(4)),
+}
+
+
+def varied(inputs: Inputs, seed: int) -> Inputs:
+    """The example itself for seed 0, else random tensors of the same shapes and dtypes.
+
+    Floats keep the example's mean and spread where it has any, integers its range, so that they remain
+    valid for what the model looks up with them.
+    """
+    import torch
+
+    if seed == 0:
+        return inputs
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(value: torch.Tensor) -> torch.Tensor:
+        if value.dtype is torch.bool:
+            return _flags(value, generator)
+        if not value.dtype.is_floating_point:
+            return _in_range(value, generator)
+        noise = torch.randn(value.shape, generator=generator)
+        spread = float(value.float().std()) if value.numel() > 1 else 0.0
+        if not 0 < spread < float("inf"):
+            return noise.to(value.dtype)
+        return (noise * spread + float(value.float().mean())).to(value.dtype)
+
+    return _mapped(inputs, draw)
+
+
+def cornered(inputs: Inputs, corners: Corners, seed: int = 0, integers: bool = False) -> Inputs:
+    """Tensors like the example's whose floats are all drawn from the corners of one kind.
+
+    Integers keep to the example's range, since most are indices, unless ``integers`` frees them.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(value: torch.Tensor) -> torch.Tensor:
+        if value.dtype is torch.bool:
+            return _flags(value, generator)
+        if not value.dtype.is_floating_point and not integers:
+            return _in_range(value, generator)
+        chosen = _NUMBERS if value.dtype.is_floating_point else _INTEGERS
+        numbers = torch.tensor(chosen[corners])
+        picked = numbers[torch.randint(0, len(numbers), value.shape, generator=generator)]
+        return picked.to(value.dtype)
+
+    return _mapped(inputs, draw)
+
+
+def any_integers(inputs: Inputs) -> bool:
+    """Whether integers are among the tensors."""
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    kinds = [leaf.dtype for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    return any(not (kind.is_floating_point or kind.is_complex or kind is torch.bool) for kind in kinds)
+
+
+def draws(inputs: Inputs) -> int:
+    """How often to draw corners, so that those of small tensors meet each other too."""
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    sizes = [leaf.numel() for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    smallest = min((size for size in sizes if size), default=_ENOUGH)
+    return max(1, min(_MOST_DRAWS, _ENOUGH // smallest))
+
+
+_ENOUGH = 64
+_MOST_DRAWS = 8
+
+
+def _flags(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    return torch.rand(value.shape, generator=generator) < 0.5
+
+
+def _in_range(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    low, high = int(value.min()), int(value.max())
+    return torch.randint(low, high + 1, value.shape, generator=generator).to(value.dtype)
+
+
+def _mapped(inputs: Inputs, draw: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
+    """``inputs`` with every real tensor that has elements drawn anew."""
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    def drawn(value: Any) -> Any:
+        plain = isinstance(value, torch.Tensor) and value.numel() > 0 and not value.is_complex()
+        return draw(value) if plain else value
+
+    found: Inputs = pytree.tree_map(drawn, inputs)
+    return found

@@ -1,0 +1,281 @@
+"""The model as a picture: modules as nested boxes, ops in them, and the values that go between.
+
+Made from a plan where there is one, else from the captured graph, which knows no compute units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from convlint.model import Finding, Graph, OpCall, Report, Site, TensorArg, TensorMeta
+from convlint.model.placement import Interval, Plan, Unit
+
+MOST_CHILDREN = 60
+"""A box with more children than this has them in runs, since nobody reads a row of thousands."""
+
+FOLDED = "computed when the model is converted"
+
+_NO_TIME = Interval(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The model itself (``parent`` is -1), a module of it, or a run of one box's many children."""
+
+    name: str
+    path: str
+    parent: int
+    kind: Literal["model", "module", "run"] = "module"
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An op, or an input of the model. ``name`` is its name in the program, ``label`` what it is called."""
+
+    box: int
+    label: str
+    name: str
+    kind: Literal["op", "input"] = "op"
+    op: str = ""
+    outputs: tuple[TensorMeta, ...] = ()
+    site: Site | None = None
+    unit: Unit | None = None
+    cause: str = ""
+    reason: str = ""
+    confidence: str = ""
+    source: str = ""
+    latency: Interval = _NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Boxes, each after the one around it; nodes in program order; edges as pairs of nodes.
+
+    ``crossings`` gives the milliseconds of the edges where a value changes its unit. ``blockers`` are
+    the nodes that keep others off the Neural Engine.
+    """
+
+    boxes: tuple[Box, ...]
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[int, int], ...]
+    crossings: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    blockers: tuple[int, ...] = ()
+    timed: bool = False
+    planned: tuple[int, ...] = ()
+    """The node of each op of the plan."""
+
+
+def picture_of(report: Report | None, plan: Plan | None = None) -> Picture | None:
+    """The picture of a plan or of a report's graph; None where neither is there.
+
+    A plan of the captured ops is drawn on their graph, which has those too that are folded away.
+    """
+    graph = report.graph if report is not None else None
+    if plan is not None and plan.ops and (plan.level == "mil" or graph is None):
+        return _of_plan(plan)
+    if report is not None and graph is not None and graph.tensor_calls:
+        picture = _of_graph(report.model, graph)
+        return picture if plan is None or not plan.ops else _placed(picture, plan)
+    return None
+
+
+class Finder:
+    """Finds the nodes of a picture that a finding, or a line, is about."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._by: dict[tuple[object, ...], list[int]] = {}
+        self._boxes = {box.path: number for number, box in reversed(list(enumerate(picture.boxes)))}
+        for number, node in enumerate(picture.nodes):
+            if node.kind == "input":
+                continue
+            path = picture.boxes[node.box].path
+            keys: list[tuple[object, ...]] = [("call", node.name, node.op)]
+            if node.site is not None:
+                line = (node.site.path, node.site.line)
+                keys += [("op", node.op, path, *line), ("line", path, *line), ("site", *line)]
+            for key in keys:
+                self._by.setdefault(key, []).append(number)
+
+    def of_finding(self, finding: Finding) -> tuple[int, ...]:
+        """The nodes of its calls: the very calls, else those of their op and line, else those of the line."""
+        found: dict[int, None] = {}
+        for call in finding.calls:
+            found |= dict.fromkeys(self._of_call(call))
+        if not found and finding.site is not None:
+            found |= dict.fromkeys(self._by.get(("site", finding.site.path, finding.site.line), ()))
+        return tuple(sorted(found))
+
+    def box_of(self, path: str) -> int | None:
+        """The innermost box that holds this module path, None for the model itself."""
+        while path and path not in self._boxes:
+            path = path.rpartition(".")[0]
+        return self._boxes[path] if path else None
+
+    def _of_call(self, call: OpCall) -> list[int]:
+        keys: list[tuple[object, ...]] = [("call", call.name, call.op)]
+        if call.site is not None:
+            line = (call.site.path, call.site.line)
+            keys += [("op", call.op, call.module, *line), ("line", call.module, *line)]
+        return next((self._by[key] for key in keys if key in self._by), [])
+
+
+def _of_plan(plan: Plan) -> Picture:
+    boxes = _Boxes(plan.model)
+    for op in plan.ops:
+        boxes.put(op.index, op.path, op.module_type, op.site)
+    nodes = tuple(
+        Node(box, op.kind, op.name, "op", op.op, op.outputs, op.site)
+        for op, box in zip(plan.ops, boxes.placed(), strict=True)
+    )
+    return _placed(Picture(boxes.all(), nodes, tuple(plan.edges)), plan, range(len(nodes)))
+
+
+def _placed(picture: Picture, plan: Plan, places: Sequence[int] = ()) -> Picture:
+    """The picture with what the plan says of its nodes, found by their names where ``places`` is empty.
+
+    What the plan leaves out is computed when the model is converted, and costs nothing afterwards.
+    """
+    nodes = list(picture.nodes)
+    if not places:
+        number_of = {node.name: number for number, node in enumerate(nodes) if node.kind == "op"}
+        places = [number_of[op.name] for op in plan.ops]
+        nodes = [replace(node, cause=FOLDED) if node.kind == "op" else node for node in nodes]
+    for place, op in zip(places, plan.ops, strict=True):
+        nodes[place] = replace(
+            nodes[place],
+            unit=op.unit,
+            cause=op.cause,
+            reason=op.reason,
+            confidence=op.confidence,
+            source=op.source,
+            latency=op.latency_ms,
+        )
+    blocking = {places[index] for blocker in plan.blockers for index in blocker.ops}
+    return replace(
+        picture,
+        nodes=tuple(nodes),
+        crossings={(places[each.source], places[each.target]): each.cost_ms for each in plan.crossings},
+        blockers=tuple(sorted(blocking)),
+        timed=any(op.latency_ms.mid for op in plan.ops),
+        planned=tuple(places),
+    )
+
+
+def _of_graph(model: str, graph: Graph) -> Picture:
+    boxes = _Boxes(model)
+    inputs = [port for port in graph.inputs if port.meta is not None]
+    calls = graph.tensor_calls
+    for number in range(len(inputs)):
+        boxes.put(number, (), "", None)
+    for number, call in enumerate(calls, len(inputs)):
+        path = tuple(call.module.split(".")) if call.module else ()
+        boxes.put(number, path, call.module_type, call.site)
+    places = boxes.placed()
+    nodes = [
+        Node(
+            box=places[number], label=port.name, name=port.name, kind="input", outputs=_tensors((port.meta,))
+        )
+        for number, port in enumerate(inputs)
+    ]
+    for call, place in zip(calls, places[len(inputs) :], strict=True):
+        label = call.op.removeprefix("aten.").partition(".")[0]
+        nodes.append(Node(place, label, call.name, "op", call.op, _tensors(call.outputs), call.site))
+    number_of = {node.name: number for number, node in enumerate(nodes)}
+    edges: dict[tuple[int, int], None] = {}
+    for call in calls:
+        for argument in _tensor_arguments(tuple(call.args.values())):
+            source = number_of.get(argument.call or argument.name)
+            if source is not None:
+                edges[source, number_of[call.name]] = None
+    return Picture(boxes.all(), tuple(nodes), tuple(edges))
+
+
+def _tensors(outputs: Iterable[TensorMeta | None]) -> tuple[TensorMeta, ...]:
+    return tuple(meta for meta in outputs if meta is not None)
+
+
+def _tensor_arguments(value: Any) -> Iterator[TensorArg]:
+    if isinstance(value, TensorArg):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensor_arguments(item)
+
+
+class _Boxes:
+    """Builds the nesting: modules by their paths first, and runs where a box has too many children."""
+
+    def __init__(self, model: str) -> None:
+        self._types: dict[tuple[str, ...], str] = {(): ""}
+        self._children: dict[tuple[str, ...], list[tuple[str, ...] | int]] = {(): []}
+        self._functions: dict[int, str] = {}
+        self._model = model
+        self._made: list[Box] = []
+        self._places: dict[int, int] = {}
+
+    def put(self, node: int, path: tuple[str, ...], type_: str, site: Site | None) -> None:
+        """A node, after those before it in the program, inside the module of this path."""
+        for length in range(1, len(path) + 1):
+            inner = path[:length]
+            if inner not in self._children:
+                self._children[inner] = []
+                self._children[path[: length - 1]].append(inner)
+        self._children[path].append(node)
+        self._types[path] = self._types.get(path) or type_.rpartition(".")[2]
+        if site is not None and site.function and not site.function.startswith("<"):
+            self._functions[node] = f"{site.function}()"
+
+    def placed(self) -> list[int]:
+        """The number of the box of every node, in the order of the nodes."""
+        self._make()
+        return [self._places[node] for node in sorted(self._places)]
+
+    def all(self) -> tuple[Box, ...]:
+        """Every box, each after the one around it."""
+        self._make()
+        return tuple(self._made)
+
+    def _make(self) -> None:
+        if self._made:
+            return
+        self._made.append(Box(self._model, "", -1, "model", self._types[()]))
+        waiting: deque[tuple[list[tuple[str, ...] | int], int]] = deque([(self._children[()], 0)])
+        while waiting:
+            children, box = waiting.popleft()
+            outer = self._made[box]
+            if len(children) > MOST_CHILDREN:
+                for name, run in self._runs(children):
+                    self._made.append(Box(name, outer.path, box, "run", self._function(run)))
+                    waiting.append((run, len(self._made) - 1))
+                continue
+            for child in children:
+                if isinstance(child, int):
+                    self._places[child] = box
+                    continue
+                self._made.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
+                waiting.append((self._children[child], len(self._made) - 1))
+
+    def _function(self, run: list[tuple[str, ...] | int]) -> str:
+        """The function that most of a run was written in, which says more of it than its numbers."""
+        names = Counter(self._functions[op] for op in run if isinstance(op, int) and op in self._functions)
+        return names.most_common(1)[0][0] if names else ""
+
+    def _runs(
+        self, children: list[tuple[str, ...] | int]
+    ) -> Iterator[tuple[str, list[tuple[str, ...] | int]]]:
+        """The children in runs of equal length, few enough for one box where that is possible."""
+        size = max(
+            min(math.ceil(len(children) / 12), MOST_CHILDREN), math.ceil(len(children) / MOST_CHILDREN)
+        )
+        for start in range(0, len(children), size):
+            run = children[start : start + size]
+            names = [child[-1] for child in run if isinstance(child, tuple)]
+            if len(names) == len(run):
+                yield (names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"), run
+            else:
+                yield f"{start + 1} … {start + len(run)} of {len(children)}", run

@@ -1,0 +1,58 @@
+"""What keeps ops off the Neural Engine, by what it would win to have them there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from convlint.model.placement import Blocker, Plan
+from convlint.placement.planner import Layout, Planner, shifted
+
+MOST = 24
+"""Blockers that are priced; each is priced by dividing the whole program anew."""
+
+
+def blockers_of(
+    planner: Planner, layout: Layout, plan: Plan, replacements: Mapping[str, Sequence[str]]
+) -> tuple[Blocker, ...]:
+    """The blockers, dearest first. Ops at one line that are refused for one reason are one blocker."""
+    if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
+        return ()
+    groups: dict[object, list[int]] = {}
+    for op in plan.ops:
+        if op.refused and op.times["CPU"] + op.times["ANE"] > 0:
+            groups.setdefault((op.kind, op.reason, op.site), []).append(op.index)
+    dearest = sorted(groups.values(), key=lambda members: -_estimate(plan, members))
+    found = [_blocker(planner, layout, plan, members, replacements) for members in dearest[:MOST]]
+    return tuple(sorted(found, key=lambda blocker: -blocker.win_ms.mid))
+
+
+def _estimate(plan: Plan, members: Sequence[int]) -> float:
+    """What a group may win, before it is priced: its own time, and a change of unit each."""
+    return sum(plan.ops[index].latency_ms.mid + 0.1 for index in members)
+
+
+def _blocker(
+    planner: Planner,
+    layout: Layout,
+    plan: Plan,
+    members: list[int],
+    replacements: Mapping[str, Sequence[str]],
+) -> Blocker:
+    freed = planner.layout(freed=frozenset(members))
+    op = plan.ops[members[0]]
+    return Blocker(
+        kind=op.kind,
+        op=op.op,
+        ops=tuple(members),
+        reason=op.reason,
+        confidence=op.confidence,
+        source=op.source,
+        win_ms=shifted(plan.latency_ms, max(layout.milliseconds - freed.milliseconds, 0.0)),
+        islands=(layout.ane_islands, freed.ane_islands),
+        crossings=(len(layout.crossings), len(freed.crossings)),
+        rule=op.rule,
+        site=op.site,
+        caller=op.caller,
+        modules=tuple(dict.fromkeys(plan.ops[index].module for index in members)),
+        replacements=tuple(replacements.get(op.rule, ())),
+    )

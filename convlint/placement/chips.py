@@ -1,0 +1,140 @@
+"""Apple's chips and the systems that run on them, from ``data/chips.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from convlint.coreml.targets import DEFAULT_TARGET, TARGETS, normalise_target
+from convlint.errors import UsageError
+from convlint.nearest import nearest_names
+
+DATA = Path(__file__).parent / "data"
+DEFAULT_CHIP = "A17 Pro"
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
+    release of each system that ran on it, ``assumed`` the figures that stand in no source."""
+
+    name: str
+    generation: int
+    year: int
+    systems: Mapping[str, tuple[int, int | None]]
+    ane_tflops: float
+    ane_basis: str
+    dram_gb_s: float
+    ane_gb_s: float
+    gpu_tflops: float
+    devices: tuple[str, ...]
+    sources: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def mobile(self) -> bool:
+        """Whether it is a chip of iPhones, whose calls cost less than those of a Mac."""
+        return self.name.startswith("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A chip with the system that runs on it. ``target`` is the system as coremltools spells it."""
+
+    chip: Chip
+    target: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.chip.name}, {self.target}"
+
+
+@lru_cache(maxsize=1)
+def chips() -> dict[str, Chip]:
+    """Every known chip by name, oldest first."""
+    with (DATA / "chips.toml").open("rb") as file:
+        tables = tomllib.load(file)["chip"]
+    found = {}
+    for table in tables:
+        systems = {
+            system: (int(first), int(last) if last else None)
+            for system, (first, last) in table["systems"].items()
+        }
+        lists = {key: tuple(table.get(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
+        usual = {"ane_gb_s": table["dram_gb_s"]}
+        found[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
+    return found
+
+
+def find_chip(text: str) -> Chip:
+    """The chip of this name, blanks and letter case aside; a UsageError names the nearest."""
+    known = {_folded(name): chip for chip in chips().values() for name in (chip.name, *chip.aliases)}
+    chip = known.get(_folded(text))
+    if chip is None:
+        word = _folded(text)
+        begun = [name for name in known if word and name.startswith(word)]
+        near = [known[name].name for name in begun or nearest_names(word, known)]
+        hint = f" Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+        raise UsageError(f"unknown chip {text!r}.{hint} Known chips: {', '.join(chips())}.")
+    return chip
+
+
+def find_device(chip: str | None, system: str | None) -> Device:
+    """The chip under this system; a UsageError where it never ran it.
+
+    Without a chip: the default one.
+    Without a system: the default target of convlint where the chip ran it, else the last that it did.
+    """
+    found = find_chip(DEFAULT_CHIP if chip is None else chip)
+    target = _usual(found) if system is None else normalise_target(system)
+    name, release = _parts(target)
+    first, last = found.systems.get(name, (None, None))
+    if first is None or release < first or (last is not None and release > last):
+        others = ", ".join(_that_ran(name, release)) or "none that is known"
+        raise UsageError(
+            f"{found.name} never ran {target}: it runs {_systems(found)}. Name another system with --os, "
+            f"or a chip that ran it with --chip: {others}."
+        )
+    return Device(found, target)
+
+
+def _usual(chip: Chip) -> str:
+    system, (first, last) = next(iter(chip.systems.items()))
+    ran = [
+        name
+        for name in TARGETS
+        for its, release in [_parts(name)]
+        if its == system and first <= release and (last is None or release <= last)
+    ]
+    return next((name for name in ran if TARGETS[name] == DEFAULT_TARGET), ran[-1])
+
+
+def _systems(chip: Chip) -> str:
+    return " and ".join(
+        f"{system}{first} to {system}{last}" if last is not None else f"{system}{first} and later"
+        for system, (first, last) in chip.systems.items()
+    )
+
+
+def _that_ran(system: str, release: int) -> list[str]:
+    return [
+        chip.name
+        for chip in chips().values()
+        for first, last in [chip.systems.get(system, (release + 1, None))]
+        if first <= release and (last is None or release <= last)
+    ]
+
+
+def _parts(target: str) -> tuple[str, int]:
+    found = re.fullmatch(r"([A-Za-z]+?)(\d+)", target)
+    assert found is not None, target
+    return found[1], int(found[2])
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[^a-z0-9/]", "", text.casefold())

@@ -1,0 +1,157 @@
+"""What an op costs whatever runs it: arithmetic, traffic, and what padding adds to the traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convlint.model import TensorMeta
+from convlint.placement.attributes import CONVOLUTIONS, POOLINGS, PRODUCTS
+from convlint.placement.operations import ITEM_BYTES, Operation, dense_bytes, numel, stored_dtype
+
+ROW_BYTES = 64
+"""The Neural Engine rounds the last axis of a buffer up to so many bytes:
+https://machinelearning.apple.com/research/neural-engine-transformers"""
+
+RESIDENT_BYTES = 2 << 20
+"""A tensor above this does not stay on the chip between two ops:
+https://github.com/sbryngelson/ANEForge/blob/067717a/docs/cross-chip.md"""
+
+_MOVING = frozenset(
+    "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
+    "identity pad pixel_shuffle pixel_unshuffle read_state reshape reshape_like reverse scatter "
+    "scatter_along_axis scatter_nd slice_by_index slice_by_size slice_update space_to_batch space_to_depth "
+    "split squeeze stack tile transpose coreml_update_state".split()
+)
+_FREE = frozenset("expand_dims identity read_state reshape reshape_like squeeze".split())
+"""Ops that only give the same bytes another shape, as long as the rows stay the same."""
+_FUSED = frozenset(
+    "batch_norm clip elu gelu leaky_relu linear_activation prelu relu relu6 scaled_tanh sigmoid sigmoid_hard "
+    "silu softplus tanh thresholded_relu clamped_relu".split()
+)
+"""Functions of one value that the engine applies on the way out of the op before."""
+_PER_ENTRY = {"softmax": 5, "layer_norm": 8, "instance_norm": 8, "l2_norm": 4, "local_response_norm": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
+    ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
+    ``weights``: bytes of constants. ``work``: how well an engine does its multiply-adds, "dense" or
+    "grouped", "" for all else. ``fused``: it is done on the way out of the op before."""
+
+    flops: int
+    traffic: int
+    padding: int
+    weights: int
+    work: str = ""
+    fused: bool = False
+    spilled: int = 0
+
+
+def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost:
+    """The cost of one op. ``follows`` made its first input, ``sole`` says that nothing else reads that."""
+    tensors = [*operation.activations, *operation.outputs]
+    padded = sum(padded_bytes(meta) for meta in tensors)
+    dense = sum(dense_bytes(meta, _item(meta)) for meta in tensors)
+    fused = _is_fused(operation, follows, sole)
+    spilled = sum(size for meta in tensors if (size := padded_bytes(meta)) > RESIDENT_BYTES)
+    if fused or _is_free(operation):
+        padded = dense = spilled = 0
+    return Cost(
+        flops=flops_of(operation),
+        traffic=padded,
+        padding=padded - dense,
+        weights=sum(dense_bytes(meta, _item(meta)) for meta in operation.weights)
+        if operation.kind != "gather"
+        else 0,
+        work=_work(operation),
+        fused=fused or _is_free(operation),
+        spilled=spilled,
+    )
+
+
+def padded_bytes(meta: TensorMeta) -> int:
+    """The bytes of a tensor whose rows are rounded up; a single number takes one row."""
+    item = _item(meta)
+    if not meta.shape:
+        return item
+    row = meta.shape[-1] if isinstance(meta.shape[-1], int) else 1
+    rows = numel(meta.shape[:-1])
+    return rows * (-(-row * item // ROW_BYTES) * ROW_BYTES)
+
+
+def _item(meta: TensorMeta) -> int:
+    return ITEM_BYTES.get(stored_dtype(meta.dtype), 2)
+
+
+def flops_of(operation: Operation) -> int:
+    """Floating-point operations of one op."""
+    count = numel(operation.outputs[0].shape) if operation.outputs else 0
+    kind = operation.kind
+    depth = operation.attributes.get("depth")
+    if kind == "conv_transpose" and isinstance(depth, int):
+        # Each input is multiplied into the window of outputs that it reaches.
+        entries = next((numel(meta.shape) for meta in operation.activations), 0)
+        spread = _product(operation.attributes.get("kernel", ()))
+        channels = operation.outputs[0].shape[1] if len(operation.outputs[0].shape) > 1 else 1
+        groups = int(operation.attributes.get("groups") or 1)
+        return 2 * entries * spread * (channels if isinstance(channels, int) else 1) // groups
+    if kind in (*CONVOLUTIONS, *PRODUCTS):
+        return 2 * count * (depth if isinstance(depth, int) else 1)
+    if kind == "scaled_dot_product_attention":
+        return _attention(list(operation.activations))
+    if kind in ("lstm", "gru", "rnn"):
+        steps = next((meta.shape[0] for meta in operation.activations), 1)
+        batch = next((meta.shape[1] for meta in operation.activations if len(meta.shape) > 1), 1)
+        weights = sum(numel(meta.shape) for meta in operation.weights)
+        return 2 * weights * _size(steps) * _size(batch)
+    if kind in POOLINGS:
+        return count * _product(operation.attributes.get("kernel", ()))
+    if kind in _MOVING:
+        return 0
+    if kind.startswith("reduce_"):
+        return sum(numel(meta.shape) for meta in operation.activations)
+    return count * _PER_ENTRY.get(kind, 1)
+
+
+def _attention(tensors: Sequence[TensorMeta]) -> int:
+    if len(tensors) < 3 or min(len(meta.shape) for meta in tensors[:3]) < 2:
+        return 0
+    query, key, value = tensors[:3]
+    scores = numel(query.shape[:-1]) * _size(key.shape[-2])
+    return 2 * scores * (_size(query.shape[-1]) + _size(value.shape[-1])) + 5 * scores
+
+
+def _work(operation: Operation) -> str:
+    if operation.kind not in (*CONVOLUTIONS, *PRODUCTS, "scaled_dot_product_attention", "lstm", "gru", "rnn"):
+        return ""
+    kernel = _product(operation.attributes.get("kernel", ()))
+    depth = operation.attributes.get("depth")
+    channels = depth // kernel if isinstance(depth, int) and kernel else depth
+    grouped = int(operation.attributes.get("groups") or 1) > 1
+    return "grouped" if grouped and isinstance(channels, int) and channels < 16 else "dense"
+
+
+def _is_fused(operation: Operation, follows: Operation | None, sole: bool) -> bool:
+    return (
+        operation.kind in _FUSED
+        and sole
+        and follows is not None
+        and (follows.kind in (*CONVOLUTIONS, *PRODUCTS) or follows.kind in ("batch_norm", "add"))
+    )
+
+
+def _is_free(operation: Operation) -> bool:
+    if operation.kind not in _FREE:
+        return False
+    shapes = [meta.shape for meta in operation.tensors]
+    return len({shape[-1:] for shape in shapes}) == 1
+
+
+def _product(sizes: Sequence[int | str]) -> int:
+    return numel(tuple(sizes))
+
+
+def _size(size: int | str) -> int:
+    return size if isinstance(size, int) else 1

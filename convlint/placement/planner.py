@@ -1,0 +1,253 @@
+"""From operations to a plan: judge each op, divide the program, draw the islands, price what blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+
+from convlint.model import Confidence
+from convlint.model.placement import (
+    COMPUTE_UNITS,
+    UNITS,
+    Cause,
+    ComputeUnits,
+    Crossing,
+    Interval,
+    Island,
+    Level,
+    PlacedOp,
+    Plan,
+    Share,
+    Unit,
+)
+from convlint.placement import islands as graphs
+from convlint.placement.chips import Device
+from convlint.placement.cost import Cost, cost_of
+from convlint.placement.estimate import around, call_ms, segmenter, segmenter_ms, total, unit_ms
+from convlint.placement.operations import Operation
+from convlint.placement.rules import Precision, Verdict, judge
+from convlint.placement.segments import divide
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A division of the program with what follows from it."""
+
+    units: tuple[Unit, ...]
+    islands: tuple[tuple[int, ...], ...]
+    crossings: tuple[Crossing, ...]
+    milliseconds: float
+
+    @property
+    def ane_islands(self) -> int:
+        """How many islands the Neural Engine has."""
+        return sum(self.units[members[0]] == "ANE" for members in self.islands)
+
+
+class Planner:
+    """One program on one device: everything about it that does not depend on how it is divided."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        device: Device,
+        compute_units: ComputeUnits = "all",
+        precision: Precision = "float16",
+    ) -> None:
+        self.operations = operations
+        self.device = device
+        self.compute_units = compute_units
+        self.asked = COMPUTE_UNITS[compute_units]
+        self.graph = graphs.graph_of(operations)
+        self.costs = costs_of(operations)
+        self.verdicts = [judge(operation, device, precision) for operation in operations]
+        chip = device.chip
+        self.prices = segmenter(chip)
+        self.times = [unit_ms(cost, chip) for cost in self.costs]
+        self.beliefs = [
+            segmenter_ms(operation.kind, cost, chip)
+            for operation, cost in zip(operations, self.costs, strict=True)
+        ]
+
+    def restricted(self, compute_units: ComputeUnits) -> Planner:
+        """The same program with other compute units."""
+        other = copy(self)
+        other.compute_units, other.asked = compute_units, COMPUTE_UNITS[compute_units]
+        return other
+
+    def barring(self, barred: Callable[[Operation], bool]) -> Planner:
+        """The same program if the Neural Engine refused these operations too."""
+        other = copy(self)
+        other.verdicts = [
+            replace(verdict, allowed=tuple(unit for unit in verdict.allowed if unit != "ANE"))
+            if barred(operation)
+            else verdict
+            for operation, verdict in zip(self.operations, self.verdicts, strict=True)
+        ]
+        return other
+
+    def layout(self, freed: Collection[int] = ()) -> Layout:
+        """The division; ``freed`` ops are taken to run on the Neural Engine."""
+        units = divide(self.beliefs, self.allowed(freed), self.prices)
+        found = graphs.islands_of(self.graph, units)
+        crossings = graphs.crossings_of(
+            self.operations, units, found, self.prices.switch_ms, self.device.chip.dram_gb_s
+        )
+        milliseconds = (
+            sum(times[unit] for times, unit in zip(self.times, units, strict=True))
+            + sum(crossing.cost_ms for crossing in crossings)
+            + sum(call_ms(units[members[0]], self.device.chip) for members in found)
+        )
+        return Layout(tuple(units), tuple(found), tuple(crossings), milliseconds)
+
+    def allowed(self, freed: Collection[int] = ()) -> list[tuple[Unit, ...]]:
+        """The units that each op may run on, among those that were asked for; the CPU where none is left."""
+        found: list[tuple[Unit, ...]] = []
+        for index, verdict in enumerate(self.verdicts):
+            units = UNITS if index in freed else verdict.allowed
+            found.append(tuple(unit for unit in self.asked if unit in units) or ("CPU",))
+        return found
+
+    def plan(self, model: str, level: Level, layout: Layout) -> Plan:
+        """The plan without its blockers and what-ifs."""
+        ops = self.placed(layout)
+        islands = tuple(
+            Island(
+                unit=layout.units[members[0]],
+                ops=members,
+                latency_ms=self.island_ms(layout, members),
+                flops=sum(ops[index].flops for index in members),
+            )
+            for members in layout.islands
+        )
+        return Plan(
+            model=model,
+            chip=self.device.chip.name,
+            os=self.device.target,
+            compute_units=self.compute_units,
+            level=level,
+            ops=ops,
+            islands=islands,
+            crossings=layout.crossings,
+            blockers=(),
+            latency_ms=self.latency(layout),
+            share=self.share(layout),
+            longest_chain=graphs.longest_chain(self.graph, [op.latency_ms.mid for op in ops]),
+        )
+
+    def island_ms(self, layout: Layout, members: Sequence[int]) -> Interval:
+        """The time of one island: its ops, and the call that begins it."""
+        unit = layout.units[members[0]]
+        return around(
+            sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
+        )
+
+    def latency(self, layout: Layout) -> Interval:
+        """The time of the whole: islands, and what crosses between them."""
+        moved = sum(crossing.cost_ms for crossing in layout.crossings)
+        return total([self.island_ms(layout, members) for members in layout.islands] + [around(moved, "CPU")])
+
+    def share(self, layout: Layout) -> Share:
+        """The share of each unit by time and by number of ops."""
+        times = dict.fromkeys(UNITS, 0.0)
+        counts = dict.fromkeys(UNITS, 0.0)
+        for spent, unit in zip(self.times, layout.units, strict=True):
+            times[unit] += spent[unit]
+            counts[unit] += 1
+        return Share(_shares(times), _shares(counts))
+
+    def placed(self, layout: Layout) -> tuple[PlacedOp, ...]:
+        """Every op with its unit, and why it is there."""
+        causes = self.causes(layout)
+        return tuple(
+            self._placed(index, layout.units[index], causes[index]) for index in range(len(self.operations))
+        )
+
+    def _placed(self, index: int, unit: Unit, cause: Cause) -> PlacedOp:
+        operation, cost, verdict = self.operations[index], self.costs[index], self.verdicts[index]
+        reason, confidence, source = _explained(unit, cause, verdict, self.prices.source)
+        return PlacedOp(
+            index=index,
+            name=operation.name,
+            kind=operation.kind,
+            unit=unit,
+            cause=cause,
+            reason=reason,
+            confidence=confidence,
+            source=source,
+            rule=verdict.code,
+            op=operation.op,
+            site=operation.site,
+            caller=operation.caller,
+            module=operation.module,
+            module_type=operation.module_type,
+            inputs=operation.reads,
+            outputs=operation.outputs,
+            allowed=verdict.allowed,
+            times=self.times[index],
+            latency_ms=around(self.times[index][unit], unit),
+            flops=cost.flops,
+            bytes=cost.traffic + cost.weights,
+            weight_bytes=cost.weights,
+            padding=cost.padding,
+        )
+
+    def causes(self, layout: Layout) -> list[Cause]:
+        """Why each op is where it is: a segment off the engine is too small where none of it is refused."""
+        causes: list[Cause] = ["runs"] * len(self.operations)
+        wanted: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
+        for members in layout.islands:
+            unit = layout.units[members[0]]
+            if unit == wanted:
+                continue
+            refused = [index for index in members if wanted not in self.verdicts[index].allowed]
+            for index in members:
+                causes[index] = "outweighed" if refused else "too small"
+            for index in refused:
+                causes[index] = "refused"
+            if unit == "GPU" and not refused:
+                for index in members:
+                    causes[index] = "runs"
+        return causes
+
+
+def costs_of(operations: Sequence[Operation]) -> list[Cost]:
+    """The cost of every op, with what is fused into the op before it."""
+    readers = [0] * len(operations)
+    for operation in operations:
+        for source in operation.reads:
+            readers[source] += 1
+    found: list[Cost] = []
+    for operation in operations:
+        source = operation.reads[0] if len(operation.reads) == 1 else -1
+        follows = operations[source] if source >= 0 else None
+        found.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
+    return found
+
+
+def _shares(amounts: dict[Unit, float]) -> dict[Unit, float]:
+    whole = sum(amounts.values())
+    return {unit: amount / whole if whole else 0.0 for unit, amount in amounts.items()}
+
+
+_DIVISION = {
+    "too small": "the Neural Engine would take it, but the segment is too small to be worth a launch",
+    "outweighed": "the Neural Engine would take it, but refused ops around it make the changes cost more",
+}
+
+
+def _explained(unit: Unit, cause: Cause, verdict: Verdict, source: str) -> tuple[str, Confidence, str]:
+    """Reason, confidence and source of where one op is."""
+    if cause in _DIVISION:
+        return _DIVISION[cause], "reported", source
+    if unit == "GPU" and cause == "runs" and "ANE" in verdict.allowed:
+        return "the GPU is estimated to be faster", "reported", source
+    return verdict.reason, verdict.confidence, verdict.source
+
+
+def shifted(interval: Interval, milliseconds: float) -> Interval:
+    """An interval around a part of the same estimate, as wide for its size."""
+    scale = milliseconds / interval.mid if interval.mid else 0.0
+    low, high = sorted((interval.low * scale, interval.high * scale))
+    return Interval(low, milliseconds, high)

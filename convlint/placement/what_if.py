@@ -1,0 +1,65 @@
+"""The same program under other assumptions: other compute units, a dynamic axis, float32."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
+from convlint.placement.planner import Planner
+
+FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
+
+
+Declared = Literal["", "range", "enumerated"]
+"""How the user declares that shapes vary: not at all, by ranges of sizes, or by a list of shapes."""
+
+
+def what_ifs_of(planner: Planner, made: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
+    """What flexible shapes would change, those that are ``declared`` first, and other compute units."""
+    found = []
+    if "ANE" in planner.asked and planner.device.chip.ane_tflops:
+        if declared == "enumerated":
+            found.append(_enumerated(planner, made))
+        else:
+            found.append(_range(planner, made, declared))
+    others = (words for words in COMPUTE_UNITS if words != planner.compute_units)
+    return (*found, *(_units(planner, made, words) for words in others))
+
+
+def _units(planner: Planner, made: Plan, words: ComputeUnits) -> WhatIf:
+    return _what_if(planner.restricted(words), made, f"--compute-units {words}")
+
+
+def _range(planner: Planner, made: Plan, declared: Declared) -> WhatIf:
+    who = "as declared, an input" if declared else "an input"
+    return _what_if(
+        planner.barring(lambda operation: any(operation.activations)),
+        made,
+        f"{who} whose shape is a range (RangeDim), at another than its default shape",
+        "only the default shape of a range is sure to stay on the Neural Engine; enumerated shapes do",
+        FLEXIBLE,
+    )
+
+
+def _enumerated(planner: Planner, made: Plan) -> WhatIf:
+    return _what_if(
+        planner,
+        made,
+        "as declared, an input of enumerated shapes, at its default shape",
+        "up to 128 enumerated shapes are prepared beforehand, so that each can stay on the Neural Engine",
+        FLEXIBLE,
+    )
+
+
+def _what_if(planner: Planner, made: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
+    layout = planner.layout()
+    return WhatIf(
+        assumption=assumption,
+        latency_ms=planner.latency(layout),
+        share=planner.share(layout),
+        islands=layout.ane_islands,
+        crossings=len(layout.crossings),
+        reason=reason,
+        confidence="documented" if source else "reported",
+        source=source,
+    )

@@ -1,4 +1,0 @@
-"""Where each op of a model would run on an Apple chip, what that costs, and which line is to blame.
-
-``model`` holds the nouns, frozen and of the standard library alone.
-"""

@@ -1,0 +1,1 @@
+"""Tensors carried in another form: complex numbers, ranks above 5, single numbers."""

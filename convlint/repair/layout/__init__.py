@@ -1,0 +1,1 @@
+"""The channels-first layout for the Neural Engine."""

@@ -1,0 +1,1 @@
+"""Models that torch.export refuses: repaired as one recorded run."""

@@ -1,0 +1,1 @@
+"""The search for changes that make a program convert."""

@@ -1,0 +1,1 @@
+"""The proof of rules by their own examples."""

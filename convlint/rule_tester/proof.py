@@ -1,0 +1,300 @@
+"""Proof of rules by their own examples, against a real conversion with what is installed here.
+
+A bad example must be reported on exactly its marked lines, and where the rule says that the model
+does not convert, the conversion must fail there. A good example must report nothing, and convert.
+A replacement must convert, report nothing and compute the same. A rule whose bad example converts
+was overtaken by a newer release: it is *stale*.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from convlint.checking.reconcile import BLOCKING
+from convlint.errors import ConvlintError
+from convlint.interface.inputs import parse_inputs
+from convlint.model import Example, Finding, Replacement, Rule
+from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
+from convlint.rule_tester.example import Refusal, Run, Workshop, environment_of, outside
+from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
+from convlint.rules.parts import replaced_example
+from convlint.rules.rulebook import Rulebook
+
+Kind = Literal["bad", "good", "replace"]
+Outcome = Literal["passed", "skipped", "stale", "failed"]
+
+MISSES = 4
+"""So many reasons are shown of each kind; more would hide the others."""
+
+_WORST_LAST: tuple[Outcome, ...] = ("skipped", "passed", "stale", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How one example, or one replacement, came out; ``reasons`` says why where it did not pass."""
+
+    kind: Kind
+    number: int
+    title: str
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProof:
+    """A rule with the proofs of all its examples and replacements."""
+
+    rule: Rule
+    proofs: tuple[Proof, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of all; "skipped" only where nothing could be judged."""
+        return max((proof.outcome for proof in self.proofs), key=_WORST_LAST.index, default="skipped")
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(proof.outcome == outcome for proof in self.proofs)
+
+
+class _Stale(Exception):
+    """What is installed here converts what the rule says is refused."""
+
+
+class _Skip(Exception):
+    """The example is not for what is installed here."""
+
+
+def prove_rule(rule: Rule, shop: Workshop) -> RuleProof:
+    """Prove everything that stands in one rule's file."""
+    judge = _Judge(rule, shop)
+    proofs = [judge.proof("bad", number, example) for number, example in enumerate(rule.bad, 1)]
+    proofs += [judge.proof("good", number, example) for number, example in enumerate(rule.good, 1)]
+    for number, replacement in enumerate(rule.replacements, 1):
+        if replacement.kind == "rewrite":
+            proofs.append(judge.proof("replace", number, replacement))
+    return RuleProof(rule, tuple(proofs))
+
+
+class _Judge:
+    """Judges the examples of one rule. Each judgement returns what is wrong, raises _Stale or _Skip."""
+
+    def __init__(self, rule: Rule, shop: Workshop) -> None:
+        self.rule = rule
+        self.shop = shop
+        self.runs: dict[int, Run] = {}
+
+    def proof(self, kind: Kind, number: int, of: Example | Replacement) -> Proof:
+        """The outcome of one judgement, whatever comes of it."""
+        start = time.perf_counter()
+        name = f"{self.rule.code}_{kind}_{number}"
+        outcome: Outcome
+        try:
+            if isinstance(of, Replacement):
+                reasons = self.replacement(of, name)
+            else:
+                reasons = self.bad(of, name) if kind == "bad" else self.good(of, name)
+            outcome = "failed" if reasons else "passed"
+        except _Stale as stale:
+            reasons, outcome = [str(stale)], "stale"
+        except _Skip as skip:
+            reasons, outcome = [str(skip)], "skipped"
+        except ConvlintError as error:
+            reasons, outcome = [f"it does not run: {error}"], "failed"
+        return Proof(kind, number, of.title, outcome, tuple(reasons), time.perf_counter() - start)
+
+    def bad(self, example: Example, name: str) -> list[str]:
+        environment = environment_of(self.rule, example, self.shop.environment)
+        if "environment" in example.options:
+            return [] if self.fires(environment) else ["the rule is silent about these versions"]
+        self.skip_inapplicable(environment)
+        run = self.run(example, name, environment)
+        mine = tuple(finding for finding in run.findings if finding.rule.code == self.rule.code)
+        bounds = outside(example.options, environment)
+        if bounds:
+            if self.blocking and mine and run.converted:
+                raise _Stale(f"{_converts(environment)}, and the rule still reports it")
+            raise _Skip(bounds)
+        if self.blocking and run.converted:
+            raise _Stale(
+                f"{_converts(environment)}; end what the rule applies to before it"
+                if mine
+                else f"{_converts(environment)}, and the rule is silent; bound the example by options"
+            )
+        problems = self.misreported(example, run, environment)
+        if self.blocking:
+            problems += _wrong_refusals(example, run)
+        elif self.must_convert and not run.converted:
+            problems += _not_converted(run)
+        if self.rule.differs and run.converted:
+            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            if compared.status not in ("differs", "overflows"):
+                raise _Stale(
+                    f"run, it is {compared.status}; {_converts(environment)} to what PyTorch computes"
+                )
+        return problems + self.false_alarms(run)
+
+    def good(self, example: Example, name: str) -> list[str]:
+        environment = environment_of(self.rule, example, self.shop.environment)
+        if "environment" in example.options:
+            return ["the rule reports these versions"] if self.fires(environment) else []
+        self.skip_inapplicable(environment, outside(example.options, environment))
+        return self.innocent(example, name, environment)
+
+    def replacement(self, replacement: Replacement, name: str) -> list[str]:
+        example = replaced_example(self.rule, replacement)
+        if example is None:
+            return ["its `before` stands in no bad example"]
+        environment = environment_of(self.rule, example, self.shop.environment)
+        self.skip_inapplicable(environment, outside(example.options, environment))
+        problems = self.innocent(example, name, environment)
+        original = next(bad for bad in self.rule.bad if replacement.before.strip() in bad.code)
+        problems += self.unshown(replacement, original)
+        try:
+            return problems + self.compared(original, example, replacement, name)
+        except ConvlintError:
+            raise
+        except Exception as error:  # the example's own code runs here
+            return [*problems, f"it cannot be compared: {type(error).__name__}: {error}"]
+
+    def run(self, example: Example, name: str, environment: Environment) -> Run:
+        """What came of a bad example, which its own proof and those of its replacements ask for."""
+        if id(example) not in self.runs:
+            self.runs[id(example)] = self.shop.run(example, name, environment)
+        return self.runs[id(example)]
+
+    def unshown(self, replacement: Replacement, original: Example) -> list[str]:
+        """That nobody would see it, not even whoever wrote the line that it is the cure of."""
+        environment = environment_of(self.rule, original, self.shop.environment)
+        number = self.rule.bad.index(original) + 1
+        run = self.run(original, f"{self.rule.code}_bad_{number}", environment)
+        mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
+        wanted = (replacement.title, replacement.before, replacement.after)
+        shown = [(each.title, each.before, each.after) for finding in mine for each in finding.replacements]
+        if wanted in shown or not mine:
+            return []
+        ops = ", ".join(dict.fromkeys(finding.op for finding in mine))
+        return [f"it is not shown on its own example: its `op` or `where` does not hold of {ops}"]
+
+    def compared(self, original: Example, example: Example, replacement: Replacement, name: str) -> list[str]:
+        """What the replacement computes otherwise than the original, as far as it promises the same."""
+        _, before = self.shop.build(original, f"{name}_before")
+        _, after = self.shop.build(example, name)
+        specs = parse_inputs(example.inputs)
+        problems = [lost_gradients(before, after, specs)]
+        promised = DEFAULT_RTOL if replacement.safety == "safe" else None
+        rtol = promised if replacement.rtol is None else replacement.rtol
+        if rtol is not None and replacement.safety != "retrain":
+            problems.append(disagreement(before, after, specs, rtol))
+            if replacement.general:
+                narrow = particular(before, after, specs, rtol)
+                problems.append(f"it is not `general`: {narrow}" if narrow else "")
+        return [problem for problem in problems if problem]
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the rule says that its bad examples do not convert."""
+        return self.rule.severity == "error" and self.rule.category in BLOCKING
+
+    @property
+    def must_convert(self) -> bool:
+        """Whether the rule says that its bad examples do convert, at a price."""
+        return self.rule.category in ("ane", "numeric") or (
+            self.rule.category == "interface" and self.rule.severity != "error"
+        )
+
+    def skip_inapplicable(self, environment: Environment, bounds: str = "") -> None:
+        """Skip what the rule, or the example by its ``bounds``, does not speak of."""
+        reason = inapplicable(self.rule, environment)
+        if reason is not None:
+            raise _Skip(f"the rule is for {reason[0]}, and {reason[1]}")
+        if bounds:
+            raise _Skip(bounds)
+
+    def fires(self, environment: Environment) -> bool:
+        """Whether the rule reports an environment."""
+        return bool(match_environment(Rulebook((self.rule,)), environment))
+
+    def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
+        """What keeps an example from being silent and converting."""
+        run = self.shop.run(example, name, environment)
+        mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
+        problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
+        problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
+        if self.rule.differs and run.converted:
+            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            if compared.status != "equal":
+                problems.append(f"run, it {compared.status}: {compared.first_divergence or compared.detail}")
+        return problems
+
+    def misreported(self, example: Example, run: Run, environment: Environment) -> list[str]:
+        """Where the rule reports other lines than the marked ones, and what kept it from them."""
+        mine = tuple(finding for finding in run.findings if finding.rule.code == self.rule.code)
+        if mine and (not example.lines or run.lines(mine) == example.lines):
+            return []
+        problems = [
+            f"reported: {_lines(run.lines(mine))}; marked: {_lines(example.lines)}"
+            if mine
+            else "the rule is silent"
+        ]
+        others = sorted({finding.rule.code for finding in run.findings} - {self.rule.code})
+        if others:
+            problems.append(f"other rules that report it: {', '.join(others)}")
+        if not mine and run.graph is not None:
+            for miss in near_misses(self.rule, run.graph, environment)[:MISSES]:
+                problems.append(f"not on {miss.subject}: {miss.condition} ({miss.reason})")
+        return problems
+
+    def false_alarms(self, run: Run) -> list[str]:
+        """Errors of other rules about a model that converts."""
+        return [
+            f"{finding.rule.code} {finding.rule.name} is an error at {_place(run, finding)}, and it converts"
+            for finding in run.findings
+            if run.converted
+            and finding.rule.code != self.rule.code
+            and finding.severity == "error"
+            and finding.rule.category in BLOCKING
+        ]
+
+
+def _wrong_refusals(example: Example, run: Run) -> list[str]:
+    """Marked lines that convert, and refusals at lines that no error names."""
+    refused = {refusal.line for refusal in run.refusals}
+    if not example.lines or (None in refused and len(refused) == 1):
+        return []  # nothing says where it was refused
+    told = {*example.lines, *run.lines(tuple(f for f in run.findings if f.severity == "error"))}
+    problems = [
+        f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused
+    ]
+    problems += [
+        f"line {refusal.line} is refused too, and no rule says so: {refusal.text}"
+        for refusal in run.refusals
+        if refusal.line is not None and refusal.line not in told and not refusal.follows
+    ]
+    return problems + (_not_converted(run) if problems else [])
+
+
+def _not_converted(run: Run) -> list[str]:
+    return [f"it does not convert: {_refusal(refusal)}" for refusal in run.refusals[:MISSES]] or [
+        "it does not convert"
+    ]
+
+
+def _refusal(refusal: Refusal) -> str:
+    where = f"line {refusal.line}: " if refusal.line is not None else ""
+    return f"{where}{refusal.text}"
+
+
+def _place(run: Run, finding: Finding) -> str:
+    lines = run.lines((finding,))
+    return f"line {lines[0]}" if lines else "the model"
+
+
+def _lines(lines: tuple[int, ...]) -> str:
+    return f"line {', '.join(map(str, lines))}" if lines else "no line"
+
+
+def _converts(environment: Environment) -> str:
+    return f"coremltools {environment.coremltools} converts it"

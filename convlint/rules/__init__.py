@@ -1,0 +1,1 @@
+"""The rule database: its files read, and asked about everything that a capture shows."""

@@ -1,0 +1,1 @@
+"""Reports of earlier checks, and everything that they depend on."""

@@ -1,0 +1,167 @@
+"""Checking jobs one after another in one process: ask the cache, check, keep, suppress."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from convlint.errors import ConvlintError, UsageError
+from convlint.model import Report
+from convlint.model.run import Outcome
+from convlint.runs.cache.store import Cache, job_digest
+from convlint.runs.progress import Progress, silence_libraries
+from convlint.settings.jobs import Job
+
+if TYPE_CHECKING:
+    from convlint.usercode.spec import LoadedModel
+
+
+KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+
+
+class Session:
+    """One process that checks models. What it imports for one model it has for the next."""
+
+    def __init__(self, cache: Cache | None = None, *, debug: bool = False, quiet: bool = False) -> None:
+        self.cache = cache
+        self._debug = debug
+        self._quiet = quiet
+        self._before = frozenset(sys.modules)
+        self._read: frozenset[str] = frozenset()
+        self._digests: dict[str, str | None] = {}
+        self._start = time.time_ns()
+        self._cleaned = False
+
+    def check(self, job: Job, place: str = "") -> Outcome:
+        """The outcome of one job, with what its comments and settings silence taken out.
+
+        ``place`` says in the progress line which of several it is.
+        """
+        from convlint.checking.suppress import suppress
+
+        settings = job.settings
+        cache = None if _measures(job) else self.cache
+        report = cache.recall(job) if cache is not None else None
+        kept = report is not None
+        if report is not None:
+            report = replace(report, notes=(*report.notes, KEPT))
+        else:
+            key = ""
+            if cache is not None:
+                key = job_digest(job)
+                self._remember(job)
+            try:
+                report = self._check(job, place)
+            except ConvlintError as error:
+                return Outcome(job.name, job.spec, job.root, error=error)
+            if cache is not None and _lasting(report):
+                self._keep(cache, job, report, key)
+        report = suppress(report, settings.fail_on, settings.per_module_ignores)
+        return Outcome(job.name, job.spec, job.root, report, kept=kept)
+
+    def _check(self, job: Job, place: str) -> Report:
+        from convlint.untouched import one_at_a_time
+        from convlint.usercode.spec import load_model
+
+        settings = job.settings
+        with one_at_a_time, Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
+            progress("importing")
+            loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
+            if not job.inputs:
+                raise UsageError(_no_input(job, loaded))
+            if not self._debug:
+                silence_libraries()
+            from convlint.checking.check import Options, check_model
+            from convlint.usercode.converters import own_converters
+
+            with own_converters(settings.converters, job.root, settings.timeout):
+                return check_model(
+                    job.name,
+                    _with_checkpoint(loaded, job),
+                    job.inputs,
+                    Options(
+                        target=settings.target,
+                        frontend=settings.frontend,
+                        trial=settings.trial,
+                        timeout=settings.timeout,
+                        output=job.output,
+                        select=settings.select,
+                        ignore=settings.ignore,
+                        rule_paths=job.rule_paths,
+                        coremltools=job.coremltools,
+                        why=job.why,
+                        fail_on=settings.fail_on,
+                        project=job.root or os.getcwd(),
+                        parity=job.parity,
+                        precision=job.precision,
+                        compress=job.compress,
+                        checkpoint=job.checkpoint,
+                        outputs=job.outputs,
+                    ),
+                    progress,
+                )
+
+    def _remember(self, job: Job) -> None:
+        """Note what the files hold that are about to be imported, each when this process first reads it."""
+        from convlint.runs.cache.fingerprint import digest_file
+        from convlint.runs.cache.sources import closure_of, files_it_depends_on
+
+        for path in {*closure_of(job).files, *files_it_depends_on(job)}:
+            if path not in self._digests:
+                self._digests[path] = digest_file(path)
+
+    def _is_as_read(self, path: str, digest: str) -> bool:
+        if path in self._digests:
+            return self._digests[path] == digest
+        try:  # found at run time alone: no change since this process began
+            return os.stat(path).st_ctime_ns < self._start
+        except OSError:
+            return False
+
+    def _keep(self, cache: Cache, job: Job, report: Report, key: str) -> None:
+        from convlint.runs.cache.sources import closure_of, sources_of
+
+        sources = sources_of(job, self._before, self._read)
+        if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
+            return  # a file was saved meanwhile: nobody knows which text the result is of
+        if job_digest(job) != key:
+            return  # so was a rule
+        cache.keep(job, report, sources)
+        self._read |= closure_of(job).files
+        if not self._cleaned:
+            self._cleaned = True
+            cache.clean()
+
+
+def _measures(job: Job) -> bool:
+    """Whether a job writes or measures something, which no kept report has."""
+    return bool(job.output or job.parity or job.precision or job.compress or job.checkpoint)
+
+
+def _with_checkpoint(loaded: LoadedModel, job: Job) -> Callable[[], Any]:
+    """What builds the model, with the weights of the job's checkpoint where it names one."""
+    if not job.checkpoint:
+        return loaded.build
+    from convlint.usercode.checkpoint import load_into, read_checkpoint
+
+    state = read_checkpoint(job.checkpoint)
+    return lambda: load_into(loaded.build(), state, job.checkpoint)
+
+
+def _lasting(report: Report) -> bool:
+    """Whether another check would come to the same: what took too long or crashed may not do so again."""
+    return report.graph is not None and all(
+        trial.status in ("converted", "failed") for trial in report.trials
+    )
+
+
+def _no_input(job: Job, loaded: LoadedModel) -> str:
+    takes = f" Its forward takes {', '.join(loaded.parameters)}." if loaded.parameters else ""
+    return (
+        f"no input is given for {job.name}.{takes} Write one --input for each tensor, for example"
+        " --input 1x3x224x224 or --input input_ids=1x64:int64."
+    )

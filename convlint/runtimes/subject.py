@@ -1,0 +1,141 @@
+"""The model as every door is given it: with real weights, in eval mode, exported where that works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from convlint.capture.methods import Attempts, Source
+from convlint.capture.walk import node_place, op_name
+from convlint.model import Site
+from convlint.model.runtimes import Blocker
+from convlint.numerics.difference import measure
+from convlint.torch_adapter import stack_frames
+from convlint.usercode.sites import choose_frames
+
+_OP = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+[A-Za-z_]\w*(?:\.\w+)?")
+
+
+@dataclass
+class DoorSubject:
+    """One model in one process. ``folder`` is a place for files that is removed afterwards."""
+
+    source: Source
+    target: str
+    timeout: float
+    folder: Path
+    _program: Any = field(default=None, init=False)
+
+    @cached_property
+    def _real(self) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+        attempts = Attempts(self.source, self.timeout, None)
+        module, inputs = attempts.real()
+        attempts.run_forward(module, inputs)
+        module.eval()
+        return module, inputs
+
+    @property
+    def module(self) -> Any:
+        return self._real[0]
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return self._real[1][0]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        return self._real[1][1]
+
+    @cached_property
+    def expected(self) -> list[Any]:
+        """PyTorch's outputs, as arrays."""
+        import torch
+
+        with torch.no_grad():
+            return arrays(self.module(*self.args, **self.kwargs))
+
+    def exported(self) -> Any:
+        """A fresh program of ``torch.export``, whose nodes know their source lines."""
+        import torch
+
+        with torch.no_grad(), stack_frames(choose_frames):
+            program = torch.export.export(self.module, self.args, self.kwargs or None, strict=False)
+        self._program = program
+        return program
+
+    def error_of(self, outputs: Any) -> float:
+        """The largest error of these outputs, as a share of the largest value."""
+        found = arrays(outputs)
+        return measure(found[: len(self.expected)], self.expected).max_rel_error
+
+    def tensors(self) -> list[Any]:
+        """The input tensors in their order."""
+        import torch
+
+        from convlint.torch_adapter import pytree
+
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+    def refused_in(self, text: str) -> list[str]:
+        """The ops that an error message names, those of the user's own among them."""
+        nodes = self._program.graph.nodes if self._program is not None else ()
+        own = dict.fromkeys(op_name(node.target) for node in nodes if node.op == "call_function")
+        bare = {op: op.rpartition(".")[0] for op in own if not op.startswith(("aten.", "_operator."))}
+        return [
+            *ops_in(text),
+            *(op for op, name in bare.items() if name and (name in text or name.replace(".", "::") in text)),
+        ]
+
+    def blockers(self, ops: Iterable[str]) -> tuple[Blocker, ...]:
+        """These ops with the first line of the model that calls each, each once."""
+        places: dict[str, Site | None] = {}
+        nodes = self._program.graph.nodes if self._program is not None else ()
+        for node in nodes:
+            if node.op == "call_function":
+                place = node_place(node)
+                places.setdefault(_bare(op_name(node.target)), place.caller or place.site)
+        return tuple(Blocker(op, places.get(_bare(op))) for op in dict.fromkeys(map(_written, ops)))
+
+
+def ops_in(text: str) -> Sequence[str]:
+    """The names of torch ops that an error message holds."""
+    named = re.findall(r"op='([\w.:]+)', overload='(\w+)'", text)
+    return [".".join(pair) for pair in named] or _OP.findall(text)
+
+
+def arrays(outputs: Any) -> list[Any]:
+    """Every tensor or array in a model's outputs, in their order, as arrays."""
+    import numpy as np
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    found = []
+    for leaf in pytree.tree_leaves(outputs):
+        if isinstance(leaf, torch.Tensor):
+            found.append(leaf.detach().float().numpy())
+        elif isinstance(leaf, np.ndarray):
+            found.append(leaf)
+    return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _written(op: str) -> str:
+    name = op.replace("::", ".")
+    return name if name.count(".") > 1 else f"{name}.default"
+
+
+def _bare(op: str) -> str:
+    """``det`` for ``aten._linalg_det.default``: doors say their own, lower spelling of an op."""
+    parts = op.split(".")
+    return re.sub("^_*(linalg_|special_)?", "", parts[min(1, len(parts) - 1)])

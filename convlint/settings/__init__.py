@@ -1,0 +1,1 @@
+"""What is asked for: the configuration, the environment and the command line, as typed data."""

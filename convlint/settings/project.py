@@ -1,0 +1,273 @@
+"""The configuration: what to check, and how, when the command line does not say.
+
+It stands in ``[tool.convlint]`` of pyproject.toml or in a ``convlint.toml``. Environment variables
+go over the file, and the command line goes over both. Reading is strict: an unknown key, a wrong
+type or a value outside its list is an error that names the file, the key and the nearest right
+spelling, because a setting that is silently ignored is a check that silently does not happen.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from convlint.coreml.targets import DEFAULT_TARGET
+from convlint.errors import UsageError
+from convlint.interface.inputs import InputSpec
+from convlint.interface.outputs import OutputSpec
+from convlint.model import FrontendChoice, Severity, TrialLevel
+from convlint.nearest import did_you_mean
+from convlint.settings.keys import (
+    FRONTENDS,
+    MODEL,
+    MODELS,
+    NO_TRIAL,
+    PROJECT,
+    SETTINGS,
+    TRIAL_LEVELS,
+    Key,
+    Place,
+    parse_table,
+)
+from convlint.text import one_line, shown_path
+
+__all__ = [
+    "FRONTENDS",
+    "NO_TRIAL",
+    "TRIAL_LEVELS",
+    "ModelSettings",
+    "Project",
+    "Settings",
+    "find_project",
+]
+
+OWN_FILE = "convlint.toml"
+SHARED_FILE = "pyproject.toml"
+PREFIX = "CONVLINT_"
+FILE_VARIABLE = f"{PREFIX}CONFIG"
+_PATHS = ("cache_dir", "baseline")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to check. Every field has the name of its key and of its command line option.
+
+    ``origins`` says of each field that is not left at its default where its value comes from.
+    """
+
+    target: str = DEFAULT_TARGET
+    frontend: FrontendChoice = "auto"
+    trial: TrialLevel | None = "passes"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: Severity = "error"
+    timeout: float = 120.0
+    per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    converters: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def over(self, values: Mapping[str, Any], origin: str) -> Settings:
+        """These settings with ``values``, which come from ``origin``, laid over them."""
+        if not values:
+            return self
+        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})
+
+
+SETTING_FIELDS = tuple(each.name for each in fields(Settings) if each.name != "origins")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One configured model; ``settings`` are the project's, with the model's own keys over them."""
+
+    name: str
+    spec: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    arg_exprs: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[InputSpec, ...] = ()
+    settings: Settings = Settings()
+    depends: tuple[str, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The whole configuration.
+
+    ``root`` is the folder that its relative paths start from, ``file`` where it was read (None
+    without one). ``origins`` is as in :class:`Settings`, for ``cache``, ``cache_dir``, ``baseline``,
+    ``chip`` and ``os``: what plans forecast for.
+    """
+
+    root: str | None = None
+    settings: Settings = Settings()
+    rule_paths: tuple[str, ...] = ()
+    models: tuple[ModelSettings, ...] = ()
+    cache: bool = True
+    cache_dir: str | None = None
+    baseline: str | None = None
+    chip: str | None = None
+    os: str | None = None
+    file: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def model(self, name: str) -> ModelSettings:
+        """The configured model of this name."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        if not self.models:
+            where = self.file and shown_path(self.file)
+            header = _header(where or SHARED_FILE, "models")
+            raise UsageError(f"no model {name!r}: {where or SHARED_FILE} has no {header} table.")
+        names = [model.name for model in self.models]
+        raise UsageError(
+            f"no model {name!r} is configured.{did_you_mean(name, names)} Known: {', '.join(names)}."
+        )
+
+
+def find_project(
+    start: str | Path | None = None,
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Project:
+    """Read the nearest configuration upward from ``start``, or ``file``, and the environment over it."""
+    variables = os.environ if environment is None else environment
+    named = file or variables.get(FILE_VARIABLE)
+    found = _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
+    project = _project(*found) if found is not None else Project()
+    return _with_environment(project, variables)
+
+
+def _named(file: Path) -> tuple[Mapping[str, Any], Path]:
+    table = _read(file)
+    if table is None:
+        raise UsageError(f"{shown_path(str(file))} has no [tool.convlint] table.")
+    return table, file.absolute()
+
+
+def _nearest(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        own, shared = parent / OWN_FILE, parent / SHARED_FILE
+        table = _read(shared) if shared.is_file() else None
+        if own.is_file():
+            if table is not None:
+                raise UsageError(
+                    f"{shown_path(str(own))} and [tool.convlint] of {shown_path(str(shared))} both hold a"
+                    " configuration: keep one of them."
+                )
+            return _read(own) or {}, own
+        if table is not None:
+            return table, shared
+    return None
+
+
+def _read(file: Path) -> Mapping[str, Any] | None:
+    """The table of settings in a file; None where a pyproject.toml has none."""
+    try:
+        document = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"cannot read {shown_path(str(file))}: {error.strerror}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{shown_path(str(file))} cannot be read: it is nested too deep.") from error
+    except ValueError as error:  # of TOML, of UTF-8, of numbers of thousands of digits
+        raise UsageError(f"{shown_path(str(file))} is not valid TOML: {one_line(str(error))}.") from error
+    if file.name != SHARED_FILE:
+        return document
+    tool = document.get("tool")
+    table = tool.get("convlint") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{shown_path(str(file))}: tool.convlint must be a table.")
+    return table
+
+
+def _header(file: str, name: str) -> str:
+    return f"[[{name}]]" if Path(file).name != SHARED_FILE else f"[[tool.convlint.{name}]]"
+
+
+def _project(table: Mapping[str, Any], file: Path) -> Project:
+    shown = shown_path(str(file))
+    place = Place(shown, "tool.convlint" if file.name == SHARED_FILE else "")
+    values = parse_table(place, table, {**SETTINGS, **PROJECT, "models": MODELS})
+    tables = values.pop("models", ())
+    own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
+    settings = Settings().over(own, shown)
+    models = tuple(
+        model_of(place.under(f"models[{index}]"), table, settings) for index, table in enumerate(tables)
+    )
+    seen: set[str] = set()
+    for model in models:
+        if model.name in seen:
+            raise place.under("models").wrong(f"has two models named {model.name!r}")
+        seen.add(model.name)
+    rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
+    for name in _PATHS:
+        if name in values:
+            values[name] = _inside(file.parent, values[name])
+    return Project(
+        str(file.parent),
+        settings,
+        rule_paths,
+        models,
+        **values,
+        file=str(file),
+        origins=dict.fromkeys(values, shown),
+    )
+
+
+def model_of(place: Place, table: Mapping[str, Any], project: Settings) -> ModelSettings:
+    """The model that one table describes, with the settings of its project where it has none."""
+    values = parse_table(place, table, {**MODEL, **SETTINGS})
+    if "spec" not in values:
+        raise place.wrong("has no key 'spec', which names the model: spec = \"my/models.py:Segmenter\"")
+    own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
+    values.setdefault("name", values["spec"])
+    return ModelSettings(**values, settings=project.over(own, str(place)))
+
+
+def _inside(folder: Path, path: str) -> str:
+    return str(folder / os.path.expanduser(path))
+
+
+def _with_environment(project: Project, environment: Mapping[str, str]) -> Project:
+    """``project`` with the variables ``CONVLINT_TARGET`` and so on over what its file says.
+
+    A variable that no key has is somebody else's, except where it looks like a slip.
+    """
+    keys = {_variable(name): (name, key) for name, key in {**SETTINGS, **PROJECT}.items() if key.of_text}
+    for name in environment:
+        if name.startswith(PREFIX) and name not in keys and name != FILE_VARIABLE:
+            hint = did_you_mean(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in keys])
+            if hint:
+                hint = hint.replace("mean ", f"mean {PREFIX}").replace(" or ", f" or {PREFIX}")
+                raise UsageError(f"there is no setting for the environment variable {name}.{hint}")
+    for variable, (name, key) in keys.items():
+        if environment.get(variable):
+            value = {name.replace("-", "_"): _of_variable(variable, key, environment[variable])}
+            project = _overlaid(project, value, variable)
+    return project
+
+
+def _overlaid(project: Project, value: Mapping[str, Any], variable: str) -> Project:
+    if next(iter(value)) in SETTING_FIELDS:
+        models = tuple(
+            replace(model, settings=model.settings.over(value, variable)) for model in project.models
+        )
+        return replace(project, settings=project.settings.over(value, variable), models=models)
+    changed: dict[str, Any] = {
+        name: _inside(Path.cwd(), v) if name in _PATHS else v for name, v in value.items()
+    }
+    return replace(project, **changed, origins={**project.origins, **dict.fromkeys(value, variable)})
+
+
+def _of_variable(variable: str, key: Key, text: str) -> Any:
+    assert key.of_text is not None
+    return key.parse(Place("the environment", variable), key.of_text(text))
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.replace("-", "_").upper()

@@ -1,0 +1,216 @@
+"""One page for each rule, and the schema of the configuration: ``python -m convlint.tools.docs``.
+
+The pages say what the rule files say and nothing else. ``--check`` writes nothing and says which
+files are stale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from convlint.output.rules import rule_markdown
+from convlint.rules.rule import CATEGORIES, CONFIDENCE_MEANING, SEVERITY_MEANING
+from convlint.rules.rulebook import Rulebook, load_rulebook
+from convlint.settings.schema import config_schema
+
+FOLDER = Path(__file__).parent.parent.parent / "docs" / "rules"
+INDEX = "index.md"
+REPLACEMENTS = FOLDER.parent / "replacements.md"
+BUGS = FOLDER.parent / "coremltools-bugs.md"
+SCHEMA = FOLDER.parent / "convlint.schema.json"
+
+
+def pages(rulebook: Rulebook) -> Mapping[str, str]:
+    """Every page by its file name."""
+    found = {f"{rule.code}-{rule.name}.md": rule_markdown(rule) for rule in rulebook}
+    return {INDEX: index(rulebook), **found}
+
+
+def index(rulebook: Rulebook) -> str:
+    """The list of all rules by category."""
+    parts = [
+        "# Rules",
+        f"{len(rulebook)} rules, generated from the files under `rules/` by `python -m convlint.tools.docs`.",
+        "\n".join(f"* **{word}**: {meaning}" for word, meaning in SEVERITY_MEANING.items()),
+        "How a rule is known:",
+        "\n".join(f"* **{word}**: {meaning}" for word, meaning in CONFIDENCE_MEANING.items()),
+    ]
+    for category in CATEGORIES.values():
+        rows = [
+            f"| [{rule.code}]({rule.code}-{rule.name}.md) | {rule.title} | {rule.name} | {rule.severity} "
+            f"| {rule.confidence} |"
+            for rule in rulebook
+            if rule.category == category.name
+        ]
+        if rows:
+            head = ["| code | title | name | severity | confidence |", "|---|---|---|---|---|"]
+            parts += [f"## {category.name}: {category.says}", "\n".join([*head, *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def replacements(rulebook: Rulebook) -> str:
+    """What to write instead: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
+    from convlint.rewrites.table import all_rewrites
+
+    parts = [
+        "# What to write instead",
+        "Generated from the rule files and from the rewrites of `convlint.fix`"
+        " by `python -m convlint.tools.docs`.",
+        "## In your source",
+        "Each pair is run by the test-suite: the second line converts, gives the same values within the"
+        " tolerance of its rule, and lets gradients through. `convlint fix --write` makes such a change where"
+        " a line of yours is written like the first, and only after the changed model gave the same values.",
+    ]
+    for rule in rulebook:
+        for each in rule.replacements:
+            if each.kind == "rewrite" and each.before:
+                remark = {"safe": "", "unsafe": " (may differ for some inputs)"}.get(
+                    each.safety, " (another function: only before training)"
+                )
+                old, new = (
+                    "\n".join(f"{sign} {line}" for line in text.strip("\n").splitlines())
+                    for sign, text in (("-", each.before), ("+", each.after))
+                )
+                head = (
+                    f"**[{rule.code} {rule.name}](rules/{rule.code}-{rule.name}.md)**: {each.title}{remark}"
+                )
+                parts.append(f"{head}\n\n```diff\n{old}\n{new}\n```")
+    rows = []
+    for made in all_rewrites():
+        ops = ", ".join(f"`{op}`" for op in made.ops)
+        rows.append(f"| {ops} | {made.title} | {_codes(rulebook, made.ops)} | {made.safety} |")
+    parts += [
+        "## In the graph",
+        "What `convlint.fix` puts in the place of a call that coremltools refuses, where PyTorch has no"
+        " decomposition of it, or one that does not convert. Each is compared with its op on PyTorch's own"
+        " samples by the test-suite, and again on your model when it is applied. Beside these, fix spells out"
+        " default arguments, computes once what depends on no input, carries tensors of rank above 5 in lower"
+        " rank and complex ones as pairs, and takes PyTorch's own decompositions.",
+        "\n".join(["| op | in its place | rules | safety |", "|---|---|---|---|", *sorted(rows)]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def bugs(rulebook: Rulebook) -> str:
+    """Wrong conversions: what converts without a word and computes something else."""
+    rows = []
+    for rule in rulebook:
+        if rule.differs != "float32" or not rule.bad:
+            continue
+        ops = ", ".join(f"`{name}`" for match in rule.matches for name in match.names)
+        case = _marked_line(rule.bad[0].code)
+        inputs = ", ".join(f"`{text}`" for text in rule.bad[0].inputs)
+        instead = next((each for each in rule.replacements), None)
+        advice = "" if instead is None else instead.title
+        if instead is not None and instead.after.strip():
+            advice += f": `{' '.join(instead.after.split())}`"
+        where = [f"coremltools {rule.applies.get('coremltools', BOTH_RELEASES)}"]
+        where += [f"{what} {rule.applies[what]}" for what in ("frontend", "target") if what in rule.applies]
+        cells = (f"[{rule.code}](rules/{rule.code}-{rule.name}.md)", ops, f"`{case}` of {inputs}", *where[:1])
+        door = ", ".join(where[1:]) or "both frontends"
+        rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, door, advice)))
+    parts = [
+        "# Wrong conversions",
+        "What coremltools converts without a word, and what then computes something else than PyTorch at"
+        " float32. Generated from the rules by `python -m convlint.tools.docs`. The test-suite converts and"
+        " runs each case with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and what"
+        " stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
+        "\n".join(
+            [
+                "| rule | op | smallest case | coremltools | where | write instead |",
+                "|---|---|---|---|---|---|",
+                *(f"| {row} |" for row in rows),
+            ]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+BOTH_RELEASES = "9.0 and 9.1.dev1"
+"""What a rule without bounds was run with."""
+
+
+def _marked_line(code: str) -> str:
+    line = next((line for line in code.splitlines() if "# <-" in line), "")
+    return line.partition("# <-")[0].strip().removeprefix("return ")
+
+
+def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
+    """The rules that name one of the ops; CL100 speaks for every op without a converter."""
+    found = [
+        rule
+        for rule in rulebook
+        if any(
+            fnmatchcase(op, name)
+            for match in rule.matches
+            if match.subject == "op"
+            for name in match.names
+            if name != "*"
+            for op in ops
+        )
+        and rule.category == "support"
+    ]
+    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in found]
+    return ", ".join(links) or "CL100"
+
+
+def beside(rulebook: Rulebook) -> Mapping[Path, str]:
+    """The pages that stand beside the folder of the rules."""
+    return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook)}
+
+
+def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
+    """The names of pages that are missing, differ, or belong to no rule any more; sorted."""
+    wanted = pages(rulebook)
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    if folder == FOLDER:
+        for path, text in beside(rulebook).items():
+            wanted = {**wanted, path.name: text}
+            if path.exists():
+                there[path.name] = path.read_text(encoding="utf-8")
+    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+
+
+def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
+    """Bring the folder up to date; the names of the pages that changed."""
+    changed = stale(rulebook, folder)
+    wanted = pages(rulebook)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in changed:
+        path = FOLDER.parent / name
+        if path in (REPLACEMENTS, BUGS):
+            path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
+        elif name in wanted:
+            (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
+        else:
+            (folder / name).unlink()
+    return changed
+
+
+def schema_text() -> str:
+    """The file of the schema that editors read."""
+    return json.dumps(config_schema(), indent=2) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with ``--check`` say which are stale (exit code 1)."""
+    if any(argument != "--check" for argument in arguments):
+        sys.stderr.write("usage: python -m convlint.tools.docs [--check]\n")
+        return 2
+    rulebook = load_rulebook()
+    if arguments:
+        names = stale(rulebook)
+        names += [SCHEMA.name] if not SCHEMA.is_file() or SCHEMA.read_text() != schema_text() else []
+        sys.stdout.write("".join(f"stale: {name}\n" for name in names))
+        return 1 if names else 0
+    SCHEMA.write_text(schema_text(), encoding="utf-8", newline="\n")
+    sys.stdout.write("".join(f"wrote {name}\n" for name in write(rulebook)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

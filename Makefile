@@ -15,12 +15,12 @@ OLDEST := torch==2.7.1 torchvision==0.22.1 coremltools==9.0 "numpy<2.4"
 NEWEST := torch==2.15.0 coremltools==9.1.dev1 "numpy<2.4"
 # Tests whose examples coremltools 9.1 converts.
 CONVERTED_SINCE := \
-    --deselect tests/test_trial.py::test_every_refused_op_is_found_in_one_pass_with_its_line \
-    --deselect tests/test_trial.py::test_torchscript_refusals_have_lines_too \
-    --deselect tests/test_fix.py::test_a_rewrite_that_is_wrong_is_taken_back
+    --deselect tests/trial/test_trial.py::test_every_refused_op_is_found_in_one_pass_with_its_line \
+    --deselect tests/trial/test_trial.py::test_torchscript_refusals_have_lines_too \
+    --deselect tests/repair/test_fix.py::test_a_rewrite_that_is_wrong_is_taken_back
 LANE_TOOLS := "rich>=13.7" "networkx>=3.2" "packaging>=22" "pytest>=8.2" "pytest-timeout>=2.3" "pytest-xdist>=3.6" pillow
-LANE_TESTS := tests/test_torch_adapter.py tests/test_capture.py tests/test_trial.py tests/test_fix.py \
-    tests/test_parity_judging.py tests/test_match.py
+LANE_TESTS := tests/project/test_torch_adapter.py tests/capture/test_capture.py tests/trial/test_trial.py tests/repair/test_fix.py \
+    tests/numerics/test_parity_judging.py tests/rules/test_match.py
 
 .PHONY: demo test types unit lanes lane-oldest lane-newest bench docs venv clean
 .DEFAULT_GOAL := test

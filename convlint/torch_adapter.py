@@ -1,6 +1,6 @@
 """Every private API of torch that convlint leans on, behind names of its own.
 
-``tests/test_torch_adapter.py`` fails, naming the function here, when a release of torch moves one.
+``tests/project/test_torch_adapter.py`` fails, naming the function here, when a release of torch moves one.
 Nothing else in the package may import a ``torch._something``.
 """
 

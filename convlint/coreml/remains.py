@@ -3,7 +3,7 @@
 An op of values that are known is computed at conversion, unless the MIL operation behind it cannot be
 (``scatter``, ``one_hot``, ``conv`` ...); whatever is made of one that stays, stays too. Some ops only ask a
 tensor for its shape or dtype, and are known though their argument is not. Measured with coremltools 9.0 by
-``tests/test_remains.py``, which converts each of them.
+``tests/coreml/test_remains.py``, which converts each of them.
 """
 
 from __future__ import annotations

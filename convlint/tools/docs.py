@@ -117,8 +117,8 @@ def bugs(rulebook: Rulebook) -> str:
         "# Wrong conversions",
         "What coremltools converts without a word, and what then computes something else than PyTorch at"
         " float32. Generated from the rules by `python -m convlint.tools.docs`. The test-suite converts and"
-        " runs each case with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and what"
-        " stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
+        " runs each case with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and"
+        " what stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
         "\n".join(
             [
                 "| rule | op | smallest case | coremltools | where | write instead |",

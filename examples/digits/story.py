@@ -27,7 +27,7 @@ from torch import nn
 
 import convlint
 from convlint.cli.program import main as run_convlint
-from convlint.numerics.parity import Parity
+from convlint.model.parity import Parity
 
 ARCHITECTURE = Path(__file__).with_name("net.py")
 TARGET = "iOS17"

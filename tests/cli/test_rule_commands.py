@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Convlint, Ran
+from conftest import ROOT, Convlint, Ran
 
 from convlint.errors import UsageError
 from convlint.rules.rule import CATEGORIES, load_rule
@@ -167,7 +167,7 @@ def test_doctor_tells_what_the_rules_say_of_the_versions(convlint: Convlint, tmp
     numpy = tmp_path / "old" / "numpy-2.4.1.dist-info"
     numpy.mkdir()
     (numpy / "METADATA").write_text("Name: numpy\nVersion: 2.4.1\n", encoding="utf-8")
-    paths = f"{tmp_path / 'old'}:{Path(__file__).parent.parent}"
+    paths = f"{tmp_path / 'old'}:{ROOT}"
     ran = convlint("doctor", "--format", "json", PYTHONPATH=paths)
     told = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
     assert told["CL501"]["message"].startswith(

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 import convlint
+from convlint.model.parity import Parity
 from convlint.model.verdict import verdict
-from convlint.numerics.parity import Parity
 from convlint.output.terminal import render_text
 
 

@@ -176,10 +176,10 @@ def test_the_extra_dev_holds_what_the_tests_need() -> None:
         text.partition(">=")[0] for text in project["optional-dependencies"]["dev"] + project["dependencies"]
     }
     own = {"convlint", "conftest", "reports", "benchmarks", "examples"} | {
-        file.stem for file in (ROOT / "tests").glob("*.py")
+        file.stem for file in (ROOT / "tests").rglob("*.py")
     }
     needed = set()
-    for file in (ROOT / "tests").glob("*.py"):
+    for file in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 needed |= {alias.name.partition(".")[0] for alias in node.names}

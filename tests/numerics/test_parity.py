@@ -20,9 +20,9 @@ import convlint
 from convlint.capture.methods import Source
 from convlint.errors import UsageError
 from convlint.model.verdict import verdict
+from convlint.numerics import device
 from convlint.numerics.conversion import convert
 from convlint.numerics.difference import WrongShape, measure
-from convlint.numerics.parity import device
 from convlint.numerics.samples import cornered, draws, varied
 
 
@@ -149,7 +149,7 @@ def test_a_wrong_converter_is_found_with_its_op_its_line_and_a_script(tmp_path: 
     """The converter of one op is made wrong in a process of its own."""
     code = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parent.parent)!r}]
 import torch
 from coremltools.converters.mil import Builder as mb, register_torch_op
 import convlint

@@ -4,8 +4,9 @@
     python -m benchmarks.parity_rate --report
 
 The architectures of ``benchmarks.accuracy`` that its truth says convert, the small ones first, through the
-export door with the model's random weights. One JSON row each, appended to ``RESULTS/parity-RELEASE.jsonl``;
-a second run goes on where the first one stopped. The report is the table of ``docs/parity.md``.
+export frontend with the model's random weights. One JSON row each, appended to
+``RESULTS/parity-RELEASE.jsonl``; a second run goes on where the first one stopped. The report is the table
+of ``docs/parity.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def converting(results: Path, release: str) -> list[str]:
     return [str(row["name"]) for row in sorted(found, key=lambda row: (row["nodes"], row["name"]))]
 
 
-def compared(name: str, door: Any) -> dict[str, Any]:
+def compared(name: str, frontend: Any) -> dict[str, Any]:
     """The row of one architecture."""
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
@@ -46,7 +47,7 @@ def compared(name: str, door: Any) -> dict[str, Any]:
     try:
         example = corpus("architectures").build(name)
         source = Source(None, example.module, lambda: (example.args, example.kwargs))
-        p = compare(source, "iOS18", "float32", 1, door, timeout=LIMIT)
+        p = compare(source, "iOS18", "float32", 1, frontend, timeout=LIMIT)
     except ConvlintError as error:
         return {"name": name, "status": "unsupported", "detail": str(error)[:300]}
     except Exception as error:  # a library may refuse to build its own model

@@ -4,12 +4,13 @@
     python -m benchmarks.wrong_conversions --corpus opinfo --seconds 600 --shuffled
     python -m benchmarks.wrong_conversions --corpus opinfo --report
 
-Every case of a corpus is converted at float32 through both doors, and the program is run by the executor
-on the case's own inputs, on random ones, and on the corners of ``convlint.numerics.samples``: zeros of both
-signs, halves, large numbers, infinities and NaN. The release is that which is imported: put another one's
-folder into PYTHONPATH. One JSON row a case and door, appended to ``RESULTS/wrong-CORPUS-RELEASE.jsonl``; a
-second run goes on where the first one stopped, and a case that killed it is passed over. ``--shuffled``
-takes the cases in a random order that is the same every time, so that what a run had time for is a sample.
+Every case of a corpus is converted at float32 through both frontends, and the program is run by the
+executor on the case's own inputs, on random ones, and on the edge cases of ``convlint.numerics.samples``:
+zeros of both signs, halves, large numbers, infinities and NaN. The release is that which is imported: put
+another one's folder into PYTHONPATH. One JSON row a case and frontend, appended to
+``RESULTS/wrong-CORPUS-RELEASE.jsonl``; a second run goes on where the first one stopped, and a case that
+killed it is passed over. ``--shuffled`` takes the cases in a random order that is the same every time, so
+that what a run had time for is a sample.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from benchmarks.corpora import CORPORA, corpus
 from benchmarks.truth import read_rows
 
 RESULTS = Path(__file__).parent / "results"
-DOORS = ("export", "torchscript")
+FRONTENDS = ("export", "torchscript")
 LIMIT = 40.0
 SEED = 20_240
 Row = dict[str, Any]
 
 
-def examine(name: str, example: Any, door: Any) -> Row:
-    """What one case gives at one door: the first set of inputs for which the two differ, and how."""
+def examine(name: str, example: Any, frontend: Any) -> Row:
+    """What one case gives at one frontend: the first set of inputs for which the two differ, and how."""
     from convlint import mil
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
@@ -46,7 +47,7 @@ def examine(name: str, example: Any, door: Any) -> Row:
 
     source = Source(None, example.module, lambda: (example.args, example.kwargs))
     try:
-        converted = convert(source, "iOS17", "float32", door, LIMIT)
+        converted = convert(source, "iOS17", "float32", frontend, LIMIT)
     except (NotConverted, ConvlintError) as error:
         return {"status": "refused", "detail": str(error)[:300]}
     if _is_random(converted):
@@ -84,14 +85,14 @@ def examine(name: str, example: Any, door: Any) -> Row:
 
 
 def _input_sets(inputs: Any) -> Iterator[tuple[str, Any]]:
-    from convlint.numerics.samples import cornered, varied
+    from convlint.numerics.samples import edge_cases_of, varied
 
     yield "example", inputs
     yield "random", varied(inputs, 1)
-    for corners in ("signs", "halves", "large", "nonfinite"):
-        yield corners, cornered(inputs, corners)  # type: ignore[arg-type]
-    for corners in ("signs", "large"):
-        yield f"{corners} of integers", cornered(inputs, corners, integers=True)
+    for kind in ("signs", "halves", "large", "nonfinite"):
+        yield kind, edge_cases_of(inputs, kind)  # type: ignore[arg-type]
+    for kind in ("signs", "large"):
+        yield f"{kind} of integers", edge_cases_of(inputs, kind, integers=True)
 
 
 def _is_random(converted: Any) -> bool:
@@ -123,17 +124,22 @@ def search(corpus_name: str, path: Path, seconds: float, only: str, shuffled: bo
     if shuffled:
         random.Random(SEED).shuffle(names)
     done = read_rows(path)
-    left = [(name, door) for name in names for door in DOORS if only in name and f"{name} {door}" not in done]
+    left = [
+        (name, frontend)
+        for name in names
+        for frontend in FRONTENDS
+        if only in name and f"{name} {frontend}" not in done
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with path.open("a", buffering=1, encoding="utf-8") as file:
-        for number, (name, door) in enumerate(left):
+        for number, (name, frontend) in enumerate(left):
             if time.perf_counter() - start > seconds:
                 return len(left) - number
-            key = {"name": f"{name} {door}"}
+            key = {"name": f"{name} {frontend}"}
             file.write(json.dumps({**key, "status": "killed"}) + "\n")
             try:
-                row = examine(name, chosen.build(name), door)
+                row = examine(name, chosen.build(name), frontend)
             except Exception as error:  # a case that cannot be built is counted, not fatal
                 row = {"status": "no case", "detail": f"{type(error).__name__}: {error}"[:300]}
             file.write(json.dumps({**key, **row}) + "\n")

@@ -37,7 +37,7 @@ def converter_for(kind: str) -> Callable[..., Any] | None:
 
 
 def is_registered(kind: str) -> bool:
-    """Whether the export door, which does not strip the underscore of in-place names, knows this name."""
+    """Whether the export frontend, which does not strip the underscore of in-place names, knows this name."""
     from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
     return kind in _TORCH_OPS_REGISTRY.name_to_func_mapping
@@ -92,7 +92,7 @@ def _looked_up(kind: str) -> str:
 
 
 def export_kind(node: Any) -> str:
-    """The name under which the export door looks for the converter of an fx node."""
+    """The name under which the export frontend looks for the converter of an fx node."""
     from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
     target = node.target
@@ -353,13 +353,13 @@ def accepted_counts(kind: str, frontend: str, most: int) -> tuple[int, ...]:
     from coremltools.converters.mil.mil import Function
 
     function = converter_for(kind)
-    door = TorchFrontend.TORCHEXPORT if frontend == "export" else TorchFrontend.TORCHSCRIPT
+    through = TorchFrontend.TORCHEXPORT if frontend == "export" else TorchFrontend.TORCHSCRIPT
     accepted = []
     for count in range(most + 1):
         node = InternalTorchIRNode(kind=kind, inputs=[None] * count, outputs=["out"], name="out", meta={})
         try:
             with Function({}):
-                function(TranscriptionContext(frontend=door), node)  # type: ignore[misc]
+                function(TranscriptionContext(frontend=through), node)  # type: ignore[misc]
         except Exception as error:  # what it says of absent inputs is not of interest
             if re.search(rf"got {count} input\(s\), expected", str(error)):
                 continue

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     import torch
 
-ROOM = 64 << 20
+LIMIT = 64 << 20
 """Bytes of parameters that are copied, for the few models that write to theirs. Buffers always are."""
 
 _Parameters = ParamSpec("_Parameters")
@@ -126,7 +126,7 @@ class _Keeper:
         self._seen: set[int] = set()
         self._alive: list[Any] = []
         self._kinds: set[str] = set()
-        self._room = ROOM
+        self._left = LIMIT
 
     def kept(self, things: Any) -> list[_Restore]:
         self._keep(things)
@@ -213,8 +213,8 @@ class _Keeper:
 
         copied = True
         if isinstance(tensor, torch.nn.Parameter) and not torch.nn.parameter.is_lazy(tensor):
-            self._room -= tensor.numel() * tensor.element_size()
-            copied = self._room >= 0
+            self._left -= tensor.numel() * tensor.element_size()
+            copied = self._left >= 0
         self.restores += _tensor_restores(tensor, copied=copied)
 
 

@@ -108,15 +108,15 @@ class Capture:
 
 
 def capture(
-    source: Source, limit: float | None = None, room: int | None = None, *, decomposed: bool = False
+    source: Source, limit: float | None = None, memory_limit: int | None = None, *, decomposed: bool = False
 ) -> Capture:
     """Capture by the first method that works.
 
-    ``limit`` ends each method after so many seconds; ``room`` is the number of bytes that real
+    ``limit`` ends each method after so many seconds; ``memory_limit`` is the number of bytes that real
     weights may take, beyond which the methods that need them are left out.
     Raises :class:`ModelError` where the model cannot be built, or its forward itself raises.
     """
-    attempts = Attempts(source, limit, room, values=False, decomposed=decomposed)
+    attempts = Attempts(source, limit, memory_limit, values=False, decomposed=decomposed)
     try:
         return attempts.run()
     finally:
@@ -134,14 +134,14 @@ class Attempts:
         self,
         source: Source,
         limit: float | None,
-        room: int | None,
+        memory_limit: int | None,
         *,
         values: bool = True,
         decomposed: bool = False,
     ) -> None:
         self.source = source
         self.limit = limit
-        self.room = room
+        self.memory_limit = memory_limit
         self.values = values
         self.decomposed = decomposed
         self.failures: list[CaptureFailure] = []
@@ -197,7 +197,7 @@ class Attempts:
             assert self.source.build is not None
             with self.timed("build"):
                 module = fake_weights(
-                    build_weightless(self.source.build, self.room or REAL_WEIGHTS_LIMIT), mode
+                    build_weightless(self.source.build, self.memory_limit or REAL_WEIGHTS_LIMIT), mode
                 )
                 self._size = weight_bytes(module)
         with borrowed(module):
@@ -294,10 +294,14 @@ class Attempts:
     def real(self) -> tuple[torch.nn.Module, Inputs]:
         """The model with real weights and real inputs, built once."""
         if self._real is None:
-            if self.source.instance is None and self.room is not None and self._size > self.room:
+            if (
+                self.source.instance is None
+                and self.memory_limit is not None
+                and self._size > self.memory_limit
+            ):
                 raise MemoryError(
                     f"its weights take {self._size / 1e9:.1f} GB,"
-                    f" more than the {self.room / 1e9:.1f} GB at hand"
+                    f" more than the {self.memory_limit / 1e9:.1f} GB at hand"
                 )
             module = self.source.instance
             if module is not None:

@@ -206,7 +206,7 @@ def node_module(node: Node) -> tuple[str, str]:
 
 
 def _is_skipped(value: Any) -> bool:
-    """Whether the export door of coremltools leaves a positional argument out before it counts them."""
+    """Whether the export frontend of coremltools leaves a positional argument out before it counts them."""
     import torch
 
     return isinstance(value, (torch.device, torch.layout, torch.memory_format))

@@ -30,10 +30,13 @@ class ReadsWeights(RuntimeError):
     """A constructor asked for a value of a weight that has none."""
 
 
-def build_weightless(build: Callable[[], Any], room: int | None = REAL_WEIGHTS_LIMIT) -> torch.nn.Module:
+def build_weightless(
+    build: Callable[[], Any], memory_limit: int | None = REAL_WEIGHTS_LIMIT
+) -> torch.nn.Module:
     """The model that ``build`` returns, with as little memory for weights as its constructor allows.
 
-    Raises what the constructor raises with real weights, and MemoryError where these pass ``room`` bytes.
+    Raises what the constructor raises with real weights, and MemoryError where these pass
+    ``memory_limit`` bytes.
     """
     for attempt in (build_on_meta, build_on_untouched_memory):
         try:
@@ -41,7 +44,7 @@ def build_weightless(build: Callable[[], Any], room: int | None = REAL_WEIGHTS_L
         except Exception as error:
             if _ends_it(error):
                 raise
-    with Memory(room, real=True):
+    with Memory(memory_limit, real=True):
         return build_on_cpu(build)
 
 
@@ -82,13 +85,13 @@ _LIKE = ("_like", "new_empty", "new_zeros", "new_ones", "new_full", "clone", "_t
 class Memory(torch_adapter.dispatch_mode_class()):  # type: ignore[misc]
     """While open, knows of every large tensor that is made.
 
-    With ``real`` it is made, and MemoryError raised past ``room`` bytes; else it is zeros that the system
-    has not given a page to yet, and what is done to them in place is left out.
+    With ``real`` it is made, and MemoryError raised past ``memory_limit`` bytes; else it is zeros that the
+    system has not given a page to yet, and what is done to them in place is left out.
     """
 
-    def __init__(self, room: int | None, *, real: bool) -> None:
+    def __init__(self, memory_limit: int | None, *, real: bool) -> None:
         super().__init__()
-        self.room = room
+        self.memory_limit = memory_limit
         self.real = real
         self.made = 0
         self.untouched: dict[int, Any] = {}
@@ -104,10 +107,10 @@ class Memory(torch_adapter.dispatch_mode_class()):  # type: ignore[misc]
                 if not self.real:
                     return self._without_pages(func, args, kwargs)
                 self.made += size
-                if self.room is not None and self.made > self.room:
+                if self.memory_limit is not None and self.made > self.memory_limit:
                     raise MemoryError(
                         "the constructor reads values, so that real weights were made, and they take more"
-                        f" than the {self.room / 1e9:.1f} GB at hand"
+                        f" than the {self.memory_limit / 1e9:.1f} GB at hand"
                     )
             return func(*args, **kwargs)
         if self.real:

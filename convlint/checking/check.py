@@ -255,7 +255,7 @@ class _Check:
         )
 
     def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
-        """The converted program beside PyTorch, through the door that converted."""
+        """The converted program beside PyTorch, through the frontend that converted."""
         if self.options.parity is None:
             return None
         deciding = deciding_trial(trials)

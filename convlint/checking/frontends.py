@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.limits import REAL_WEIGHTS_LIMIT, TRACED_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version, native_error
 from convlint.checking.options import Options
-from convlint.checking.reconcile import compare_doors
+from convlint.checking.reconcile import compare_frontends
 from convlint.errors import ModelError
 from convlint.model import Frontend, Proviso, Trial, TrialFailure, TrialLevel
 from convlint.sandbox import interruptible
@@ -29,7 +29,7 @@ class Frontends:
     notes: list[str]
 
     def trials(self, captured: Capture) -> tuple[Trial, ...]:
-        """One trial for each door that was asked for; with auto, the second where the first refuses."""
+        """One trial for each frontend that was asked for; with auto, the second where the first refuses."""
         level = self.options.trial
         if level is None:
             return ()
@@ -53,7 +53,7 @@ class Frontends:
         if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
             made.append(self.torchscript(captured, level))
         if len(made) == 2:
-            self.notes += compare_doors(*made)
+            self.notes += compare_frontends(*made)
         return tuple(made)
 
     def trial(

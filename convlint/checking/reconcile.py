@@ -123,8 +123,8 @@ def disagreements(
     return tuple(dict.fromkeys(found))
 
 
-def compare_doors(first: Trial, second: Trial) -> list[str]:
-    """What the two doors of coremltools say of the same model, as notes."""
+def compare_frontends(first: Trial, second: Trial) -> list[str]:
+    """What the two frontends of coremltools say of the same model, as notes."""
     if second.status == "converted":
         return [
             f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"
@@ -142,7 +142,7 @@ def compare_doors(first: Trial, second: Trial) -> list[str]:
 
 
 def _operation(op: str) -> str:
-    """``diff`` for ``aten.diff.default``: what both doors can be compared by."""
+    """``diff`` for ``aten.diff.default``: what both frontends can be compared by."""
     parts = op.split(".")
     return parts[1] if len(parts) > 1 else op
 

@@ -1,4 +1,4 @@
-"""``convlint compare``: one model, every door that is installed, one table."""
+"""``convlint compare``: one model, every runtime that is installed, one table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TextIO
 
 from convlint.errors import UsageError
 from convlint.runs.progress import Progress, silence_libraries
-from convlint.runtimes.table import DOORS
+from convlint.runtimes.table import RUNTIMES
 from convlint.settings.jobs import jobs_of
 from convlint.settings.project import find_project
 
 
 def compare(options: argparse.Namespace, out: TextIO) -> int:
-    """Exit code 0 where some door takes the model, 1 where none does."""
+    """Exit code 0 where some runtime takes the model, 1 where none does."""
     project = find_project(file=options.config)
     jobs = jobs_of(options, project)
     if len(jobs) > 1:
@@ -21,7 +21,7 @@ def compare(options: argparse.Namespace, out: TextIO) -> int:
     (job,) = jobs
     if not job.inputs:
         raise UsageError(f"no input is given for {job.name}. Write one --input for each tensor: 1x3x224x224.")
-    doors = [door for door in DOORS if not options.door or door.name in options.door]
+    runtimes = [runtime for runtime in RUNTIMES if not options.runtime or runtime.name in options.runtime]
     from convlint.usercode.spec import load_model
 
     settings = job.settings
@@ -32,12 +32,12 @@ def compare(options: argparse.Namespace, out: TextIO) -> int:
             silence_libraries()
         from convlint.capture.methods import Source
         from convlint.interface.inputs import make_tensors
-        from convlint.runtimes.compare import compare_doors
+        from convlint.runtimes.compare import compare_runtimes
         from convlint.usercode.converters import own_converters
 
         source = Source(loaded.build, None, lambda: make_tensors(job.inputs), tuple(job.inputs))
         with own_converters(settings.converters, job.root, settings.timeout):
-            found = compare_doors(job.name, source, settings.target, doors, settings.timeout, progress)
+            found = compare_runtimes(job.name, source, settings.target, runtimes, settings.timeout, progress)
     from convlint.output.runtimes import comparison_text, comparison_to_dict
 
     if options.format == "json":

@@ -105,10 +105,11 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)
     how = parser.add_argument_group("how to compare")
-    how.add_argument("--target", metavar="TARGET", help="for the doors to Core ML; default: iOS17")
-    text = "only this door; repeatable"
-    how.add_argument("--door", action="append", choices=NAMES, help=text)
-    how.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for each door; default: 120")
+    how.add_argument("--target", metavar="TARGET", help="for the frontends of coremltools; default: iOS17")
+    text = "only this runtime; repeatable"
+    how.add_argument("--runtime", action="append", choices=NAMES, help=text)
+    how.add_argument("--door", dest="runtime", action="append", choices=NAMES, help=argparse.SUPPRESS)
+    how.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for each runtime; default: 120")
     _add_converters(how)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     unused = ("trial", "frontend", "fail_on", "select", "ignore", "coremltools", "why", "output")

@@ -54,10 +54,10 @@ exit codes:
 _COMPARE_EXAMPLES = """\
 examples:
   convlint compare torchvision.models:resnet18 --input 1x3x224x224
-  convlint compare my/models.py:Net --input 1x3x64x64 --door onnx --door coreml-export
+  convlint compare my/models.py:Net --input 1x3x64x64 --runtime onnx --runtime coreml-export
 
 exit codes:
-  0 some door takes the model   1 none does   2 bad use or configuration
+  0 some runtime takes the model   1 none does   2 bad use or configuration
   3 the model could not be imported, built or run
 """
 _PLAN_EXAMPLES = """\
@@ -263,7 +263,7 @@ def _add_compare(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = _add(
         subparsers,
         "compare",
-        "try every door onto a device that is installed, side by side",
+        "try every runtime onto a device that is installed, side by side",
         _COMPARE_EXAMPLES,
     )
     add_compare_options(parser)

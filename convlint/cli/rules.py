@@ -87,17 +87,17 @@ def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
     chosen = _chosen(rulebook, options.rules)
     from convlint.output.json import dumps
     from convlint.output.proofs import proofs_text, proofs_to_dict
-    from convlint.rule_tester.example import workshop
+    from convlint.rule_tester.example import rule_tester
     from convlint.rule_tester.proof import prove_rule
 
     proofs = []
-    with Progress("convlint rules test", enabled=True) as progress, workshop(rulebook) as shop:
+    with Progress("convlint rules test", enabled=True) as progress, rule_tester(rulebook) as tester:
         if not options.debug:
             silence_libraries()
         for number, rule in enumerate(chosen, 1):
             progress(f"{rule.code} {rule.name} ({number} of {len(chosen)})")
-            proofs.append(prove_rule(rule, shop))
-        versions = shop.versions
+            proofs.append(prove_rule(rule, tester))
+        versions = tester.versions
     if options.format == "json":
         out.write(dumps(proofs_to_dict(proofs, versions)))
     else:

@@ -3,7 +3,7 @@
 The snapshots lie beside this module, one file a release, so that a release that is not installed
 can be linted for. ``python -m convlint.coreml.supported --write`` makes the one of the installed release.
 
-The two doors ask differently. The export door of coremltools looks for the name with its
+The two frontends ask differently. The export frontend of coremltools looks for the name with its
 overload and does not strip the underscore of an in-place op; TorchScript names carry no overload,
 and there the underscore is stripped.
 """
@@ -34,7 +34,7 @@ class Snapshot:
     """The converters of one release. ``requested`` is the version that was asked for.
 
     ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``. ``counts`` has, by
-    door and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
+    frontend and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
     ``own`` are those of ``names`` that the user has registered.
     """
 
@@ -201,7 +201,7 @@ def write(found: Snapshot, folder: Path = DATA) -> Path:
     data = {
         "coremltools": found.version,
         "unwraps_dunders": found.unwraps_dunders,
-        "counts": {door: dict(sorted(counts.items())) for door, counts in found.counts.items()},
+        "counts": {frontend: dict(sorted(counts.items())) for frontend, counts in found.counts.items()},
         "names": sorted(found.names),
     }
     path = folder / f"supported-{found.version}.json"

@@ -67,7 +67,7 @@ class OpCall:
 
     ``args`` holds every argument of the schema, defaults filled in; tensors stand in it as
     :class:`TensorArg`, lists as tuples. ``given`` names the arguments that stand in the graph:
-    the export door of coremltools counts them. ``positional`` is how many of those stand there
+    the export frontend of coremltools counts them. ``positional`` is how many of those stand there
     without a keyword. ``outputs`` has one entry for each tensor that the op returns (None for an
     output that is not a tensor), ``used_outputs`` the indices that something reads.
     ``caller`` is the first line inside the user's own project, where ``site`` lies in a library.

@@ -1,4 +1,4 @@
-"""The nouns of a comparison of doors."""
+"""The nouns of a comparison of runtimes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 
 from convlint.model.graph import Site
 
-DoorStatus = Literal["accepts", "accepts in part", "refuses", "not installed", "timed out", "crashed"]
+RuntimeStatus = Literal["accepts", "accepts in part", "refuses", "not installed", "timed out", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """An op that a door refuses, or leaves outside of what it hands to its accelerator."""
+    """An op that a runtime refuses, or leaves outside of what it hands to its accelerator."""
 
     op: str
     site: Site | None = None
@@ -20,11 +20,11 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one door.
+    """What came of one runtime.
 
     ``bytes`` is the size of what it wrote. ``max_rel_error`` compares a run of that with PyTorch, as a share
     of the largest value; None where it was not run, and ``not_run`` says why. ``left`` are the ops that
-    run outside the accelerator. ``first_only``: the door stops at its first refusal.
+    run outside the accelerator. ``first_only``: the runtime stops at its first refusal.
     """
 
     bytes: int = 0
@@ -38,12 +38,12 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class DoorResult:
+class RuntimeResult:
     """One row of the table."""
 
-    door: str
+    runtime: str
     title: str
-    status: DoorStatus
+    status: RuntimeStatus
     install: str
     release: str = ""
     tried: Tried = Tried()
@@ -53,13 +53,13 @@ class DoorResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The doors side by side for one model."""
+    """The runtimes side by side for one model."""
 
     model: str
     target: str
-    results: tuple[DoorResult, ...]
+    results: tuple[RuntimeResult, ...]
 
     @property
     def accepted(self) -> bool:
-        """Whether any door takes the model."""
+        """Whether any runtime takes the model."""
         return any(result.status.startswith("accepts") for result in self.results)

@@ -1,7 +1,7 @@
 """Where the two part: the call of the model whose conversion makes the program compute something else.
 
 The program is looked at twice. First as the frontend left it: there every PyTorch call has the variable
-that coremltools looks it up by, on both doors, so that a wrong converter is found at its own call. Then,
+that coremltools looks it up by, on both frontends, so that a wrong converter is found at its own call. Then,
 where each converter is right, as the passes left it, by the names that survive them.
 """
 

@@ -17,10 +17,10 @@ from convlint.numerics.difference import WrongShape, judged, measure, without_po
 from convlint.numerics.divergence import first_divergence
 from convlint.numerics.noise import noise_of
 from convlint.numerics.running import against, expected, measured, paired, program_inputs
-from convlint.numerics.samples import Corners, any_integers, cornered, draws, varied
+from convlint.numerics.samples import EdgeCases, any_integers, draws, edge_cases_of, varied
 from convlint.numerics.states import started_elsewhere
 
-CORNERS: tuple[tuple[Corners, bool, str], ...] = (
+EDGE_CASES: tuple[tuple[EdgeCases, bool, str], ...] = (
     ("signs", False, "zeros and ones of both signs"),
     ("halves", False, "halves"),
     ("counts", True, "the first numbers"),
@@ -54,7 +54,7 @@ class Found:
     divergence: Divergence | None = None
     details: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    at_corners: bool = False
+    at_edge_cases: bool = False
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Judge:
     remarks: dict[str, str] = field(default_factory=dict)
     """What is worth knowing of equal outputs, one of each kind."""
 
-    def judge(self, seeds: int, *, corners: bool) -> Found:
+    def judge(self, seeds: int, *, edge_cases: bool) -> Found:
         """Random inputs first; what is equal on those, at special numbers."""
         for name in started_elsewhere(self.converted.module, self.converted.states):
             text = f"compared from zeros, as Core ML starts a state; the buffer {name} holds something else"
@@ -88,8 +88,8 @@ class Judge:
             if errors.poles:
                 equal.append(without_poles(errors))
         total = worst(equal) if equal else Errors()
-        if corners and self.converted.precision == "float32":
-            found = self.cornered()
+        if edge_cases and self.converted.precision == "float32":
+            found = self.edge_cases_of()
             if found is not None:
                 return found
         return self.found("equal", total)
@@ -101,11 +101,11 @@ class Judge:
         divergence: Divergence | None = None,
         why: str = "",
         *,
-        at_corners: bool = False,
+        at_edge_cases: bool = False,
     ) -> Found:
         details = [why, *self.details[:1]]
         remarks = list(self.remarks.values())
-        return Found(status, errors or Errors(), divergence, details, remarks, at_corners)
+        return Found(status, errors or Errors(), divergence, details, remarks, at_edge_cases)
 
     def runs(self, seeds: int) -> list[tuple[Inputs, Errors]]:
         """The example and random inputs like it, with the errors of each; those that the model takes."""
@@ -145,23 +145,23 @@ class Judge:
             return None
         return self.found(judged(errors, self.allowed), errors, divergence)
 
-    def cornered(self) -> Found | None:
+    def edge_cases_of(self) -> Found | None:
         """The same at numbers where functions change their branch; None where they agree there."""
         inputs = self.converted.inputs
-        for kind, integers, words in CORNERS:
+        for kind, integers, words in EDGE_CASES:
             if integers and not any_integers(inputs):
                 continue
             for seed in range(draws(inputs)):
-                given = cornered(inputs, kind, seed, integers=integers)
+                given = edge_cases_of(inputs, kind, seed, integers=integers)
                 try:
-                    found = self.at_corner(given, words, integers)
+                    found = self.at_edge_case(given, words, integers)
                 except Exception:  # the model may refuse such inputs, or lose itself in them
                     break
                 if found is not None:
                     return found
         return None
 
-    def at_corner(self, inputs: Inputs, words: str, integers: bool) -> Found | None:
+    def at_edge_case(self, inputs: Inputs, words: str, integers: bool) -> Found | None:
         try:
             errors = measured(self.converted, inputs, self.limit)
         except (WrongShape, mil.ShapeMismatch):
@@ -180,7 +180,7 @@ class Judge:
         if divergence is None or divergence.undefined or (integers and INDEXING.search(divergence.op)):
             return None
         why = f"random inputs come out equal, {words} do not"
-        return self.found("differs", errors, divergence, why, at_corners=True)
+        return self.found("differs", errors, divergence, why, at_edge_cases=True)
 
     def is_noise(self, inputs: Inputs) -> bool:
         """Whether rounding explains all that the outputs differ by."""

@@ -36,7 +36,8 @@ def parity(
     accumulator_limit: float | None = None,
     tolerance: float | None = None,
     timeout: float | None = None,
-    corners: bool = True,
+    edge_cases: bool = True,
+    corners: bool | None = None,
 ) -> Parity:
     """Convert ``model`` and compare what the program computes with what PyTorch computes.
 
@@ -45,7 +46,7 @@ def parity(
     random ones like them. ``precision`` is that of the conversion; with float16 the program rounds where it
     says so, and ``accumulator_limit`` adds the Neural Engine's (32752). ``frontend`` "auto" takes
     TorchScript where export refuses. At float32 a model that comes out equal is run
-    once more on each of the ``CORNERS``, where functions change their branch, unless ``corners`` is False.
+    once more on numbers at which functions change branch, unless ``edge_cases`` (once ``corners``) is False.
     """
     import torch
 
@@ -71,7 +72,7 @@ def parity(
         accumulator_limit=accumulator_limit,
         tolerance=tolerance,
         timeout=timeout,
-        corners=corners,
+        edge_cases=edge_cases if corners is None else corners,
     )
 
 
@@ -85,7 +86,7 @@ def compare(
     accumulator_limit: float | None = None,
     tolerance: float | None = None,
     timeout: float | None = None,
-    corners: bool = True,
+    edge_cases: bool = True,
 ) -> Parity:
     """:func:`parity` of a model that is built and given its inputs elsewhere."""
     start = time.perf_counter()
@@ -109,11 +110,11 @@ def compare(
     except NotConverted as error:
         return result(Found("refused", details=[str(error)]))
     judge = Judge(converted, allowed, accumulator_limit)
-    return result(judge.judge(seeds, corners=corners), _on_devices(converted, allowed))
+    return result(judge.judge(seeds, edge_cases=edge_cases), _on_devices(converted, allowed))
 
 
 def compare_exported(
-    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, corners: bool = False
+    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, edge_cases: bool = False
 ) -> Parity:
     """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
     start = time.perf_counter()
@@ -123,7 +124,7 @@ def compare_exported(
     except NotConverted as error:
         found = Found("refused", details=[str(error)])
     else:
-        found = Judge(converted, allowed, None).judge(seeds, corners=corners)
+        found = Judge(converted, allowed, None).judge(seeds, edge_cases=edge_cases)
     return _parity(found, target, "float32", "export", seeds, allowed, start)
 
 
@@ -149,7 +150,7 @@ def _parity(
         "; ".join(filter(None, found.details)),
         time.perf_counter() - start,
         devices,
-        severity="warning" if found.at_corners else "error",
+        severity="warning" if found.at_edge_cases else "error",
         remarks=tuple(found.remarks),
     )
 

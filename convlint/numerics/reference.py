@@ -1,6 +1,6 @@
 """PyTorch's side of a comparison: every call of the exported or traced graph, with what it gave.
 
-Both doors read a graph of ATen calls, and coremltools looks its values up by the names of that graph.
+Both frontends read a graph of ATen calls, and coremltools looks its values up by the names of that graph.
 Here the same graph is run call by call, so that each value of the converted program finds its partner.
 """
 

@@ -1,4 +1,4 @@
-"""Inputs for each run: the example, random ones like it, and values where functions have their corners."""
+"""Inputs for each run: the example, random ones like it, and numbers at which functions change branch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from convlint.capture.methods import Inputs
 if TYPE_CHECKING:
     import torch
 
-Corners = Literal["signs", "halves", "counts", "large", "nonfinite"]
+EdgeCases = Literal["signs", "halves", "counts", "large", "nonfinite"]
 
-_NUMBERS: dict[Corners, tuple[float, ...]] = {
+_NUMBERS: dict[EdgeCases, tuple[float, ...]] = {
     "signs": (0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
     "halves": tuple(count / 2 for count in range(-9, 10)),
     "counts": tuple(float(count) for count in range(8)),
     "large": (1e-6, -1e-6, 1e-3, 10.0, -10.0, 30.0, -30.0, 1e3, -1e3, 1e4),
     "nonfinite": (0.0, 1.0, -1.0, 0.5, float("inf"), float("-inf"), float("nan")),
 }
-"""Floats at which functions change their branch, by the kind of corner."""
+"""Floats at which functions change their branch, by the kind of edge case."""
 
-_INTEGERS: dict[Corners, tuple[int, ...]] = {
+_INTEGERS: dict[EdgeCases, tuple[int, ...]] = {
     "signs": tuple(range(-3, 4)),
     "halves": tuple(range(-9, 10)),
     "counts": tuple(range(8)),
@@ -56,8 +56,8 @@ def varied(inputs: Inputs, seed: int) -> Inputs:
     return _mapped(inputs, draw)
 
 
-def cornered(inputs: Inputs, corners: Corners, seed: int = 0, integers: bool = False) -> Inputs:
-    """Tensors like the example's whose floats are all drawn from the corners of one kind.
+def edge_cases_of(inputs: Inputs, kind: EdgeCases, seed: int = 0, integers: bool = False) -> Inputs:
+    """Tensors like the example's whose floats are all drawn from the edge cases of one kind.
 
     Integers keep to the example's range, since most are indices, unless ``integers`` frees them.
     """
@@ -71,7 +71,7 @@ def cornered(inputs: Inputs, corners: Corners, seed: int = 0, integers: bool = F
         if not value.dtype.is_floating_point and not integers:
             return _in_range(value, generator)
         chosen = _NUMBERS if value.dtype.is_floating_point else _INTEGERS
-        numbers = torch.tensor(chosen[corners])
+        numbers = torch.tensor(chosen[kind])
         picked = numbers[torch.randint(0, len(numbers), value.shape, generator=generator)]
         return picked.to(value.dtype)
 
@@ -89,7 +89,7 @@ def any_integers(inputs: Inputs) -> bool:
 
 
 def draws(inputs: Inputs) -> int:
-    """How often to draw corners, so that those of small tensors meet each other too."""
+    """How often to draw edge cases, so that those of small tensors meet each other too."""
     import torch
 
     from convlint.torch_adapter import pytree

@@ -1,4 +1,4 @@
-"""A comparison of doors as text and as JSON types."""
+"""A comparison of runtimes as text and as JSON types."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from convlint.output.compression import size_text
 from convlint.text import one_line, shown_path
 
 if TYPE_CHECKING:
-    from convlint.model.runtimes import Blocker, Comparison, DoorResult
+    from convlint.model.runtimes import Blocker, Comparison, RuntimeResult
 
 _SHOWN = 8
 
 
 def comparison_to_dict(found: Comparison) -> dict[str, Any]:
     """The comparison as plain JSON types."""
-    return {"model": found.model, "target": found.target, "doors": [plain(each) for each in found.results]}
+    return {
+        "model": found.model,
+        "target": found.target,
+        "doors": [
+            {"door" if key == "runtime" else key: value for key, value in plain(each).items()}
+            for each in found.results
+        ],
+    }
 
 
 def comparison_text(found: Comparison) -> str:
-    """One table, and under it what each door refuses or leaves out."""
+    """One table, and under it what each runtime refuses or leaves out."""
     lines = [f"{found.model}  for {found.target}", ""]
     table = [("", "verdict", "size", "error", "time"), *map(_cells, found.results)]
     widths = [max(len(row[column]) for row in table) for column in range(5)]
@@ -33,7 +40,7 @@ def comparison_text(found: Comparison) -> str:
     return "\n".join([*lines, *([""] if details else []), *details]) + "\n"
 
 
-def _cells(result: DoorResult) -> tuple[str, ...]:
+def _cells(result: RuntimeResult) -> tuple[str, ...]:
     tried = result.tried
     size = size_text(tried.bytes) if tried.bytes else ""
     error = "" if tried.max_rel_error is None else f"{tried.max_rel_error:.1e}"
@@ -43,7 +50,7 @@ def _cells(result: DoorResult) -> tuple[str, ...]:
     return (f"{result.title} {result.release}".rstrip(), result.status, size, error, seconds)
 
 
-def _details(result: DoorResult) -> Iterator[str]:
+def _details(result: RuntimeResult) -> Iterator[str]:
     tried = result.tried
     if result.status == "not installed":
         yield f"{result.title}: pip install '{result.install}'"

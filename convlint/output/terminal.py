@@ -83,8 +83,8 @@ def render_run(run: Run) -> str:
 
 
 def _head(page: Page, report: Report) -> None:
-    door = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
-    page.put((named(report.model), "bold"), (f"  for {report.target}, {door}", _DIM))
+    through = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
+    page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", _DIM))
     page.gap()
 
 

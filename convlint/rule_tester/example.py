@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0
 """Seconds that one example may take to capture, and again to convert."""
 
-ROOM = 1 << 30
+MEMORY_LIMIT = 1 << 30
 """Bytes of weights that an example may have; each is a handful of lines."""
 
 
@@ -77,7 +77,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class RuleTester:
     """Where examples run: an environment, all rules, and a folder for their files."""
 
     environment: Environment
@@ -116,7 +116,7 @@ class Workshop:
             specs,
             outputs=parse_outputs(example.outputs),
         )
-        captured = capture(source, TIMEOUT, ROOM)
+        captured = capture(source, TIMEOUT, MEMORY_LIMIT)
         findings = self.findings(captured, environment)
         trial = _convert(source, captured, environment)
         return Run(path, findings, _refusals(path, captured, trial), captured.graph, trial)
@@ -142,13 +142,13 @@ class Workshop:
 
 
 @contextmanager
-def workshop(rulebook: Rulebook) -> Iterator[Workshop]:
-    """A workshop for the installed versions; a :class:`UsageError` where nothing can be converted here."""
+def rule_tester(rulebook: Rulebook) -> Iterator[RuleTester]:
+    """A tester for the installed versions; a :class:`UsageError` where nothing can be converted here."""
     problem = can_try()
     if problem:
         raise UsageError(f"the examples of rules are converted for real, and here that cannot be: {problem}.")
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
-        yield Workshop(installed_environment(), rulebook, Path(folder).resolve())
+        yield RuleTester(installed_environment(), rulebook, Path(folder).resolve())
 
 
 def installed_environment() -> Environment:
@@ -235,7 +235,7 @@ def _convert(source: Source, captured: Capture, environment: Environment) -> Tri
     from convlint.trial.trace import input_types, trace_torchscript
 
     try:
-        traced = trace_torchscript(source, TIMEOUT, ROOM)
+        traced = trace_torchscript(source, TIMEOUT, MEMORY_LIMIT)
     except ConvlintError:
         raise
     except Exception as error:  # the tracer runs the example's code

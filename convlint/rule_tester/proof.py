@@ -17,7 +17,7 @@ from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
-from convlint.rule_tester.example import Refusal, Run, Workshop, environment_of, outside
+from convlint.rule_tester.example import Refusal, RuleTester, Run, environment_of, outside
 from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
 from convlint.rules.parts import replaced_example
 from convlint.rules.rulebook import Rulebook
@@ -67,9 +67,9 @@ class _Skip(Exception):
     """The example is not for what is installed here."""
 
 
-def prove_rule(rule: Rule, shop: Workshop) -> RuleProof:
+def prove_rule(rule: Rule, tester: RuleTester) -> RuleProof:
     """Prove everything that stands in one rule's file."""
-    judge = _Judge(rule, shop)
+    judge = _Judge(rule, tester)
     proofs = [judge.proof("bad", number, example) for number, example in enumerate(rule.bad, 1)]
     proofs += [judge.proof("good", number, example) for number, example in enumerate(rule.good, 1)]
     for number, replacement in enumerate(rule.replacements, 1):
@@ -81,9 +81,9 @@ def prove_rule(rule: Rule, shop: Workshop) -> RuleProof:
 class _Judge:
     """Judges the examples of one rule. Each judgement returns what is wrong, raises _Stale or _Skip."""
 
-    def __init__(self, rule: Rule, shop: Workshop) -> None:
+    def __init__(self, rule: Rule, tester: RuleTester) -> None:
         self.rule = rule
-        self.shop = shop
+        self.tester = tester
         self.runs: dict[int, Run] = {}
 
     def proof(self, kind: Kind, number: int, of: Example | Replacement) -> Proof:
@@ -106,7 +106,7 @@ class _Judge:
         return Proof(kind, number, of.title, outcome, tuple(reasons), time.perf_counter() - start)
 
     def bad(self, example: Example, name: str) -> list[str]:
-        environment = environment_of(self.rule, example, self.shop.environment)
+        environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return [] if self.fires(environment) else ["the rule is silent about these versions"]
         self.skip_inapplicable(environment)
@@ -129,7 +129,7 @@ class _Judge:
         elif self.must_convert and not run.converted:
             problems += _not_converted(run)
         if self.rule.differs and run.converted:
-            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            compared = self.tester.compare(example, name, environment, self.rule.differs)
             if compared.status not in ("differs", "overflows"):
                 raise _Stale(
                     f"run, it is {compared.status}; {_converts(environment)} to what PyTorch computes"
@@ -137,7 +137,7 @@ class _Judge:
         return problems + self.false_alarms(run)
 
     def good(self, example: Example, name: str) -> list[str]:
-        environment = environment_of(self.rule, example, self.shop.environment)
+        environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return ["the rule reports these versions"] if self.fires(environment) else []
         self.skip_inapplicable(environment, outside(example.options, environment))
@@ -147,7 +147,7 @@ class _Judge:
         example = replaced_example(self.rule, replacement)
         if example is None:
             return ["its `before` stands in no bad example"]
-        environment = environment_of(self.rule, example, self.shop.environment)
+        environment = environment_of(self.rule, example, self.tester.environment)
         self.skip_inapplicable(environment, outside(example.options, environment))
         problems = self.innocent(example, name, environment)
         original = next(bad for bad in self.rule.bad if replacement.before.strip() in bad.code)
@@ -162,12 +162,12 @@ class _Judge:
     def run(self, example: Example, name: str, environment: Environment) -> Run:
         """What came of a bad example, which its own proof and those of its replacements ask for."""
         if id(example) not in self.runs:
-            self.runs[id(example)] = self.shop.run(example, name, environment)
+            self.runs[id(example)] = self.tester.run(example, name, environment)
         return self.runs[id(example)]
 
     def unshown(self, replacement: Replacement, original: Example) -> list[str]:
         """That nobody would see it, not even whoever wrote the line that it is the cure of."""
-        environment = environment_of(self.rule, original, self.shop.environment)
+        environment = environment_of(self.rule, original, self.tester.environment)
         number = self.rule.bad.index(original) + 1
         run = self.run(original, f"{self.rule.code}_bad_{number}", environment)
         mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
@@ -180,8 +180,8 @@ class _Judge:
 
     def compared(self, original: Example, example: Example, replacement: Replacement, name: str) -> list[str]:
         """What the replacement computes otherwise than the original, as far as it promises the same."""
-        _, before = self.shop.build(original, f"{name}_before")
-        _, after = self.shop.build(example, name)
+        _, before = self.tester.build(original, f"{name}_before")
+        _, after = self.tester.build(example, name)
         specs = parse_inputs(example.inputs)
         problems = [lost_gradients(before, after, specs)]
         promised = DEFAULT_RTOL if replacement.safety == "safe" else None
@@ -219,12 +219,12 @@ class _Judge:
 
     def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
         """What keeps an example from being silent and converting."""
-        run = self.shop.run(example, name, environment)
+        run = self.tester.run(example, name, environment)
         mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
         problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
         problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
         if self.rule.differs and run.converted:
-            compared = self.shop.compare(example, name, environment, self.rule.differs)
+            compared = self.tester.compare(example, name, environment, self.rule.differs)
             if compared.status != "equal":
                 problems.append(f"run, it {compared.status}: {compared.first_divergence or compared.detail}")
         return problems

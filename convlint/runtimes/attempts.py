@@ -1,17 +1,17 @@
-"""What is done to try each door. Each function runs in a process of its own and imports what it needs."""
+"""What is done to try each runtime. Each function runs in a process of its own and imports what it needs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from convlint.model.runtimes import Tried
-from convlint.runtimes.subject import DoorSubject, size_of
+from convlint.runtimes.subject import RuntimeSubject, size_of
 from convlint.text import one_line
 
 _APPLE_ONLY = "runs on Apple devices alone"
 
 
-def try_mobile(subject: DoorSubject) -> Tried:
+def try_mobile(subject: RuntimeSubject) -> Tried:
     """A TorchScript trace for the lite interpreter of PyTorch Mobile, optimised where this torch can."""
     import torch
 
@@ -34,7 +34,7 @@ def try_mobile(subject: DoorSubject) -> Tried:
     return Tried(len(data), subject.error_of(outputs), remark=remark)
 
 
-def try_executorch_coreml(subject: DoorSubject) -> Tried:
+def try_executorch_coreml(subject: RuntimeSubject) -> Tried:
     """ExecuTorch with its Core ML partitioner."""
     import coremltools as ct
     from executorch.backends.apple.coreml.compiler import CoreMLBackend
@@ -44,14 +44,14 @@ def try_executorch_coreml(subject: DoorSubject) -> Tried:
     return _executorch(subject, CoreMLPartitioner(compile_specs=specs), run=False)
 
 
-def try_executorch_xnnpack(subject: DoorSubject) -> Tried:
+def try_executorch_xnnpack(subject: RuntimeSubject) -> Tried:
     """ExecuTorch with its XNNPACK partitioner, run by ExecuTorch's own runtime."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 
     return _executorch(subject, XnnpackPartitioner(), run=True)
 
 
-def _executorch(subject: DoorSubject, partitioner: Any, *, run: bool) -> Tried:
+def _executorch(subject: RuntimeSubject, partitioner: Any, *, run: bool) -> Tried:
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
     program = subject.exported()
@@ -91,7 +91,7 @@ def _is_core(target: Any) -> bool:
     return torch.Tag.core in target.tags
 
 
-def try_litert(subject: DoorSubject) -> Tried:
+def try_litert(subject: RuntimeSubject) -> Tried:
     """LiteRT through litert-torch, run by its interpreter."""
     import litert_torch
 
@@ -108,7 +108,7 @@ def try_litert(subject: DoorSubject) -> Tried:
     return Tried(size_of(path), subject.error_of(made(*subject.args, **subject.kwargs)))
 
 
-def try_coreai(subject: DoorSubject) -> Tried:
+def try_coreai(subject: RuntimeSubject) -> Tried:
     """Core AI through coreai-torch."""
     import coreai_torch
 
@@ -125,7 +125,7 @@ def try_coreai(subject: DoorSubject) -> Tried:
     return Tried(size_of(path), not_run=_APPLE_ONLY)
 
 
-def try_onnx(subject: DoorSubject) -> Tried:
+def try_onnx(subject: RuntimeSubject) -> Tried:
     """ONNX through ``torch.onnx.export``, run by ONNX Runtime on the CPU."""
     import onnxruntime
     import torch

@@ -7,21 +7,21 @@ from convlint.checking.frontends import Frontends
 from convlint.checking.options import Options
 from convlint.model import Frontend
 from convlint.model.runtimes import Blocker, Tried
-from convlint.runtimes.subject import DoorSubject, size_of
+from convlint.runtimes.subject import RuntimeSubject, size_of
 from convlint.text import one_line
 
 
-def try_coreml_export(subject: DoorSubject) -> Tried:
+def try_coreml_export(subject: RuntimeSubject) -> Tried:
     """``torch.export`` and ``coremltools.convert``."""
     return _coreml(subject, "export")
 
 
-def try_coreml_torchscript(subject: DoorSubject) -> Tried:
+def try_coreml_torchscript(subject: RuntimeSubject) -> Tried:
     """``torch.jit.trace`` and ``coremltools.convert``."""
     return _coreml(subject, "torchscript")
 
 
-def _coreml(subject: DoorSubject, frontend: Frontend) -> Tried:
+def _coreml(subject: RuntimeSubject, frontend: Frontend) -> Tried:
     from convlint.capture.methods import capture
     from convlint.numerics.parity import compare
 

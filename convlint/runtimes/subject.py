@@ -1,4 +1,4 @@
-"""The model as every door is given it: with real weights, in eval mode, exported where that works."""
+"""The model as every runtime is given it: with real weights, in eval mode, exported where that works."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OP = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+[A-Za-z_]\w*(?:\.\
 
 
 @dataclass
-class DoorSubject:
+class RuntimeSubject:
     """One model in one process. ``folder`` is a place for files that is removed afterwards."""
 
     source: Source
@@ -136,6 +136,6 @@ def _written(op: str) -> str:
 
 
 def _bare(op: str) -> str:
-    """``det`` for ``aten._linalg_det.default``: doors say their own, lower spelling of an op."""
+    """``det`` for ``aten._linalg_det.default``: runtimes say their own, lower spelling of an op."""
     parts = op.split(".")
     return re.sub("^_*(linalg_|special_)?", "", parts[min(1, len(parts) - 1)])

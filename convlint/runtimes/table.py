@@ -1,4 +1,4 @@
-"""The doors by name: what each needs, and what tries it. Nothing heavy is imported to look at the table."""
+"""The runtimes by name: what each needs, and what tries it. Looking at the table imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from convlint.model.runtimes import Tried
-    from convlint.runtimes.subject import DoorSubject
+    from convlint.runtimes.subject import RuntimeSubject
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Runtime:
     """One way onto a device: ``install`` brings its ``modules``, ``package`` has its release."""
 
     name: str
@@ -26,36 +26,36 @@ class Door:
 
     @property
     def installed(self) -> bool:
-        """Whether everything that the door needs can be imported."""
+        """Whether everything that the runtime needs can be imported."""
         return all(importlib.util.find_spec(module) is not None for module in self.modules)
 
-    def function(self) -> Callable[[DoorSubject], Tried]:
-        """What tries the door."""
+    def function(self) -> Callable[[RuntimeSubject], Tried]:
+        """What tries the runtime."""
         module, _, name = self.attempt.partition(":")
-        found: Callable[[DoorSubject], Tried] = getattr(importlib.import_module(module), name)
+        found: Callable[[RuntimeSubject], Tried] = getattr(importlib.import_module(module), name)
         return found
 
 
-def _door(name: str, title: str, modules: str, package: str, install: str, attempt: str) -> Door:
-    return Door(name, title, tuple(modules.split()), package, install, f"convlint.runtimes.{attempt}")
+def _runtime(name: str, title: str, modules: str, package: str, install: str, attempt: str) -> Runtime:
+    return Runtime(name, title, tuple(modules.split()), package, install, f"convlint.runtimes.{attempt}")
 
 
 # fmt: off
-DOORS: tuple[Door, ...] = (
-    _door("coreml-export", "Core ML, coremltools by torch.export", "coremltools", "coremltools",
+RUNTIMES: tuple[Runtime, ...] = (
+    _runtime("coreml-export", "Core ML, coremltools by torch.export", "coremltools", "coremltools",
           "coremltools", "coreml:try_coreml_export"),
-    _door("coreml-torchscript", "Core ML, coremltools by TorchScript", "coremltools", "coremltools",
+    _runtime("coreml-torchscript", "Core ML, coremltools by TorchScript", "coremltools", "coremltools",
           "coremltools", "coreml:try_coreml_torchscript"),
-    _door("mobile", "TorchScript for PyTorch Mobile", "torch.jit.mobile", "torch",
+    _runtime("mobile", "TorchScript for PyTorch Mobile", "torch.jit.mobile", "torch",
           "torch", "attempts:try_mobile"),
-    _door("executorch-coreml", "ExecuTorch, Core ML partitioner", "executorch coremltools", "executorch",
+    _runtime("executorch-coreml", "ExecuTorch, Core ML partitioner", "executorch coremltools", "executorch",
           "convlint[executorch]", "attempts:try_executorch_coreml"),
-    _door("executorch-xnnpack", "ExecuTorch, XNNPACK", "executorch", "executorch",
+    _runtime("executorch-xnnpack", "ExecuTorch, XNNPACK", "executorch", "executorch",
           "convlint[executorch]", "attempts:try_executorch_xnnpack"),
-    _door("litert", "LiteRT", "litert_torch", "litert-torch", "convlint[litert]", "attempts:try_litert"),
-    _door("coreai", "Core AI", "coreai_torch", "coreai-torch", "convlint[coreai]", "attempts:try_coreai"),
-    _door("onnx", "ONNX Runtime", "onnx onnxscript onnxruntime", "onnxruntime",
+    _runtime("litert", "LiteRT", "litert_torch", "litert-torch", "convlint[litert]", "attempts:try_litert"),
+    _runtime("coreai", "Core AI", "coreai_torch", "coreai-torch", "convlint[coreai]", "attempts:try_coreai"),
+    _runtime("onnx", "ONNX Runtime", "onnx onnxscript onnxruntime", "onnxruntime",
           "convlint[onnx]", "attempts:try_onnx"),
 )
 # fmt: on
-NAMES = tuple(door.name for door in DOORS)
+NAMES = tuple(runtime.name for runtime in RUNTIMES)

@@ -111,8 +111,8 @@ def bugs(rulebook: Rulebook) -> str:
         where = [f"coremltools {rule.applies.get('coremltools', BOTH_RELEASES)}"]
         where += [f"{what} {rule.applies[what]}" for what in ("frontend", "target") if what in rule.applies]
         cells = (f"[{rule.code}](rules/{rule.code}-{rule.name}.md)", ops, f"`{case}` of {inputs}", *where[:1])
-        door = ", ".join(where[1:]) or "both frontends"
-        rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, door, advice)))
+        frontend = ", ".join(where[1:]) or "both frontends"
+        rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, frontend, advice)))
     parts = [
         "# Wrong conversions",
         "What coremltools converts without a word, and what then computes something else than PyTorch at"

@@ -275,7 +275,7 @@ def _call_nodes(job: Job) -> list[Any]:
 
 
 def _torchscript_kinds(block: Any) -> set[str]:
-    """The names under which the TorchScript door looks for converters, nested blocks included."""
+    """The names under which the TorchScript frontend looks for converters, nested blocks included."""
     kinds = set()
     for node in block.nodes():
         kinds.add(adapter.converter_name_of(node.kind()).removesuffix("_"))

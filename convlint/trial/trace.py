@@ -64,10 +64,10 @@ class Traced:
         return not _has_branches(self.model.inlined_graph) or bool(_READS.search(line))
 
 
-def trace_torchscript(source: Source, limit: float | None, room: int) -> Traced:
+def trace_torchscript(source: Source, limit: float | None, memory_limit: int) -> Traced:
     """The model as TorchScript.
 
-    Traced with real random weights where they fit into ``room`` bytes, else with weights that are
+    Traced with real random weights where they fit into ``memory_limit`` bytes, else with weights that are
     all one zero in memory.
     """
     attempts = Attempts(source, limit, None, values=False)
@@ -79,8 +79,8 @@ def trace_torchscript(source: Source, limit: float | None, room: int) -> Traced:
             from convlint.capture.weightless import build_weightless
 
             assert source.build is not None
-            module = build_weightless(source.build, room)
-            module = zero_weights(module) if weight_bytes(module) > room else attempts.real()[0]
+            module = build_weightless(source.build, memory_limit)
+            module = zero_weights(module) if weight_bytes(module) > memory_limit else attempts.real()[0]
         with borrowed(module):
             return trace_with_provisos(module, args, kwargs)
 

@@ -19,7 +19,7 @@ from convlint.interface.inputs import make_tensors, parse_inputs
 from convlint.interface.outputs import parse_outputs
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.op_functions import function_of, functions_of
-from convlint.rule_tester.example import ROOM, TIMEOUT, Workshop, environment_of, workshop
+from convlint.rule_tester.example import MEMORY_LIMIT, TIMEOUT, RuleTester, environment_of, rule_tester
 from convlint.rules.match import group_findings, match_failures, match_graph
 from convlint.rules.rulebook import Rulebook, load_rulebook
 
@@ -28,19 +28,19 @@ OF_OPS = [rule for rule in RULEBOOK if any(match.subject == "op" for match in ru
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[Workshop]:
-    with workshop(RULEBOOK) as opened:
+def tester() -> Iterator[RuleTester]:
+    with rule_tester(RULEBOOK) as opened:
         yield opened
 
 
-def findings_of(rule: Rule, example: Example, number: int, shop: Workshop) -> tuple[Finding, ...]:
+def findings_of(rule: Rule, example: Example, number: int, tester: RuleTester) -> tuple[Finding, ...]:
     """What the rule says of one of its examples: no conversion is needed for that."""
-    environment = environment_of(rule, example, shop.environment)
-    _, build = shop.build(example, f"{rule.code}_{number}")
+    environment = environment_of(rule, example, tester.environment)
+    _, build = tester.build(example, f"{rule.code}_{number}")
     specs = parse_inputs(example.inputs)
     outputs = parse_outputs(example.outputs)
     captured = capture(
-        Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, ROOM
+        Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, MEMORY_LIMIT
     )
     alone = Rulebook((rule,))
     matches = match_failures(alone, failures_to_tell(captured, environment.frontend), environment)
@@ -53,11 +53,11 @@ def functions(finding: Finding) -> set[str]:
     return functions_of(call.op for call in finding.calls)
 
 
-def test_the_code_that_is_shown_is_of_the_op_that_matched(shop: Workshop) -> None:
+def test_the_code_that_is_shown_is_of_the_op_that_matched(tester: RuleTester) -> None:
     wrong = []
     for rule in OF_OPS:
         found = {
-            example.code: findings_of(rule, example, number, shop)
+            example.code: findings_of(rule, example, number, tester)
             for number, example in enumerate(rule.bad, 1)
             if "environment" not in example.options and "memory_format" not in example.options
         }

@@ -58,12 +58,12 @@ def test_without_a_version_it_is_the_newest_final_release() -> None:
         ("aten.lstm.input", False, False),
     ],
 )
-def test_what_the_export_door_finds(op: str, old: bool, new: bool) -> None:
+def test_what_the_export_frontend_finds(op: str, old: bool, new: bool) -> None:
     assert snapshot("9.0").converts(op) is old
     assert snapshot("9.1.dev1").converts(op) is new
 
 
-def test_the_torchscript_door_strips_the_overload_and_the_underscore() -> None:
+def test_the_torchscript_frontend_strips_the_overload_and_the_underscore() -> None:
     for op in ("aten.relu_.default", "aten.lstm.input", "aten.where.ScalarOther"):
         assert not snapshot("9.0").converts(op, "export")
         assert snapshot("9.0").converts(op, "torchscript")

@@ -188,7 +188,7 @@ def test_the_assertion_for_tests_takes_flexible_sizes() -> None:
     assert (given.convertible, told(given, "CL422")) == ("yes", [])
 
 
-def test_the_other_door_takes_flexible_sizes() -> None:
+def test_the_other_frontend_takes_flexible_sizes() -> None:
     report = check(Pooled, ["1x3x[32..64]x32"], frontend="torchscript")
     assert (report.convertible, report.trial.frontend) == ("yes", "torchscript")
 

@@ -23,7 +23,7 @@ from convlint.model.verdict import verdict
 from convlint.numerics import device
 from convlint.numerics.conversion import convert
 from convlint.numerics.difference import WrongShape, measure
-from convlint.numerics.samples import cornered, draws, varied
+from convlint.numerics.samples import draws, edge_cases_of, varied
 
 
 class Classifier(nn.Module):
@@ -73,7 +73,7 @@ def test_what_coremltools_folds_wrongly_is_blamed_itself(frontend: str) -> None:
     assert "scatter_add" in str(first.site and first.site.source)
 
 
-def test_the_other_door() -> None:
+def test_the_other_frontend() -> None:
     assert convlint.parity(Classifier(), IMAGE, frontend="torchscript", seeds=1).status == "equal"
 
 
@@ -264,10 +264,10 @@ def test_the_call_to_blame_is_the_one_whose_correction_mends_the_outputs() -> No
         assert p.first_divergence.op == "aten.argmax.default"
 
 
-def test_corners_are_an_option_and_say_what_they_are() -> None:
+def test_edge_cases_are_an_option_and_say_what_they_are() -> None:
     p = convlint.parity(Angle(), PAIR)
     assert p.detail == "random inputs come out equal, zeros and ones of both signs do not"
-    assert convlint.parity(Angle(), PAIR, corners=False).status == "equal"
+    assert convlint.parity(Angle(), PAIR, edge_cases=False).status == "equal"
 
 
 class Largest(nn.Module):
@@ -276,11 +276,11 @@ class Largest(nn.Module):
         return values * 2, indices + 1
 
 
-def test_equal_values_in_another_order_are_no_difference_at_the_corners() -> None:
+def test_equal_values_in_another_order_are_no_difference_at_edge_cases() -> None:
     assert convlint.parity(Largest(), torch.rand(8, 8), frontend="torchscript").status == "equal"
 
 
-def test_a_script_of_the_traced_door_runs_and_shows_the_difference(
+def test_a_script_of_the_traced_frontend_runs_and_shows_the_difference(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     p = convlint.parity(Highest(), PAIR, frontend="torchscript", seeds=1)
@@ -353,12 +353,12 @@ def test_inputs_vary_within_what_the_example_shows() -> None:
     assert 3 < float(floats.std()) < 7
 
 
-def test_corners_keep_shapes_and_the_range_of_integers() -> None:
+def test_edge_cases_keep_shapes_and_the_range_of_integers() -> None:
     example = ((torch.tensor([3, 9]), torch.randn(100), torch.tensor([True])), {})
-    (integers, floats, _), _ = cornered(example, "signs")
+    (integers, floats, _), _ = edge_cases_of(example, "signs")
     assert 3 <= int(integers.min()) <= int(integers.max()) <= 9
     assert set(floats.tolist()) <= {0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0}
-    (freed, _, _), _ = cornered(example, "large", integers=True)
+    (freed, _, _), _ = edge_cases_of(example, "large", integers=True)
     assert freed.dtype is torch.int64
     assert draws(example) == 8
     assert draws(((torch.rand(100),), {})) == 1
@@ -459,8 +459,8 @@ class ReadBehind(nn.Module):
 def test_a_write_that_a_traced_program_lost_is_named(model: nn.Module, op: str, line: str) -> None:
     """The call itself comes out right: what is wrong is what reads the same memory by another name."""
     x = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    assert convlint.parity(model, x, seeds=1, corners=False).status == "equal"
-    p = convlint.parity(model, x, seeds=1, frontend="torchscript", corners=False)
+    assert convlint.parity(model, x, seeds=1, edge_cases=False).status == "equal"
+    p = convlint.parity(model, x, seeds=1, frontend="torchscript", edge_cases=False)
     assert p.status == "differs"
     assert p.first_divergence is not None
     assert p.first_divergence.site is not None
@@ -480,7 +480,7 @@ class CausalAttention(nn.Module):
 
 
 def test_a_mask_that_became_booleans_is_named_and_not_what_reads_it() -> None:
-    p = convlint.parity(CausalAttention(), torch.randn(2, 4, 6), seeds=1, corners=False)
+    p = convlint.parity(CausalAttention(), torch.randn(2, 4, 6), seeds=1, edge_cases=False)
     assert p.status == "differs"
     assert p.first_divergence is not None
     assert p.first_divergence.op.startswith("aten.masked_fill")

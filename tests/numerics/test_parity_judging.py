@@ -206,7 +206,7 @@ def _boxes(threshold: float) -> Parity:
     # Two boxes whose overlap is exactly one of five parts.
     boxes = torch.tensor([[0.0, 0.0, 3.0, 1.0], [2.0, 0.0, 5.0, 1.0], [9.0, 9.0, 10.0, 10.0]])
     return convlint.parity(
-        Suppression(), (boxes, torch.tensor([0.9, 0.8, 0.7])), seeds=1, corners=False, target="iOS17"
+        Suppression(), (boxes, torch.tensor([0.9, 0.8, 0.7])), seeds=1, edge_cases=False, target="iOS17"
     )
 
 

@@ -7,7 +7,7 @@ from convlint.model import Rule
 from convlint.placement.aten_reader import read_aten
 from convlint.placement.chips import find_device
 from convlint.placement.rules import judge, placement_table
-from convlint.rule_tester.example import workshop
+from convlint.rule_tester.example import rule_tester
 from convlint.rules.rulebook import load_rulebook
 
 OLD_CHIP = {"CL208": "M3", "CL218": "M1", "CL219": "M1"}
@@ -31,12 +31,12 @@ def test_what_a_rule_reports_leaves_the_engine_in_a_plan_too() -> None:
     from convlint.capture.methods import Source, capture
 
     wrong = []
-    with workshop(load_rulebook()) as shop:
+    with rule_tester(load_rulebook()) as tester:
         for rule in coded_rules():
             device = find_device(OLD_CHIP.get(rule.code, "M4"), None)
             examples = [(True, each) for each in rule.bad] + [(False, each) for each in rule.good]
             for number, (bad, example) in enumerate(examples):
-                build = shop.build(example, f"{rule.code}_{number}")[1]
+                build = tester.build(example, f"{rule.code}_{number}")[1]
                 specs = parse_inputs(example.inputs)
                 captured = capture(Source(build, None, lambda specs=specs: make_tensors(specs)))
                 assert captured.graph is not None

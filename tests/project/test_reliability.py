@@ -134,7 +134,7 @@ def test_what_a_model_does_at_exit_changes_no_answer(leaves: str, tmp_path: Path
     assert (ran.code, json.loads(ran.out)["convertible"]) == (1, "no"), ran
 
 
-@pytest.mark.parametrize("command", [("fix",), ("plan", "--no-trial"), ("compare", "--door", "onnx")])
+@pytest.mark.parametrize("command", [("fix",), ("plan", "--no-trial"), ("compare", "--runtime", "onnx")])
 @pytest.mark.usefixtures("net")
 def test_the_other_commands_say_so_too(command: Sequence[str], convlint: Convlint) -> None:
     name, *more = command

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from convlint.rule_tester.example import workshop
+from convlint.rule_tester.example import rule_tester
 from convlint.rule_tester.proof import Proof, RuleProof, prove_rule
 from convlint.rules.rulebook import load_rulebook
 
@@ -61,8 +61,8 @@ def prove(folder: Path, *texts: str) -> RuleProof:
         (folder / f"{number}").mkdir()
         (folder / f"{number}" / f"{code}-{name}.toml").write_text(text, encoding="utf-8")
     rulebook = load_rulebook([folder])
-    with workshop(rulebook) as shop:
-        return prove_rule(rulebook.find("mine"), shop)
+    with rule_tester(rulebook) as tester:
+        return prove_rule(rulebook.find("mine"), tester)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT
 
 from convlint.model import Rule
-from convlint.rule_tester.example import Workshop, workshop
+from convlint.rule_tester.example import RuleTester, rule_tester
 from convlint.rule_tester.proof import RuleProof, prove_rule
 from convlint.rules.parts import example_problems
 from convlint.rules.rulebook import load_rulebook
@@ -33,8 +33,8 @@ SHARES = 20
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[Workshop]:
-    with workshop(RULEBOOK) as opened:
+def tester() -> Iterator[RuleTester]:
+    with rule_tester(RULEBOOK) as opened:
         yield opened
 
 
@@ -47,18 +47,18 @@ def told(proof: RuleProof) -> str:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.code}-{rule.name}")
-def test_a_rule_is_true_of_the_installed_release(rule: Rule, shop: Workshop) -> None:
+def test_a_rule_is_true_of_the_installed_release(rule: Rule, tester: RuleTester) -> None:
     """Of a rule with very many replacements, every third; all of them behind ``corpus``."""
     assert example_problems(rule) == []
     some = replace(rule, replacements=rule.replacements[::3]) if rule in LONG else rule
-    proof = prove_rule(some, shop)
+    proof = prove_rule(some, tester)
     assert proof.outcome in ("passed", "skipped"), told(proof)
 
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("rule", LONG, ids=lambda rule: f"{rule.code}-{rule.name}")
-def test_every_replacement_of_a_long_rule_is_proved(rule: Rule, shop: Workshop) -> None:
-    proof = prove_rule(rule, shop)
+def test_every_replacement_of_a_long_rule_is_proved(rule: Rule, tester: RuleTester) -> None:
+    proof = prove_rule(rule, tester)
     assert proof.outcome == "passed", told(proof)
 
 

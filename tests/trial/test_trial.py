@@ -203,7 +203,7 @@ def test_auto_tries_torchscript_where_export_refuses_and_says_so() -> None:
     assert report.trial is not None
     assert report.trial.frontend == "torchscript"
     assert report.findings
-    assert not list(report.errors()), "what the other door refuses is no error where one is open"
+    assert not list(report.errors()), "what the other frontend refuses is no error where one is open"
     assert verdict(report).headline.startswith("Converts as it is through the torchscript frontend, and not")
     assert report.exit_code == 0
 

@@ -351,7 +351,7 @@ def _ancestors(node: Node) -> set[Node]:
 
 
 def convert_in_child(target: str, timeout: float) -> TryOut:
-    """A :data:`TryOut` that asks coremltools through the export door, weightless, in a process of its own."""
+    """A :data:`TryOut` that asks coremltools by the export frontend, weightless, in its own process."""
     from convlint.trial.run import run_trial
 
     def try_out(program: Any) -> Trial:

@@ -1,4 +1,4 @@
-"""Other doors side by side: those that are installed are really tried, the others are said to be missing."""
+"""Other runtimes side by side: the installed ones are really tried, the others reported as missing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from convlint.capture.methods import Source
 from convlint.cli.compare import compare
 from convlint.cli.program import build_parser
 from convlint.errors import ModelError, UsageError
-from convlint.model.runtimes import Comparison, DoorResult, Tried
+from convlint.model.runtimes import Comparison, RuntimeResult, Tried
 from convlint.output.runtimes import comparison_text
-from convlint.runtimes.compare import compare_doors
-from convlint.runtimes.subject import DoorSubject, ops_in
-from convlint.runtimes.table import DOORS, NAMES, Door
+from convlint.runtimes.compare import compare_runtimes
+from convlint.runtimes.subject import RuntimeSubject, ops_in
+from convlint.runtimes.table import NAMES, RUNTIMES, Runtime
 
 APPLE_ONLY = {"executorch-coreml", "coreai"}
 """What these write cannot be run here."""
@@ -42,40 +42,46 @@ class Odd(nn.Module):
         return torch.special.bessel_j0(x) + 1
 
 
-def _compared(model: type[nn.Module], *names: str, doors: tuple[Door, ...] = DOORS) -> dict[str, DoorResult]:
+def _compared(
+    model: type[nn.Module], *names: str, runtimes: tuple[Runtime, ...] = RUNTIMES
+) -> dict[str, RuntimeResult]:
     source = Source(model, None, lambda: ((torch.randn(1, 3, 8, 8),), {}))
-    chosen = [door for door in doors if not names or door.name in names]
-    return {result.door: result for result in compare_doors("net", source, "iOS17", chosen, 100).results}
+    chosen = [runtime for runtime in runtimes if not names or runtime.name in names]
+    return {
+        result.runtime: result for result in compare_runtimes("net", source, "iOS17", chosen, 100).results
+    }
 
 
 @pytest.fixture(scope="module")
-def plain() -> dict[str, DoorResult]:
+def plain() -> dict[str, RuntimeResult]:
     return _compared(Net)
 
 
 @pytest.fixture(scope="module")
-def odd() -> dict[str, DoorResult]:
+def odd() -> dict[str, RuntimeResult]:
     return _compared(Odd)
 
 
-def test_every_door_has_a_row(plain: dict[str, DoorResult]) -> None:
+def test_every_runtime_has_a_row(plain: dict[str, RuntimeResult]) -> None:
     assert tuple(plain) == NAMES
     assert {"coreml-export", "coreml-torchscript", "mobile", "onnx"} <= {
         name for name, result in plain.items() if result.status == "accepts"
     }
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_an_ordinary_model_goes_through_what_is_installed(door: Door, plain: dict[str, DoorResult]) -> None:
-    result = plain[door.name]
-    if not door.installed:
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def test_an_ordinary_model_goes_through_what_is_installed(
+    runtime: Runtime, plain: dict[str, RuntimeResult]
+) -> None:
+    result = plain[runtime.name]
+    if not runtime.installed:
         assert result.status == "not installed"
         assert result.tried == Tried()
         return
     assert result.status.startswith("accepts"), (result.tried.error, result.detail)
     assert result.release[0].isdigit()
     assert result.tried.bytes > 500
-    if door.name in APPLE_ONLY:
+    if runtime.name in APPLE_ONLY:
         assert result.tried.max_rel_error is None
         assert result.tried.not_run
     else:
@@ -84,7 +90,7 @@ def test_an_ordinary_model_goes_through_what_is_installed(door: Door, plain: dic
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "mobile"])
-def test_a_door_that_refuses_names_the_op_and_its_line(name: str, odd: dict[str, DoorResult]) -> None:
+def test_a_runtime_that_refuses_names_the_op_and_its_line(name: str, odd: dict[str, RuntimeResult]) -> None:
     result = odd[name]
     if result.status == "not installed":
         return
@@ -95,32 +101,34 @@ def test_a_door_that_refuses_names_the_op_and_its_line(name: str, odd: dict[str,
     assert blocker.site.source == "return torch.special.bessel_j0(x) + 1"
 
 
-def test_a_door_with_eager_kernels_takes_what_the_others_refuse(odd: dict[str, DoorResult]) -> None:
+def test_a_runtime_with_eager_kernels_takes_what_the_others_refuse(odd: dict[str, RuntimeResult]) -> None:
     assert odd["mobile"].status == "accepts"
     assert odd["mobile"].tried.max_rel_error == 0
 
 
-def hang(subject: DoorSubject) -> Tried:
+def hang(subject: RuntimeSubject) -> Tried:
     time.sleep(60)
     return Tried()
 
 
-def die(subject: DoorSubject) -> Tried:
+def die(subject: RuntimeSubject) -> Tried:
     os.abort()
 
 
-def fail(subject: DoorSubject) -> Tried:
+def fail(subject: RuntimeSubject) -> Tried:
     raise KeyError("nothing that anybody foresaw")
 
 
-def test_a_door_that_hangs_or_dies_takes_no_other_with_it() -> None:
-    doors = tuple(
-        Door(name, name, ("torch",), "torch", "torch", f"{__name__}:{name}")
+def test_a_runtime_that_hangs_or_dies_takes_no_other_with_it() -> None:
+    runtimes = tuple(
+        Runtime(name, name, ("torch",), "torch", "torch", f"{__name__}:{name}")
         for name in ("hang", "die", "fail")
     )
-    missing = Door("missing", "Missing", ("no_such_package",), "no-such-package", "convlint[missing]", "a:b")
+    missing = Runtime(
+        "missing", "Missing", ("no_such_package",), "no-such-package", "convlint[missing]", "a:b"
+    )
     source = Source(Net, None, lambda: ((torch.randn(1, 3, 8, 8),), {}))
-    found = compare_doors("net", source, "iOS17", (*doors, missing), 1.0)
+    found = compare_runtimes("net", source, "iOS17", (*runtimes, missing), 1.0)
     assert [result.status for result in found.results] == ["timed out", "crashed", "refuses", "not installed"]
     assert "ended after 1 s" in found.results[0].detail
     assert "SIGABRT" in found.results[1].detail
@@ -131,13 +139,13 @@ def test_a_door_that_hangs_or_dies_takes_no_other_with_it() -> None:
     assert "fail: KeyError" in text
 
 
-def test_a_model_that_does_not_run_is_no_fault_of_a_door() -> None:
+def test_a_model_that_does_not_run_is_no_fault_of_a_runtime() -> None:
     source = Source(Net, None, lambda: ((torch.randn(1, 5, 8, 8),), {}))
     with pytest.raises(ModelError, match="The model does not run in PyTorch"):
-        compare_doors("net", source, "iOS17", DOORS, 10)
+        compare_runtimes("net", source, "iOS17", RUNTIMES, 10)
 
 
-def test_names_of_ops_are_found_in_what_doors_say() -> None:
+def test_names_of_ops_are_found_in_what_runtimes_say() -> None:
     assert ops_in("Lowering not found: aten._linalg_det.default") == ["aten._linalg_det.default"]
     assert ops_in("unsupported ATen ops: aten._fft_r2c.default, aten.x.default. Use") == [
         "aten._fft_r2c.default",
@@ -155,7 +163,7 @@ def _options(*words: str) -> argparse.Namespace:
 def test_the_command(project: Path) -> None:
     (project / "net.py").write_text("import torch\nNet = torch.nn.ReLU\n")
     out = StringIO()
-    words = ("net.py:Net", "--input", "1x4", "--door", "mobile", "--door", "litert")
+    words = ("net.py:Net", "--input", "1x4", "--runtime", "mobile", "--runtime", "litert")
     assert compare(_options(*words), out) == 0
     lines = out.getvalue().splitlines()
     assert lines[0] == "net.py:Net  for iOS17"
@@ -163,7 +171,7 @@ def test_the_command(project: Path) -> None:
     out = StringIO()
     compare(_options(*words, "--format", "json"), out)
     told = json.loads(out.getvalue())
-    assert [door["door"] for door in told["doors"]] == ["mobile", "litert"]
+    assert [runtime["door"] for runtime in told["doors"]] == ["mobile", "litert"]
     assert told["doors"][0]["tried"]["max_rel_error"] == 0
 
 
@@ -176,5 +184,5 @@ def test_bad_use_of_the_command(project: Path) -> None:
 
 
 def test_nothing_accepted_is_told_by_the_exit_code() -> None:
-    assert not Comparison("net", "iOS17", (DoorResult("a", "A", "refuses", "a"),)).accepted
-    assert Comparison("net", "iOS17", (DoorResult("a", "A", "accepts in part", "a"),)).accepted
+    assert not Comparison("net", "iOS17", (RuntimeResult("a", "A", "refuses", "a"),)).accepted
+    assert Comparison("net", "iOS17", (RuntimeResult("a", "A", "accepts in part", "a"),)).accepted

@@ -16,7 +16,7 @@ from convlint.model import Finding, Report
 from convlint.runs.affected import affected_jobs
 from convlint.runs.cache.store import Cache
 from convlint.runs.session import KEPT, Session
-from convlint.settings.jobs import Job, job_of
+from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
 from convlint.usercode.converters import own_converters
 
@@ -201,7 +201,7 @@ def test_a_check_with_a_broken_module_ends_with_its_line(acme: Path, project: Pa
 def _job(folder: Path, config: str) -> Job:
     (folder / "convlint.toml").write_text(config)
     project = find_project(folder, environment={})
-    return job_of(project.model("net"), project)
+    return project.model("net")
 
 
 def _check(folder: Path, config: str, parity: str | None = None) -> Report:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from convlint.capture.limits import DEFAULT_TIMEOUT
+from convlint.coreml.precision import PRECISIONS
 from convlint.coreml.targets import DEFAULT_TARGET
-from convlint.model import FrontendChoice, Severity, TrialLevel
+from convlint.errors import UsageError
+from convlint.model import SEVERITIES, FrontendChoice, Severity, TrialLevel
+from convlint.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from convlint.compression.settings import Setting
     from convlint.coreml.precision import Precision as TrialPrecision
     from convlint.interface.outputs import OutputSpec
     from convlint.model.parity import Precision
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "frontend": get_args(FrontendChoice),
+    "trial": get_args(TrialLevel),
+    "fail_on": SEVERITIES,
+    "parity": ("float32", "float16"),
+    "precision": PRECISIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,13 @@ class Options:
     checkpoint: str = ""
     outputs: tuple[OutputSpec, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value is not None and value not in words:
+                hint = did_you_mean(value, words) if isinstance(value, str) else ""
+                raise UsageError(f"{name} must be one of {', '.join(words)}, not {value!r}.{hint}")
 
     def over(self, values: Mapping[str, Any], origin: str) -> Options:
         """These options with ``values``, which come from ``origin``, laid over them."""

@@ -21,8 +21,8 @@ from convlint.nearest import did_you_mean
 from convlint.op_functions import function_of, functions_of
 from convlint.rules.message import parse_template
 from convlint.rules.subjects import COMPONENTS, KINDS, NAMES, Subject
-from convlint.rules.toml_table import Table, type_name
 from convlint.rules.where.language import Predicate, PredicateError, parse
+from convlint.toml_table import Table, type_name
 
 FRONTENDS: tuple[Frontend, ...] = get_args(Frontend)
 REPLACEMENT_KINDS = ("rewrite", "decomposition", "upgrade", "converter", "advice")

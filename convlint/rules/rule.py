@@ -17,8 +17,8 @@ from typing import Any
 from convlint.errors import RuleError
 from convlint.model import SEVERITIES, Confidence, Rule, Severity
 from convlint.rules.parts import read_applies, read_examples, read_matches, read_message, read_replacements
-from convlint.rules.toml_table import Problems, Table
 from convlint.rules.words import CODE
+from convlint.toml_table import Problems, Table
 
 LONGEST_TITLE = 90
 """Letters of a title: code scanning and lists show it in one line."""

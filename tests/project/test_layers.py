@@ -37,6 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
+        "toml_table",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
     ),
     "convlint.model": (
@@ -53,7 +54,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "rule",
         "parts",
         "message",
-        "subjects toml_table where words",
+        "subjects where words",
     ),
     "convlint.repair": (
         "fix",

@@ -22,10 +22,6 @@ def _axes(self: Tensor, dim: Any) -> list[int]:
     return [axis % max(self.dim(), 1) for axis in given]
 
 
-def _at_least_1d(self: Tensor) -> Tensor:
-    return self.reshape(1) if self.dim() == 0 else self
-
-
 @rewrite("aten.diff.default")
 def diff(
     self: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None

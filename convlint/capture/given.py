@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.errors import ConvlintError, ModelError
 from convlint.sandbox import user_code
+from convlint.text import single_line
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ def given_model(model: Any, inputs: Callable[[], Inputs]) -> Any:
         except Exception as error:  # the user's forward may raise anything
             raise ModelError(
                 "the model has lazy layers, which get their sizes from the first run, and that run raised"
-                f" {type(error).__name__}: {' '.join(str(error).split())[:400]}."
+                f" {type(error).__name__}: {single_line(error, 400)}."
             ) from error
     return built_whole(model, inputs) if callable(model) else model
 

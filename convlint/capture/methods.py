@@ -49,6 +49,7 @@ from convlint.interface.inputs import InputSpec, make_tensors, zeros_by_default
 from convlint.interface.outputs import OutputSpec
 from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 from convlint.sandbox import UserExit, time_limit, user_code
+from convlint.text import single_line
 from convlint.usercode.sites import GENERATED, choose_frames, definition_of, place_of_exception
 
 if TYPE_CHECKING:
@@ -389,7 +390,7 @@ def _told(action: str, error: Exception) -> str:
         where = f" at {place.site}"
         if place.site.source:
             where += f", in the line `{place.site.source}`"
-    text = " ".join(str(error).split())
+    text = single_line(error)
     how = "stopped" if isinstance(error, UserExit) else f"raised {type(error).__name__}"
     return f"{action} {how}{where}: {text[:600]}".rstrip(".: ") + "."
 

@@ -19,6 +19,7 @@ from convlint.capture.flexible import MOST_SECONDS, Forward, varying_sizes
 from convlint.interface.inputs import InputSpec
 from convlint.model import CaptureFailure
 from convlint.sandbox import TimeLimitExceeded
+from convlint.text import single_line
 from convlint.usercode.sites import NOWHERE, Place, place_of_exception, place_of_frames
 
 METHOD = "torch.export with flexible sizes"
@@ -267,7 +268,7 @@ def _failure(kind: str, message: str, place: Place) -> CaptureFailure:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {single_line(error, 200)}"
 
 
 def axis_words(group: Sequence[Axis]) -> str:

@@ -17,6 +17,7 @@ from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import Channel, run_in_child
 from convlint.placement.mil_reader import read_mil
 from convlint.placement.operations import Operation, housed
+from convlint.text import single_line
 from convlint.trial.conversion import mark_origins
 from convlint.trial.light import take_weights
 from convlint.usercode.sites import Place
@@ -67,7 +68,7 @@ def _convert(program: Any, target: str, channel: Channel) -> None:
         adapter.check_program(made)
         channel.send(read_mil(made))
     except Exception as error:  # coremltools raises anything
-        text = " ".join(str(error).split())[:300]
+        text = single_line(error, 300)
         channel.send(Refused(f"coremltools refuses the model ({type(error).__name__}: {text})"))
 
 

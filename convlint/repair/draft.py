@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from convlint import torch_adapter
 from convlint.capture.outputs import drop_constant_outputs
 from convlint.rewrites.table import FixesSize, NotApplicable
+from convlint.text import single_line
 
 if TYPE_CHECKING:
     import torch
@@ -291,7 +292,7 @@ def _traced(make_fx: Any, call: Callable[..., Any], values: list[Any]) -> GraphM
     except Exception as error:  # decompositions raise whatever they like
         if torch_adapter.fixes_a_size(error):
             raise FixesSize from error
-        raise NotApplicable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+        raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
     traced.graph.eliminate_dead_code()
     return traced
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,8 +16,9 @@ from convlint import coremltools_adapter as adapter
 from convlint.child import Channel
 from convlint.coreml.precision import Precision, compute_precision
 from convlint.model import Frontend, TrialLevel
+from convlint.text import single_line
 from convlint.trial.light import take_weights
-from convlint.trial.recorder import CannotStandIn, NodeFailure, Recorder
+from convlint.trial.recorder import CannotStandIn, Recorder
 
 _REFUSE_NOTHING = {"common::fuse_conv_batchnorm"}
 """Passes that only make a program smaller, by computing with all weights: a trial goes without."""
@@ -179,7 +179,7 @@ def _drop_odd_outputs(program: Any) -> bool:
 
 
 def _failed(stage: str, error: BaseException) -> Failed:
-    return Failed(stage, type(error).__name__, " ".join(str(error).split())[:800])
+    return Failed(stage, type(error).__name__, single_line(error, 800))
 
 
 def _rank(variable: Any) -> int:
@@ -250,7 +250,7 @@ def _full(job: Job, options: dict[str, Any], channel: Channel) -> None:
             model.save(job.output)
         except Exception as error:  # a full disk has many names
             text = getattr(error, "strerror", None) or str(error)
-            unwritten = " ".join(str(text).split())[:300] or type(error).__name__
+            unwritten = single_line(text, 300) or type(error).__name__
     channel.send(Finished(dict(counts), "" if unwritten else job.output or "", unwritten))
 
 
@@ -301,7 +301,3 @@ def mark_origins(program: Any) -> None:
 
 def _positions(job: Job) -> dict[str, int]:
     return {node.name: index for index, node in enumerate(_call_nodes(job))}
-
-
-Send = Callable[[Any], None]
-Results = Iterable[NodeFailure | Failed | Passed | Finished]

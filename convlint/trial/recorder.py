@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
+from convlint.text import single_line
 from convlint.torch_adapter import size_hint
 
 STAND_IN = "convlint_stand_in"
@@ -76,7 +77,7 @@ class Recorder:
         traced: tuple[str, str, str] | None = None,
     ) -> None:
         follows = next((name for name in _names(inputs) if name in self.stood_in), "")
-        text = whose + " ".join(str(error).split())[:800]
+        text = whose + single_line(error, 800)
         failure = NodeFailure(node, kind, type(error).__name__, text, follows, traced)
         self.failures.append(failure)
         self.report(failure)

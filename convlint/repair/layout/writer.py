@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.repair.draft import CHANGED, KEPT_META, Change, Draft
 from convlint.repair.layout.axes import Run
 from convlint.rewrites.table import NotApplicable
+from convlint.text import single_line
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -34,7 +35,7 @@ class Writer:
             with self.mode, torch.no_grad():
                 value = op(*given, **named)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            raise NotApplicable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+            raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
         made.meta = {"val": value, CHANGED: self.change}
         for key in KEPT_META:
             if key in self.before.meta:

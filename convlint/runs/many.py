@@ -36,6 +36,7 @@ from convlint.settings.jobs import Job
 from convlint.settings.keys import SETTINGS, Place, parse_table
 from convlint.settings.project import Settings, model_of
 from convlint.supervision import end_when_late
+from convlint.text import single_line
 
 _AHEAD = 64
 """How many tasks wait in an executor of which nobody here knows how many workers it has."""
@@ -309,7 +310,7 @@ def _result(future: Future[Any]) -> Any:
         if isinstance(error, BrokenExecutor)
         else "its worker failed"
     )
-    return _Died(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:300]})")
+    return _Died(f"{what} ({type(error).__name__}: {single_line(error, 300)})")
 
 
 _sessions: dict[str | None, Session] = {}

@@ -59,7 +59,7 @@ def chips() -> dict[str, Chip]:
     """Every known chip by name, oldest first."""
     with (DATA / "chips.toml").open("rb") as file:
         tables = tomllib.load(file)["chip"]
-    found = {}
+    by_name = {}
     for table in tables:
         systems = {
             system: (int(first), int(last) if last else None)
@@ -67,8 +67,8 @@ def chips() -> dict[str, Chip]:
         }
         lists = {key: tuple(table.get(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
         usual = {"ane_gb_s": table["dram_gb_s"]}
-        found[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
-    return found
+        by_name[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
+    return by_name
 
 
 def find_chip(text: str) -> Chip:

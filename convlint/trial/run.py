@@ -16,7 +16,8 @@ from convlint.destination import UNWRITTEN, look_at_package, put_package, reason
 from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.sandbox import stop_if_interrupted
-from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
+from convlint.trial.conversion import convert
+from convlint.trial.job import Failed, Finished, Job, Passed
 from convlint.trial.recorder import NodeFailure
 from convlint.trial.trace import WRAPPED
 from convlint.usercode.sites import NOWHERE, Place, place_of_torchscript

@@ -52,11 +52,11 @@ def _recurrent(
                 now = cell(drive[step], recur, now)
                 outs.append(now[0])
             sides.append(torch.stack(outs if direction == 0 else outs[::-1], 0))
-            for kept, state in zip(last, now, strict=True):
-                kept.append(state)
+            for finals, state in zip(last, now, strict=True):
+                finals.append(state)
         x = torch.cat(sides, -1) if directions == 2 else sides[0]
     out = x.transpose(0, 1) if batch_first else x
-    return (out, *(torch.stack(kept, 0) for kept in last))
+    return (out, *(torch.stack(finals, 0) for finals in last))
 
 
 def _lstm_step(drive: Tensor, recur: Tensor, now: Sequence[Tensor]) -> list[Tensor]:
@@ -89,8 +89,8 @@ def lstm(
     batch_first: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Its steps, written out."""
-    made = _recurrent(input, hx, params, has_biases, num_layers, bidirectional, batch_first, _lstm_step)
-    return made[0], made[1], made[2]
+    results = _recurrent(input, hx, params, has_biases, num_layers, bidirectional, batch_first, _lstm_step)
+    return results[0], results[1], results[2]
 
 
 @rewrite("aten.gru.input")
@@ -106,8 +106,8 @@ def gru(
     batch_first: bool,
 ) -> tuple[Tensor, Tensor]:
     """Its steps, written out."""
-    made = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, _gru_step)
-    return made[0], made[1]
+    results = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, _gru_step)
+    return results[0], results[1]
 
 
 def _plain(activation: Any) -> Cell:
@@ -128,8 +128,8 @@ def rnn_tanh(
 ) -> tuple[Tensor, Tensor]:
     """Its steps, written out."""
     step = _plain(torch.tanh)
-    made = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, step)
-    return made[0], made[1]
+    results = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, step)
+    return results[0], results[1]
 
 
 @rewrite("aten.rnn_relu.input")
@@ -146,8 +146,8 @@ def rnn_relu(
 ) -> tuple[Tensor, Tensor]:
     """Its steps, written out."""
     step = _plain(torch.relu)
-    made = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, step)
-    return made[0], made[1]
+    results = _recurrent(input, [hx], params, has_biases, num_layers, bidirectional, batch_first, step)
+    return results[0], results[1]
 
 
 @rewrite("aten.lstm_cell.default")
@@ -161,8 +161,8 @@ def lstm_cell(
 ) -> tuple[Tensor, Tensor]:
     """Its gates, written out."""
     linear = torch.nn.functional.linear
-    made = _lstm_step(linear(input, w_ih, b_ih), linear(hx[0], w_hh, b_hh), hx)
-    return made[0], made[1]
+    states = _lstm_step(linear(input, w_ih, b_ih), linear(hx[0], w_hh, b_hh), hx)
+    return states[0], states[1]
 
 
 @rewrite("aten.rnn_tanh_cell.default")

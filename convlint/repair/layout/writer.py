@@ -29,18 +29,18 @@ class Writer:
         import torch
 
         with self.draft.graph.inserting_before(self.before):
-            made = self.draft.graph.call_function(op, args, kwargs)
-        given, named = torch.fx.map_arg((args, kwargs), lambda source: source.meta["val"])
+            node = self.draft.graph.call_function(op, args, kwargs)
+        values, named = torch.fx.map_arg((args, kwargs), lambda source: source.meta["val"])
         try:
             with self.mode, torch.no_grad():
-                value = op(*given, **named)
+                value = op(*values, **named)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
             raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
-        made.meta = {"val": value, CHANGED: self.change}
+        node.meta = {"val": value, CHANGED: self.change}
         for key in KEPT_META:
             if key in self.before.meta:
-                made.meta[key] = self.before.meta[key]
-        return made
+                node.meta[key] = self.before.meta[key]
+        return node
 
     def reshaped(self, node: Node, shape: Sequence[int]) -> Node:
         """``node`` in another shape, itself where it has that shape already."""

@@ -15,7 +15,6 @@ from convlint.capture.outputs import tensor_leaves
 from convlint.numerics.noise import noise_of
 from convlint.numerics.reference import plain
 from convlint.sandbox import user_code
-from convlint.text import single_line
 from convlint.torch_adapter import pytree
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -119,7 +118,7 @@ def _at_another_size(original: nn.Module, fixed: nn.Module, inputs: Inputs) -> t
     try:
         return difference(before, outputs_of(fixed, inputs, 0))
     except Exception as error:
-        return 0.0, 0.0, f"{type(error).__name__}: {single_line(error, 200)}"
+        return 0.0, 0.0, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _sizes(inputs: Inputs) -> str:
@@ -198,7 +197,7 @@ def _gradient_problem(original: nn.Module, fixed: nn.Module, inputs: Inputs) -> 
     try:
         found = _gradients(fixed, inputs)
     except Exception as error:
-        return f"gradients do not flow: {type(error).__name__}: {single_line(error, 200)}"
+        return f"gradients do not flow: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     scales = [float(one.abs().max()) for one in wanted.values() if one is not None and one.numel()]
     # Far below the largest gradient there is only the noise of rounding: that of a key's bias is 0.
     noise = 1e-4 * max((scale for scale in scales if scale < float("inf")), default=0.0)

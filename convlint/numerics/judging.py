@@ -19,7 +19,6 @@ from convlint.numerics.noise import noise_of
 from convlint.numerics.running import against, expected, measured, paired, program_inputs
 from convlint.numerics.samples import EdgeCases, any_integers, draws, edge_cases_of, varied
 from convlint.numerics.states import started_elsewhere
-from convlint.text import single_line
 
 EDGE_CASES: tuple[tuple[EdgeCases, bool, str], ...] = (
     ("signs", False, "zeros and ones of both signs"),
@@ -120,7 +119,7 @@ class Judge:
             except Exception as error:
                 if seed == 0:
                     raise
-                text = single_line(error, 160)
+                text = " ".join(str(error).split())[:160]
                 text = f"the model refuses random inputs like the example ({type(error).__name__}: {text})"
                 self.remarks.setdefault("inputs", text)
         return runs
@@ -228,7 +227,7 @@ class Judge:
                 )
         except Exception as error:  # single calls of a graph may raise what the model does not
             if not ties:
-                text = single_line(error, 200)
+                text = " ".join(str(error).split())[:200]
                 self.details.append(f"the call to blame was not found ({type(error).__name__}: {text})")
             return None
 

@@ -16,13 +16,15 @@ def main() -> int:
     """Check a model that coremltools 9.0 refuses, and put what convlint says of it into README.md."""
     from rich.console import Console
 
-    from convlint.checking.check import Options, check_model
+    from convlint.checking.options import Options
     from convlint.interface.inputs import parse_inputs
     from convlint.output.terminal import render, render_text
-    from convlint.usercode.spec import load_model
+    from convlint.runs.session import Session
+    from convlint.settings.jobs import Job
 
-    loaded = load_model(SPEC, {}, {})
-    report = check_model(SPEC, loaded.build, parse_inputs(["1x3x224x224"]), Options(frontend="export"))
+    job = Job(SPEC, SPEC, inputs=parse_inputs(["1x3x224x224"]), options=Options(frontend="export"))
+    report = Session(quiet=True).check(job).report
+    assert report is not None
     text = render_text(report).strip("\n")
     command = f"$ convlint check {SPEC} --input 1x3x224x224 --frontend export"
     picture = "![The same report in a terminal](docs/report.svg)"

@@ -135,23 +135,22 @@ class _Failed(Exception):
 
 def _jobs(config: pytest.Config) -> list[Job]:
     from convlint.errors import ConvlintError
-    from convlint.settings.jobs import job_of
     from convlint.settings.project import find_project
 
     named = config.getini("convlint_config")
     try:
         project = find_project(config.rootpath, config.rootpath / named if named else None)
         names = config.getini("convlint_models")
-        models = [project.model(name) for name in names] if names else project.models
+        jobs = [project.model(name) for name in names] if names else list(project.models)
     except ConvlintError as error:
         raise pytest.UsageError(f"convlint: {error}") from error
-    if not models:
+    if not jobs:
         raise pytest.UsageError(
             "--convlint: no model is configured in [[tool.convlint.models]] of pyproject.toml;"
             " `convlint init` begins a configuration."
         )
     precision = config.getoption("--convlint-parity")
-    return [replace(job_of(model, project), parity=precision) for model in models]
+    return [replace(job, options=replace(job.options, parity=precision)) for job in jobs]
 
 
 def _session(config: pytest.Config) -> Session:

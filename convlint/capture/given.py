@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.methods import Inputs, Source
 from convlint.errors import ConvlintError, ModelError
+from convlint.interface.inputs import given_inputs
+from convlint.interface.outputs import OutputSpec
 from convlint.sandbox import user_code
 from convlint.text import single_line
+from convlint.torch_adapter import registered_dataclasses
 
 if TYPE_CHECKING:
     import torch
 
-Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+@contextmanager
+def given_source(
+    model: Any,
+    example_inputs: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    outputs: tuple[OutputSpec, ...] = (),
+) -> Iterator[tuple[str, Source]]:
+    """The name of a model that a caller hands over, and where to capture it from.
+
+    ``model`` is an ``nn.Module`` or a callable that builds one; ``example_inputs`` (a tensor or a tuple of
+    arguments, a mapping of keyword arguments, or texts as on the command line) and ``kwargs`` are what its
+    ``forward`` takes. Torch knows the dataclasses among them meanwhile. Raises
+    :class:`~convlint.errors.ModelError` for what is no model.
+    """
+    import torch
+
+    args, named, specs = given_inputs(example_inputs, kwargs)
+    whole = given_model(model, lambda: (args, dict(named)))
+    instance = whole if isinstance(whole, torch.nn.Module) else None
+    if instance is None and not callable(whole):
+        raise ModelError(
+            f"the model is a {type(whole).__name__}; give a torch.nn.Module or a function that builds one."
+        )
+    name = getattr(model, "__qualname__", "model") if instance is None else type(model).__qualname__
+    build = None if instance is not None else whole
+    with registered_dataclasses((args, named)) as registered:
+        yield (
+            name,
+            Source(
+                build, instance, lambda: (args, dict(named)), specs, outputs=outputs, registered=registered
+            ),
+        )
 
 
 def given_model(model: Any, inputs: Callable[[], Inputs]) -> Any:

@@ -22,7 +22,6 @@ from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
 from convlint.coreml.targets import normalise_target
 from convlint.destination import look_at_package
 from convlint.errors import ModelError
-from convlint.interface.inputs import InputSpec, given_inputs, make_tensors
 from convlint.interface.outputs import parse_outputs
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
@@ -71,15 +70,11 @@ def check(
     ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
-    import torch
+    from convlint.capture.given import given_source
 
-    from convlint.capture.given import given_model
-    from convlint.capture.methods import Source
-    from convlint.torch_adapter import registered_dataclasses
-
-    args, named, specs = given_inputs(example_inputs, kwargs)
+    target = normalise_target(target)
     options = Options(
-        target=normalise_target(target),
+        target=target,
         frontend=frontend,
         trial=trial,
         timeout=timeout,
@@ -91,43 +86,22 @@ def check(
         fail_on=fail_on,
         parity=parity,
         precision=precision,
-        compress=parse_settings(compress, normalise_target(target)),
+        compress=parse_settings(compress, target),
         outputs=parse_outputs(outputs),
     )
     if output is not None:
         look_at_package("output", output)
-    asked = model
-    model = given_model(model, lambda: (args, dict(named)))
-    instance = model if isinstance(model, torch.nn.Module) else None
-    if instance is None and not callable(model):
-        raise ModelError(
-            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
-        )
-    name = getattr(asked, "__qualname__", "model") if instance is None else type(asked).__qualname__
-    build = None if instance is not None else model
-    with registered_dataclasses((args, named)) as registered:
-        source = Source(
-            build, instance, lambda: (args, dict(named)), specs, None, options.outputs, registered
-        )
-        return suppress(_Check(name, source, options, lambda stage: None).run(), fail_on)
+    with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
+        return suppress(check_source(name, source, options), fail_on)
 
 
-def check_model(
-    name: str,
-    build: Callable[[], Any],
-    inputs: tuple[InputSpec, ...],
-    options: Options,
-    progress: Progress = lambda stage: None,
+def check_source(
+    name: str, source: Source, options: Options, progress: Progress = lambda stage: None
 ) -> Report:
-    """Check the model that ``build`` returns with inputs made from their specs.
+    """Check the model that ``source`` gives.
 
     Nothing is suppressed yet: what comments and baselines silence may change without the model.
     """
-    from convlint.capture.given import built_whole
-    from convlint.capture.methods import Source
-
-    build = built_whole(build, lambda: make_tensors(inputs))
-    source = Source(build, None, lambda: make_tensors(inputs), tuple(inputs), outputs=options.outputs)
     return _Check(name, source, options, progress).run()
 
 
@@ -304,4 +278,4 @@ def _versions(environment: Environment) -> dict[str, str]:
     return {name: version for name, version in versions.items() if version}
 
 
-__all__ = ["Options", "check", "check_model"]
+__all__ = ["Options", "check", "check_source"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from convlint.capture.limits import DEFAULT_TIMEOUT
-from convlint.model import FrontendChoice, Severity, TrialLevel
+from convlint.coreml.precision import PRECISIONS
+from convlint.coreml.targets import DEFAULT_TARGET
+from convlint.errors import UsageError
+from convlint.model import SEVERITIES, FrontendChoice, Severity, TrialLevel
+from convlint.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from convlint.compression.settings import Setting
@@ -14,25 +19,59 @@ if TYPE_CHECKING:
     from convlint.interface.outputs import OutputSpec
     from convlint.model.parity import Precision
 
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "frontend": get_args(FrontendChoice),
+    "trial": get_args(TrialLevel),
+    "fail_on": SEVERITIES,
+    "parity": ("float32", "float16"),
+    "precision": PRECISIONS,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to check. ``target`` and ``frontend`` as in coremltools; ``trial`` None for the rules alone."""
+    """How to check one model: the only place where this is said.
 
-    target: str = "iOS17"
+    The command line, the configuration, the environment and the Python functions all end here. A field
+    that the configuration knows has the name of its key there. ``target`` and ``frontend`` are as in
+    coremltools; ``trial`` is None for the rules alone; ``timeout`` are seconds for the user's code and for
+    a trial. ``parity`` runs the converted program too, at that precision; ``precision`` and ``compress``
+    measure what these do to it, with the weights of ``checkpoint``. ``output`` is the package that a trial
+    of the level "full" writes, ``why`` a rule to be explained where it does not fire, ``coremltools`` a
+    release to lint for instead of the installed one.
+
+    ``origins`` says of each field that is not left at its default where its value comes from.
+    """
+
+    target: str = DEFAULT_TARGET
     frontend: FrontendChoice = "auto"
     trial: TrialLevel | None = "passes"
-    timeout: float = DEFAULT_TIMEOUT
-    output: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    fail_on: Severity = "error"
+    timeout: float = DEFAULT_TIMEOUT
+    per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    converters: tuple[str, ...] = ()
     rule_paths: tuple[str, ...] = ()
     coremltools: str | None = None
     why: str | None = None
-    fail_on: Severity = "error"
-    project: str | None = None
+    output: str | None = None
     parity: Precision | None = None
     precision: TrialPrecision | None = None
     compress: tuple[Setting, ...] = ()
     checkpoint: str = ""
     outputs: tuple[OutputSpec, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value is not None and value not in words:
+                hint = did_you_mean(value, words) if isinstance(value, str) else ""
+                raise UsageError(f"{name} must be one of {', '.join(words)}, not {value!r}.{hint}")
+
+    def over(self, values: Mapping[str, Any], origin: str) -> Options:
+        """These options with ``values``, which come from ``origin``, laid over them."""
+        if not values:
+            return self
+        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})

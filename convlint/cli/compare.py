@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TextIO
 
-from convlint.errors import UsageError
-from convlint.runs.progress import Progress, silence_libraries
+from convlint.cli.requests import CompareRequest
+from convlint.runs.opening import opened
+from convlint.runs.progress import Progress
 from convlint.runtimes.table import RUNTIMES
-from convlint.settings.jobs import jobs_of
 from convlint.settings.project import find_project
+from convlint.settings.request import one_job
 
 
-def compare(options: argparse.Namespace, out: TextIO) -> int:
+def compare(request: CompareRequest, out: TextIO) -> int:
     """Exit code 0 where some runtime takes the model, 1 where none does."""
-    project = find_project(file=options.config)
-    jobs = jobs_of(options, project)
-    if len(jobs) > 1:
-        raise UsageError(f"compare looks at one model, and {len(jobs)} are configured: give --model NAME.")
-    (job,) = jobs
-    if not job.inputs:
-        raise UsageError(f"no input is given for {job.name}. Write one --input for each tensor: 1x3x224x224.")
-    runtimes = [runtime for runtime in RUNTIMES if not options.runtime or runtime.name in options.runtime]
-    from convlint.usercode.spec import load_model
+    job = one_job(request.models, find_project(file=request.config), "compare")
+    options = job.options
+    runtimes = [each for each in RUNTIMES if not request.runtimes or each.name in request.runtimes]
+    with Progress(job.name, enabled=not request.quiet) as progress:
+        with opened(job, progress, debug=request.debug) as source:
+            from convlint.runtimes.compare import compare_runtimes
 
-    settings = job.settings
-    with Progress(job.name, enabled=not options.quiet) as progress:
-        progress("importing")
-        loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
-        if not options.debug:
-            silence_libraries()
-        from convlint.capture.methods import Source
-        from convlint.interface.inputs import make_tensors
-        from convlint.runtimes.compare import compare_runtimes
-        from convlint.usercode.converters import own_converters
-
-        source = Source(loaded.build, None, lambda: make_tensors(job.inputs), tuple(job.inputs))
-        with own_converters(settings.converters, job.root, settings.timeout):
-            found = compare_runtimes(job.name, source, settings.target, runtimes, settings.timeout, progress)
+            comparison = compare_runtimes(
+                job.name, source, options.target, runtimes, options.timeout, progress
+            )
     from convlint.output.runtimes import comparison_text, comparison_to_dict
 
-    if options.format == "json":
+    if request.format == "json":
         from convlint.output.json import dumps
 
-        out.write(dumps(comparison_to_dict(found)))
+        out.write(dumps(comparison_to_dict(comparison)))
     else:
-        out.write(comparison_text(found))
-    return 0 if found.accepted else 1
+        out.write(comparison_text(comparison))
+    return 0 if comparison.accepted else 1

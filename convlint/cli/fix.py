@@ -2,103 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from convlint.coreml.targets import normalise_target
-from convlint.errors import UsageError
-from convlint.interface.inputs import make_tensors, parse_inputs
+from convlint.cli.requests import FixRequest
 from convlint.model import Site
 from convlint.repair.source.edit import Edit, Refusal, apply_edits, diff_of, find_edit
 from convlint.repair.source.proof import Original, proved
 from convlint.rules.match import for_op
 from convlint.rules.rulebook import load_rulebook
-from convlint.runs.progress import Progress, silence_libraries
+from convlint.runs.opening import opened
+from convlint.runs.progress import Progress
+from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
-from convlint.usercode.arguments import parse_expressions, parse_literals
+from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
+    from convlint.capture.methods import Inputs, Source
     from convlint.model import Rule
     from convlint.model.fixed import Fixed
     from convlint.output.fixed import Checked
 
 
-def fix(options: argparse.Namespace, out: TextIO) -> int:
+def fix(request: FixRequest, out: TextIO) -> int:
     """Fix one model; exit code 0 where the fixed model converts, 1 where it does not."""
-    project = find_project(file=options.config)
-    args = parse_literals(options.arg or ())
-    exprs = parse_expressions(options.arg_expr or ())
-    inputs = parse_inputs(options.input or ())
-    root, spec, settings = None, options.spec, project.settings
-    if spec is None:
-        if options.model is None:
-            raise UsageError("name the model to fix: SPEC, or --model NAME of a configured one.")
-        model = project.model(options.model)
-        root, spec, settings = project.root, model.spec, model.settings
-        args, exprs = {**model.args, **args}, {**model.arg_exprs, **exprs}
-        inputs = inputs or model.inputs
-    target = settings.target if options.target is None else normalise_target(options.target)
-    converters, timeout = options.converters or settings.converters, settings.timeout
-    if not inputs:
-        raise UsageError(f"no input is given for {spec}. Write one --input for each tensor: 1x3x224x224.")
-    from convlint.usercode.spec import load_model
-
-    with Progress(spec, enabled=not options.quiet) as progress:
-        progress("importing")
-        loaded = load_model(spec, args, exprs, root=root, timeout=timeout)
-        if not options.debug:
-            silence_libraries()
-        from convlint.capture.build import build_on_cpu
-        from convlint.capture.flexible import dynamic_shapes
-        from convlint.capture.methods import Source
-        from convlint.checking.offers.image_fold import fold_notes
-        from convlint.repair.fix import fix_module
-        from convlint.usercode.converters import own_converters
-
-        progress("building")
-        module = build_on_cpu(loaded.build)
-        given = make_tensors(inputs)
-        with own_converters(converters, root, timeout):
-            fixed = fix_module(
-                module,
-                given,
-                target,
-                unsafe=options.unsafe,
-                for_=options.for_,
-                dynamic_shapes=dynamic_shapes(module, *given, inputs),
-                timeout=timeout,
-                progress=progress,
-            )
-            folds = fold_notes(Source(None, module, lambda: given, inputs), fixed.program, timeout)
-        fixed = replace(fixed, notes=(*fixed.notes, *folds))
-    rules = load_rulebook([Path(path) for path in (*project.rule_paths, *(options.rule_path or ()))])
-    found, refusals = source_changes(fixed, tuple(rules), root or os.getcwd(), unsafe=options.unsafe)
-    original = Original(module, spec, args, exprs, root or os.getcwd(), given, timeout)
-    edits, wrong = proved(found, original)
+    job = one_job(request.models, find_project(file=request.config), "fix")
+    folder, timeout = job.root or os.getcwd(), job.options.timeout
+    with Progress(job.name, enabled=not request.quiet) as progress:
+        with opened(job, progress, debug=request.debug) as source:
+            module, inputs, fixed = _fixed(source, job, request, progress)
+    rules = load_rulebook([Path(path) for path in job.options.rule_paths])
+    candidates, refusals = source_changes(fixed, tuple(rules), folder, unsafe=request.unsafe)
+    original = Original(module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout)
+    edits, wrong = proved(candidates, original)
     refusals += [Refusal(Site(edit.path, edit.line), reason) for edit, reason in wrong.items()]
     diff = diff_of(edits)
-    written, unwritten = apply_edits(edits) if options.write else ([], [])
+    written, unwritten = apply_edits(edits) if request.write else ([], [])
     refusals += unwritten
     from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
 
     report = FixReport(
-        options.spec or options.model,
+        job.name,
         fixed,
         diff,
         tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in edits)),
         tuple(refusals),
         tuple(written),
-        _checked(options) if written else None,
+        _checked(request.check_again) if written else None,
     )
-    if options.format == "json":
+    if request.format == "json":
         from convlint.output.json import dumps
 
         out.write(dumps(fixed_to_dict(report)))
@@ -109,25 +68,39 @@ def fix(options: argparse.Namespace, out: TextIO) -> int:
     return report.exit_code
 
 
-def _checked(options: argparse.Namespace) -> Checked:
+def _fixed(
+    source: Source, job: Job, request: FixRequest, progress: Callable[[str], None]
+) -> tuple[Any, Inputs, Fixed]:
+    """The module with real weights, its inputs, and what the fix made of it."""
+    from convlint.capture.build import build_on_cpu
+    from convlint.capture.flexible import dynamic_shapes
+    from convlint.capture.methods import Source
+    from convlint.checking.offers.image_fold import fold_notes
+    from convlint.repair.fix import fix_module
+
+    progress("building")
+    assert source.build is not None
+    module, inputs = build_on_cpu(source.build), source.make_inputs()
+    fixed = fix_module(
+        module,
+        inputs,
+        job.options.target,
+        unsafe=request.unsafe,
+        for_=request.purpose,
+        dynamic_shapes=dynamic_shapes(module, *inputs, job.inputs),
+        timeout=job.options.timeout,
+        progress=progress,
+    )
+    built = Source(None, module, lambda: inputs, job.inputs)
+    folds = fold_notes(built, fixed.program, job.options.timeout)
+    return module, inputs, replace(fixed, notes=(*fixed.notes, *folds))
+
+
+def _checked(words: Sequence[str]) -> Checked:
     """What ``convlint check`` says of the model as its files stand now, in a fresh process."""
     from convlint.output.fixed import Checked
 
-    command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache"]
-    if options.spec is not None:
-        command.append(options.spec)
-    for flag, values in (
-        ("--model", [options.model] if options.spec is None else []),
-        ("--input", options.input),
-        ("--arg", options.arg),
-        ("--arg-expr", options.arg_expr),
-        ("--converters", options.converters),
-        ("--rule-path", options.rule_path),
-        ("--target", [options.target] if options.target else []),
-        ("--config", [options.config] if options.config else []),
-    ):
-        for value in values or ():
-            command += [flag, str(value)]
+    command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         told = json.loads(done.stdout)

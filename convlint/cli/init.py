@@ -6,7 +6,6 @@ above all, is proposed and marked to be looked at.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -35,7 +34,7 @@ _HOOK = """\
 _SHAPE = "1x3x224x224"
 
 
-def init(options: argparse.Namespace, out: TextIO) -> int:
+def init(out: TextIO, *, yes: bool) -> int:
     """Look for models, show what would be written, and write it where the user says yes."""
     folder = Path.cwd()
     project = find_project(folder)
@@ -67,7 +66,7 @@ def init(options: argparse.Namespace, out: TextIO) -> int:
     else:
         out.write(f"{HOOK_FILE} would be:\n\nrepos:\n{_HOOK}\n")
     out.flush()
-    if not (options.yes or _agreed()):
+    if not (yes or _agreed()):
         out.write("Nothing was written.\n")
         return 0
     _add(place, before, table)

@@ -112,8 +112,6 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for each runtime; default: 120")
     _add_converters(how)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    unused = ("trial", "frontend", "fail_on", "select", "ignore", "coremltools", "why", "output")
-    parser.set_defaults(**dict.fromkeys(unused))
 
 
 def add_fix_options(parser: argparse.ArgumentParser) -> None:
@@ -174,8 +172,6 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
     add_picture_options(shown)
     shown.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    unused = ("select", "ignore", "frontend", "fail_on", "output", "coremltools", "why", "rule_path")
-    parser.set_defaults(**dict.fromkeys(unused))
 
 
 def add_baseline_options(parser: argparse.ArgumentParser) -> None:
@@ -185,7 +181,6 @@ def add_baseline_options(parser: argparse.ArgumentParser) -> None:
     _add_which(parser)
     _add_kept(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(spec=None, output=None, why=None, no_baseline=False)
 
 
 def _add_models(what: argparse._ArgumentGroup) -> None:

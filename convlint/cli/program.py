@@ -137,7 +137,7 @@ def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
     from convlint import supervision
     from convlint.sandbox import listen_for_end
 
-    options.ended, options.told = {}, 0
+    options.ended, options.reported = {}, 0
     while hasattr(os, "fork"):
         ended = supervision.fork()
         if ended is None:
@@ -145,7 +145,7 @@ def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
         if not ended.problem or ended.model < 0 or ended.model in options.ended:
             return ended
         options.ended[ended.model] = ended.problem
-        options.told = ended.told
+        options.reported = ended.told
     listen_for_end()
     return None
 
@@ -215,38 +215,43 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _run_command(options: argparse.Namespace, out: TextIO) -> int:
-    """Import the module of the command, and no other's."""
-    if options.command in ("check", "baseline"):
-        from convlint.cli import check
-
-        if options.command == "check" and options.watch:
-            from convlint.runs.watch import watch
-
-            return watch(options, out, check.check)
-        return check.check(options, out) if options.command == "check" else check.baseline(options, out)
-    if options.command == "fix":
-        from convlint.cli.fix import fix
-
-        return fix(options, out)
-    if options.command == "compare":
-        from convlint.cli.compare import compare
-
-        return compare(options, out)
-    if options.command == "plan":
-        from convlint.cli.plan import plan
-
-        return plan(options, out)
-    if options.command == "init":
+def _run_command(namespace: argparse.Namespace, out: TextIO) -> int:
+    """Make the request of the command, and import the module of that command and no other's."""
+    if namespace.command in ("check", "baseline", "fix", "compare", "plan"):
+        return _run_models(namespace, out)
+    if namespace.command == "init":
         from convlint.cli.init import init
 
-        return init(options, out)
-    if options.command == "completion":
+        return init(out, yes=namespace.yes)
+    if namespace.command == "completion":
         from convlint.cli.completion import completion
 
-        out.write(completion(build_parser(), options.shell))
+        out.write(completion(build_parser(), namespace.shell))
         return 0
     from convlint.cli import rules
 
     command = {"rule": rules.rule, "rules": rules.rules, "doctor": rules.doctor}
-    return command[options.command](options, out)
+    return command[namespace.command](namespace, out)
+
+
+def _run_models(namespace: argparse.Namespace, out: TextIO) -> int:
+    from convlint.cli import requests
+
+    if namespace.command == "fix":
+        from convlint.cli.fix import fix
+
+        return fix(requests.fix_request(namespace), out)
+    if namespace.command == "compare":
+        from convlint.cli.compare import compare
+
+        return compare(requests.compare_request(namespace), out)
+    if namespace.command == "plan":
+        from convlint.cli.plan import plan
+
+        return plan(requests.plan_request(namespace), out)
+    from convlint.cli import check
+
+    request = requests.check_request(namespace)
+    if namespace.command == "baseline":
+        return check.baseline(request, prune=namespace.action == "prune")
+    return check.watch(request, out) if namespace.watch else check.check(request, out)

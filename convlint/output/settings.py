@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from convlint.checking.options import Options
 from convlint.settings.jobs import Job
 from convlint.settings.keys import NO_TRIAL
-from convlint.settings.project import SETTING_FIELDS, Project, Settings
+from convlint.settings.project import SETTING_FIELDS, Project
 from convlint.text import shown_path
 
 DEFAULT = "default"
@@ -23,9 +24,9 @@ def settings_text(project: Project, jobs: Sequence[Job], cache: str | None) -> s
         lines += ["", "[[models]]", _line("name", job.name), _line("spec", job.spec)]
         given = {"args": dict(job.args), "arg-exprs": dict(job.arg_exprs), "depends": list(job.depends)}
         given["inputs"] = [str(spec) for spec in job.inputs]
-        given["outputs"] = [str(spec) for spec in job.outputs]
+        given["outputs"] = [str(spec) for spec in job.options.outputs]
         lines += [_line(name, value) for name, value in given.items() if value]
-        lines += [_line(name, value, origin) for value, name, origin in _of_settings(job.settings)]
+        lines += [_line(name, value, origin) for value, name, origin in _of_options(job.options)]
     return "\n".join(lines) + "\n"
 
 
@@ -43,11 +44,11 @@ def settings_to_dict(project: Project, jobs: Sequence[Job], cache: str | None) -
                 "args": {name: repr(value) for name, value in job.args.items()},
                 "arg-exprs": dict(job.arg_exprs),
                 "inputs": [str(spec) for spec in job.inputs],
-                "outputs": [str(spec) for spec in job.outputs],
+                "outputs": [str(spec) for spec in job.options.outputs],
                 "depends": list(job.depends),
                 "settings": {
                     name: {"value": value, "origin": origin}
-                    for value, name, origin in _of_settings(job.settings)
+                    for value, name, origin in _of_options(job.options)
                 },
             }
             for job in jobs
@@ -65,15 +66,15 @@ def _of_project(project: Project, cache: str | None) -> Iterator[tuple[Any, str,
         yield getattr(project, name) or "", name, origins.get(name, DEFAULT)
 
 
-def _of_settings(settings: Settings) -> Iterator[tuple[Any, str, str]]:
+def _of_options(options: Options) -> Iterator[tuple[Any, str, str]]:
     for name in SETTING_FIELDS:
-        value = getattr(settings, name)
+        value = getattr(options, name)
         if name == "trial" and value is None:
             value = NO_TRIAL
         if isinstance(value, Mapping):
             value = {pattern: list(rules) for pattern, rules in value.items()}
         plain = list(value) if isinstance(value, tuple) else value
-        yield plain, name.replace("_", "-"), settings.origins.get(name, DEFAULT)
+        yield plain, name.replace("_", "-"), options.origins.get(name, DEFAULT)
 
 
 def _line(name: str, value: Any, origin: str = "") -> str:

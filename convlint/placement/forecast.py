@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.limits import DEFAULT_TIMEOUT
 from convlint.coreml.targets import normalise_target
 from convlint.errors import ModelError, UsageError
-from convlint.interface.inputs import given_inputs
 from convlint.model import Report
 from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Level, Plan
 from convlint.nearest import did_you_mean
@@ -53,25 +52,15 @@ def plan(
     Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a pair of them that
     never was, or a model that cannot be captured.
     """
-    import torch
-
-    from convlint.capture.given import given_model
-    from convlint.capture.methods import Source, capture
+    from convlint.capture.given import given_source
+    from convlint.capture.methods import capture
 
     device = find_device(chip, os)
     check_words(compute_units, precision)
-    args, named, _ = given_inputs(example_inputs, kwargs)
-    original = model
-    model = given_model(model, lambda: (args, named))
-    instance = model if isinstance(model, torch.nn.Module) else None
-    if instance is None and not callable(model):
-        raise ModelError(
-            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
-        )
-    name = getattr(original, "__qualname__", "model") if instance is None else type(original).__qualname__
-    source = Source(None if instance is not None else model, instance, lambda: (args, named))
-    captured = capture(source, timeout)
-    return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)
+    with given_source(model, example_inputs, kwargs) as (name, source):
+        # Times are those of the sizes of the example, however they may vary.
+        captured = capture(replace(source, specs=()), timeout)
+        return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)
 
 
 def check_words(compute_units: str, precision: str) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.coreml.targets import normalise_target, order
 from convlint.errors import ConvlintError, ModelError, UsageError
-from convlint.interface.inputs import given_inputs
 from convlint.model import TrialFailure
 from convlint.model.fixed import Fixed
 from convlint.untouched import leaves_no_trace
@@ -53,33 +52,27 @@ def fix(
     module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
     model cannot be built or run.
     """
-    import torch
-
     from convlint.capture.build import build_on_cpu, checked_module
-    from convlint.capture.given import given_model
+    from convlint.capture.given import given_source
     from convlint.usercode.spec import told
 
     check_purpose(for_)
-    args, named, _ = given_inputs(example_inputs, kwargs)
-    model = given_model(model, lambda: (args, named))
-    if not isinstance(model, torch.nn.Module):
-        if not callable(model):
-            raise ModelError(
-                f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds"
-                " one."
-            )
-        with told("building the model"):
-            model = build_on_cpu(model)
-    module = checked_module(model)
-    return fix_module(
-        module,
-        (args, named),
-        normalise_target(target),
-        unsafe=unsafe,
-        for_=for_,
-        dynamic_shapes=dynamic_shapes,
-        timeout=timeout,
-    )
+    target = normalise_target(target)
+    with given_source(model, example_inputs, kwargs) as (_, source):
+        module = source.instance
+        if module is None:
+            assert source.build is not None
+            with told("building the model"):
+                module = build_on_cpu(source.build)
+        return fix_module(
+            checked_module(module),
+            source.make_inputs(),
+            target,
+            unsafe=unsafe,
+            for_=for_,
+            dynamic_shapes=dynamic_shapes,
+            timeout=timeout,
+        )
 
 
 def check_purpose(for_: str) -> None:

@@ -15,12 +15,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
+from convlint.checking.options import Options
 from convlint.destination import Kind, look_at, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
 from convlint.interface.inputs import InputSpec, parse_inputs
@@ -34,7 +35,7 @@ from convlint.runs.session import Session
 from convlint.sandbox import leave_behind
 from convlint.settings.jobs import Job
 from convlint.settings.keys import SETTINGS, Place, parse_table
-from convlint.settings.project import Settings, model_of
+from convlint.settings.project import job_of
 from convlint.supervision import end_when_late
 from convlint.text import single_line
 
@@ -74,7 +75,7 @@ def check_many(
     there already are not checked again and not yielded, so that a run that was stopped goes on.
     ``progress`` draws a bar on a terminal.
     """
-    common = _settings(settings)
+    common = _options(settings)
     parsed = parse_inputs(inputs)
     jobs = {candidate_id(job): job for job in (_job(spec, common, parsed) for spec in specs)}
     path = Path(results).absolute() if results is not None else None
@@ -134,33 +135,23 @@ def outcomes_in_processes(
 def candidate_id(job: Job) -> str:
     """What tells one candidate from another, the same in every run."""
     facts = asdict(job)
-    facts["settings"].pop("origins")
+    facts["options"].pop("origins")
     return digest_texts([described(facts)])
 
 
-def _settings(values: Mapping[str, Any]) -> Settings:
+def _options(values: Mapping[str, Any]) -> Options:
     table = {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in values.items()}
     if table.get("trial", "") is None:
         table["trial"] = "none"
-    return Settings().over(parse_table(Place("check_many"), table, SETTINGS), "check_many")
+    return Options().over(parse_table(Place("check_many"), table, SETTINGS), "check_many")
 
 
-def _job(spec: str | Mapping[str, Any] | Job, settings: Settings, inputs: tuple[InputSpec, ...]) -> Job:
+def _job(spec: str | Mapping[str, Any] | Job, options: Options, inputs: tuple[InputSpec, ...]) -> Job:
     if isinstance(spec, Job):
         return spec
     table = {"spec": spec} if isinstance(spec, str) else dict(spec)
-    model = model_of(Place("check_many"), table, settings)
-    return Job(
-        model.name,
-        model.spec,
-        model.args,
-        model.arg_exprs,
-        model.inputs or inputs,
-        model.settings,
-        os.getcwd(),
-        model.depends,
-        outputs=model.outputs,
-    )
+    job = job_of(Place("check_many"), table, options, os.getcwd())
+    return replace(job, inputs=job.inputs or inputs)
 
 
 def _answered(path: Path) -> set[str]:
@@ -366,7 +357,7 @@ def _row_head(name: str, job: Job) -> dict[str, Any]:
         "args": {key: value if _is_plain(value) else repr(value) for key, value in job.args.items()},
         "arg_exprs": dict(job.arg_exprs),
         "inputs": [str(spec) for spec in job.inputs],
-        "target": job.settings.target,
+        "target": job.options.target,
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
-from convlint.errors import ConvlintError, UsageError
+from convlint.errors import ConvlintError
 from convlint.model import Report
 from convlint.model.run import Outcome
 from convlint.runs.cache.store import Cache, job_digest
-from convlint.runs.progress import Progress, silence_libraries
+from convlint.runs.opening import opened
+from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
-
-if TYPE_CHECKING:
-    from convlint.usercode.spec import LoadedModel
-
 
 KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
 
@@ -43,7 +38,7 @@ class Session:
         """
         from convlint.checking.suppress import suppress
 
-        settings = job.settings
+        options = job.options
         cache = None if _measures(job) else self.cache
         report = cache.recall(job) if cache is not None else None
         kept = report is not None
@@ -60,50 +55,18 @@ class Session:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
                 self._keep(cache, job, report, key)
-        report = suppress(report, settings.fail_on, settings.per_module_ignores)
+        report = suppress(report, options.fail_on, options.per_module_ignores)
         return Outcome(job.name, job.spec, job.root, report, kept=kept)
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.untouched import one_at_a_time
-        from convlint.usercode.spec import load_model
 
-        settings = job.settings
-        with one_at_a_time, Progress(f"{place}{job.name}", enabled=not self._quiet) as progress:
-            progress("importing")
-            loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=settings.timeout)
-            if not job.inputs:
-                raise UsageError(_no_input(job, loaded))
-            if not self._debug:
-                silence_libraries()
-            from convlint.checking.check import Options, check_model
-            from convlint.usercode.converters import own_converters
+        name = f"{place}{job.name}"
+        with one_at_a_time, Progress(name, enabled=not self._quiet) as progress:
+            with opened(job, progress, debug=self._debug) as source:
+                from convlint.checking.check import check_source
 
-            with own_converters(settings.converters, job.root, settings.timeout):
-                return check_model(
-                    job.name,
-                    _with_checkpoint(loaded, job),
-                    job.inputs,
-                    Options(
-                        target=settings.target,
-                        frontend=settings.frontend,
-                        trial=settings.trial,
-                        timeout=settings.timeout,
-                        output=job.output,
-                        select=settings.select,
-                        ignore=settings.ignore,
-                        rule_paths=job.rule_paths,
-                        coremltools=job.coremltools,
-                        why=job.why,
-                        fail_on=settings.fail_on,
-                        project=job.root or os.getcwd(),
-                        parity=job.parity,
-                        precision=job.precision,
-                        compress=job.compress,
-                        checkpoint=job.checkpoint,
-                        outputs=job.outputs,
-                    ),
-                    progress,
-                )
+                return check_source(job.name, source, job.options, progress)
 
     def _remember(self, job: Job) -> None:
         """Note what the files hold that are about to be imported, each when this process first reads it."""
@@ -139,29 +102,14 @@ class Session:
 
 def _measures(job: Job) -> bool:
     """Whether a job writes or measures something, which no kept report has."""
-    return bool(job.output or job.parity or job.precision or job.compress or job.checkpoint)
-
-
-def _with_checkpoint(loaded: LoadedModel, job: Job) -> Callable[[], Any]:
-    """What builds the model, with the weights of the job's checkpoint where it names one."""
-    if not job.checkpoint:
-        return loaded.build
-    from convlint.usercode.checkpoint import load_into, read_checkpoint
-
-    state = read_checkpoint(job.checkpoint)
-    return lambda: load_into(loaded.build(), state, job.checkpoint)
+    options = job.options
+    return bool(
+        options.output or options.parity or options.precision or options.compress or options.checkpoint
+    )
 
 
 def _lasting(report: Report) -> bool:
     """Whether another check would come to the same: what took too long or crashed may not do so again."""
     return report.graph is not None and all(
         trial.status in ("converted", "failed") for trial in report.trials
-    )
-
-
-def _no_input(job: Job, loaded: LoadedModel) -> str:
-    takes = f" Its forward takes {', '.join(loaded.parameters)}." if loaded.parameters else ""
-    return (
-        f"no input is given for {job.name}.{takes} Write one --input for each tensor, for example"
-        " --input 1x3x224x224 or --input input_ids=1x64:int64."
     )

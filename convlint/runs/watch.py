@@ -6,54 +6,43 @@ fork of it, which imports the user's modules as they are then.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 from convlint import supervision
 from convlint.errors import ConvlintError, UsageError
-from convlint.settings.jobs import jobs_of
-from convlint.settings.project import find_project
+from convlint.settings.jobs import Job
+from convlint.settings.project import Project
 from convlint.text import visible
 
 _ENDINGS = (".py", ".toml")
+Check = Callable[[Sequence[str] | None], int]
+"""Checks what the files that changed reach (everything where None), and returns the exit code."""
 
 
-def watch(
-    options: argparse.Namespace, out: TextIO, check: Callable[[argparse.Namespace, TextIO], int]
-) -> int:
-    """Run ``check`` now, and again for the models that each change reaches, until Ctrl-C."""
+def watch(folders: Iterable[str], check: Check, out: TextIO) -> int:
+    """Run ``check`` now, and again with the files of each change below ``folders``, until Ctrl-C."""
     try:
         import watchfiles
     except ImportError as error:
         raise UsageError("--watch needs watchfiles: pip install 'convlint[watch]'.") from error
     if not hasattr(os, "fork"):
         raise UsageError("--watch needs fork, which this system does not have: run check by hand.")
-    folders = sorted(set(_folders(options)))
     _import_judges()
-    _in_child(check, options, out)
+    _in_child(check, None, out)
     for changes in watchfiles.watch(*folders, watch_filter=_wanted, raise_interrupt=True):
-        again = argparse.Namespace(**{**vars(options), **_narrowed(options, {path for _, path in changes})})
-        _in_child(check, again, out)
+        _in_child(check, sorted({path for _, path in changes}), out)
     return 0
 
 
-def _folders(options: argparse.Namespace) -> Iterator[str]:
+def folders_of(jobs: Iterable[Job], project: Project) -> list[str]:
     """The folders that hold what is checked."""
     from convlint.runs.cache.sources import closure_of
 
-    project = find_project(file=options.config)
-    yield project.root or os.getcwd()
-    for job in jobs_of(options, project):
-        closure = closure_of(job)
-        yield from map(os.path.dirname, closure.files)
-
-
-def _narrowed(options: argparse.Namespace, changed: set[str]) -> dict[str, Any]:
-    """Only what the change reaches, where models are configured; a model that was named is always checked."""
-    return {"changed": sorted(changed)} if options.spec is None else {}
+    files = (file for job in jobs for file in closure_of(job).files)
+    return sorted({project.root or os.getcwd(), *map(os.path.dirname, files)})
 
 
 def _wanted(change: Any, path: str) -> bool:
@@ -68,9 +57,7 @@ def _import_judges() -> None:
     can_try()
 
 
-def _in_child(
-    check: Callable[[argparse.Namespace, TextIO], int], options: argparse.Namespace, out: TextIO
-) -> None:
+def _in_child(check: Check, changed: Sequence[str] | None, out: TextIO) -> None:
     out.flush()
     sys.stderr.flush()
     ended = supervision.fork()
@@ -82,7 +69,7 @@ def _in_child(
         return
     code = 3
     try:
-        code = check(options, out)
+        code = check(changed)
     except ConvlintError as error:
         sys.stderr.write(visible(f"convlint: error: {error}\n"))
         code = error.exit_code

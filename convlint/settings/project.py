@@ -15,35 +15,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from convlint.coreml.targets import DEFAULT_TARGET
+from convlint.checking.options import Options
 from convlint.errors import UsageError
-from convlint.interface.inputs import InputSpec
-from convlint.interface.outputs import OutputSpec
-from convlint.model import FrontendChoice, Severity, TrialLevel
 from convlint.nearest import did_you_mean
-from convlint.settings.keys import (
-    FRONTENDS,
-    MODEL,
-    MODELS,
-    NO_TRIAL,
-    PROJECT,
-    SETTINGS,
-    TRIAL_LEVELS,
-    Key,
-    Place,
-    parse_table,
-)
+from convlint.settings.jobs import Job
+from convlint.settings.keys import MODEL, MODELS, PROJECT, SETTINGS, Key, Place, parse_table
 from convlint.text import one_line, shown_path
-
-__all__ = [
-    "FRONTENDS",
-    "NO_TRIAL",
-    "TRIAL_LEVELS",
-    "ModelSettings",
-    "Project",
-    "Settings",
-    "find_project",
-]
 
 OWN_FILE = "convlint.toml"
 SHARED_FILE = "pyproject.toml"
@@ -52,46 +29,8 @@ FILE_VARIABLE = f"{PREFIX}CONFIG"
 _PATHS = ("cache_dir", "baseline")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to check. Every field has the name of its key and of its command line option.
-
-    ``origins`` says of each field that is not left at its default where its value comes from.
-    """
-
-    target: str = DEFAULT_TARGET
-    frontend: FrontendChoice = "auto"
-    trial: TrialLevel | None = "passes"
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    fail_on: Severity = "error"
-    timeout: float = 120.0
-    per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    converters: tuple[str, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def over(self, values: Mapping[str, Any], origin: str) -> Settings:
-        """These settings with ``values``, which come from ``origin``, laid over them."""
-        if not values:
-            return self
-        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})
-
-
-SETTING_FIELDS = tuple(each.name for each in fields(Settings) if each.name != "origins")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """One configured model; ``settings`` are the project's, with the model's own keys over them."""
-
-    name: str
-    spec: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    arg_exprs: Mapping[str, str] = field(default_factory=dict)
-    inputs: tuple[InputSpec, ...] = ()
-    settings: Settings = Settings()
-    depends: tuple[str, ...] = ()
-    outputs: tuple[OutputSpec, ...] = ()
+SETTING_FIELDS = tuple(each.name for each in fields(Options) if each.name.replace("_", "-") in SETTINGS)
+"""The options that the configuration knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +38,13 @@ class Project:
     """The whole configuration.
 
     ``root`` is the folder that its relative paths start from, ``file`` where it was read (None
-    without one). ``origins`` is as in :class:`Settings`, for ``cache``, ``cache_dir``, ``baseline``,
-    ``chip`` and ``os``: what plans forecast for.
+    without one). ``options`` hold for all models that say nothing else. ``origins`` is as in
+    :class:`Options`, for ``cache``, ``cache_dir``, ``baseline``, ``chip`` and ``os``, of plans.
     """
 
     root: str | None = None
-    settings: Settings = Settings()
-    rule_paths: tuple[str, ...] = ()
-    models: tuple[ModelSettings, ...] = ()
+    options: Options = field(default_factory=Options)
+    models: tuple[Job, ...] = ()
     cache: bool = True
     cache_dir: str | None = None
     baseline: str | None = None
@@ -115,7 +53,12 @@ class Project:
     file: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
-    def model(self, name: str) -> ModelSettings:
+    @property
+    def rule_paths(self) -> tuple[str, ...]:
+        """Files and folders of more rules."""
+        return self.options.rule_paths
+
+    def model(self, name: str) -> Job:
         """The configured model of this name."""
         for model in self.models:
             if model.name == name:
@@ -195,23 +138,23 @@ def _project(table: Mapping[str, Any], file: Path) -> Project:
     values = parse_table(place, table, {**SETTINGS, **PROJECT, "models": MODELS})
     tables = values.pop("models", ())
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
-    settings = Settings().over(own, shown)
+    rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
+    options = replace(Options().over(own, shown), rule_paths=rule_paths)
     models = tuple(
-        model_of(place.under(f"models[{index}]"), table, settings) for index, table in enumerate(tables)
+        job_of(place.under(f"models[{index}]"), table, options, str(file.parent))
+        for index, table in enumerate(tables)
     )
     seen: set[str] = set()
     for model in models:
         if model.name in seen:
             raise place.under("models").wrong(f"has two models named {model.name!r}")
         seen.add(model.name)
-    rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
     for name in _PATHS:
         if name in values:
             values[name] = _inside(file.parent, values[name])
     return Project(
         str(file.parent),
-        settings,
-        rule_paths,
+        options,
         models,
         **values,
         file=str(file),
@@ -219,14 +162,15 @@ def _project(table: Mapping[str, Any], file: Path) -> Project:
     )
 
 
-def model_of(place: Place, table: Mapping[str, Any], project: Settings) -> ModelSettings:
-    """The model that one table describes, with the settings of its project where it has none."""
+def job_of(place: Place, table: Mapping[str, Any], options: Options, root: str) -> Job:
+    """The model that one table describes, with the options of its project where it has none."""
     values = parse_table(place, table, {**MODEL, **SETTINGS})
     if "spec" not in values:
         raise place.wrong("has no key 'spec', which names the model: spec = \"my/models.py:Segmenter\"")
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
+    options = replace(options.over(own, str(place)), outputs=values.pop("outputs", ()))
     values.setdefault("name", values["spec"])
-    return ModelSettings(**values, settings=project.over(own, str(place)))
+    return Job(**values, options=options, root=root)
 
 
 def _inside(folder: Path, path: str) -> str:
@@ -254,10 +198,8 @@ def _with_environment(project: Project, environment: Mapping[str, str]) -> Proje
 
 def _overlaid(project: Project, value: Mapping[str, Any], variable: str) -> Project:
     if next(iter(value)) in SETTING_FIELDS:
-        models = tuple(
-            replace(model, settings=model.settings.over(value, variable)) for model in project.models
-        )
-        return replace(project, settings=project.settings.over(value, variable), models=models)
+        models = tuple(replace(job, options=job.options.over(value, variable)) for job in project.models)
+        return replace(project, options=project.options.over(value, variable), models=models)
     changed: dict[str, Any] = {
         name: _inside(Path.cwd(), v) if name in _PATHS else v for name, v in value.items()
     }

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from reports import CLEAN, REPORT
 
+from convlint.checking.options import Options
 from convlint.cli.program import main
 from convlint.errors import ModelError
 from convlint.interface.inputs import InputSpec
@@ -39,17 +40,15 @@ trial = "none"
 
 @dataclass
 class Checks:
-    """A stand-in for :mod:`convlint.check` that remembers what it was asked."""
+    """A stand-in for :mod:`convlint.checking.check` that remembers what it was asked."""
 
-    asked: list[tuple[str, tuple[InputSpec, ...], dict[str, Any]]] = field(default_factory=list)
+    asked: list[tuple[str, tuple[InputSpec, ...], Options]] = field(default_factory=list)
     answer: Callable[[str], Any] = lambda name: replace(CLEAN, model=name)
 
-    def check_model(
-        self, name: str, build: Callable[[], Any], inputs: Any, options: Any, progress: Callable[[str], None]
-    ) -> Any:
+    def check_source(self, name: str, source: Any, options: Options, progress: Callable[[str], None]) -> Any:
         progress("checking")
-        build()
-        self.asked.append((name, inputs, options))
+        source.build()
+        self.asked.append((name, source.specs, options))
         return self.answer(name)
 
 
@@ -58,10 +57,9 @@ def checks(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
     (project / "net.py").write_text(SOURCE, encoding="utf-8")
     monkeypatch.setenv("CONVLINT_CACHE", "0")
     checks = Checks()
-    module = ModuleType("convlint.check")
-    module.Options = dict  # type: ignore[attr-defined]
-    module.check_model = checks.check_model  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "convlint.check", module)
+    module = ModuleType("convlint.checking.check")
+    module.check_source = checks.check_source  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "convlint.checking.check", module)
     return checks
 
 
@@ -75,33 +73,28 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
     (name, inputs, options) = checks.asked[0]
     assert name == "net.py:Net"
     assert inputs == (InputSpec("x", (1, 3), "float32"), InputSpec(None, (2,), "int64"))
-    assert options == {
-        "target": "macOS14",
-        "frontend": "export",
-        "trial": "full",
-        "timeout": 77.0,
-        "output": str(project / "out.mlpackage"),
-        "select": ("CL1", "ane", "CL2"),
-        "ignore": ("hypot",),
-        "rule_paths": ("r",),
-        "coremltools": "9.1.dev1",
-        "why": "CL104",
-        "fail_on": "note",
-        "project": str(project),
-        "parity": None,
-        "precision": None,
-        "compress": (),
-        "checkpoint": "",
-        "outputs": (OutputSpec("y", "bgr"),),
-    }
+    assert options == Options(
+        target="macOS14",
+        frontend="export",
+        trial="full",
+        select=("CL1", "ane", "CL2"),
+        ignore=("hypot",),
+        fail_on="note",
+        timeout=77.0,
+        rule_paths=("r",),
+        coremltools="9.1.dev1",
+        why="CL104",
+        output=str(project / "out.mlpackage"),
+        outputs=(OutputSpec("y", "bgr"),),
+    )
 
 
 def test_without_options_the_defaults_hold(checks: Checks) -> None:
     main(["check", "net.py:Net", "--input", "1x3"])
     options = checks.asked[0][2]
-    assert (options["target"], options["frontend"], options["trial"]) == ("iOS17", "auto", "passes")
+    assert (options.target, options.frontend, options.trial) == ("iOS17", "auto", "passes")
     main(["check", "net.py:Net", "--input", "1x3", "--no-trial"])
-    assert checks.asked[1][2]["trial"] is None
+    assert checks.asked[1][2].trial is None
 
 
 def test_all_configured_models_are_checked(
@@ -111,9 +104,9 @@ def test_all_configured_models_are_checked(
     checks.answer = lambda name: replace(REPORT if name == "second" else CLEAN, model=name)
     assert main(["check", "--ignore", "hypot"]) == 1
     first, second = (asked[2] for asked in checks.asked)
-    assert (first["target"], first["trial"], first["ignore"]) == ("iOS18", "passes", ("hypot",))
-    assert (second["target"], second["trial"]) == ("iOS16", None)
-    assert first["rule_paths"] == (str(project / "more"),)
+    assert (first.target, first.trial, first.ignore) == ("iOS18", "passes", ("hypot",))
+    assert (second.target, second.trial) == ("iOS16", None)
+    assert first.rule_paths == (str(project / "more"),)
     assert capsys.readouterr().out.splitlines()[-1] == "2 models: 1 converts, 1 does not convert"
 
 
@@ -121,7 +114,7 @@ def test_one_configured_model_with_the_command_line_over_it(checks: Checks, proj
     (project / "pyproject.toml").write_text(CONFIG, encoding="utf-8")
     assert main(["check", "--model", "second", "--trial", "passes", "--input", "7"]) == 0
     (name, inputs, options) = checks.asked[0]
-    assert (name, inputs, options["trial"]) == ("second", (InputSpec(None, (7,), "float32"),), "passes")
+    assert (name, inputs, options.trial) == ("second", (InputSpec(None, (7,), "float32"),), "passes")
 
 
 def test_a_configured_model_is_found_from_a_folder_below(

@@ -18,6 +18,7 @@ from torch import nn
 
 from convlint.capture.methods import Source
 from convlint.checking.check import check
+from convlint.checking.options import Options
 from convlint.child import run_in_child
 from convlint.compression.measure import measure_settings
 from convlint.compression.settings import Setting, parse_settings
@@ -31,7 +32,6 @@ from convlint.output.markdown import render_markdown
 from convlint.output.terminal import render_text
 from convlint.runs.session import Session
 from convlint.settings.jobs import Job
-from convlint.settings.project import Settings
 from convlint.usercode.checkpoint import load_into, read_checkpoint
 
 
@@ -257,11 +257,12 @@ def test_check_shows_the_table_with_the_weights_of_a_checkpoint(project: Path) -
         "net",
         "net.py:Net",
         inputs=parse_inputs(["1x64"]),
-        settings=Settings(target="iOS17"),
+        options=Options(
+            precision="float32",
+            compress=parse_settings(["palettize:1"], "iOS17"),
+            checkpoint=str(project / "net.safetensors"),
+        ),
         root=str(project),
-        precision="float32",
-        compress=parse_settings(["palettize:1"], "iOS17"),
-        checkpoint=str(project / "net.safetensors"),
     )
     report = Session(quiet=True).check(job).report
     assert report is not None

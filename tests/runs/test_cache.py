@@ -18,6 +18,7 @@ import pytest
 from conftest import ROOT
 from reports import CLEAN, REPORT
 
+from convlint.checking.options import Options
 from convlint.interface.images import Image
 from convlint.interface.inputs import InputSpec
 from convlint.interface.outputs import OutputSpec
@@ -26,7 +27,6 @@ from convlint.runs.cache import fingerprint
 from convlint.runs.cache.sources import Sources, sources_of
 from convlint.runs.cache.store import STATES_KEPT, Cache, job_digest
 from convlint.settings.jobs import Job
-from convlint.settings.project import Settings
 
 
 @pytest.fixture
@@ -102,12 +102,12 @@ def test_a_file_that_takes_the_place_of_another_counts(cache: Cache, job: Job, m
         {"inputs": (InputSpec(None, (1, 3), ranges=(None, Range(2, 3))),)},
         {"inputs": (InputSpec(None, (1, 3), shapes=((1, 3), (1, 4))),)},
         {"inputs": (InputSpec(None, (1, 3), image=Image(std=(0.5,))),)},
-        {"outputs": (OutputSpec("y"),)},
-        {"outputs": (OutputSpec("y", "bgr"),)},
-        {"settings": Settings(target="iOS18")},
-        {"settings": Settings(ignore=("CL1",))},
-        {"coremltools": "9.1.dev1"},
-        {"why": "CL104"},
+        {"options": Options(outputs=(OutputSpec("y"),))},
+        {"options": Options(outputs=(OutputSpec("y", "bgr"),))},
+        {"options": Options(target="iOS18")},
+        {"options": Options(ignore=("CL1",))},
+        {"options": Options(coremltools="9.1.dev1")},
+        {"options": Options(why="CL104")},
         {"root": "/"},
     ],
     ids=str,
@@ -121,13 +121,13 @@ def test_everything_that_decides_a_result_is_in_its_key(
 
 def test_where_a_setting_comes_from_and_what_only_silences_is_not(cache: Cache, job: Job) -> None:
     keep(cache, job)
-    settings = replace(Settings(), per_module_ignores={"a": ("CL1",)}, origins={"target": "default"})
-    assert cache.recall(replace(job, settings=settings)) == REPORT
+    options = Options(per_module_ignores={"a": ("CL1",)}, origins={"target": "default"})
+    assert cache.recall(replace(job, options=options)) == REPORT
 
 
 def test_rules_of_the_user_are_in_the_key(cache: Cache, job: Job, tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
-    job = replace(job, rule_paths=(str(tmp_path / "rules"),))
+    job = replace(job, options=Options(rule_paths=(str(tmp_path / "rules"),)))
     before = job_digest(job)
     (tmp_path / "rules" / "ACME101-x.toml").write_text("code = 'ACME101'\n")
     assert job_digest(job) != before

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from command_line import run_fresh, run_warm
@@ -17,8 +16,8 @@ from conftest import ROOT, Ran
 from small_project import CONFIG, CONFIG_OF_BAD, LAYERS, write_project
 
 from convlint.runs.affected import affected_jobs
-from convlint.settings.jobs import job_of, jobs_of
 from convlint.settings.project import find_project
+from convlint.settings.request import Request, jobs_of
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +180,7 @@ def test_a_thousand_models_are_looked_through_at_once(tmp_path: Path) -> None:
     (tmp_path / "alone.py").write_text("")
     (tmp_path / "convlint.toml").write_text("".join(tables))
     project = find_project(tmp_path, environment={})
-    jobs = [job_of(model, project) for model in project.models]
+    jobs = list(project.models)
     start = time.perf_counter()
     assert affected_jobs(jobs, [str(tmp_path / "alone.py")], project, None) == []
     assert len(affected_jobs(jobs, [str(tmp_path / "shared.py")], project, None)) == 1000
@@ -193,21 +192,7 @@ def test_a_thousand_models_are_looked_through_at_once(tmp_path: Path) -> None:
 
 def test_options_of_one_job_come_from_both_sides(tmp_path: Path) -> None:
     write_project(tmp_path)
-    names = (
-        "input",
-        "arg",
-        "arg_expr",
-        "rule_path",
-        "model",
-        "target",
-        "trial",
-        "timeout",
-        "select",
-        "ignore",
-    )
-    more = ("frontend", "fail_on", "output", "coremltools", "why", "spec")
-    options = SimpleNamespace(**dict.fromkeys((*names, *more)), all=False)
-    options.target = "macos15"
-    (job,) = jobs_of(options, find_project(tmp_path, environment={}))  # type: ignore[arg-type]
-    assert (job.settings.target, job.settings.origins["target"]) == ("macOS15", "the command line")
+    request = Request(overrides={"target": "macOS15"})
+    (job,) = jobs_of(request, find_project(tmp_path, environment={}))
+    assert (job.options.target, job.options.origins["target"]) == ("macOS15", "the command line")
     assert job.root == str(tmp_path)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from convlint.checking.options import Options
 from convlint.errors import UsageError
 from convlint.interface.inputs import InputSpec
 from convlint.settings import keys
-from convlint.settings.jobs import chip_of
-from convlint.settings.project import ModelSettings, Project, Settings, find_project
+from convlint.settings.jobs import Job
+from convlint.settings.project import Project, find_project
+from convlint.settings.request import device_names
 from convlint.settings.schema import config_schema
 
 WHOLE = """
@@ -49,19 +51,23 @@ def settings_of(folder: Path, text: str) -> Project:
 
 def test_the_whole_table(tmp_path: Path) -> None:
     project = settings_of(tmp_path, WHOLE)
-    base = Settings("iOS18", "export", None, ("CL1", "ane"), ("hypot",), "warning", 30.0)
-    assert project.settings == base
+    rules = (str(tmp_path / "more/rules"),)
+    base = Options("iOS18", "export", None, ("CL1", "ane"), ("hypot",), "warning", 30.0, rule_paths=rules)
+    assert project.options == base
     assert project.root == str(tmp_path)
-    assert project.rule_paths == (str(tmp_path / "more/rules"),)
-    assert project.model("segmenter") == ModelSettings(
+    assert project.rule_paths == rules
+    assert project.model("segmenter") == Job(
         "segmenter",
         "my/models.py:Segmenter",
         {"width": 64},
         {"config": "pkg.Config()"},
         (InputSpec("image", (1, 3, 512, 512), "float32"),),
-        Settings("macOS15", "export", "full", ("CL1", "ane"), ("hypot",), "warning", 30.0),
+        replace(base, target="macOS15", trial="full"),
+        str(tmp_path),
     )
-    assert project.models[1] == ModelSettings("my/models.py:Other", "my/models.py:Other", settings=base)
+    assert project.models[1] == Job(
+        "my/models.py:Other", "my/models.py:Other", options=base, root=str(tmp_path)
+    )
 
 
 def test_an_input_may_be_a_table(tmp_path: Path) -> None:
@@ -96,7 +102,7 @@ def test_the_file_is_found_upward_past_files_without_the_table(tmp_path: Path) -
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     project = find_project(tmp_path)
     assert project == Project()
-    assert (project.settings.target, project.settings.trial) == ("iOS17", "passes")
+    assert (project.options.target, project.options.trial) == ("iOS17", "passes")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +206,7 @@ def test_a_file_of_its_own_has_the_same_keys_at_its_top(tmp_path: Path) -> None:
     assert (project.cache, project.cache_dir) == (False, str(tmp_path / "kept"))
     assert project.baseline == str(tmp_path / "known.json")
     assert project.models[0].depends == ("configs/*.yaml",)
-    assert project.models[0].settings == Settings("iOS18", per_module_ignores={"encoder.*": ("CL201",)})
+    assert project.models[0].options == Options("iOS18", per_module_ignores={"encoder.*": ("CL201",)})
 
 
 def test_its_mistakes_are_told_without_the_name_of_a_table(
@@ -222,7 +228,7 @@ def test_two_configurations_in_one_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "convlint.toml").write_text("\ufefftarget = 'iOS16'\n", encoding="utf-8")
-    assert find_project(tmp_path).settings.target == "iOS16"
+    assert find_project(tmp_path).options.target == "iOS16"
 
 
 @pytest.mark.parametrize("text", ["cache = 1", "cache = 'no'"])
@@ -243,21 +249,21 @@ class TestEnvironment:
             "CONVLINT_FRONTEND": "",
         }
         project = find_project(tmp_path, environment=variables)
-        for settings in (project.settings, project.model("segmenter").settings):
-            assert (settings.target, settings.select, settings.timeout) == ("iOS26", ("CL1", "ane"), 7.5)
-            assert settings.frontend == "export"
-            assert settings.origins["target"] == "CONVLINT_TARGET"
-        assert project.model("segmenter").settings.origins["trial"].endswith("tool.convlint.models[0]")
+        for options in (project.options, project.model("segmenter").options):
+            assert (options.target, options.select, options.timeout) == ("iOS26", ("CL1", "ane"), 7.5)
+            assert options.frontend == "export"
+            assert options.origins["target"] == "CONVLINT_TARGET"
+        assert project.model("segmenter").options.origins["trial"].endswith("tool.convlint.models[0]")
         assert (project.cache, project.cache_dir) == (False, str(tmp_path / "c"))
 
     def test_holds_without_a_file(self, tmp_path: Path) -> None:
-        assert find_project(tmp_path, environment={"CONVLINT_TRIAL": "none"}).settings.trial is None
+        assert find_project(tmp_path, environment={"CONVLINT_TRIAL": "none"}).options.trial is None
 
     def test_names_the_file(self, tmp_path: Path) -> None:
         other = tmp_path / "other.toml"
         other.write_text("target = 'iOS16'\n", encoding="utf-8")
         project = find_project(tmp_path / "nowhere", environment={"CONVLINT_CONFIG": str(other)})
-        assert (project.settings.target, project.file) == ("iOS16", str(other))
+        assert (project.options.target, project.file) == ("iOS16", str(other))
 
     @pytest.mark.parametrize(
         ("name", "value", "says"),
@@ -313,8 +319,8 @@ def test_the_chip_of_plans_is_that_of_the_command_line_then_of_the_environment_t
     tmp_path: Path,
 ) -> None:
     (tmp_path / "convlint.toml").write_text('chip = "M2"\nos = "macOS14"\n', encoding="utf-8")
-    none, other = Namespace(chip=None, os=None), Namespace(chip="A16", os=None)
     project = find_project(tmp_path, environment={})
-    assert chip_of(none, project) == ("M2", "macOS14")
-    assert chip_of(other, project) == ("A16", None), "macOS14 was said of the M2"
-    assert chip_of(none, find_project(tmp_path, environment={"CONVLINT_CHIP": "M3"}))[0] == "M3"
+    elsewhere = find_project(tmp_path, environment={"CONVLINT_CHIP": "M3"})
+    assert device_names(None, None, project) == ("M2", "macOS14")
+    assert device_names("A16", None, project) == ("A16", None), "macOS14 was said of the M2"
+    assert device_names(None, None, elsewhere)[0] == "M3"

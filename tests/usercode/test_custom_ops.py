@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import os
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from convlint import coremltools_adapter as adapter
-from convlint.cli.fix import fix
+from convlint.cli import main
 from convlint.errors import ModelError, UsageError
 from convlint.model import Finding, Report
 from convlint.runs.affected import affected_jobs
 from convlint.runs.cache.store import Cache
 from convlint.runs.session import KEPT, Session
-from convlint.settings.jobs import Job, job_of
+from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
 from convlint.usercode.converters import own_converters
 
@@ -98,7 +98,7 @@ def test_the_template_filled_in_converts_everywhere(acme: Path, project: Path) -
     report = _check(project, config, parity="float32")
     assert report.convertible == "no", "diff is still refused"
     assert {found.rule.code for found in report.errors()} == {"CL102"}
-    assert fix(_fix_options(project), out=open(os.devnull, "w")) == 0  # noqa: SIM115
+    assert main(["fix", "--model", "net", "--quiet"]) == 0
 
     source = (acme / "net.py").read_text().replace("y + torch.diff(y, dim=-1, prepend=y[..., :1])", "y * 2")
     (acme / "plain.py").write_text(source)
@@ -108,6 +108,17 @@ def test_the_template_filled_in_converts_everywhere(acme: Path, project: Path) -
     assert report.exit_code == 0
     assert report.parity is not None
     assert report.parity.status == "equal", report.parity.detail
+
+
+def test_a_plan_knows_the_configured_converters(
+    acme: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (acme / "coreml_ops.py").write_text("SLOPE = 4.0\n" + REGISTER)
+    (acme / "net.py").write_text(NET.replace("torch.diff(y, dim=-1, prepend=y[..., :1])", "y"))
+    (project / "convlint.toml").write_text(CONFIG)
+    assert main(["plan", "--model", "net", "--format", "json", "--quiet"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["level"] == "mil", "without the converters, PyTorch's own ops would be planned"
 
 
 def test_a_kept_result_knows_the_content_of_the_converters(acme: Path, project: Path) -> None:
@@ -201,14 +212,12 @@ def test_a_check_with_a_broken_module_ends_with_its_line(acme: Path, project: Pa
 def _job(folder: Path, config: str) -> Job:
     (folder / "convlint.toml").write_text(config)
     project = find_project(folder, environment={})
-    return job_of(project.model("net"), project)
+    return project.model("net")
 
 
 def _check(folder: Path, config: str, parity: str | None = None) -> Report:
-    from dataclasses import replace
-
     job = _job(folder, config or CONFIG.replace("converters =", "# ").replace("[[models", "[[models"))
-    outcome = Session(quiet=True).check(replace(job, parity=parity))
+    outcome = Session(quiet=True).check(replace(job, options=replace(job.options, parity=parity)))
     assert outcome.report is not None, outcome.error
     return outcome.report
 
@@ -216,9 +225,3 @@ def _check(folder: Path, config: str, parity: str | None = None) -> Report:
 def _template(finding: Finding) -> str:
     (template,) = (each.after for each in finding.replacements if each.kind == "converter")
     return template
-
-
-def _fix_options(folder: Path) -> argparse.Namespace:
-    from convlint.cli.program import build_parser
-
-    return build_parser().parse_args(["fix", "--model", "net", "--config", str(folder / "convlint.toml")])

@@ -64,7 +64,7 @@ def closure_of(job: Job) -> Closure:
 
     root = job.root or os.getcwd()
     found = [import_closure(job.spec, root, job.arg_exprs)]
-    found += [import_closure(f"{name}:", root) for name in job.settings.converters]
+    found += [import_closure(f"{name}:", root) for name in job.options.converters]
     return Closure(
         frozenset[str]().union(*(each.files for each in found)),
         frozenset[str]().union(*(each.absent for each in found)),

@@ -146,13 +146,12 @@ def folder_of(project: Project) -> str | None:
 def job_digest(job: Job) -> str:
     """What decides a job's result, beside the files that the model is made of."""
     facts = {**asdict(job), "root": os.path.abspath(job.root or os.getcwd())}
-    facts["settings"] = {
+    facts["options"] = {
         name: value
-        for name, value in facts["settings"].items()
-        if name not in ("origins", "per_module_ignores")
+        for name, value in facts["options"].items()
+        if name not in ("origins", "output", "per_module_ignores")
     }
-    facts.pop("output")
-    rules = rules_digest(job.rule_paths)
+    rules = rules_digest(job.options.rule_paths)
     return digest_texts([described(facts), rules, program_digest(), *judges()])
 
 

@@ -1,0 +1,232 @@
+"""From what argparse read to the request of each command: here the namespace ends."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from convlint.coreml.targets import normalise_target
+from convlint.errors import UsageError
+from convlint.interface.inputs import parse_inputs
+from convlint.interface.outputs import parse_outputs
+from convlint.settings.keys import NO_TRIAL
+from convlint.settings.request import Request
+
+if TYPE_CHECKING:
+    from convlint.model.placement import ComputeUnits
+    from convlint.placement.rules import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every command that runs models is asked: which models, and how it behaves meanwhile.
+
+    ``config`` names the configuration instead of the nearest one.
+    """
+
+    models: Request
+    config: str | None
+    format: str
+    quiet: bool
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is remembered between runs: results in a cache, and known findings in a baseline."""
+
+    cache: bool = True
+    cache_dir: str | None = None
+    baseline: str | None = None
+    use_baseline: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest(Run):
+    """``convlint check`` and ``convlint baseline``.
+
+    ``changed`` are the files of a change, None without ``--changed``. ``ended`` says of models by number
+    how they ended a process that checked them before, ``reported`` how many were reported by it.
+    """
+
+    kept: Kept
+    processes: int = 1
+    files: tuple[str, ...] = ()
+    changed: tuple[str, ...] | None = None
+    chip: str | None = None
+    os: str | None = None
+    show_settings: bool = False
+    releases: tuple[str, ...] = ()
+    ended: Mapping[int, str] = field(default_factory=dict)
+    reported: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FixRequest(Run):
+    """``convlint fix``. ``check_again`` are the words of the same question to ``convlint check``."""
+
+    unsafe: bool
+    purpose: Literal["", "ane", "image"]
+    write: bool
+    check_again: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest(Run):
+    """``convlint compare``. ``runtimes`` are the names of those to try, all where there are none."""
+
+    runtimes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest(Run):
+    """``convlint plan``. ``target`` is the deployment target, that of the system where None."""
+
+    chip: str | None
+    os: str | None
+    compute_units: ComputeUnits
+    precision: Precision
+    target: str | None
+    measure: bool
+    files: tuple[str, ...]
+
+
+def check_request(namespace: argparse.Namespace) -> CheckRequest:
+    """The request of ``check`` or ``baseline``; what only one of them can be asked is absent in the other."""
+    asked = vars(namespace).get
+    changed = asked("changed")
+    return CheckRequest(
+        **_run(namespace),
+        kept=Kept(not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")),
+        processes=asked("jobs") or 1,
+        files=tuple(asked("output_file") or ()),
+        changed=None if changed is None else tuple(changed),
+        chip=asked("chip"),
+        os=asked("os"),
+        show_settings=bool(asked("show_settings")),
+        releases=_releases(namespace),
+        ended=asked("ended", {}),
+        reported=asked("reported", 0),
+    )
+
+
+def fix_request(namespace: argparse.Namespace) -> FixRequest:
+    """The request of ``fix``."""
+    words = [namespace.spec] if namespace.spec is not None else []
+    for option in ("model", "input", "arg", "arg_expr", "converters", "rule_path", "target", "config"):
+        given = getattr(namespace, option)
+        for value in given if isinstance(given, list) else [given] if given else []:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return FixRequest(
+        **_run(namespace),
+        unsafe=namespace.unsafe,
+        purpose=namespace.for_,
+        write=namespace.write,
+        check_again=tuple(words),
+    )
+
+
+def compare_request(namespace: argparse.Namespace) -> CompareRequest:
+    """The request of ``compare``."""
+    return CompareRequest(**_run(namespace), runtimes=tuple(namespace.runtime or ()))
+
+
+def plan_request(namespace: argparse.Namespace) -> PlanRequest:
+    """The request of ``plan``."""
+    return PlanRequest(
+        **_run(namespace),
+        chip=namespace.chip,
+        os=namespace.os,
+        compute_units=namespace.compute_units,
+        precision=namespace.plan_precision,
+        target=namespace.target,
+        measure=namespace.measure,
+        files=tuple(namespace.output_file or ()),
+    )
+
+
+def _run(namespace: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "models": _models(namespace),
+        "config": namespace.config,
+        "format": vars(namespace).get("format", "terminal"),
+        "quiet": namespace.quiet,
+        "debug": namespace.debug,
+    }
+
+
+def _models(namespace: argparse.Namespace) -> Request:
+    """Which models, and what the command says over the configuration."""
+    asked = vars(namespace).get
+    models = asked("model") or ()
+    args, arg_exprs = _arguments(namespace)
+    return Request(
+        spec=asked("spec"),
+        models=(models,) if isinstance(models, str) else tuple(models),
+        every=bool(asked("all")),
+        inputs=parse_inputs(asked("input") or ()),
+        args=args,
+        arg_exprs=arg_exprs,
+        overrides=_overrides(namespace),
+        rule_paths=tuple(asked("rule_path") or ()),
+        compress=tuple(asked("compress") or ()),
+    )
+
+
+def _arguments(namespace: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    if not (namespace.arg or namespace.arg_expr):
+        return {}, {}
+    from convlint.usercode.arguments import parse_expressions, parse_literals
+
+    return parse_literals(namespace.arg or ()), parse_expressions(namespace.arg_expr or ())
+
+
+def _overrides(namespace: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the options of a check that were given; a command need not have them all."""
+    asked = {name: value for name, value in vars(namespace).items() if value is not None}
+    same = ("frontend", "fail_on", "coremltools", "why", "output", "parity", "precision", "checkpoint")
+    overrides = {name: asked[name] for name in same if name in asked}
+    if "target" in asked:
+        overrides["target"] = normalise_target(asked["target"])
+    if "trial" in asked:
+        overrides["trial"] = None if asked["trial"] == NO_TRIAL else asked["trial"]
+    if "timeout" in asked:
+        if not 0 < asked["timeout"] < math.inf:
+            raise UsageError(f"--timeout must be a number of seconds above 0, not {asked['timeout']:g}.")
+        overrides["timeout"] = asked["timeout"]
+    for name in ("select", "ignore"):
+        if name in asked:
+            overrides[name] = _words(name, asked[name])
+    if asked.get("converters"):
+        overrides["converters"] = tuple(asked["converters"])
+    if asked.get("output_type"):
+        overrides["outputs"] = parse_outputs(asked["output_type"])
+    if "coremltools" in overrides:
+        from convlint.coreml.versions import parse_release
+
+        parse_release(overrides["coremltools"])
+    return overrides
+
+
+def _words(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+    words = tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
+    if not words:
+        raise UsageError(f"--{name} names no rule: give a code such as CL104, a name or a category.")
+    return words
+
+
+def _releases(namespace: argparse.Namespace) -> tuple[str, ...]:
+    """The two releases of ``--diff-coremltools``, none without it."""
+    asked = vars(namespace).get
+    if not asked("diff_coremltools"):
+        return ()
+    from convlint.coreml.versions import parse_release
+
+    if asked("coremltools") is not None or asked("trial") not in (None, NO_TRIAL):
+        raise UsageError(
+            "--diff-coremltools compares by the rules alone: leave --coremltools and --trial out."
+        )
+    return tuple(parse_release(text).text for text in namespace.diff_coremltools)

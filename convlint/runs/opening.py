@@ -1,0 +1,59 @@
+"""The way into the user's code that every command takes: import the model, and be ready to capture it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from convlint.errors import UsageError
+from convlint.runs.progress import silence_libraries
+from convlint.settings.jobs import Job
+
+if TYPE_CHECKING:
+    from convlint.capture.methods import Source
+    from convlint.usercode.spec import LoadedModel
+
+
+@contextmanager
+def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) -> Iterator[Source]:
+    """The model of a job, imported, with its inputs; its own converters are in coremltools' table meanwhile.
+
+    Libraries are silent from here on, unless ``debug``. Raises :class:`~convlint.errors.ConvlintError` where
+    the model cannot be imported or its inputs are not known.
+    """
+    from convlint.usercode.spec import load_model
+
+    options = job.options
+    progress("importing")
+    loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=options.timeout)
+    if not job.inputs:
+        raise UsageError(_no_input(job, loaded))
+    if not debug:
+        silence_libraries()
+    from convlint.capture.given import built_whole
+    from convlint.capture.methods import Source
+    from convlint.interface.inputs import make_tensors
+    from convlint.usercode.converters import own_converters
+
+    build = built_whole(_with_checkpoint(loaded, options.checkpoint), lambda: make_tensors(job.inputs))
+    with own_converters(options.converters, job.root, options.timeout):
+        yield Source(build, None, lambda: make_tensors(job.inputs), job.inputs, outputs=options.outputs)
+
+
+def _with_checkpoint(loaded: LoadedModel, checkpoint: str) -> Callable[[], Any]:
+    """What builds the model, with the weights of the checkpoint where one is named."""
+    if not checkpoint:
+        return loaded.build
+    from convlint.usercode.checkpoint import load_into, read_checkpoint
+
+    state = read_checkpoint(checkpoint)
+    return lambda: load_into(loaded.build(), state, checkpoint)
+
+
+def _no_input(job: Job, loaded: LoadedModel) -> str:
+    takes = f" Its forward takes {', '.join(loaded.parameters)}." if loaded.parameters else ""
+    return (
+        f"no input is given for {job.name}.{takes} Write one --input for each tensor, for example"
+        " --input 1x3x224x224 or --input input_ids=1x64:int64."
+    )

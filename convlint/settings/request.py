@@ -1,0 +1,116 @@
+"""What a command is asked to look at, and which jobs that comes to with the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from convlint.checking.options import Options
+from convlint.compression.settings import parse_settings
+from convlint.errors import UsageError
+from convlint.interface.inputs import InputSpec
+from convlint.settings.jobs import Job
+from convlint.settings.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The models that a command is given, and what it says over the configuration.
+
+    ``spec`` is a model outside of the configuration, ``models`` are names in it; without both, all of it is
+    meant. ``overrides`` are fields of :class:`Options`; ``rule_paths`` come behind the configured ones, and
+    ``compress`` is read once the target is known.
+    """
+
+    spec: str | None = None
+    models: tuple[str, ...] = ()
+    every: bool = False
+    inputs: tuple[InputSpec, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+    arg_exprs: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    rule_paths: tuple[str, ...] = ()
+    compress: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether models were asked for in the plural, even where there is one."""
+        return self.spec is None and len(self.models) != 1
+
+
+_OF_ONE: Mapping[str, Callable[[Request], Any]] = {
+    "--input": lambda request: request.inputs,
+    "--arg": lambda request: request.args,
+    "--arg-expr": lambda request: request.arg_exprs,
+    "--output": lambda request: request.overrides.get("output"),
+    "--checkpoint": lambda request: request.overrides.get("checkpoint"),
+    "--output-type": lambda request: request.overrides.get("outputs"),
+}
+"""What can only be said of one model."""
+
+
+def jobs_of(request: Request, project: Project) -> list[Job]:
+    """The jobs that are asked for, or all that are configured."""
+    if request.spec is not None:
+        if request.models or request.every:
+            other = "--model" if request.models else "--all"
+            raise UsageError(f"give either SPEC or {other}, not both.")
+        return [_with(Job(request.spec, request.spec, options=project.options), request)]
+    jobs = [project.model(name) for name in dict.fromkeys(request.models)] or list(project.models)
+    if not jobs:
+        raise UsageError(
+            "nothing to check: give a model such as torchvision.models:resnet50 with its --input, or"
+            " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` begins it)."
+        )
+    for option, value in _OF_ONE.items():
+        if value(request) and len(jobs) > 1:
+            raise UsageError(f"{option} is for one model, and {len(jobs)} are to be checked: name one.")
+    return [_with(job, request) for job in jobs]
+
+
+def one_job(request: Request, project: Project, command: str) -> Job:
+    """The one model that ``command`` looks at."""
+    jobs = jobs_of(request, project)
+    if len(jobs) > 1:
+        raise UsageError(
+            f"{command} looks at one model, and {len(jobs)} are configured: name one by --model NAME."
+        )
+    return jobs[0]
+
+
+def device_names(chip: str | None, system: str | None, project: Project) -> tuple[str | None, str | None]:
+    """The chip and the system to forecast for, of the command line, else of the configuration.
+
+    The system that the configuration names is that of its chip, and says nothing of another one.
+    """
+    if chip is not None:
+        return chip, system
+    return project.chip, project.os if system is None else system
+
+
+def _with(job: Job, request: Request) -> Job:
+    """``job`` with what the request says over it."""
+    return replace(
+        job,
+        args={**job.args, **request.args},
+        arg_exprs={**job.arg_exprs, **request.arg_exprs},
+        inputs=request.inputs or job.inputs,
+        options=_options(job.options, request),
+    )
+
+
+def _options(configured: Options, request: Request) -> Options:
+    options = configured.over(request.overrides, "the command line")
+    options = replace(
+        options,
+        rule_paths=(*options.rule_paths, *request.rule_paths),
+        compress=parse_settings(request.compress, options.target),
+    )
+    if options.output is not None and options.trial != "full":
+        raise UsageError("--output keeps what --trial full writes: give both.")
+    if options.trial is None and options.parity is not None:
+        raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
+    if options.trial is None and (options.compress or options.precision is not None):
+        raise UsageError("--compress and --precision need what a trial converts: leave --no-trial out.")
+    return options

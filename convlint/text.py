@@ -57,9 +57,17 @@ def _spelled_out(letter: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def single_line(text: object, limit: int | None = None) -> str:
+    """The text of an error, say, as a library wrote it but in one line: its first ``limit`` letters.
+
+    This is for what is stored and compared; what is shown goes through :func:`one_line`.
+    """
+    return " ".join(str(text).split())[:limit]
+
+
 def one_line(text: str, limit: int = 400) -> str:
     """``text`` as one visible line, cut with an ellipsis beyond ``limit`` letters."""
-    line = visible(" ".join(text.split()))
+    line = visible(single_line(text))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
 
 

@@ -56,17 +56,17 @@ def fake_weights(module: torch.nn.Module, mode: Any) -> torch.nn.Module:
     """``module`` with CPU tensors that have no data, belonging to ``mode``, for those on meta."""
     import torch
 
-    made: dict[torch.Tensor, torch.Tensor] = {}
+    fakes: dict[torch.Tensor, torch.Tensor] = {}
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_meta:
             return tensor
-        if tensor not in made:
+        if tensor not in fakes:
             empty = torch.empty_like(tensor, device="cpu")
             if isinstance(tensor, torch.nn.Parameter):
                 empty = torch.nn.Parameter(empty, tensor.requires_grad)
-            made[tensor] = empty
-        return made[tensor]
+            fakes[tensor] = empty
+        return fakes[tensor]
 
     with mode:
         for part in module.modules():
@@ -135,7 +135,7 @@ def _evaluating(module: torch.nn.Module) -> None:
 @contextmanager
 def kept_buffers(module: torch.nn.Module) -> Iterator[None]:
     """For a while ``forward`` may assign buffers anew, as a cache does; afterwards all are as before."""
-    kept = [
+    copies = [
         (part, name, tensor)
         for part in module.modules()
         for name, tensor in part.named_buffers(recurse=False, remove_duplicate=False)
@@ -143,7 +143,7 @@ def kept_buffers(module: torch.nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for part, name, tensor in kept:
+        for part, name, tensor in copies:
             if getattr(part, name) is not tensor:
                 setattr(part, name, tensor)
 

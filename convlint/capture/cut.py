@@ -76,7 +76,7 @@ def sizes_from_data(graph: Graph, among: frozenset[Node]) -> tuple[Node, ...]:
     from convlint.torch_adapter import pytree
 
     known: dict[Any, bool] = {}
-    found = []
+    nodes = []
     for node in graph.nodes:
         if node not in among or reads_number(node) or not torch_adapter.is_overload(node.target):
             continue
@@ -90,8 +90,8 @@ def sizes_from_data(graph: Graph, among: frozenset[Node]) -> tuple[Node, ...]:
         if key not in known:
             known[key] = torch_adapter.has_sizes_from_data(node.target, args, kwargs)
         if known[key]:
-            found.append(node)
-    return tuple(found)
+            nodes.append(node)
+    return tuple(nodes)
 
 
 def reads_number(node: Node) -> bool:

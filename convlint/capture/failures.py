@@ -5,33 +5,10 @@ from __future__ import annotations
 import re
 
 from convlint.model import CaptureFailure
+from convlint.text import single_line
 from convlint.usercode.sites import place_of_exception, place_of_text
 
-KINDS = (
-    "python-number",
-    "data-dependent-branch",
-    "data-dependent-shape",
-    "data-dependent-index",
-    "item-call",
-    "numpy-call",
-    "tensor-text",
-    "unsupported-output",
-    "unsupported-python",
-    "fake-tensor",
-    "no-fake-implementation",
-    "shape-error",
-    "time-limit",
-    "specialised-dimension",
-    "tied-dimensions",
-    "breaking-size",
-    "other-path",
-    "frozen-by-trace",
-    "owned-name",
-    "unknown",
-)
-
-# Tried in order against "ExceptionType: message"; torch has no stable codes for these.
-_PATTERNS: tuple[tuple[str, str], ...] = (
+PATTERNS: tuple[tuple[str, str], ...] = (
     ("time-limit", r"^TimeLimit|time limit"),
     ("owned-name", r"^OwnedName:"),
     # A bare symbol is no comparison: float(), int() or math wanted the number itself.
@@ -67,12 +44,13 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"Unsupported|torch\._dynamo|NotImplementedError|not traceable|TraceError|control flow",
     ),
 )
+"""Tried in order against "ExceptionType: message"; torch has no stable codes for these."""
 
 
 def failure_kind(error: BaseException) -> str:
     """The word for an exception, "unknown" where no pattern fits."""
     text = f"{type(error).__name__}: {error}"
-    for kind, pattern in _PATTERNS:
+    for kind, pattern in PATTERNS:
         if re.search(pattern, text):
             return kind
     return "unknown"
@@ -95,7 +73,7 @@ def describe_failure(method: str, error: BaseException) -> CaptureFailure:
 
 def _first_paragraph(text: str) -> str:
     for paragraph in re.split(r"\n\s*\n", text.strip()):
-        flat = " ".join(paragraph.split())
-        if flat:
-            return flat[:600]
+        line = single_line(paragraph, 600)
+        if line:
+            return line
     return ""

@@ -39,8 +39,8 @@ def fill_of(node: Node, fills: dict[Node, float | None]) -> float | None:
     if schema is None:
         return None
     name = schema.name.removeprefix("aten::")
-    found = [node.args[index] for index in _WRITERS.get(name, ()) if index < len(node.args)]
-    numbers = [float(value) for value in found if isinstance(value, (int, float))]
+    values = [node.args[index] for index in _WRITERS.get(name, ()) if index < len(node.args)]
+    numbers = [float(value) for value in values if isinstance(value, (int, float))]
     if name in _MOVERS:
         numbers += [fill for source in node.all_input_nodes if (fill := fill_of(source, fills)) is not None]
     fills[node] = max(numbers, key=abs, default=None)

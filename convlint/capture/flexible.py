@@ -78,18 +78,18 @@ def varying_sizes(spec: InputSpec) -> dict[int, tuple[int, ...]]:
     if spec.shapes:
         columns = enumerate(zip(*spec.shapes, strict=True))
         return {axis: tuple(sorted(set(column))) for axis, column in columns if len(set(column)) > 1}
-    found = {}
+    by_axis = {}
     for axis, sizes in enumerate(spec.ranges):
         if sizes is None:
             continue
         count = sizes.high - sizes.low + 1
         if count <= _MOST_SIZES:
-            found[axis] = tuple(range(sizes.low, sizes.high + 1))
+            by_axis[axis] = tuple(range(sizes.low, sizes.high + 1))
         else:
             step = (sizes.high - sizes.low) // (_MOST_SIZES // 2) or 1
             start = set(range(sizes.low, sizes.low + _MOST_SIZES // 2))
-            found[axis] = tuple(sorted(start | set(range(sizes.low, sizes.high, step)) | {sizes.high}))
-    return found
+            by_axis[axis] = tuple(sorted(start | set(range(sizes.low, sizes.high, step)) | {sizes.high}))
+    return by_axis
 
 
 def _tensors(specs: Sequence[InputSpec], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:

@@ -24,10 +24,10 @@ def restore_lines(nodes: Iterable[Node], module: GraphModule) -> None:
     waiting = list(_submodules(module))
     of: dict[str, Any] = {}
     for node in nodes:
-        found = _LINE.search(node.meta["stack_trace"])
-        if found is None:
+        match = _LINE.search(node.meta["stack_trace"])
+        if match is None:
             continue
-        file, name, call = found.groups()
+        file, name, call = match.groups()
         if file not in of:
             fitting = (part for part in waiting if f"{name} = {call}" in part.code)
             of[file] = next(fitting, None)

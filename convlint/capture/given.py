@@ -13,6 +13,7 @@ from convlint.errors import ConvlintError, ModelError
 from convlint.interface.inputs import given_inputs
 from convlint.interface.outputs import OutputSpec
 from convlint.sandbox import user_code
+from convlint.text import single_line
 from convlint.torch_adapter import registered_dataclasses
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def given_model(model: Any, inputs: Callable[[], Inputs]) -> Any:
         except Exception as error:  # the user's forward may raise anything
             raise ModelError(
                 "the model has lazy layers, which get their sizes from the first run, and that run raised"
-                f" {type(error).__name__}: {' '.join(str(error).split())[:400]}."
+                f" {type(error).__name__}: {single_line(error, 400)}."
             ) from error
     return built_whole(model, inputs) if callable(model) else model
 

@@ -27,18 +27,18 @@ def mark_handed_on(
 ) -> tuple[Port, ...]:
     """The outputs with what the converter makes of them: constant, or the tensor of another port."""
     seen: dict[str, str] = {}
-    found = []
+    ports = []
     for port in outputs:
         node: Any = by_name.get(port.name)
         node = origin(node)
         if port.kind != "tensor" or node is None:
-            found.append(port)
+            ports.append(port)
             continue
         own = node.op == "call_function" or node.name in constants
         same = seen.setdefault(node.name, "" if own else node.name)
         seen[node.name] = same or port.name
-        found.append(replace(port, same_as=same, const=port.name in constants))
-    return tuple(found)
+        ports.append(replace(port, same_as=same, const=port.name in constants))
+    return tuple(ports)
 
 
 def origin(node: Any) -> Any:

@@ -99,9 +99,9 @@ class _Lowering:
 
     def add(self, node: Node, target: Any, args: tuple[Any, ...], value: Any, **kwargs: Any) -> Node:
         """A new node in place of ``node``, with its line and module."""
-        made = self.new.create_node("call_function", target, args, kwargs)
-        made.meta = {**node.meta, "val": value}
-        return made
+        new = self.new.create_node("call_function", target, args, kwargs)
+        new.meta = {**node.meta, "val": value}
+        return new
 
     def functional(self, node: Node) -> Node:
         """``relu_`` as ``relu``, where nothing else sees the tensor that is written to."""
@@ -130,10 +130,10 @@ class _Lowering:
         value = target(*torch.fx.map_arg(args, _value), **torch.fx.map_arg(kwargs, _value))
         if not _same_layout(value, _value(base)):
             raise _Unsure
-        made = self.add(node, target, args, value, **kwargs)
-        self.env[base] = made
+        new = self.add(node, target, args, value, **kwargs)
+        self.env[base] = new
         self.aliases.join(base, node)
-        return made
+        return new
 
 
 class _Aliases:
@@ -265,8 +265,8 @@ def _contiguous(state: _Lowering, node: Node) -> Node:
     if value.is_contiguous():
         return source
     copy = torch.ops.aten.clone.default
-    made = copy(value, memory_format=torch.contiguous_format)
-    return state.add(node, copy, (source,), made, memory_format=torch.contiguous_format)
+    value_copy = copy(value, memory_format=torch.contiguous_format)
+    return state.add(node, copy, (source,), value_copy, memory_format=torch.contiguous_format)
 
 
 def _expand_as(state: _Lowering, node: Node) -> Node:
@@ -332,8 +332,8 @@ def _to_device(state: _Lowering, node: Node) -> Node:
     if value.dtype == dtype:
         return source
     target = torch.ops.aten._to_copy.default
-    made = target(value, dtype=dtype, device=device)
-    return state.add(node, target, (source,), made, dtype=dtype, device=device)
+    moved = target(value, dtype=dtype, device=device)
+    return state.add(node, target, (source,), moved, dtype=dtype, device=device)
 
 
 def _detach_in_place(state: _Lowering, node: Node) -> Node:

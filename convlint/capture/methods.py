@@ -2,109 +2,62 @@
 
 1. ``torch.export`` on tensors without data; 2. ``torch.export`` on the CPU with real random
 weights; 3. ``torch.fx.symbolic_trace``, and 4. one run with random inputs, both recorded as ATen
-calls. The last two give no program to convert, only the ops to judge. What stopped each is kept.
+calls. The last two give no program to convert, only the ops to judge. What stopped each is reported.
 """
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import logging
-import re
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
-from convlint.capture.build import (
-    borrowed,
-    build_on_cpu,
-    fake_weights,
-    kept_buffers,
-    weight_bytes,
-)
+from convlint.capture.build import borrowed, fake_weights, kept_buffers, weight_bytes
 from convlint.capture.declared import declare
+from convlint.capture.dtypes import mixes_dtypes
+from convlint.capture.exporting import Export, fake_inputs
 from convlint.capture.failures import describe_failure
-from convlint.capture.flexible import Forward, dynamic_shapes, example_that_runs
-from convlint.capture.generated import restore_lines
+from convlint.capture.first_run import build_model, run_forward
+from convlint.capture.flexible import Forward, example_that_runs
 from convlint.capture.limits import REAL_WEIGHTS_LIMIT
-from convlint.capture.lower import lower
-from convlint.capture.outputs import (
-    drop_constant_outputs,
-    outputs_proviso,
-    plain_outputs,
-    registered_proviso,
-)
-from convlint.capture.owned import refuse_owned_names
-from convlint.capture.reads import reads_of_inputs
+from convlint.capture.quiet import quiet_torch
 from convlint.capture.record import record_run
-from convlint.capture.size_limits import judge
+from convlint.capture.source import (
+    EXPORT_CPU,
+    EXPORT_FAKE,
+    RECORDED,
+    SYMBOLIC,
+    Capture,
+    Inputs,
+    MakeInputs,
+    Source,
+)
 from convlint.capture.states import with_initial_states
-from convlint.capture.walk import graph_of_program
 from convlint.errors import ConvlintError, ModelError
-from convlint.interface.inputs import InputSpec, make_tensors, zeros_by_default
-from convlint.interface.outputs import OutputSpec
-from convlint.model import CaptureFailure, Frontend, Graph, Proviso
-from convlint.sandbox import UserExit, time_limit, user_code
-from convlint.usercode.sites import GENERATED, choose_frames, definition_of, place_of_exception
+from convlint.interface.inputs import InputSpec
+from convlint.model import CaptureFailure, Graph, Proviso
+from convlint.sandbox import time_limit, user_code
+from convlint.usercode.sites import choose_frames
 
 if TYPE_CHECKING:
     import torch
 
-EXPORT_FAKE = "torch.export on tensors without data"
-EXPORT_CPU = "torch.export on the CPU"
-SYMBOLIC = "torch.fx.symbolic_trace"
-RECORDED = "one recorded run"
-
-Inputs = tuple[tuple[Any, ...], dict[str, Any]]
-MakeInputs = Callable[[], Inputs]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A model to capture: a builder or an instance, and how to make its example inputs.
-
-    ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
-    ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out, ``registered`` names classes of inputs that torch was told of for a while.
-    """
-
-    build: Callable[[], Any] | None
-    instance: torch.nn.Module | None
-    make_inputs: MakeInputs
-    specs: tuple[InputSpec, ...] = ()
-    dynamic_shapes: Any = None
-    outputs: tuple[OutputSpec, ...] = ()
-    registered: tuple[str, ...] = ()
-
-    def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
-        """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""
-        args, kwargs = make_tensors(specs)
-        return args, {**kwargs, **{k: v for k, v in self.make_inputs()[1].items() if k not in kwargs}}
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """What capturing gave. ``program`` is an ``ExportedProgram`` in the ATen dialect, or None.
-
-    ``reads`` are the places where Python reads what follows from an input; ``provisos`` say what of the
-    inputs and outputs is otherwise in the program. ``frontend`` is the one whose ops the graph has,
-    ``lines`` are all where a recorded run read a value.
-    """
-
-    graph: Graph | None
-    program: Any
-    method: str
-    failures: tuple[CaptureFailure, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    reads: tuple[Proviso, ...] = ()
-    provisos: tuple[Proviso, ...] = ()
-    frontend: Frontend = "export"
-    lines: frozenset[tuple[str, int]] = frozenset()
+__all__ = [
+    "EXPORT_CPU",
+    "EXPORT_FAKE",
+    "RECORDED",
+    "SYMBOLIC",
+    "Attempts",
+    "Capture",
+    "Inputs",
+    "MakeInputs",
+    "Source",
+    "capture",
+    "quiet_torch",
+    "real_program",
+]
 
 
 def capture(
@@ -127,7 +80,7 @@ class Attempts:
     """The methods of one capture, with what they share: the real model, built once, and the clock.
 
     ``values``: what the real model computes is looked at, so that zeros would not do for its weights.
-    ``decomposed``: where nothing can be exported, the ops are told as in an exported program all the same.
+    ``decomposed``: where nothing can be exported, the ops are named as in an exported program all the same.
     """
 
     def __init__(
@@ -211,15 +164,15 @@ class Attempts:
         import torch
 
         def run(specs: Sequence[InputSpec]) -> None:
-            args, kwargs = _fake_inputs(self.source.inputs_of(specs), mode)
+            args, kwargs = fake_inputs(self.source.inputs_of(specs), mode)
             with user_code(), torch.no_grad(), kept_buffers(module), mode:
                 module(*args, **kwargs)
 
         if not any(spec.flexible for spec in self.source.specs):
-            return self.export(module, *_fake_inputs(self.source.make_inputs(), mode), self.source.specs)
+            return self.export(module, *fake_inputs(self.source.make_inputs(), mode), self.source.specs)
         with quiet_torch(logging.ERROR), self.timed("sizes"):  # torch logs each size that does not run
             specs = example_that_runs(self.source.specs, run)
-        return self.export(module, *_fake_inputs(self.source.inputs_of(specs), mode), specs, run)
+        return self.export(module, *fake_inputs(self.source.inputs_of(specs), mode), specs, run)
 
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
@@ -257,39 +210,10 @@ class Attempts:
         forward: Forward | None = None,
     ) -> tuple[Graph, Any]:
         """Graph and program. ``specs`` may ask for flexible sizes; ``forward`` then runs others."""
-        import torch
-
-        refuse_owned_names(module, "export")
-        asked = self.source.dynamic_shapes
-        shapes = dynamic_shapes(module, args, kwargs, specs) if asked is None else asked
-        guards: list[torch_adapter.SizeGuard] = []
-        with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
-            with self.timed("export"), torch_adapter.unprinted_graph(), plain_outputs(module) as odd:
-                if shapes is None:
-                    program = torch.export.export(module, args, kwargs or None, strict=False)
-                else:
-                    with torch_adapter.size_guards() as guards:
-                        program = torch.export.export(
-                            module, args, kwargs or None, dynamic_shapes=shapes, strict=False
-                        )
-            if odd:
-                self.failures.append(_odd_output(module, odd))
-            left_out = list(odd)
-            with self.timed("decompose"):
-                program = lower(program) or _decomposed(program)
-            if shapes is not None and asked is None:
-                with self.timed("sizes"), quiet_torch(logging.ERROR):
-                    self.failures += judge(program, guards, specs, forward)
-        with self.timed("walk"):
-            graph = declare(graph_of_program(program), specs, self.source.outputs)
-            self.reads = reads_of_inputs(program.graph, set(program.graph_signature.user_inputs))
-        left_out += drop_constant_outputs(program)
-        outputs = outputs_proviso(module, left_out)
-        self.provisos = (
-            *(registered_proviso(name, module) for name in self.source.registered),
-            *((outputs,) if outputs is not None else ()),
-        )
-        return graph, program
+        export = Export(self.source, module, self.timed, self.failures)
+        exported = export.run((args, kwargs), specs, forward)
+        self.reads, self.provisos = exported.reads, exported.provisos
+        return exported.graph, exported.program
 
     def real(self) -> tuple[torch.nn.Module, Inputs]:
         """The model with real weights and real inputs, built once."""
@@ -303,22 +227,13 @@ class Attempts:
                     f"its weights take {self._size / 1e9:.1f} GB,"
                     f" more than the {self.memory_limit / 1e9:.1f} GB at hand"
                 )
-            module = self.source.instance
-            if module is not None:
-                module = self.with_data(module)
-            else:
-                assert self.source.build is not None
-                try:
-                    module = build_on_cpu(self.source.build)
-                except ConvlintError:
-                    raise
-                except Exception as error:
-                    raise ModelError(_told("building the model", error)) from error
+            instance = self.source.instance
+            module = build_model(self.source) if instance is None else self.with_data(instance)
             self._real = module, self.source.make_inputs()
         return self._real
 
     def with_data(self, module: torch.nn.Module) -> torch.nn.Module:
-        """A module that the caller has made already; where it lies on meta, a copy with zeros runs for it."""
+        """``module``, which the caller has built; where it lies on meta, a copy with zeros runs for it."""
         from convlint.capture.weightless import on_meta, zeroed
 
         if not on_meta(module):
@@ -336,20 +251,7 @@ class Attempts:
 
     def run_forward(self, module: torch.nn.Module, inputs: Inputs) -> None:
         """Run the model once, as PyTorch would: a model that does not run is the user's error."""
-        import torch
-
-        args, kwargs = inputs
-        try:
-            with borrowed(module), user_code(), torch.no_grad():
-                module(*args, **kwargs)
-        except Exception as error:
-            raise ModelError(
-                _told("running the model's forward", error)
-                + " The model does not run in PyTorch with these inputs;"
-                " check --input (names, shapes, dtypes) first."
-                + zeros_by_default(self.source.specs)
-                + _parameters_of(module, error)
-            ) from error
+        run_forward(module, inputs, self.source.specs)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -358,92 +260,6 @@ class Attempts:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-# Fake tensors multiply integers by floats without a word; PyTorch itself refuses.
-_ONE_DTYPE = (
-    "aten.linear.", "aten.matmul.", "aten.mm.", "aten.bmm.", "aten.addmm.", "aten.baddbmm.", "aten.conv",
-    "aten.scaled_dot_product_attention.", "aten.layer_norm.", "aten.batch_norm.", "aten._native_batch_norm",
-    "aten.embedding.",
-)  # fmt: skip
-
-
-def mixes_dtypes(graph: Graph) -> bool:
-    """Whether an op has operands of dtypes that PyTorch may refuse to combine when it really runs."""
-    for call in graph.calls:
-        if call.op.startswith(_ONE_DTYPE):
-            dtypes = {meta.dtype for meta in call.inputs if meta.dtype != "bool"}
-            if "embedding" in call.op:
-                dtypes = {dtype for dtype in (call.inputs[-1].dtype,) if not dtype.startswith("int")} | {
-                    "table"
-                }
-            if len(dtypes) > 1:
-                return True
-    return False
-
-
-def _told(action: str, error: Exception) -> str:
-    place = place_of_exception(error)
-    where = ""
-    if place.site is not None:
-        where = f" at {place.site}"
-        if place.site.source:
-            where += f", in the line `{place.site.source}`"
-    text = " ".join(str(error).split())
-    how = "stopped" if isinstance(error, UserExit) else f"raised {type(error).__name__}"
-    return f"{action} {how}{where}: {text[:600]}".rstrip(".: ") + "."
-
-
-def _parameters_of(module: torch.nn.Module, error: Exception) -> str:
-    """What ``forward`` takes, where an argument had another name or was missing."""
-    if not isinstance(error, TypeError) or not re.search(r"forward\(\) (got|missing|takes)", str(error)):
-        return ""
-    with contextlib.suppress(TypeError, ValueError):
-        return f" forward takes {inspect.signature(module.forward)}."
-    return ""
-
-
-def _decomposed(program: Any) -> Any:
-    """``program`` in the ATen dialect; a line of code that torch generated is the line it was made from."""
-    made = program.run_decompositions({})
-    generated = [n for n in made.graph.nodes if GENERATED in (n.meta.get("stack_trace") or "")]
-    if generated:
-        restore_lines(generated, program.graph_module)
-    return made
-
-
-def _odd_output(module: torch.nn.Module, names: list[str]) -> CaptureFailure:
-    kinds = ", ".join(dict.fromkeys(names))
-    message = f"{kinds} among the outputs, which torch.export has no registered way to take apart"
-    return CaptureFailure(EXPORT_FAKE, "unsupported-output", "TypeError", message, definition_of(module))
-
-
-def _fake_inputs(inputs: Inputs, mode: Any) -> Inputs:
-    import torch
-
-    from convlint.torch_adapter import pytree
-
-    def fake(value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        with mode:
-            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cpu")
-
-    args, kwargs = pytree.tree_map(fake, inputs)
-    return args, kwargs
-
-
-@contextmanager
-def quiet_torch(level: int = logging.WARNING) -> Iterator[None]:
-    """Without the warnings and log lines of torch and of user code, which are not about this check."""
-    previous = logging.root.manager.disable
-    logging.disable(level)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
 
 
 def real_program(source: Source, program: Any, limit: float | None) -> Any:

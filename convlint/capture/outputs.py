@@ -25,7 +25,7 @@ def flat_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
     """
     odd: list[str] = []
 
-    def look(part: torch.nn.Module, given: Any, output: Any) -> Any:
+    def look(part: torch.nn.Module, args: Any, output: Any) -> Any:
         odd[:] = odd_parts(output)
         return _flat(output)
 
@@ -43,12 +43,12 @@ def odd_parts(output: Any) -> list[str]:
     if isinstance(output, torch.Tensor):
         return []
     if isinstance(output, (list, tuple)):
-        found = [name for part in output for name in odd_parts(part)]
+        names = [name for part in output for name in odd_parts(part)]
     else:
-        found = ["None" if output is None else type(output).__qualname__]
+        names = ["None" if output is None else type(output).__qualname__]
         if isinstance(output, Mapping):
-            found += [name for part in output.values() for name in odd_parts(part)]
-    return list(dict.fromkeys(found))
+            names += [name for part in output.values() for name in odd_parts(part)]
+    return list(dict.fromkeys(names))
 
 
 def outputs_proviso(module: torch.nn.Module, kinds: Iterable[str]) -> Proviso | None:
@@ -74,7 +74,7 @@ def plain_outputs(module: torch.nn.Module) -> Iterator[list[str]]:
     odd: list[str] = []
     plain = (torch.Tensor, type(None), bool, int, float, str, torch.SymInt, torch.SymFloat, torch.SymBool)
 
-    def look(part: torch.nn.Module, given: Any, output: Any) -> Any:
+    def look(part: torch.nn.Module, args: Any, output: Any) -> Any:
         names = [
             type(leaf).__qualname__ for leaf in pytree.tree_leaves(output) if not isinstance(leaf, plain)
         ]
@@ -104,11 +104,11 @@ def drop_constant_outputs(program: Any) -> list[str]:
     from torch.export.graph_signature import ConstantArgument
 
     specs = program.graph_signature.output_specs
-    kept = [spec for spec in specs if not isinstance(spec.arg, ConstantArgument)]
-    if not kept or len(kept) == len(specs):
+    tensor_specs = [spec for spec in specs if not isinstance(spec.arg, ConstantArgument)]
+    if not tensor_specs or len(tensor_specs) == len(specs):
         return []
     values = [spec.arg.value for spec in specs if isinstance(spec.arg, ConstantArgument)]
-    specs[:] = kept
+    specs[:] = tensor_specs
     return ["None" if value is None else type(value).__qualname__ for value in values]
 
 

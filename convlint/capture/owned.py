@@ -60,8 +60,8 @@ def _given_at(kind: type, name: str) -> Site | None:
         path = inspect.getsourcefile(kind.__init__)  # type: ignore[misc]
     except (OSError, TypeError):
         return None
-    given = re.compile(rf"\bself\.{re.escape(name)}\s*[:=]|[\"']{re.escape(name)}[\"']")
+    assignment = re.compile(rf"\bself\.{re.escape(name)}\s*[:=]|[\"']{re.escape(name)}[\"']")
     for number, line in enumerate(lines):
-        if path and given.search(line):
+        if path and assignment.search(line):
             return Site(path, first + number, line.strip(), "__init__")
     return None

@@ -41,9 +41,11 @@ def _leaf_paths(spec: Any) -> list[tuple[Any, ...]]:
 
     try:
         tree = pytree.tree_unflatten([object()] * spec.num_leaves, spec)
-        found = pytree.tree_flatten_with_path(tree, is_leaf=_has_no_keys)[0]
+        leaves = pytree.tree_flatten_with_path(tree, is_leaf=_has_no_keys)[0]
         return [
-            (*path, *rest) for path, part in found for rest in (_inside(part) if _has_no_keys(part) else [()])
+            (*path, *rest)
+            for path, part in leaves
+            for rest in (_inside(part) if _has_no_keys(part) else [()])
         ]
     except Exception:  # a class that takes no placeholders, or keeps its parts in an order of its own
         return []
@@ -73,12 +75,12 @@ def _inside(part: Any) -> list[tuple[Any, ...]]:
     order = [next((key for key, value in named.items() if value is child), None) for child in children]
     if all(key is not None for key in order):
         keys = order
-    found = []
+    paths = []
     for key, child in zip(keys, children, strict=True):
         for path, leaf in pytree.tree_flatten_with_path(child, is_leaf=_has_no_keys)[0]:
             rests = _inside(leaf) if _has_no_keys(leaf) else [()]
-            found += [(key, *path, *rest) for rest in rests]
-    return found
+            paths += [(key, *path, *rest) for rest in rests]
+    return paths
 
 
 def _of_argument(name: str, path: tuple[Any, ...]) -> str:

@@ -18,14 +18,14 @@ def reached(graph: Graph, starts: Callable[[Node], bool]) -> frozenset[Node]:
     """
     memory: dict[Node, Any] = {}
     dirty: set[Any] = set()
-    found: set[Node] = set()
+    nodes: set[Node] = set()
     for node in graph.nodes:
         sources = node.all_input_nodes
         memory[node] = _memory_of(node, memory)
-        if starts(node) or any(source in found or memory[source] in dirty for source in sources):
-            found.add(node)
+        if starts(node) or any(source in nodes or memory[source] in dirty for source in sources):
+            nodes.add(node)
             dirty |= {memory[target] for target in written(node)}
-    return frozenset(found)
+    return frozenset(nodes)
 
 
 def needed_for(graph: Graph, ends: Iterable[Node]) -> frozenset[Node]:

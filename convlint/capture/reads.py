@@ -25,7 +25,7 @@ def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tupl
     ``inputs`` names the placeholders that are inputs; all of them where it is None.
     """
     moving = reached(graph, lambda node: node.op == "placeholder" and (inputs is None or node.name in inputs))
-    found: dict[str, Proviso] = {}
+    by_line: dict[str, Proviso] = {}
     for node in _reads(graph):
         if node not in moving:
             continue
@@ -34,8 +34,8 @@ def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tupl
         if line is not None and line.source.startswith("assert"):
             continue  # it passed for the example, and the program has no need of it
         text = f"the {_what(line)} is that of the example, whatever the input"
-        found.setdefault(str(line), Proviso("frozen", text, place.site, place.caller, node_module(node)[0]))
-    return tuple(found.values())
+        by_line.setdefault(str(line), Proviso("frozen", text, place.site, place.caller, node_module(node)[0]))
+    return tuple(by_line.values())
 
 
 def reading_lines(graph: Graph) -> frozenset[tuple[str, int]]:

@@ -108,11 +108,11 @@ def trace_run(
 
     leaves, in_spec = pytree.tree_flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    kept = tuple(leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+    copies = tuple(leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
     ended: list[Any] = []
 
-    def run(*given: torch.Tensor) -> list[torch.Tensor]:
-        queue = list(given)
+    def run(*values: torch.Tensor) -> list[torch.Tensor]:
+        queue = list(values)
         filled = [queue.pop(0) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
         run_args, run_kwargs = pytree.tree_unflatten(filled, in_spec)
         with _marking_readers():
@@ -123,7 +123,7 @@ def trace_run(
     with torch.no_grad(), _plain_attention(), module_paths(module), torch.fx.traceback.preserve_node_meta():
         traced = torch_adapter.trace_real(run, choose_frames if lines else None)(*tensors)
     outputs, out_spec = ended
-    return Run(traced, kept, in_spec, tuple(outputs), out_spec)
+    return Run(traced, copies, in_spec, tuple(outputs), out_spec)
 
 
 @contextmanager

@@ -102,12 +102,12 @@ class RecordedModule(nn.Module):
                 "the arguments do not have the structure of the inputs that the run was recorded with"
             )
         with torch.fx.traceback.preserve_node_meta():
-            made = _Player(self, vars(self)["_replayed"]).run(
+            results = _Player(self, vars(self)["_replayed"]).run(
                 *(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
             )
         if self._out_spec is None:
-            return tuple(made)
-        rest = iter(made)
+            return tuple(results)
+        rest = iter(results)
         return pytree.tree_unflatten(
             [next(rest) if o is TENSOR else o for o in self._outputs], self._out_spec
         )
@@ -161,9 +161,9 @@ def _settle_constants(traced: torch.fx.GraphModule) -> None:
             name = f"_settled{number}_{position}"
             traced.register_buffer(name, tensor)
             with graph.inserting_before(part):
-                made = graph.get_attr(name)
-            made.meta = dict(part.meta)
-            part.replace_all_uses_with(made)
+                constant = graph.get_attr(name)
+            constant.meta = dict(part.meta)
+            part.replace_all_uses_with(constant)
             graph.erase_node(part)
         if node not in parts:
             graph.erase_node(node)

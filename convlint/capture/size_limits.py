@@ -19,6 +19,7 @@ from convlint.capture.flexible import MOST_SECONDS, Forward, varying_sizes
 from convlint.interface.inputs import InputSpec
 from convlint.model import CaptureFailure
 from convlint.sandbox import TimeLimitExceeded
+from convlint.text import single_line
 from convlint.usercode.sites import NOWHERE, Place, place_of_exception, place_of_frames
 
 METHOD = "torch.export with flexible sizes"
@@ -115,18 +116,18 @@ class _Judge:
         }
 
     def run(self) -> list[CaptureFailure]:
-        found = [self.fixed(axis) for axis, end in self.ends.items() if isinstance(end, int)]
+        failures = [self.fixed(axis) for axis, end in self.ends.items() if isinstance(end, int)]
         groups: dict[str, list[Axis]] = {}
         for axis, end in self.ends.items():
             if not isinstance(end, int):
                 groups.setdefault(str(end), []).append(axis)
-        found += [
+        failures += [
             tied for group in groups.values() if len(group) > 1 and (tied := self.tied(group)) is not None
         ]
         for variation in self.variations(groups):
-            found += self.limits(variation)
+            failures += self.limits(variation)
         unique: dict[Any, CaptureFailure] = {}
-        for failure in found:
+        for failure in failures:
             unique.setdefault((failure.kind, failure.site or failure.message), failure)
         return list(unique.values())
 
@@ -136,15 +137,15 @@ class _Judge:
     def variations(self, groups: dict[str, list[Axis]]) -> list[Variation]:
         """How the axes that are still free vary: each tied group of ranges, and all lists together."""
         ranged = [[axis for axis in group if not self.listed(axis)] for group in groups.values()]
-        found = [
+        variations = [
             Variation(tuple(group), tuple(dict.fromkeys(group, size) for size in group[0].sizes))
             for group in ranged
             if group
         ]
         axes = tuple(axis for group in groups.values() for axis in group if self.listed(axis))
         if axes:
-            found.append(Variation(axes, self.listed_changes(axes), listed=True))
-        return found
+            variations.append(Variation(axes, self.listed_changes(axes), listed=True))
+        return variations
 
     def listed_changes(self, axes: Sequence[Axis]) -> tuple[Change, ...]:
         count = max(len(self.specs[axis.input].shapes) for axis in axes)
@@ -188,26 +189,26 @@ class _Judge:
 
     def limits(self, variation: Variation) -> list[CaptureFailure]:
         """Conditions that some of the sizes asked for break, and ends of ranges that do not run."""
-        found: list[CaptureFailure] = []
+        failures: list[CaptureFailure] = []
         for guard, bad in self.broken(variation):
             # The last of them: the first may be too small for an op, which is another matter.
             error = self.error(variation.changes[bad[-1]])
             which = variation.words(bad)
             if error is None:
-                found.append(_failure(OTHER_PATH, which, place_of_frames(guard.stack)))
+                failures.append(_failure(OTHER_PATH, which, place_of_frames(guard.stack)))
             else:
-                found.append(_failure(BREAKING, f"{which}: {_told(error)}", place_of_exception(error)))
+                failures.append(_failure(BREAKING, f"{which}: {_told(error)}", place_of_exception(error)))
         last = len(variation.changes) - 1
         for numbers in (range(last + 1), range(last, -1, -1)):
             error = self.error(variation.changes[numbers[0]])
             if error is None:
                 continue
             place = place_of_exception(error)
-            if not any(failure.kind == BREAKING and failure.site == place.site for failure in found):
+            if not any(failure.kind == BREAKING and failure.site == place.site for failure in failures):
                 count = 1 if variation.listed else self.reach(variation, numbers)
                 which = variation.words(sorted(numbers[:count]))
-                found.append(_failure(BREAKING, f"{which}: {_told(error)}", place))
-        return found
+                failures.append(_failure(BREAKING, f"{which}: {_told(error)}", place))
+        return failures
 
     def broken(self, variation: Variation) -> list[tuple[torch_adapter.SizeGuard, list[int]]]:
         """For each line, the condition that most changes break, with the numbers of these changes."""
@@ -267,7 +268,7 @@ def _failure(kind: str, message: str, place: Place) -> CaptureFailure:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {single_line(error, 200)}"
 
 
 def axis_words(group: Sequence[Axis]) -> str:

@@ -126,16 +126,16 @@ class _Walker:
             origin = "input"
         if meta is None:
             return f"symbolic {node.name}: {node.meta.get('val')}"
-        made = node.op == "call_function"
+        computed = node.op == "call_function"
         return TensorArg(
             name=node.name,
             meta=meta,
             origin=origin,
             const=self.is_const(node),
-            producer=op_name(_producer(node).target) if made else "",
+            producer=op_name(_producer(node).target) if computed else "",
             value=self.values.get(_key(node)),
             fill=fill_of(node, self.fills),
-            call=_producer(node).name if made else "",
+            call=_producer(node).name if computed else "",
             output=int(str(node.args[1])) if node.target is operator.getitem else 0,
         )
 

@@ -180,8 +180,8 @@ def _on_meta(func: Any, args: Any, kwargs: Any) -> torch.Tensor:
     meta_args, meta_kwargs = pytree.tree_map_only(torch.Tensor, _meta, (args, kwargs))
     if any(argument.name == "device" for argument in func._schema.arguments):
         meta_kwargs["device"] = "meta"
-    made: torch.Tensor = func(*meta_args, **meta_kwargs)
-    return made
+    empty: torch.Tensor = func(*meta_args, **meta_kwargs)
+    return empty
 
 
 def _meta(tensor: torch.Tensor) -> torch.Tensor:

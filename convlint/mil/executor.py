@@ -21,6 +21,7 @@ from convlint.mil.inputs import check_names, input_tensor
 from convlint.mil.plan import Argument, Result, Step, plan_block
 from convlint.mil.settling import fitted, kept_from_zero, limited
 from convlint.mil.table import ACCUMULATING
+from convlint.text import single_line
 
 Watch = Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]
 """Called after each operation with it and its values."""
@@ -83,7 +84,7 @@ def load(source: Any) -> Any:
     except ConvlintError:
         raise
     except Exception as error:  # coremltools' reader raises whatever its parts raise
-        text = " ".join(str(error).split())[:300]
+        text = single_line(error, 300)
         named = os.fspath(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
         raise ExecutionError(
             f"{named} cannot be read as a MIL program ({type(error).__name__}: {text}). Give a MIL program, "
@@ -162,7 +163,7 @@ class Machine:
                 raise
             raise type(error)(f"{operation.op_type} {operation.name!r}: {error}") from error
         except Exception as error:  # torch and NumPy raise many kinds
-            text = " ".join(str(error).split())[:300]
+            text = single_line(error, 300)
             raise ExecutionError(
                 f"{operation.op_type} {operation.name!r} cannot be executed "
                 f"({type(error).__name__}: {text}). "

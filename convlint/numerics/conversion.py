@@ -14,6 +14,7 @@ from convlint.model import Frontend
 from convlint.model.parity import Precision
 from convlint.numerics.states import states_of
 from convlint.sandbox import time_limit
+from convlint.text import single_line
 from convlint.trial.interface import interface_types
 from convlint.trial.trace import input_types, trace_module
 
@@ -95,7 +96,7 @@ def _converted(
                 options["inputs"] = list(input_types(args, kwargs, plain))
             program = _converted_program(model, options)
         except Exception as error:  # user code, torch and coremltools raise anything
-            text = " ".join(str(error).split())[:500]
+            text = single_line(error, 500)
             raise NotConverted(f"{type(error).__name__}: {text}", _written(model)) from error
     states = states_of(model, program)
     return Converted(module, inputs, frontend, target, precision, model, options, program, states)
@@ -110,7 +111,7 @@ def convert_exported(
         with quiet_torch(), adapter.without_bars():
             program = _converted_program(exported, options)
     except Exception as error:  # coremltools raises anything
-        text = " ".join(str(error).split())[:500]
+        text = single_line(error, 500)
         raise NotConverted(f"{type(error).__name__}: {text}") from error
     states = states_of(exported, program)
     return Converted(module, inputs, "export", target, precision, exported, options, program, states)

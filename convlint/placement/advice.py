@@ -15,8 +15,8 @@ from convlint.rules.rulebook import Rulebook, load_rulebook
 
 def advice_of(graph: Graph, target: str) -> tuple[Advice, ...]:
     """The findings of rules about the Neural Engine that the table of placements does not hold."""
-    told = {rule.code for rules in placement_table().rules.values() for rule in rules}
-    rules = tuple(rule for rule in load_rulebook().select(("ane",)) if rule.code not in told)
+    in_table = {rule.code for rules in placement_table().rules.values() for rule in rules}
+    rules = tuple(rule for rule in load_rulebook().select(("ane",)) if rule.code not in in_table)
     supported = snapshot()  # these rules are about the chip, not about a release of coremltools
     environment = Environment(supported.version, None, supported, target=target)
     return tuple(map(_advice, group_findings(match_graph(Rulebook(rules), graph, environment))))

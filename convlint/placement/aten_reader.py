@@ -108,11 +108,11 @@ def read_aten(graph: Graph, target: str = DEFAULT_TARGET) -> list[Operation]:
 def _computed(graph: Graph, scattered: tuple[str, ...]) -> Iterator[OpCall]:
     """The calls whose values depend on an input, and not on its shape alone."""
     const: set[str] = set()
-    made: dict[str, OpCall] = {}
+    by_name: dict[str, OpCall] = {}
     for call in graph.calls:
         if call.out is None:
             continue
-        made[call.name] = call
+        by_name[call.name] = call
         tensors = list(_tensors(call.args.values()))
         folded = bool(tensors) and all(tensor.const or tensor.call in const for tensor in tensors)
         foldable = call.const or folded or call.op.startswith(CREATORS)
@@ -120,21 +120,21 @@ def _computed(graph: Graph, scattered: tuple[str, ...]) -> Iterator[OpCall]:
             const.add(call.name)
         else:
             if _IN_PLACE.search(call.name):
-                const -= _written(call, made)
+                const -= _written(call, by_name)
             yield replace(call, args={name: _marked(value, const) for name, value in call.args.items()})
 
 
-def _written(call: OpCall, made: Mapping[str, OpCall]) -> set[str]:
+def _written(call: OpCall, by_name: Mapping[str, OpCall]) -> set[str]:
     """What an op in place writes into: its first tensor, and what that may be a view of.
 
     Recorded runs have such ops, as where a detector copies its pictures into a batch of zeros.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     name = next((tensor.call for tensor in _tensors(call.args.values())), "")
-    while name in made and name not in found:
-        found.add(name)
-        name = next((tensor.call for tensor in _tensors(made[name].args.values())), "")
-    return found
+    while name in by_name and name not in names:
+        names.add(name)
+        name = next((tensor.call for tensor in _tensors(by_name[name].args.values())), "")
+    return names
 
 
 def _marked(value: Any, const: Collection[str]) -> Any:
@@ -177,30 +177,32 @@ def _attributes(
     kind: str, name: str, call: OpCall, inputs: tuple[TensorArg, ...], outputs: tuple[TensorMeta, ...]
 ) -> dict[str, Any]:
     args = call.args
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     weight = args.get("weight")
     if kind in ("conv", "conv_transpose") and isinstance(weight, TensorArg):
         transposed = kind == "conv_transpose" or args.get("transposed") is True
-        found |= convolution(weight.meta.shape, transposed, int(args.get("groups") or 1))
-        found["strides"] = plane(_pair(args.get("stride")))
-        found["dilations"] = plane(_pair(args.get("dilation")))
+        attributes |= convolution(weight.meta.shape, transposed, int(args.get("groups") or 1))
+        attributes["strides"] = plane(_pair(args.get("stride")))
+        attributes["dilations"] = plane(_pair(args.get("dilation")))
     elif kind in ("max_pool", "avg_pool"):
-        found["kernel"] = plane(_pair(args.get("kernel_size")))
+        attributes["kernel"] = plane(_pair(args.get("kernel_size")))
     elif kind in ("linear", "matmul"):
         left = inputs[1 if name in ("addmm", "baddbmm") and len(inputs) > 2 else 0] if inputs else None
-        found["depth"] = left.meta.shape[-1] if left is not None and left.meta.shape else 1
+        attributes["depth"] = left.meta.shape[-1] if left is not None and left.meta.shape else 1
     elif kind in ("gather", "gather_along_axis", "scatter"):
         indices = list(_tensors([args.get("indices"), args.get("index")]))
-        found["indices_const"] = all(tensor.const for tensor in indices)
+        attributes["indices_const"] = all(tensor.const for tensor in indices)
     elif kind in ("slice_by_index", "slice_update"):
         bounds = _tensors([args.get("start"), args.get("end"), args.get("index")])
-        found["begin_const"] = all(tensor.const for tensor in bounds)
+        attributes["begin_const"] = all(tensor.const for tensor in bounds)
     elif kind == "pad":
-        found["mode"] = args.get("mode") or ("constant" if name in ("pad", "constant_pad_nd") else "other")
-        found["value"] = args.get("value") or 0
+        attributes["mode"] = args.get("mode") or (
+            "constant" if name in ("pad", "constant_pad_nd") else "other"
+        )
+        attributes["value"] = args.get("value") or 0
     elif kind in ("resize_bilinear", "resize_nearest_neighbor") and inputs and outputs:
-        found["shrinks"] = shrinks(inputs[0].meta, outputs[0])
-    return found
+        attributes["shrinks"] = shrinks(inputs[0].meta, outputs[0])
+    return attributes
 
 
 def _pair(value: Any) -> tuple[int, ...]:

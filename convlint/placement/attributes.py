@@ -43,37 +43,37 @@ _BEGINS = {"slice_by_size": ("begin",), "slice_by_index": ("begin", "end"), "sli
 
 def attributes_of(kind: str, arguments: Mapping[str, Any], outputs: Sequence[TensorMeta]) -> dict[str, Any]:
     """The attributes of an op from its MIL arguments: tensors as :class:`TensorArg`, the rest as values."""
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     x = arguments.get("x")
     if kind in CONVOLUTIONS:
         weight = arguments.get("weight")
         if isinstance(weight, TensorArg) and len(weight.meta.shape) > 2:
-            found |= convolution(
+            attributes |= convolution(
                 weight.meta.shape, kind == "conv_transpose", int(arguments.get("groups") or 1)
             )
-        found |= _windows(arguments, "strides", "dilations")
+        attributes |= _windows(arguments, "strides", "dilations")
     elif kind in POOLINGS:
-        found["kernel"] = plane(arguments.get("kernel_sizes") or ())
-        found |= _windows(arguments, "strides")
+        attributes["kernel"] = plane(arguments.get("kernel_sizes") or ())
+        attributes |= _windows(arguments, "strides")
     elif kind == "linear" and isinstance(x, TensorArg) and x.meta.shape:
-        found["depth"] = x.meta.shape[-1]
+        attributes["depth"] = x.meta.shape[-1]
     elif kind == "matmul" and isinstance(x, TensorArg) and x.meta.shape:
-        found["depth"] = x.meta.shape[-2 if arguments.get("transpose_x") and x.meta.rank > 1 else -1]
+        attributes["depth"] = x.meta.shape[-2 if arguments.get("transpose_x") and x.meta.rank > 1 else -1]
     elif kind == "einsum":
         values = [value for value in arguments.get("values") or () if isinstance(value, TensorArg)]
-        found["depth"] = einsum_depth(str(arguments.get("equation") or ""), values)
+        attributes["depth"] = einsum_depth(str(arguments.get("equation") or ""), values)
     elif kind in _INDICES:
         indices = arguments.get(_INDICES[kind])
-        found["indices_const"] = not isinstance(indices, TensorArg) or indices.const
+        attributes["indices_const"] = not isinstance(indices, TensorArg) or indices.const
     elif kind in _BEGINS:
         bounds = [arguments.get(name) for name in _BEGINS[kind]]
-        found["begin_const"] = all(not isinstance(bound, TensorArg) or bound.const for bound in bounds)
+        attributes["begin_const"] = all(not isinstance(bound, TensorArg) or bound.const for bound in bounds)
     elif kind == "pad":
-        found["mode"] = arguments.get("mode") or "constant"
-        found["value"] = arguments.get("constant_val") or 0
+        attributes["mode"] = arguments.get("mode") or "constant"
+        attributes["value"] = arguments.get("constant_val") or 0
     if kind in RESIZES and isinstance(x, TensorArg) and outputs:
-        found["shrinks"] = shrinks(x.meta, outputs[0])
-    return found
+        attributes["shrinks"] = shrinks(x.meta, outputs[0])
+    return attributes
 
 
 def convolution(weight: Sequence[int | str], transposed: bool, groups: int) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from convlint.placement.planner import Layout, Planner, shifted
 
 MOST = 24
 """Blockers that are priced; each is priced by dividing the whole program anew."""
+_CHANGE_MS = 0.1
+"""Assumed of a change of unit, only to choose which groups are priced: the price itself comes of dividing the
+program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.125 on a Mac."""
 
 
 def blockers_of(
@@ -22,13 +25,13 @@ def blockers_of(
         if op.refused and op.times["CPU"] + op.times["ANE"] > 0:
             groups.setdefault((op.kind, op.reason, op.site), []).append(op.index)
     dearest = sorted(groups.values(), key=lambda members: -_estimate(plan, members))
-    found = [_blocker(planner, layout, plan, members, replacements) for members in dearest[:MOST]]
-    return tuple(sorted(found, key=lambda blocker: -blocker.win_ms.mid))
+    blockers = [_blocker(planner, layout, plan, members, replacements) for members in dearest[:MOST]]
+    return tuple(sorted(blockers, key=lambda blocker: -blocker.win_ms.mid))
 
 
 def _estimate(plan: Plan, members: Sequence[int]) -> float:
     """What a group may win, before it is priced: its own time, and a change of unit each."""
-    return sum(plan.ops[index].latency_ms.mid + 0.1 for index in members)
+    return sum(plan.ops[index].latency_ms.mid + _CHANGE_MS for index in members)
 
 
 def _blocker(

@@ -59,7 +59,7 @@ def chips() -> dict[str, Chip]:
     """Every known chip by name, oldest first."""
     with (DATA / "chips.toml").open("rb") as file:
         tables = tomllib.load(file)["chip"]
-    found = {}
+    by_name = {}
     for table in tables:
         systems = {
             system: (int(first), int(last) if last else None)
@@ -67,8 +67,8 @@ def chips() -> dict[str, Chip]:
         }
         lists = {key: tuple(table.get(key, ())) for key in ("devices", "sources", "assumed", "aliases")}
         usual = {"ane_gb_s": table["dram_gb_s"]}
-        found[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
-    return found
+        by_name[table["name"]] = Chip(**(usual | table | lists | {"systems": systems}))
+    return by_name
 
 
 def find_chip(text: str) -> Chip:
@@ -90,17 +90,17 @@ def find_device(chip: str | None, system: str | None) -> Device:
     Without a chip: the default one.
     Without a system: the default target of convlint where the chip ran it, else the last that it did.
     """
-    found = find_chip(DEFAULT_CHIP if chip is None else chip)
-    target = _usual(found) if system is None else normalise_target(system)
+    chosen = find_chip(DEFAULT_CHIP if chip is None else chip)
+    target = _usual(chosen) if system is None else normalise_target(system)
     name, release = _parts(target)
-    first, last = found.systems.get(name, (None, None))
+    first, last = chosen.systems.get(name, (None, None))
     if first is None or release < first or (last is not None and release > last):
         others = ", ".join(_that_ran(name, release)) or "none that is known"
         raise UsageError(
-            f"{found.name} never ran {target}: it runs {_systems(found)}. Name another system with --os, "
+            f"{chosen.name} never ran {target}: it runs {_systems(chosen)}. Name another system with --os, "
             f"or a chip that ran it with --chip: {others}."
         )
-    return Device(found, target)
+    return Device(chosen, target)
 
 
 def _usual(chip: Chip) -> str:
@@ -131,9 +131,9 @@ def _that_ran(system: str, release: int) -> list[str]:
 
 
 def _parts(target: str) -> tuple[str, int]:
-    found = re.fullmatch(r"([A-Za-z]+?)(\d+)", target)
-    assert found is not None, target
-    return found[1], int(found[2])
+    match = re.fullmatch(r"([A-Za-z]+?)(\d+)", target)
+    assert match is not None, target
+    return match[1], int(match[2])
 
 
 def _folded(text: str) -> str:

@@ -17,6 +17,7 @@ from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import Channel, run_in_child
 from convlint.placement.mil_reader import read_mil
 from convlint.placement.operations import Operation, housed
+from convlint.text import single_line
 from convlint.trial.conversion import mark_origins
 from convlint.trial.light import take_weights
 from convlint.usercode.sites import Place
@@ -57,31 +58,31 @@ def _convert(program: Any, target: str, channel: Channel) -> None:
     pipeline = ct.PassPipeline.DEFAULT
     pipeline.remove_passes(_COPYING)
     try:
-        made = ct.convert(
+        converted = ct.convert(
             program,
             convert_to="milinternal",
             minimum_deployment_target=getattr(ct.target, target),
             pass_pipeline=pipeline,
         )
-        adapter.apply_pipeline(made, adapter.backend_pipeline())
-        adapter.check_program(made)
-        channel.send(read_mil(made))
+        adapter.apply_pipeline(converted, adapter.backend_pipeline())
+        adapter.check_program(converted)
+        channel.send(read_mil(converted))
     except Exception as error:  # coremltools raises anything
-        text = " ".join(str(error).split())[:300]
+        text = single_line(error, 300)
         channel.send(Refused(f"coremltools refuses the model ({type(error).__name__}: {text})"))
 
 
 def _with_places(operations: Sequence[Operation], origins: Sequence[str], program: Any) -> list[Operation]:
     """Each operation with the PyTorch op, the line and the module that it came from."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "call_function"}
-    found = []
+    placed = []
     for operation, origin in zip(operations, origins, strict=True):
         # An operation without origin was made by a pass, and what it is called says nothing.
         node = nodes.get(origin)
         place = node_place(node) if node is not None else Place()
         module, kind = node_module(node) if node is not None else ("", "")
         op = op_name(node.target) if node is not None else ""
-        found.append(
+        placed.append(
             replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
         )
-    return housed(found)
+    return housed(placed)

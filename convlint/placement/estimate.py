@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from convlint.model.placement import Interval, Unit
-from convlint.placement.chips import DATA, Chip
+from convlint.placement.chips import DATA, Chip, chips
 from convlint.placement.cost import Cost
 
-REFERENCE_TFLOPS = 11.0
-"""The peak of A14, to whose on-chip bandwidth the fitted one belongs."""
+REFERENCE_CHIP = "A14"
+"""The chip to whose peak the fitted ``activation_gb_s`` belongs; that of others is in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
         return 0.0
     share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
-    speed = fitted.activation_gb_s * chip.ane_tflops / REFERENCE_TFLOPS
+    speed = fitted.activation_gb_s * chip.ane_tflops / chips()[REFERENCE_CHIP].ane_tflops
     memory = chip.ane_gb_s * 1e6
     traffic = (cost.traffic - cost.spilled) / (speed * 1e6) + cost.spilled / (fitted.spill_share * memory)
     weights = cost.weights / (fitted.weight_share * memory)
@@ -66,21 +66,28 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
 
 
 def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
-    """Milliseconds of one op on each unit."""
+    """Milliseconds of one op on each unit: fitted for the Neural Engine, assumed for the others."""
     other = _table("calibration")["other"]
     moved = cost.traffic - cost.padding + cost.weights
     gpu = max(
         cost.flops / (other["gpu_share"] * chip.gpu_tflops * 1e9),
         moved / (other["gpu_dram_share"] * chip.dram_gb_s * 1e6),
     )
-    rate = other["cpu_tflops"] * 0.9 ** (17 - chip.generation) * (0.5 if chip.mobile else 1.0)
-    cpu = max(cost.flops / (rate * 1e9), moved / (other["cpu_gb_s"] * 1e6))
+    cpu = max(cost.flops / (_cpu_tflops(chip) * 1e9), moved / (other["cpu_gb_s"] * 1e6))
     busy = 0.0 if cost.fused else 1.0
     return {
         "ANE": ane_ms(cost, chip, calibration()),
         "GPU": gpu + busy * other["gpu_op_us"] / 1e3,
         "CPU": cpu + busy * other["cpu_op_us"] / 1e3,
     }
+
+
+def _cpu_tflops(chip: Chip) -> float:
+    """The rate assumed of the CPU: that of one generation, less for those before and on iPhones."""
+    other = _table("calibration")["other"]
+    part = other["cpu_generation_step"] ** (other["cpu_generation"] - chip.generation)
+    rate: float = other["cpu_tflops"] * part * (other["cpu_mobile"] if chip.mobile else 1.0)
+    return rate
 
 
 def call_ms(unit: Unit, chip: Chip) -> float:

@@ -94,9 +94,9 @@ def plan_capture(
     """
     if captured.graph is None:
         failure = captured.failures[0] if captured.failures else None
-        told = f": {failure.error_type}: {failure.message}" if failure is not None else ""
+        reason = f": {failure.error_type}: {failure.message}" if failure is not None else ""
         raise ModelError(
-            f"{name} cannot be captured{told}. `convlint check` says what stopped it, and where."
+            f"{name} cannot be captured{reason}. `convlint check` says what stopped it, and where."
         )
     start = time.perf_counter()
     target = normalise_target(target or device.target)
@@ -104,7 +104,7 @@ def plan_capture(
     seconds = {"conversion": time.perf_counter() - start}
     progress("placing")
     start = time.perf_counter()
-    made = plan_operations(name, operations, device, level, compute_units, precision, declared)
+    planned = plan_operations(name, operations, device, level, compute_units, precision, declared)
     seconds["placement"] = time.perf_counter() - start
     if captured.graph.parameter_count * 2 > LARGE_WEIGHTS and device.chip.mobile:
         size = captured.graph.parameter_count * 2 / 1e9
@@ -112,10 +112,10 @@ def plan_capture(
             f"{size:.1f} GB of weights in float16: an iPhone's Neural Engine takes about 1 GB a model (CL226)"
         )
     return replace(
-        made,
+        planned,
         target=target,
         advice=advice_of(captured.graph, target) if "ANE" in COMPUTE_UNITS[compute_units] else (),
-        notes=(*notes, *captured.notes, *made.notes),
+        notes=(*notes, *captured.notes, *planned.notes),
         seconds=seconds,
     )
 
@@ -126,12 +126,12 @@ def plan_report(report: Report, device: Device) -> Plan | None:
 
     if report.graph is None or not (operations := read_aten(report.graph, report.target)):
         return None
-    made = plan_operations(report.model, operations, device, "aten")
+    planned = plan_operations(report.model, operations, device, "aten")
     note = (
         "planned on PyTorch's ops, as they stand before coremltools fuses them; `convlint plan` plans the"
         " converted program"
     )
-    return replace(made, target=report.target, notes=(note, *made.notes))
+    return replace(planned, target=report.target, notes=(note, *planned.notes))
 
 
 def plan_operations(
@@ -146,11 +146,14 @@ def plan_operations(
     """The plan of operations that were read already."""
     planner = Planner(operations, device, compute_units, precision)
     layout = planner.layout()
-    made = planner.plan(name, level, layout)
-    codes = {op.rule for op in made.ops if op.refused and op.rule}
-    blockers = blockers_of(planner, layout, made, _replacements(codes))
+    planned = planner.plan(name, level, layout)
+    codes = {op.rule for op in planned.ops if op.refused and op.rule}
+    blockers = blockers_of(planner, layout, planned, _replacements(codes))
     return replace(
-        made, blockers=blockers, what_if=what_ifs_of(planner, made, declared), notes=_notes(made, device)
+        planned,
+        blockers=blockers,
+        what_if=what_ifs_of(planner, planned, declared),
+        notes=_notes(planned, device),
     )
 
 
@@ -170,10 +173,10 @@ def _operations(
         from convlint.placement.conversion import Refused, mil_operations
 
         progress("converting")
-        found = mil_operations(captured.program, target, timeout)
-        if not isinstance(found, Refused):
-            return found, "mil", []
-        reason = found.reason
+        result = mil_operations(captured.program, target, timeout)
+        if not isinstance(result, Refused):
+            return result, "mil", []
+        reason = result.reason
     assert captured.graph is not None
     note = f"planned on PyTorch's ops, as they stand before coremltools fuses them: {reason}"
     return read_aten(captured.graph, target), "aten", [note]
@@ -189,12 +192,12 @@ def _replacements(codes: set[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _notes(made: Plan, device: Device) -> tuple[str, ...]:
+def _notes(planned: Plan, device: Device) -> tuple[str, ...]:
     chip = device.chip
     notes = ["a forecast from published measurements; nothing here was run on a device"]
     if chip.assumed:
         notes.append(f"of {chip.name}, no source gives {' and '.join(chip.assumed)}: assumed")
-    unknown = sorted({op.kind for op in made.ops if op.refused and not op.source})
+    unknown = sorted({op.kind for op in planned.ops if op.refused and not op.source})
     if unknown:
         notes.append(f"nobody has published where Core ML runs {', '.join(unknown)}: taken for refused")
     return tuple(notes)

@@ -38,7 +38,7 @@ def islands_of(graph: nx.DiGraph[int], units: Sequence[Unit]) -> list[tuple[int,
         for source, target in graph.edges
         if units[source] == units[target] and phases[source] == phases[target]
     )
-    return sorted(tuple(sorted(found)) for found in nx.connected_components(same))
+    return sorted(tuple(sorted(members)) for members in nx.connected_components(same))
 
 
 def phases_of(graph: nx.DiGraph[int], units: Sequence[Unit]) -> list[int]:
@@ -64,7 +64,7 @@ def crossings_of(
     island = {index: number for number, members in enumerate(islands) for index in members}
     seen: set[tuple[int, int]] = set()
     paid: set[tuple[int, int]] = set()
-    found = []
+    crossings = []
     for target, operation in enumerate(operations):
         for source in operation.reads:
             if units[source] == units[target] or (source, island[target]) in seen:
@@ -78,8 +78,8 @@ def crossings_of(
                 for meta in operations[source].outputs
             )
             cost = price + size / (gb_s * 1e6)
-            found.append(Crossing(source, target, units[source], units[target], size, cost))
-    return found
+            crossings.append(Crossing(source, target, units[source], units[target], size, cost))
+    return crossings
 
 
 def longest_chain(graph: nx.DiGraph[int], times: Sequence[float]) -> tuple[int, ...]:

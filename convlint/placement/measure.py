@@ -72,13 +72,13 @@ def measure(plan: Plan, source: Source, timeout: float | None) -> Measured:
     return Measured(platform.processor(), ops, times, unmatched)
 
 
-def compare(plan: Plan, found: Any) -> tuple[tuple[Compared, ...], int]:
+def compare(plan: Plan, compute_plan: Any) -> tuple[tuple[Compared, ...], int]:
     """Each op of the plan beside the op of a compute plan that writes a value of the same name."""
     planned = {op.name: op for op in plan.ops}
     compared = []
     unmatched = 0
-    for operation in _operations(found.model_structure.program):
-        usage = found.get_compute_device_usage_for_mlprogram_operation(operation)
+    for operation in _operations(compute_plan.model_structure.program):
+        usage = compute_plan.get_compute_device_usage_for_mlprogram_operation(operation)
         if usage is None:  # constants have none
             continue
         mine = next((planned[name] for name in _names(operation) if name in planned), None)

@@ -63,25 +63,25 @@ def housed(operations: Sequence[Operation]) -> list[Operation]:
 
     Where several modules read one, it stands in the innermost that holds them all. Linear.
     """
-    found = list(operations)
-    readers: list[list[int]] = [[] for _ in found]
-    for index, operation in enumerate(found):
+    placed = list(operations)
+    readers: list[list[int]] = [[] for _ in placed]
+    for index, operation in enumerate(placed):
         for source in operation.reads:
             readers[source].append(index)
-    for index in reversed(range(len(found))):
-        operation = found[index]
+    for index in reversed(range(len(placed))):
+        operation = placed[index]
         if operation.op or operation.module or not readers[index]:
             continue
-        first, *others = (found[reader] for reader in readers[index])
+        first, *others = (placed[reader] for reader in readers[index])
         alike = all(other.module == first.module for other in others)
-        found[index] = replace(
+        placed[index] = replace(
             operation,
             module=first.module if alike else _around([each.module for each in (first, *others)]),
             module_type=first.module_type if alike else "",
             site=operation.site or (first.site if alike else None),
             caller=operation.caller or (first.caller if alike else None),
         )
-    return found
+    return placed
 
 
 def _around(modules: Sequence[str]) -> str:

@@ -90,24 +90,24 @@ class Planner:
     def layout(self, freed: Collection[int] = ()) -> Layout:
         """The division; ``freed`` ops are taken to run on the Neural Engine."""
         units = divide(self.beliefs, self.allowed(freed), self.prices)
-        found = graphs.islands_of(self.graph, units)
+        islands = graphs.islands_of(self.graph, units)
         crossings = graphs.crossings_of(
-            self.operations, units, found, self.prices.switch_ms, self.device.chip.dram_gb_s
+            self.operations, units, islands, self.prices.switch_ms, self.device.chip.dram_gb_s
         )
         milliseconds = (
             sum(times[unit] for times, unit in zip(self.times, units, strict=True))
             + sum(crossing.cost_ms for crossing in crossings)
-            + sum(call_ms(units[members[0]], self.device.chip) for members in found)
+            + sum(call_ms(units[members[0]], self.device.chip) for members in islands)
         )
-        return Layout(tuple(units), tuple(found), tuple(crossings), milliseconds)
+        return Layout(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
     def allowed(self, freed: Collection[int] = ()) -> list[tuple[Unit, ...]]:
         """The units that each op may run on, among those that were asked for; the CPU where none is left."""
-        found: list[tuple[Unit, ...]] = []
+        choices: list[tuple[Unit, ...]] = []
         for index, verdict in enumerate(self.verdicts):
             units = UNITS if index in freed else verdict.allowed
-            found.append(tuple(unit for unit in self.asked if unit in units) or ("CPU",))
-        return found
+            choices.append(tuple(unit for unit in self.asked if unit in units) or ("CPU",))
+        return choices
 
     def plan(self, model: str, level: Level, layout: Layout) -> Plan:
         """The plan without its blockers and what-ifs."""
@@ -218,12 +218,12 @@ def costs_of(operations: Sequence[Operation]) -> list[Cost]:
     for operation in operations:
         for source in operation.reads:
             readers[source] += 1
-    found: list[Cost] = []
+    costs: list[Cost] = []
     for operation in operations:
         source = operation.reads[0] if len(operation.reads) == 1 else -1
         follows = operations[source] if source >= 0 else None
-        found.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
-    return found
+        costs.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
+    return costs
 
 
 def _shares(amounts: dict[Unit, float]) -> dict[Unit, float]:

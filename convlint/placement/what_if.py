@@ -14,44 +14,44 @@ Declared = Literal["", "range", "enumerated"]
 """How the user declares that shapes vary: not at all, by ranges of sizes, or by a list of shapes."""
 
 
-def what_ifs_of(planner: Planner, made: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
+def what_ifs_of(planner: Planner, plan: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
     """What flexible shapes would change, those that are ``declared`` first, and other compute units."""
-    found = []
+    what_ifs = []
     if "ANE" in planner.asked and planner.device.chip.ane_tflops:
         if declared == "enumerated":
-            found.append(_enumerated(planner, made))
+            what_ifs.append(_enumerated(planner, plan))
         else:
-            found.append(_range(planner, made, declared))
+            what_ifs.append(_range(planner, plan, declared))
     others = (words for words in COMPUTE_UNITS if words != planner.compute_units)
-    return (*found, *(_units(planner, made, words) for words in others))
+    return (*what_ifs, *(_units(planner, plan, words) for words in others))
 
 
-def _units(planner: Planner, made: Plan, words: ComputeUnits) -> WhatIf:
-    return _what_if(planner.restricted(words), made, f"--compute-units {words}")
+def _units(planner: Planner, plan: Plan, words: ComputeUnits) -> WhatIf:
+    return _what_if(planner.restricted(words), plan, f"--compute-units {words}")
 
 
-def _range(planner: Planner, made: Plan, declared: Declared) -> WhatIf:
+def _range(planner: Planner, plan: Plan, declared: Declared) -> WhatIf:
     who = "as declared, an input" if declared else "an input"
     return _what_if(
         planner.barring(lambda operation: any(operation.activations)),
-        made,
+        plan,
         f"{who} whose shape is a range (RangeDim), at another than its default shape",
         "only the default shape of a range is sure to stay on the Neural Engine; enumerated shapes do",
         FLEXIBLE,
     )
 
 
-def _enumerated(planner: Planner, made: Plan) -> WhatIf:
+def _enumerated(planner: Planner, plan: Plan) -> WhatIf:
     return _what_if(
         planner,
-        made,
+        plan,
         "as declared, an input of enumerated shapes, at its default shape",
         "up to 128 enumerated shapes are prepared beforehand, so that each can stay on the Neural Engine",
         FLEXIBLE,
     )
 
 
-def _what_if(planner: Planner, made: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
+def _what_if(planner: Planner, plan: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
     layout = planner.layout()
     return WhatIf(
         assumption=assumption,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from convlint import torch_adapter
 from convlint.capture.outputs import drop_constant_outputs
 from convlint.rewrites.table import FixesSize, NotApplicable
+from convlint.text import single_line
 
 if TYPE_CHECKING:
     import torch
@@ -66,12 +67,12 @@ class Draft:
 
     def replace_by_constant(self, node: Node, tensor: torch.Tensor, change: Change) -> None:
         """Put a constant with the value ``tensor`` in the place of ``node``."""
-        made = self.add_constant(tensor, node.meta["val"])
-        made.meta[CHANGED] = change
+        constant = self.add_constant(tensor, node.meta["val"])
+        constant.meta[CHANGED] = change
         for key in KEPT_META:
             if key in node.meta:
-                made.meta[key] = node.meta[key]
-        node.replace_all_uses_with(made)
+                constant.meta[key] = node.meta[key]
+        node.replace_all_uses_with(constant)
         self.graph.erase_node(node)
 
     def add_constant(self, tensor: torch.Tensor, value: Any = None) -> Node:
@@ -180,9 +181,9 @@ class Draft:
 
     def insert(self, node: Node, traced: GraphModule, change: Change) -> list[Node]:
         """Put a traced graph in the place of ``node``, whose arguments are its inputs; the new nodes."""
-        made, results = self.copy_before(node, traced, list(_flat(node)), change)
+        nodes, results = self.copy_before(node, traced, list(_flat(node)), change)
         self._hand_over(node, results)
-        return made
+        return nodes
 
     def copy_before(
         self, node: Node, traced: GraphModule, sources: list[Node], change: Change
@@ -190,13 +191,13 @@ class Draft:
         """Copy a traced graph over ``sources`` before ``node``: the new nodes, and what it returns."""
         import torch
 
-        given = iter(sources)
+        inputs = iter(sources)
         env: dict[Node, Node] = {}
-        made: list[Node] = []
+        copies: list[Node] = []
         results: Any = None
         for inner in traced.graph.nodes:
             if inner.op == "placeholder":
-                env[inner] = next(given)
+                env[inner] = next(inputs)
             elif inner.op == "get_attr":
                 env[inner] = self.add_constant(getattr(traced, str(inner.target)).detach())
             elif inner.op == "output":
@@ -209,8 +210,8 @@ class Draft:
                     if key in node.meta:
                         new.meta[key] = node.meta[key]
                 env[inner] = new
-                made.append(new)
-        return made, results
+                copies.append(new)
+        return copies, results
 
     def _hand_over(self, node: Node, results: Any) -> None:
         """Let the readers of ``node`` read ``results`` instead."""
@@ -250,8 +251,8 @@ def trace_call(node: Node, function: Callable[..., Any]) -> GraphModule:
     leaves, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
     sources = [leaf for leaf in leaves if isinstance(leaf, torch.fx.Node)]
 
-    def call(*given: Any) -> Any:
-        rest = iter(given)
+    def call(*values: Any) -> Any:
+        rest = iter(values)
         args, kwargs = pytree.tree_unflatten(
             [next(rest) if isinstance(leaf, torch.fx.Node) else leaf for leaf in leaves], spec
         )
@@ -291,7 +292,7 @@ def _traced(make_fx: Any, call: Callable[..., Any], values: list[Any]) -> GraphM
     except Exception as error:  # decompositions raise whatever they like
         if torch_adapter.fixes_a_size(error):
             raise FixesSize from error
-        raise NotApplicable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+        raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
     traced.graph.eliminate_dead_code()
     return traced
 
@@ -309,15 +310,15 @@ def _check_outputs(node: Node, traced: GraphModule) -> None:
     last = next(iter(reversed(traced.graph.nodes)))
     if any(not isinstance(leaf, torch.fx.Node) for leaf in pytree.tree_leaves(last.args[0])):
         raise NotApplicable("it returns something that is not a tensor")
-    found = [_described(leaf.meta.get("val")) for leaf in pytree.tree_leaves(last.args[0])]
+    returned = [_described(leaf.meta.get("val")) for leaf in pytree.tree_leaves(last.args[0])]
     wanted = [_described(value) for value in pytree.tree_leaves(node.meta.get("val"))]
     # torch 2.7 is wrong about the shapes of states that a recurrent layer returns and nobody reads.
     readers = [user.args[1] for user in node.users if user.target is operator.getitem]
-    if len(found) == len(wanted) > 1 and len(readers) == len(node.users):
-        found = [each for index, each in enumerate(found) if index in readers]
+    if len(returned) == len(wanted) > 1 and len(readers) == len(node.users):
+        returned = [each for index, each in enumerate(returned) if index in readers]
         wanted = [each for index, each in enumerate(wanted) if index in readers]
-    if found != wanted:
-        raise NotApplicable(f"it returns {', '.join(found)} instead of {', '.join(wanted)}")
+    if returned != wanted:
+        raise NotApplicable(f"it returns {', '.join(returned)} instead of {', '.join(wanted)}")
 
 
 def _described(value: Any) -> str:

@@ -20,7 +20,7 @@ from convlint.repair.layout.proof import prove_layout
 from convlint.repair.layout.views import CARRIED
 from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
-from convlint.repair.search.search import Outcome, Search, TryOut, convert_in_child
+from convlint.repair.search.search import Search, Searched, TryOut, convert_in_child
 from convlint.repair.search.wrong_numbers import ask_rules
 from convlint.repair.sizes import other_sizes
 
@@ -89,20 +89,20 @@ class Fixing:
         while True:
             start = time.perf_counter()
             with quiet_torch():
-                outcome = self.search(banned)
+                searched = self.search(banned)
             self.seconds["search"] = self.seconds.get("search", 0.0) + time.perf_counter() - start
-            converts: Literal["yes", "no"] = "yes" if outcome.trial.status == "converted" else "no"
-            if not outcome.changes and not self.known and untouched:
-                return self.run_program(self.fixed(self.module, outcome, Comparison(), converts))
-            made = FixedModule(self.module, outcome.program)
+            converts: Literal["yes", "no"] = "yes" if searched.trial.status == "converted" else "no"
+            if not searched.changes and not self.known and untouched:
+                return self.run_program(self.fixed(self.module, searched, Comparison(), converts))
+            fixed_module = FixedModule(self.module, searched.program)
             start = time.perf_counter()
             self.progress("comparing")
             with quiet_torch():
-                compared = self.compared(reference, made)
+                compared = self.compared(reference, fixed_module)
             self.seconds["compare"] = self.seconds.get("compare", 0.0) + time.perf_counter() - start
             if not compared.problem:
-                return self.run_program(self.fixed(made, outcome, compared, converts))
-            guilty = (self.guilty(outcome) or self.first_guilty(outcome, banned, reference)) - banned
+                return self.run_program(self.fixed(fixed_module, searched, compared, converts))
+            guilty = (self.guilty(searched) or self.first_guilty(searched, banned, reference)) - banned
             if not guilty:
                 self.notes.append(f"all changes were rolled back: {compared.problem}")
                 return self.fixed(self.module, self.search(frozenset({"*"})), Comparison(), "no")
@@ -121,9 +121,9 @@ class Fixing:
         start = time.perf_counter()
         self.progress("running the converted program")
         with quiet_torch():
-            found = compare_exported(fixed.module, fixed.program, self.inputs, self.target)
+            parity = compare_exported(fixed.module, fixed.program, self.inputs, self.target)
         self.seconds["parity"] = self.seconds.get("parity", 0.0) + time.perf_counter() - start
-        return replace(fixed, parity=found)
+        return replace(fixed, parity=parity)
 
     def reference(self) -> Any:
         """What the fixed module must agree with."""
@@ -131,14 +131,16 @@ class Fixing:
             return FunctionalReference(self.module, self.functional.states)
         return self.module if self.replay is None else self.replay.reference
 
-    def compared(self, reference: Any, made: FixedModule) -> Comparison:
+    def compared(self, reference: Any, fixed_module: FixedModule) -> Comparison:
         """One step, and where states are handed on, several."""
-        found = compare(reference, made, self.inputs, SEEDS, gradients=True, others=self.others)
-        if self.functional is None or found.problem:
-            return found
-        problem = steps_problem(self.module, made, self.functional, self.own_inputs)
+        comparison = compare(reference, fixed_module, self.inputs, SEEDS, gradients=True, others=self.others)
+        if self.functional is None or comparison.problem:
+            return comparison
+        problem = steps_problem(self.module, fixed_module, self.functional, self.own_inputs)
         return replace(
-            found, problem=problem, checked=(*found.checked, f"{STEPS} steps with the states handed on")
+            comparison,
+            problem=problem,
+            checked=(*comparison.checked, f"{STEPS} steps with the states handed on"),
         )
 
     def made_ready(self, fixed: Fixed, for_: str) -> Fixed:
@@ -160,8 +162,8 @@ class Fixing:
                 note = "no input is only scaled and shifted on its way to a convolution"
                 return replace(fixed, notes=(*fixed.notes, note))
             trial = self.try_out()(program)
-            made = FixedModule(self.module, program)
-            compared = self.compared(self.reference(), made)
+            fixed_module = FixedModule(self.module, program)
+            compared = self.compared(self.reference(), fixed_module)
         self.seconds["fold"] = time.perf_counter() - start
         problem = compared.problem or ("" if trial.status == "converted" else "coremltools refuses it then")
         if problem:
@@ -169,7 +171,7 @@ class Fixing:
             return replace(fixed, notes=(*fixed.notes, note))
         return replace(
             fixed,
-            module=made,
+            module=fixed_module,
             program=program,
             applied=fixed.applied + _applied(fixed.program, changes),
             max_abs_error=compared.max_abs_error,
@@ -187,26 +189,26 @@ class Fixing:
         start = time.perf_counter()
         self.progress("laying out")
         with quiet_torch():
-            made = prove_layout(
+            layout = prove_layout(
                 self.module, self.inputs, fixed.program, self.try_out(), self.others, self.reference()
             )
         self.seconds["layout"] = time.perf_counter() - start
-        rolled_back = (*fixed.rolled_back, *made.rolled_back)
-        if made.module is None:
-            return replace(fixed, notes=(*fixed.notes, made.problem), rolled_back=rolled_back)
+        rolled_back = (*fixed.rolled_back, *layout.rolled_back)
+        if layout.module is None:
+            return replace(fixed, notes=(*fixed.notes, layout.problem), rolled_back=rolled_back)
         return replace(
             fixed,
-            module=made.module,
-            program=made.program,
-            applied=fixed.applied + _applied(fixed.program, made.changes),
-            max_abs_error=made.compared.max_abs_error,
-            max_rel_error=made.compared.max_rel_error,
-            checked=made.compared.checked,
+            module=layout.module,
+            program=layout.program,
+            applied=fixed.applied + _applied(fixed.program, layout.changes),
+            max_abs_error=layout.compared.max_abs_error,
+            max_rel_error=layout.compared.max_rel_error,
+            checked=layout.compared.checked,
             rolled_back=rolled_back,
-            trial=made.trial,
+            trial=layout.trial,
         )
 
-    def search(self, banned: frozenset[str]) -> Outcome:
+    def search(self, banned: frozenset[str]) -> Searched:
         """Changes that make the program convert, ``banned`` calls left as they are."""
         self.progress("converting")
         return Search(
@@ -221,13 +223,13 @@ class Fixing:
         """What asks coremltools about a program."""
         return convert_in_child(self.target, self.timeout)
 
-    def guilty(self, outcome: Outcome) -> frozenset[str]:
+    def guilty(self, searched: Searched) -> frozenset[str]:
         """The calls whose change makes the first difference, by running both programs side by side."""
-        return first_changes(self.module, self.program, outcome.program, self.inputs)
+        return first_changes(self.module, self.program, searched.program, self.inputs)
 
-    def first_guilty(self, outcome: Outcome, banned: frozenset[str], reference: Any) -> frozenset[str]:
+    def first_guilty(self, searched: Searched, banned: frozenset[str], reference: Any) -> frozenset[str]:
         """The first change with which the two part, where no single value does: by halving the changes."""
-        names = list(dict.fromkeys(change.node for change in outcome.changes))
+        names = list(dict.fromkeys(change.node for change in searched.changes))
 
         def parts(count: int) -> bool:
             rest = frozenset(names[count:]) | banned
@@ -242,11 +244,11 @@ class Fixing:
         return frozenset(names[low:high])
 
     def fixed(
-        self, module: Any, outcome: Outcome, compared: Comparison, converts: Literal["yes", "no"]
+        self, module: Any, searched: Searched, compared: Comparison, converts: Literal["yes", "no"]
     ) -> Fixed:
         """What is handed out: ``module`` is the original where nothing was changed."""
         changed = module is not self.module
-        applied = _applied(self.captured, self.known) + _applied(self.program, outcome.changes)
+        applied = _applied(self.captured, self.known) + _applied(self.program, searched.changes)
         left_out = None
         if self.functional is not None:
             applied = self.functional.applied + applied
@@ -255,20 +257,20 @@ class Fixing:
             left_out = self.replay.left_out
         return Fixed(
             module=module,
-            program=outcome.program,
+            program=searched.program,
             converts=converts,
             applied=applied if changed else (),
-            left_out=left_out.named_in(outcome.program) if changed and left_out is not None else None,
-            remaining=outcome.remaining,
-            wrong=outcome.wrong,
+            left_out=left_out.named_in(searched.program) if changed and left_out is not None else None,
+            remaining=searched.remaining,
+            wrong=searched.wrong,
             max_abs_error=compared.max_abs_error if compared.checked else None,
             max_rel_error=compared.max_rel_error if compared.checked else None,
             checked=compared.checked,
             rolled_back=tuple(self.rolled_back),
             converted_before=not changed and converts == "yes",
             target=self.target,
-            trial=outcome.trial,
-            notes=(*self.notes, *outcome.notes),
+            trial=searched.trial,
+            notes=(*self.notes, *searched.notes),
             seconds=self.seconds,
         )
 
@@ -276,7 +278,7 @@ class Fixing:
 def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
     """The changes to calls of the user's own program, those of one line and kind counted together."""
     nodes = {node.name: node for node in program.graph.nodes}
-    found: dict[tuple[Any, ...], Applied] = {}
+    by_line: dict[tuple[Any, ...], Applied] = {}
     carried = 0
     for change in changes:
         node = nodes.get(change.node)
@@ -285,7 +287,7 @@ def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
         if change.title == CARRIED:
             carried += 1  # it follows its neighbours: one word for all of them
         else:
-            add_call(found, node, change.kind, change.title, change.safety, change.rule)
+            add_call(by_line, node, change.kind, change.title, change.safety, change.rule)
     if carried:
-        found[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
-    return tuple(found.values())
+        by_line[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
+    return tuple(by_line.values())

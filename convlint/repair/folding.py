@@ -30,7 +30,7 @@ class Folder:
 
     def frontier(self, refused: Iterable[Node]) -> list[Node]:
         """The last constant nodes behind those that are refused: what to fold so that they go away."""
-        found: dict[Node, None] = {}
+        last: dict[Node, None] = {}
         seen: set[Node] = set()
         waiting = [node for node in refused if self.const.get(node)]
         while waiting:
@@ -40,9 +40,9 @@ class Folder:
             seen.add(node)
             readers = [user for user in node.users if self.const.get(user)]
             if len(readers) < len(node.users) and isinstance(node.meta.get("val"), _tensor()):
-                found[node] = None
+                last[node] = None
             waiting += readers
-        return [node for node in self.draft.graph.nodes if node in found]
+        return [node for node in self.draft.graph.nodes if node in last]
 
     def value(self, node: Node) -> torch.Tensor | None:
         """The tensor that ``node`` always is, or None where it is too large or has no data."""
@@ -99,12 +99,12 @@ class _NoData(Exception):
 def _sources(draft: Draft, float_buffers: bool) -> dict[Node, Any]:
     from torch.export.graph_signature import InputKind
 
-    found: dict[Node, Any] = {}
+    sources: dict[Node, Any] = {}
     written = set(draft.signature.buffers_to_mutate.values())
     placeholders = [node for node in draft.graph.nodes if node.op == "placeholder"]
     for node, spec in zip(placeholders, draft.signature.input_specs, strict=True):
         if spec.kind is InputKind.CONSTANT_TENSOR:
-            found[node] = draft.constants[spec.target]
+            sources[node] = draft.constants[spec.target]
         elif spec.kind is InputKind.BUFFER and spec.target not in written:
             tensor = draft.state.get(spec.target)
             if tensor is None:
@@ -112,8 +112,8 @@ def _sources(draft: Draft, float_buffers: bool) -> dict[Node, Any]:
             if tensor is None:
                 continue
             if not spec.persistent or not tensor.is_floating_point() or float_buffers:
-                found[node] = tensor
-    return found
+                sources[node] = tensor
+    return sources
 
 
 def _is_random(node: Node) -> bool:

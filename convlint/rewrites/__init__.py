@@ -7,7 +7,9 @@ user's model, so loops over static sizes and Python conditions on shapes are wel
 KINDS = (
     "masks",
     "creation",
-    "elementwise",
+    "arithmetic",
+    "functions",
+    "activations",
     "reduction",
     "matrices",
     "einsum",
@@ -15,6 +17,8 @@ KINDS = (
     "shape",
     "resize",
     "pooling",
+    "normalisation",
+    "recurrence",
     "layers",
     "corrections",
 )

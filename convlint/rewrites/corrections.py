@@ -73,22 +73,22 @@ def written_rms_norm(
     """The root of the mean square, written out."""
     dims = list(range(-len(normalized_shape), 0))
     small = torch.finfo(input.dtype).eps if eps is None else eps
-    made = input * torch.rsqrt((input * input).mean(dims, keepdim=True) + small)
-    return made if weight is None else made * weight
+    scaled = input * torch.rsqrt((input * input).mean(dims, keepdim=True) + small)
+    return scaled if weight is None else scaled * weight
 
 
 @correction("aten.argmax.default")
 def flat_argmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index in the flattened tensor."""
-    found = self.flatten().argmax(0)
-    return found.reshape([1] * self.dim()) if keepdim else found
+    place = self.flatten().argmax(0)
+    return place.reshape([1] * self.dim()) if keepdim else place
 
 
 @correction("aten.argmin.default")
 def flat_argmin(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index in the flattened tensor."""
-    found = self.flatten().argmin(0)
-    return found.reshape([1] * self.dim()) if keepdim else found
+    place = self.flatten().argmin(0)
+    return place.reshape([1] * self.dim()) if keepdim else place
 
 
 @correction("aten.any.default", "aten.any.dim", "aten.any.dims")
@@ -213,8 +213,8 @@ def unbiased_deviation(
 def batched_transposed_convolution(input: Tensor, weight: Tensor, *options: Any) -> Tensor:
     """With the batch axis."""
     convolve = functional.conv_transpose2d if weight.dim() == 4 else functional.conv_transpose3d
-    made: Tensor = convolve(input.unsqueeze(0), weight, *options)
-    return made.squeeze(0)
+    batch: Tensor = convolve(input.unsqueeze(0), weight, *options)
+    return batch.squeeze(0)
 
 
 @correction("aten.max_pool1d.default", "aten.max_pool2d.default", "aten.max_pool3d.default")

@@ -79,7 +79,7 @@ def arange(start: float, end: float | None = None, step: float = 1, **kinds: Any
         start, end = 0, start
     if not all(isinstance(bound, (int, float)) for bound in (start, end, step)):
         raise NotApplicable("its bounds are not known before the model runs")
-    made = torch.arange(start, end, step, dtype=kinds.get("dtype"))
-    count = made.shape[0]
-    ones = torch.full((count,), 1, dtype=torch.int64 if not made.is_floating_point() else made.dtype)
-    return ((ones.cumsum(0) - 1) * step + start).to(made.dtype)
+    numbers = torch.arange(start, end, step, dtype=kinds.get("dtype"))
+    count = numbers.shape[0]
+    ones = torch.full((count,), 1, dtype=torch.int64 if not numbers.is_floating_point() else numbers.dtype)
+    return ((ones.cumsum(0) - 1) * step + start).to(numbers.dtype)

@@ -64,22 +64,22 @@ def einsum(equation: str, tensors: list[torch.Tensor], *, path: Any = None) -> t
     return whole.tensor if order == sorted(order) else whole.tensor.permute(order).contiguous()
 
 
-def _product(left: _Term, right: _Term, kept: set[str]) -> _Term:
+def _product(left: _Term, right: _Term, wanted: set[str]) -> _Term:
     left, right = left.without_ones(right), right.without_ones(left)
-    left = left.summed(set(left.labels) - set(right.labels) - kept)
-    right = right.summed(set(right.labels) - set(left.labels) - kept)
+    left = left.summed(set(left.labels) - set(right.labels) - wanted)
+    right = right.summed(set(right.labels) - set(left.labels) - wanted)
     shared = [label for label in left.labels if label in right.labels]
-    batch = [label for label in shared if label in kept]
-    inner = [label for label in shared if label not in kept]
+    batch = [label for label in shared if label in wanted]
+    inner = [label for label in shared if label not in wanted]
     rows = [label for label in left.labels if label not in shared]
     columns = [label for label in right.labels if label not in shared]
     if inner:
-        made = left.grouped(batch, rows, inner) @ right.grouped(batch, inner, columns)
+        product = left.grouped(batch, rows, inner) @ right.grouped(batch, inner, columns)
     else:
-        made = left.grouped(batch, rows, []) * right.grouped(batch, [], columns)
+        product = left.grouped(batch, rows, []) * right.grouped(batch, [], columns)
     labels = (*batch, *rows, *columns)
     sizes = [left.size(label) if label in left.labels else right.size(label) for label in labels]
-    return _Term(made.reshape(sizes), labels)
+    return _Term(product.reshape(sizes), labels)
 
 
 def _terms(equation: str, tensors: list[torch.Tensor]) -> tuple[list[_Term], tuple[str, ...]]:
@@ -93,8 +93,8 @@ def _terms(equation: str, tensors: list[torch.Tensor]) -> tuple[list[_Term], tup
 
 def labelled(equation: str, ranks: list[int]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """A label for every axis of operands of these ranks, and for every axis of the result."""
-    given, arrow, result = equation.replace(" ", "").partition("->")
-    written = given.split(",")
+    operands, arrow, result = equation.replace(" ", "").partition("->")
+    written = operands.split(",")
     if len(written) != len(ranks):
         raise NotApplicable("its equation has another number of operands")
     words = [tuple(_labels(word, rank)) for word, rank in zip(written, ranks, strict=True)]

@@ -359,10 +359,10 @@ def one_hot(self: Tensor, num_classes: int = -1) -> Tensor:
 @rewrite("aten.index.Tensor", "aten._unsafe_index.Tensor")
 def index_one_axis(self: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
     """torch.index_select, where integers index a single axis."""
-    given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
-    if len(given) != 1 or given[0][1].dtype is torch.bool:
+    present = [(axis, index) for axis, index in enumerate(indices) if index is not None]
+    if len(present) != 1 or present[0][1].dtype is torch.bool:
         raise NotApplicable("several axes are indexed at once")
-    axis, index = given[0]
+    axis, index = present[0]
     picked = torch.index_select(self, axis, index.reshape(-1))
     return picked.reshape([*self.shape[:axis], *index.shape, *self.shape[axis + 1 :]])
 
@@ -370,13 +370,13 @@ def index_one_axis(self: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
 @rewrite("aten.index.Tensor", "aten._unsafe_index.Tensor")
 def index_flattened(self: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
     """torch.index_select of the axes that are indexed together, flattened."""
-    given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
-    axes = [axis for axis, _ in given]
-    if any(index.dtype is torch.bool for _, index in given) or axes != list(range(axes[0], axes[-1] + 1)):
+    present = [(axis, index) for axis, index in enumerate(indices) if index is not None]
+    axes = [axis for axis, _ in present]
+    if any(index.dtype is torch.bool for _, index in present) or axes != list(range(axes[0], axes[-1] + 1)):
         raise NotApplicable("it indexes by booleans, or axes apart from each other")
-    shape = torch.broadcast_shapes(*(index.shape for _, index in given))
+    shape = torch.broadcast_shapes(*(index.shape for _, index in present))
     place: Any = 0
-    for axis, index in given:
+    for axis, index in present:
         size = self.shape[axis]
         place = place * size + torch.where(index < 0, index + size, index)
     front, back = list(self.shape[: axes[0]]), list(self.shape[axes[-1] + 1 :])
@@ -390,10 +390,10 @@ def index_put_mask(
     self: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """torch.where, where one mask says which elements get one value."""
-    given = [index for index in indices if index is not None]
-    if len(given) != 1 or given[0].dtype is not torch.bool or values.numel() != 1 or indices[0] is None:
+    present = [index for index in indices if index is not None]
+    if len(present) != 1 or present[0].dtype is not torch.bool or values.numel() != 1 or indices[0] is None:
         raise NotApplicable("it is not one value at the places of one mask")
-    mask = given[0]
+    mask = present[0]
     wide = mask.reshape([*mask.shape, *[1] * (self.dim() - mask.dim())])
     value = values.reshape(()).to(self.dtype)
     return torch.where(wide, self + value if accumulate else value, self)

@@ -12,8 +12,6 @@ from convlint import torch_adapter
 from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
-_WINDOWS = 4096
-"""Windows that are written out one by one; more would fill the program."""
 
 
 def _static(self: Tensor, axes: int) -> list[int]:

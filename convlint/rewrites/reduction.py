@@ -18,12 +18,8 @@ _LOOP = 256
 def _axes(self: Tensor, dim: Any) -> list[int]:
     if dim is None or dim == []:
         return list(range(self.dim()))
-    given = [dim] if isinstance(dim, int) else list(dim)
-    return [axis % max(self.dim(), 1) for axis in given]
-
-
-def _at_least_1d(self: Tensor) -> Tensor:
-    return self.reshape(1) if self.dim() == 0 else self
+    axes = [dim] if isinstance(dim, int) else list(dim)
+    return [axis % max(self.dim(), 1) for axis in axes]
 
 
 @rewrite("aten.diff.default")
@@ -90,12 +86,12 @@ def _running(self: Tensor, dim: int, better: Any) -> tuple[Tensor, Tensor]:
     places = torch.tensor(list(range(size)), dtype=torch.int32).reshape(shape).expand(self.shape)
     values, indices, step = self, places, 1
     while step < size:
-        kept = values.narrow(dim, 0, step), indices.narrow(dim, 0, step)
+        first = values.narrow(dim, 0, step), indices.narrow(dim, 0, step)
         before = values.narrow(dim, 0, size - step), indices.narrow(dim, 0, size - step)
         now = values.narrow(dim, step, size - step), indices.narrow(dim, step, size - step)
         wins = better(now[0], before[0])
-        values = torch.cat([kept[0], torch.where(wins, now[0], before[0])], dim)
-        indices = torch.cat([kept[1], torch.where(wins, now[1], before[1])], dim)
+        values = torch.cat([first[0], torch.where(wins, now[0], before[0])], dim)
+        indices = torch.cat([first[1], torch.where(wins, now[1], before[1])], dim)
         step *= 2
     return values, indices.to(torch.int64)
 

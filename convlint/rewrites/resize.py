@@ -6,7 +6,7 @@ what PyTorch itself makes of the unit vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from convlint import torch_adapter
 from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
+Function = Callable[..., Tensor]
 _LARGEST = 1 << 22
 """Elements of a matrix beyond which the product is no help."""
 
@@ -33,12 +34,12 @@ def _matrix(
         # Two columns: some kernels of PyTorch take another way, with other results, for a single one.
         units = torch.eye(size).reshape(size, 1, size, 1).expand(size, 1, size, 2).contiguous()
         if scale:
-            made = functional.interpolate(units, scale_factor=(scale, 1.0), mode=mode, **options)
+            columns = functional.interpolate(units, scale_factor=(scale, 1.0), mode=mode, **options)
         else:
-            made = functional.interpolate(units, size=(wanted or size, 2), mode=mode, **options)
-        if wanted is not None and made.shape[2] != wanted:
+            columns = functional.interpolate(units, size=(wanted or size, 2), mode=mode, **options)
+        if wanted is not None and columns.shape[2] != wanted:
             raise NotApplicable("the size is not what the scale gives")
-        return made[:, 0, :, 0].T.contiguous()
+        return columns[:, 0, :, 0].T.contiguous()
 
 
 def _resized(
@@ -65,127 +66,22 @@ def _resized(
     return out
 
 
-def _sizes(output_size: Any, factors: Any, axes: int) -> tuple[list[int | None], list[float | None]]:
+def _asked(output_size: Any, factors: Any, axes: int) -> tuple[list[int | None], list[float | None]]:
     """The sizes asked for, or the factors; what a factor comes to is PyTorch's to say."""
     if output_size is not None:
         return list(output_size), [None] * axes
     return [None] * axes, list(factors)
 
 
-@rewrite("aten.upsample_bicubic2d.default")
-def bicubic(
-    self: Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Two products with constant matrices."""
-    return _resized(self, output_size, "bicubic", [scales_h, scales_w], align_corners, False)
+def _factors(scales: Sequence[float | None], named: Mapping[str, float | None], axes: int) -> list[Any]:
+    """The factor of each axis, by position or by name; None for an axis that has none."""
+    names = ["scales"] if axes == 1 else ["scales_d", "scales_h", "scales_w"][-axes:]
+    return [*scales, *(named.get(name) for name in names[len(scales) :])]
 
 
-@rewrite("aten.upsample_bicubic2d.vec")
-def bicubic_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
-    """Two products with constant matrices."""
-    sizes, scales = _sizes(output_size, scale_factors, 2)
-    return _resized(self, sizes, "bicubic", scales, align_corners, False)
-
-
-@rewrite("aten._upsample_bicubic2d_aa.default")
-def smooth_bicubic(
-    self: Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Two products with constant matrices."""
-    return _resized(self, output_size, "bicubic", [scales_h, scales_w], align_corners, True)
-
-
-@rewrite("aten._upsample_bilinear2d_aa.default")
-def smooth_bilinear(
-    self: Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Two products with constant matrices."""
-    return _resized(self, output_size, "bilinear", [scales_h, scales_w], align_corners, True)
-
-
-@rewrite("aten._upsample_bicubic2d_aa.vec")
-def smooth_bicubic_vec(
-    self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None
-) -> Tensor:
-    """Two products with constant matrices."""
-    sizes, scales = _sizes(output_size, scale_factors, 2)
-    return _resized(self, sizes, "bicubic", scales, align_corners, True)
-
-
-@rewrite("aten._upsample_bilinear2d_aa.vec")
-def smooth_bilinear_vec(
-    self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None
-) -> Tensor:
-    """Two products with constant matrices."""
-    sizes, scales = _sizes(output_size, scale_factors, 2)
-    return _resized(self, sizes, "bilinear", scales, align_corners, True)
-
-
-@rewrite("aten.upsample_bilinear2d.default")
-def bilinear(
-    self: Tensor,
-    output_size: Sequence[int],
-    align_corners: bool,
-    scales_h: float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Two products with constant matrices."""
-    return _resized(self, output_size, "bilinear", [scales_h, scales_w], align_corners, False)
-
-
-@rewrite("aten.upsample_bilinear2d.vec")
-def bilinear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
-    """Two products with constant matrices."""
-    sizes, scales = _sizes(output_size, scale_factors, 2)
-    return _resized(self, sizes, "bilinear", scales, align_corners, False)
-
-
-@rewrite("aten.upsample_linear1d.default")
-def linear(
-    self: Tensor, output_size: Sequence[int], align_corners: bool, scales: float | None = None
-) -> Tensor:
-    """A product with a constant matrix."""
-    return _resized(self, output_size, "bilinear", [scales], align_corners, False)
-
-
-@rewrite("aten.upsample_linear1d.vec")
-def linear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
-    """A product with a constant matrix."""
-    sizes, scales = _sizes(output_size, scale_factors, 1)
-    return _resized(self, sizes, "bilinear", scales, align_corners, False)
-
-
-@rewrite("aten.upsample_trilinear3d.vec")
-def trilinear_vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
-    """Three products with constant matrices."""
-    sizes, scales = _sizes(output_size, scale_factors, 3)
-    return _resized(self, sizes, "bilinear", scales, align_corners, False)
-
-
-@rewrite("aten.upsample_trilinear3d.default")
-def trilinear(self: Tensor, output_size: Sequence[int], align_corners: bool, *scales: float | None) -> Tensor:
-    """Three products with constant matrices."""
-    return _resized(self, output_size, "bilinear", [*scales, None, None, None][:3], align_corners, False)
-
-
-def _nearest(
-    self: Tensor, sizes: Sequence[int | None], scales: Sequence[float | None], exact: bool
-) -> Tensor:
+def _nearest(self: Tensor, sizes: Sequence[int | None], scales: Sequence[float | None], mode: str) -> Tensor:
     """The nearest places, picked axis by axis."""
     out = self
-    mode = "nearest-exact" if exact else "nearest"
     for number, wanted in enumerate(sizes):
         axis = self.dim() - len(sizes) + number
         size = self.shape[axis]
@@ -193,10 +89,10 @@ def _nearest(
         with torch_adapter.real_tensors():
             line = torch.arange(float(size)).reshape(1, 1, size)
             if scales[number]:
-                made = functional.interpolate(line, scale_factor=scales[number], mode=mode)
+                line = functional.interpolate(line, scale_factor=scales[number], mode=mode)
             else:
-                made = functional.interpolate(line, size=wanted, mode=mode)
-            places = [int(place) for place in made.reshape(-1).tolist()]
+                line = functional.interpolate(line, size=wanted, mode=mode)
+            places = [int(place) for place in line.reshape(-1).tolist()]
         if wanted is not None and len(places) != wanted:
             raise NotApplicable("the size is not what the scale gives")
         if places != list(range(size)):
@@ -204,33 +100,58 @@ def _nearest(
     return out.clone() if out is self else out
 
 
-@rewrite("aten._upsample_nearest_exact1d.default", "aten._upsample_nearest_exact2d.default",
-         "aten._upsample_nearest_exact3d.default")  # fmt: skip
-def nearest_exact(self: Tensor, output_size: Sequence[int], *scales: float | None) -> Tensor:
-    """The nearest places, picked axis by axis."""
-    return _nearest(self, output_size, [*scales, None, None, None], True)
+def _by_matrices(mode: str, smooth: bool) -> tuple[Function, Function]:
+    """Both overloads of a resize that is linear along each axis."""
+
+    def default(
+        self: Tensor, output_size: Any, align_corners: bool, *scales: float | None, **named: float | None
+    ) -> Tensor:
+        factors = _factors(scales, named, len(output_size))
+        return _resized(self, output_size, mode, factors, align_corners, smooth)
+
+    def vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
+        sizes, factors = _asked(output_size, scale_factors, self.dim() - 2)
+        return _resized(self, sizes, mode, factors, align_corners, smooth)
+
+    return default, vec
 
 
-@rewrite("aten._upsample_nearest_exact1d.vec", "aten._upsample_nearest_exact2d.vec",
-         "aten._upsample_nearest_exact3d.vec")  # fmt: skip
-def nearest_exact_vec(self: Tensor, output_size: Any, scale_factors: Any = None) -> Tensor:
-    """The nearest places, picked axis by axis."""
-    axes = self.dim() - 2
-    sizes, scales = _sizes(output_size, scale_factors, axes)
-    return _nearest(self, sizes, scales, True)
+def _by_places(mode: str) -> tuple[Function, Function]:
+    """Both overloads of a resize that picks the nearest places."""
+
+    def default(self: Tensor, output_size: Any, *scales: float | None, **named: float | None) -> Tensor:
+        return _nearest(self, output_size, _factors(scales, named, len(output_size)), mode)
+
+    def vec(self: Tensor, output_size: Any, scale_factors: Any = None) -> Tensor:
+        return _nearest(self, *_asked(output_size, scale_factors, self.dim() - 2), mode)
+
+    return default, vec
 
 
-@rewrite(
-    "aten.upsample_nearest1d.default", "aten.upsample_nearest2d.default", "aten.upsample_nearest3d.default"
+def _register(name: str, title: str, overloads: tuple[Function, Function], *ops: str) -> None:
+    """Register both overloads of ``ops``, under ``name`` and what users read of them."""
+    for function, overload, ending in zip(overloads, ("default", "vec"), ("", "_vec"), strict=True):
+        function.__name__, function.__doc__ = name + ending, title
+        rewrite(*(f"{op}.{overload}" for op in ops))(function)
+
+
+_ONE, _TWO, _THREE = (
+    "A product with a constant matrix.",
+    "Two products with constant matrices.",
+    "Three products with constant matrices.",
 )
-def nearest(self: Tensor, output_size: Sequence[int], *scales: float | None) -> Tensor:
-    """The nearest places, picked axis by axis."""
-    return _nearest(self, output_size, [*scales, None, None, None], False)
+_PLACES = "The nearest places, picked axis by axis."
 
-
-@rewrite("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec")
-def nearest_vec(self: Tensor, output_size: Any, scale_factors: Any = None) -> Tensor:
-    """The nearest places, picked axis by axis."""
-    axes = self.dim() - 2
-    sizes, scales = _sizes(output_size, scale_factors, axes)
-    return _nearest(self, sizes, scales, False)
+_register("linear", _ONE, _by_matrices("bilinear", False), "aten.upsample_linear1d")
+_register("bilinear", _TWO, _by_matrices("bilinear", False), "aten.upsample_bilinear2d")
+_register("trilinear", _THREE, _by_matrices("bilinear", False), "aten.upsample_trilinear3d")
+_register("bicubic", _TWO, _by_matrices("bicubic", False), "aten.upsample_bicubic2d")
+_register("smooth_bilinear", _TWO, _by_matrices("bilinear", True), "aten._upsample_bilinear2d_aa")
+_register("smooth_bicubic", _TWO, _by_matrices("bicubic", True), "aten._upsample_bicubic2d_aa")
+_register("nearest", _PLACES, _by_places("nearest"), *(f"aten.upsample_nearest{axes}d" for axes in (1, 2, 3)))
+_register(
+    "nearest_exact",
+    _PLACES,
+    _by_places("nearest-exact"),
+    *(f"aten._upsample_nearest_exact{axes}d" for axes in (1, 2, 3)),
+)

@@ -57,9 +57,9 @@ def rewrite(*ops: str, safety: Safety = "safe") -> Callable[[Function], Function
     """Register the function below as a rewrite of these overloads, after those registered before it."""
 
     def register(function: Function) -> Function:
-        made = Rewrite(function.__name__, ops, function, safety)
+        entry = Rewrite(function.__name__, ops, function, safety)
         for op in ops:
-            _REWRITES.setdefault(op, []).append(made)
+            _REWRITES.setdefault(op, []).append(entry)
         return function
 
     return register
@@ -72,9 +72,9 @@ def correction(*ops: str, safety: Safety = "safe") -> Callable[[Function], Funct
     """
 
     def register(function: Function) -> Function:
-        made = Rewrite(function.__name__, ops, function, safety)
+        entry = Rewrite(function.__name__, ops, function, safety)
         for op in ops:
-            _CORRECTIONS.setdefault(op, []).append(made)
+            _CORRECTIONS.setdefault(op, []).append(entry)
         return function
 
     return register
@@ -95,7 +95,7 @@ def rewrites_of(op: str) -> tuple[Rewrite, ...]:
 def all_rewrites() -> tuple[Rewrite, ...]:
     """Every rewrite once, by name."""
     _load()
-    return tuple({made.name: made for of_op in _REWRITES.values() for made in of_op}.values())
+    return tuple({entry.name: entry for of_op in _REWRITES.values() for entry in of_op}.values())
 
 
 @cache

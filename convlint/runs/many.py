@@ -37,6 +37,7 @@ from convlint.settings.jobs import Job
 from convlint.settings.keys import MODEL, SETTINGS, read_table
 from convlint.settings.project import job_of
 from convlint.supervision import end_when_late
+from convlint.text import single_line
 from convlint.toml_table import Problems, Table
 
 _AHEAD = 64
@@ -312,7 +313,7 @@ def _result(future: Future[Any]) -> Any:
         if isinstance(error, BrokenExecutor)
         else "its worker failed"
     )
-    return _Died(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:300]})")
+    return _Died(f"{what} ({type(error).__name__}: {single_line(error, 300)})")
 
 
 _sessions: dict[str | None, Session] = {}

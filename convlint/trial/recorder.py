@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
+from convlint.text import single_line
 from convlint.torch_adapter import size_hint
 
 STAND_IN = "convlint_stand_in"
@@ -76,23 +77,23 @@ class Recorder:
         traced: tuple[str, str, str] | None = None,
     ) -> None:
         follows = next((name for name in _names(inputs) if name in self.stood_in), "")
-        text = whose + " ".join(str(error).split())[:800]
+        text = whose + single_line(error, 800)
         failure = NodeFailure(node, kind, type(error).__name__, text, follows, traced)
         self.failures.append(failure)
         self.report(failure)
 
     def _read(self, raw: Any, original: Callable[[], Any]) -> Any:
         try:
-            made = original()
+            node = original()
         except Exception as error:
             if not hasattr(raw, "all_input_nodes"):
                 raise
             kind = adapter.export_kind(raw)
             self.note(raw.name, kind, error)
             return adapter.internal_node(STAND_IN, raw.name, [], dict(raw.meta))
-        if made.meta is None:
-            made.meta = torchscript_meta(raw)
-        return made
+        if node.meta is None:
+            node.meta = torchscript_meta(raw)
+        return node
 
     def _wrapped(self, name: str, original: Callable[..., Any] | None) -> Callable[..., Any]:
         def convert(context: Any, node: Any) -> None:
@@ -158,18 +159,18 @@ def _check_result(context: Any, node: Any) -> None:
     if not isinstance(value, torch.Tensor):
         return
     try:
-        made = context[node.outputs[0]]
+        variable = context[node.outputs[0]]
     except (KeyError, ValueError):
         text = "it adds no result; it ends with context.add(result, torch_name=node.name)"
         raise WrongResult(text) from None
-    found = adapter.value_type(made)[1]
+    shape = adapter.value_type(variable)[1]
     wanted = tuple(size if isinstance(size, int) else None for size in value.shape)
-    if found is None:
+    if shape is None:
         return
-    known = [pair for pair in zip(found, wanted, strict=False) if None not in pair]
-    if len(found) != len(wanted) or any(one != other for one, other in known):
+    known = [pair for pair in zip(shape, wanted, strict=False) if None not in pair]
+    if len(shape) != len(wanted) or any(one != other for one, other in known):
         raise WrongResult(
-            f"its result has the shape {_shape(found)}, and that of the op in PyTorch is {_shape(wanted)}"
+            f"its result has the shape {_shape(shape)}, and that of the op in PyTorch is {_shape(wanted)}"
         )
 
 

@@ -16,7 +16,8 @@ from convlint.destination import UNWRITTEN, look_at_package, put_package, reason
 from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.sandbox import stop_if_interrupted
-from convlint.trial.conversion import Failed, Finished, Job, Passed, convert
+from convlint.trial.conversion import convert
+from convlint.trial.job import Failed, Finished, Job, Passed
 from convlint.trial.recorder import NodeFailure
 from convlint.trial.trace import WRAPPED
 from convlint.usercode.sites import NOWHERE, Place, place_of_torchscript
@@ -51,8 +52,8 @@ def run_trial(
     """
     import coremltools
 
-    kept = look_at_package("output", output) if output is not None else None
-    made = beside(Path(kept), ".mlpackage") if kept is not None else None
+    package = look_at_package("output", output) if output is not None else None
+    temporary = beside(Path(package), ".mlpackage") if package is not None else None
 
     known = (
         frozenset(call.name for call in graph.calls if call.const or call.op.startswith(CREATORS))
@@ -64,7 +65,7 @@ def run_trial(
         frontend=frontend,
         target=target,
         level=level,
-        output=None if made is None else str(made),
+        output=None if temporary is None else str(temporary),
         known=frozenset(known),
         inputs=inputs,
         outputs=outputs,
@@ -77,29 +78,31 @@ def run_trial(
         return _trial(job, outcome, None, "", start, str(coremltools.__version__))
     try:
         outcome = run_in_child(lambda channel: convert(job, channel), timeout)
-        problem = _kept(outcome, made, kept)
+        problem = _kept(outcome, temporary, package)
     finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-    return _trial(job, outcome, kept, problem, start, str(coremltools.__version__))
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return _trial(job, outcome, package, problem, start, str(coremltools.__version__))
 
 
-def _kept(outcome: Outcome, made: Path | None, kept: str | None) -> str:
+def _kept(outcome: Outcome, temporary: Path | None, package: str | None) -> str:
     """Put the package that was made in its place; why that was not possible, empty where it was."""
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
     if outcome.ending != "finished" or finished is None:
         return ""
-    if finished.unwritten or made is None or kept is None:
+    if finished.unwritten or temporary is None or package is None:
         return finished.unwritten.rstrip(".")
     stop_if_interrupted()
     try:
-        put_package(str(made), kept)
+        put_package(str(temporary), package)
     except OSError as error:
         return reason_of(error)
     return ""
 
 
-def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: float, release: str) -> Trial:
+def _trial(
+    job: Job, outcome: Outcome, package: str | None, unwritten: str, start: float, release: str
+) -> Trial:
     """What came of the child, in the words of a report."""
     nodes = _Nodes(job)
     failures = [nodes.failure(sent) for sent in outcome.sent if isinstance(sent, (NodeFailure, Failed))]
@@ -119,7 +122,7 @@ def _trial(job: Job, outcome: Outcome, kept: str | None, unwritten: str, start: 
         frontend=job.frontend,
         coremltools=release,
         detail=f"{UNWRITTEN}: {unwritten}" if unwritten else outcome.detail,
-        output=kept if kept and status == "converted" and not unwritten else "",
+        output=package if package and status == "converted" and not unwritten else "",
         mil_ops=finished.mil_ops if finished else {},
         passed=passed.operations if passed else (),
         traced=tuple(sorted({_bare(kind) for kind, _, _ in nodes.places.values()})),
@@ -174,9 +177,9 @@ class _Nodes:
         node = located(self.by_name, name)
         if node is not None:
             return op_name(node.target), node_place(node), node_module(node)[0]
-        found = self.places.get(name)
+        place = self.places.get(name)
         # coremltools numbers the values of a trace anew: the same name may be another node's.
-        return found if found is not None and _bare(found[0]) == _bare(kind) else (kind, NOWHERE, "")
+        return place if place is not None and _bare(place[0]) == _bare(kind) else (kind, NOWHERE, "")
 
     def stopped(self, outcome: Outcome) -> TrialFailure:
         """The failure that stands for a conversion that hung or died."""

@@ -108,8 +108,8 @@ def trace_with_provisos(module: torch.nn.Module, args: tuple[Any, ...], kwargs: 
         traced, odd = _traced(module, args, kwargs, module, warned)
     provisos = [_inputs_proviso(module, args, kwargs) if nested else None, outputs_proviso(module, odd)]
     provisos += _lost(traced, module, args, kwargs)
-    told = tuple(proviso for proviso in provisos if proviso is not None)
-    return Traced(traced, args, kwargs, told, frozenset(warned))
+    known = tuple(proviso for proviso in provisos if proviso is not None)
+    return Traced(traced, args, kwargs, known, frozenset(warned))
 
 
 def _traced(
@@ -251,12 +251,12 @@ def _kept(module: torch.nn.Module) -> Iterator[None]:
     """Buffers that ``forward`` changes are as before afterwards."""
     import torch
 
-    kept = [(buffer, buffer.clone()) for buffer in module.buffers() if not buffer.is_meta]
+    copies = [(buffer, buffer.clone()) for buffer in module.buffers() if not buffer.is_meta]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, value in kept:
+            for buffer, value in copies:
                 if not torch.equal(buffer, value):
                     buffer.copy_(value)
 

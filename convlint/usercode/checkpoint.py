@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import UsageError
-from convlint.text import one_line, shown_path
+from convlint.text import one_line, shown_path, single_line
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        text = " ".join(str(error).split())
+        text = single_line(error)
         if "Unsupported" in text or "GLOBAL" in text or "allowlist" in text or "not an allowed" in text:
             raise UsageError(
                 f"the checkpoint {shown} is refused, and none of its code was run: it holds more than tensors"

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from convlint.capture.failures import PATTERNS
 from convlint.capture.methods import (
     EXPORT_FAKE,
     RECORDED,
@@ -23,6 +24,7 @@ from convlint.capture.methods import (
 )
 from convlint.errors import ModelError
 from convlint.model import OpCall
+from convlint.rules.subjects import CAPTURE_KINDS
 from convlint.usercode.sites import place_of_frames
 
 
@@ -324,3 +326,7 @@ def test_a_file_that_a_library_wrote_is_not_the_users(tmp_path: Path) -> None:
     command = f"{sysconfig.get_path('scripts')}/convlint"
     place = place_of_frames([(command, 8, "<module>"), (library, 5, "forward")])
     assert (place.site and place.site.path, place.caller) == (library, None)
+
+
+def test_capture_rules_can_name_what_stops_a_capture() -> None:
+    assert {kind for kind, _ in PATTERNS} < set(CAPTURE_KINDS)

@@ -12,8 +12,9 @@ from torch import nn
 
 from convlint import torch_adapter
 from convlint.capture.build import build_on_meta, fake_weights
+from convlint.capture.exporting import fake_inputs
 from convlint.capture.lower import lower
-from convlint.capture.methods import _fake_inputs, quiet_torch
+from convlint.capture.methods import quiet_torch
 
 LIGHT = (
     "resnet50",
@@ -34,7 +35,7 @@ DAILY = ("vit_tiny", "Bert", "Llama", "Segformer", "Mamba")
 def exported(build: Callable[[], nn.Module], inputs: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
     mode = torch_adapter.fake_mode()
     module = fake_weights(build_on_meta(build).eval(), mode)
-    args, kwargs = _fake_inputs(inputs, mode)
+    args, kwargs = fake_inputs(inputs, mode)
     with quiet_torch(), torch.no_grad():
         return torch.export.export(module, args, kwargs or None, strict=False)
 

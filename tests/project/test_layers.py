@@ -153,7 +153,7 @@ def test_no_package_has_a_circle() -> None:
 
 def test_private_names_stand_in_the_adapters() -> None:
     """Nothing else asks torch or coremltools for a name that begins with an underscore."""
-    adapters = {PACKAGE / "torch_adapter.py", PACKAGE / "coremltools_adapter.py"}
+    adapters = {file for name in ("torch", "coremltools") for file in files_of(PACKAGE / f"{name}_adapter")}
     wrong = []
     for file in set(files_of(PACKAGE)) - adapters:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

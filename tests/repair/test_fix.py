@@ -241,7 +241,7 @@ def test_a_rewrite_that_is_wrong_is_taken_back(monkeypatch: pytest.MonkeyPatch) 
             return
         yield from real(node)
 
-    monkeypatch.setattr("convlint.repair.search.search.candidates", lying)
+    monkeypatch.setattr("convlint.repair.search.choices.candidates", lying)
     torch.manual_seed(0)
     model = Elementwise()
     fixed = convlint.fix(model, (torch.randn(2, 3), torch.randn(2, 3)))

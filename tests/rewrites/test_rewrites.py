@@ -213,6 +213,14 @@ def test_every_rewrite_names_ops_that_exist_and_says_what_it_does() -> None:
                 overload(op)
 
 
+def test_no_two_rewrites_share_a_name() -> None:
+    listed = {(rewrite.name, op) for rewrite in all_rewrites() for op in rewrite.ops}
+    ops = {op for _, op in listed}
+    registered = {(rewrite.name, op) for op in ops for rewrite in rewrites_of(op)}
+    assert registered == listed, "all_rewrites() goes by name"
+    assert {"aten.bilinear.default", "aten.upsample_bilinear2d.default"} <= ops
+
+
 NOTHING_TO_WRITE = {
     "torch.export leaves no call of it, or takes it apart into calls whose rules speak": (
         "aten.contiguous.default", "aten.detach.default", "aten.lift_fresh_copy.default",
@@ -237,7 +245,8 @@ STANDS_BY = (
     "aten.logical_or.default", "aten.logical_xor.default", "aten.mish.default",
     "aten.narrow.default", "aten.norm.Scalar", "aten.ones_like.default", "aten.real.default",
     "aten.scalar_tensor.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
-    "aten.upsample_nearest2d.default", "aten.upsample_nearest2d.vec", "aten.zeros.default",
+    "aten.upsample_bilinear2d.default", "aten.upsample_nearest2d.default", "aten.upsample_nearest2d.vec",
+    "aten.zeros.default",
     "aten.zeros_like.default",
 )  # fmt: skip
 """Ops that convert: their rewrite stands by for an operand or dtype that a rule about those names."""

@@ -21,7 +21,6 @@ from convlint.rules.match import (
 )
 from convlint.rules.rule import parse_rule
 from convlint.rules.rulebook import Rulebook, load_rulebook
-from convlint.rules.subjects import CAPTURE_KINDS
 
 HERE = Environment("9.0", "2.14.1", snapshot("9.0"), numpy="2.3.5", python="3.11.7")
 NEXT = replace(HERE, coremltools="9.1.dev1", supported=snapshot("9.1.dev1"))
@@ -232,11 +231,6 @@ def test_capture_failures_and_versions_are_subjects_too() -> None:
     assert match_environment(book, tested) == []
     (found,) = match_environment(book, replace(tested, numpy="2.4.0", frontend="torchscript"))
     assert found.rule.code == "CL501"
-
-
-def test_the_vocabulary_of_capture_failures_is_that_of_the_capture() -> None:
-    failures = pytest.importorskip("convlint.capture.failures")
-    assert set(failures.KINDS) <= set(CAPTURE_KINDS)
 
 
 def test_a_near_miss_names_every_false_condition_with_its_values() -> None:

@@ -1,4 +1,4 @@
-"""Numbers that a model computes, kept in an axis of size 1.
+"""Numbers that a model computes, held in an axis of size 1.
 
 coremltools 9.0 computes what depends on weights alone while it converts, and trips over its own
 numbers where they have no axis.
@@ -8,31 +8,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from convlint.repair.forms.walk import Carrier
-from convlint.rewrites.table import NotApplicable
+from convlint.repair.forms.counterparts import Call, Carrier, Counterparts
 
-_SUMS = ("aten.sum.", "aten.mean.", "aten.amax.", "aten.amin.")
+COUNTERPARTS = Counterparts("with an axis")
+"""For the name of an op, the function that does it on tensors of one axis."""
 
 
-def handle(op: str, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``node`` done on tensors of one axis: what carries the result, or a tensor where it has axes."""
+@COUNTERPARTS.register("aten.sum.", "aten.mean.", "aten.amax.", "aten.amin.")
+def reduced(call: Call) -> Any:
     import torch
 
-    value = node.meta["val"]
-    if op.startswith(_SUMS):
-        source = _axis(args[0])
-        axes = list(range(source.dim()))
-        made = getattr(torch, op.split(".")[1])(source, axes, keepdim=True).reshape(1).to(value.dtype)
-    elif torch.Tag.pointwise in node.target.tags or op in ("aten._to_copy.default", "aten.clone.default"):
-        made = node.target(*(_axis(arg) for arg in args), **kwargs)
-    else:
-        raise NotApplicable(f"{op} has no counterpart with an axis")
-    return Carrier((made,), ()) if value.dim() == 0 else made
+    source = _with_axis(call.args[0])
+    reduce = getattr(torch, call.op.split(".")[1])
+    number = reduce(source, list(range(source.dim())), keepdim=True).reshape(1)
+    return _result(call, number.to(call.value.dtype))
 
 
-def _axis(value: Any) -> Any:
+@COUNTERPARTS.register("aten._to_copy.default", "aten.clone.default")
+@COUNTERPARTS.register_pointwise
+def pointwise(call: Call) -> Any:
+    return _result(call, call.target(*(_with_axis(arg) for arg in call.args), **call.kwargs))
+
+
+def _with_axis(value: Any) -> Any:
     import torch
 
-    if hasattr(value, "parts"):
+    if isinstance(value, Carrier):
         return value.parts[0]
     return value.reshape(1) if isinstance(value, torch.Tensor) and value.dim() == 0 else value
+
+
+def _result(call: Call, value: Any) -> Any:
+    return Carrier((value,), ()) if call.value.dim() == 0 else value

@@ -9,29 +9,20 @@ what it reads.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.names import located
 from convlint.repair.draft import KEPT_META, Change, Draft, trace
 from convlint.repair.folding import Folder
+from convlint.repair.forms.counterparts import Call, Carrier, Counterparts
 from convlint.rewrites.table import NotApplicable
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
     from convlint.model import Trial
-
-Handler = Callable[[str, Any, tuple[Any, ...], dict[str, Any]], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """What stands for one tensor: the nodes (in a trace: the tensors) that carry it, and its shape."""
-
-    parts: tuple[Any, ...]
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +32,26 @@ class RegionPass:
     name: str
     title: str
     is_odd: Callable[[Any], bool]
-    handle: Handler
+    counterparts: Counterparts
     carry_constant: Callable[[Any], tuple[Any, ...]] | None
     errors: tuple[str, ...] = ()
 
     def wanted(self, draft: Draft, trial: Trial) -> bool:
         """Whether something that was refused touches a value of this form."""
+        if trial.status != "converted" and not trial.failures:  # refused as a whole
+            return any(self.gives_odd(node) for node in draft.graph.nodes)
         by_name = draft.nodes()
         for failure in trial.failures:
             node = located(by_name, failure.node)
             if node is None or (self.errors and not any(text in failure.error for text in self.errors)):
                 continue
-            values = [node.meta.get("val"), *(source.meta.get("val") for source in node.all_input_nodes)]
-            if any(self.is_odd(value) for value in _tensors(values)):
+            if any(map(self.gives_odd, (node, *node.all_input_nodes))):
                 return True
-        return (
-            trial.status != "converted"
-            and not trial.failures
-            and any(
-                self.is_odd(value) for node in draft.graph.nodes for value in _tensors([node.meta.get("val")])
-            )
-        )
+        return False
+
+    def gives_odd(self, node: Node) -> bool:
+        """Whether a tensor that ``node`` gives needs this form."""
+        return any(self.is_odd(value) for value in _tensors(node.meta.get("val")))
 
     def __call__(self, draft: Draft) -> None:
         """Give every op of ``draft`` that touches such a value its counterpart."""
@@ -69,6 +59,8 @@ class RegionPass:
 
 
 class _Walk:
+    """One walk over a draft. ``carried`` has what carries the result of a node; of several, a list."""
+
     def __init__(self, form: RegionPass, draft: Draft) -> None:
         self.form = form
         self.draft = draft
@@ -76,24 +68,22 @@ class _Walk:
 
     def run(self) -> None:
         for node in list(self.draft.graph.nodes):
-            if node.op == "placeholder" and self.odd(node):
-                self.constant(node)
+            if node.op == "placeholder" and self.form.gives_odd(node):
+                self.carry_constant(node)
             elif node.op == "call_function" and self.touches(node):
                 try:
-                    self.call(node)
+                    self.visit(node)
                 except NotApplicable:
                     continue
         self.draft.graph.eliminate_dead_code()
 
-    def odd(self, node: Node) -> bool:
-        return any(self.form.is_odd(value) for value in _tensors([node.meta.get("val")]))
-
     def touches(self, node: Node) -> bool:
-        return self.odd(node) or any(
-            self.odd(source) or source in self.carried for source in node.all_input_nodes
+        return self.form.gives_odd(node) or any(
+            self.form.gives_odd(source) or source in self.carried for source in node.all_input_nodes
         )
 
-    def constant(self, node: Node) -> None:
+    def carry_constant(self, node: Node) -> None:
+        """Carry a constant of the program by new ones, where its value is known."""
         if self.form.carry_constant is None:
             return
         folder = Folder(self.draft, float_buffers=True)
@@ -104,77 +94,120 @@ class _Walk:
             parts = tuple(self.draft.add_constant(part) for part in self.form.carry_constant(value))
             self.carried[node] = Carrier(parts, tuple(int(size) for size in value.shape))
 
-    def call(self, node: Node) -> None:
-        import torch
-
-        from convlint.torch_adapter import pytree
-
+    def visit(self, node: Node) -> None:
+        """Put before ``node`` its counterpart, and remember what carries its results."""
         if node.target is operator.getitem:
-            whole = self.carried.get(node.args[0])  # type: ignore[arg-type]
-            if isinstance(whole, list):
-                self.keep(node, whole[node.args[1]])  # type: ignore[index]
+            self.pick(node)
             return
-        leaves, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
-        sources: list[Node] = []
-        for leaf in leaves:
-            if isinstance(leaf, torch.fx.Node):
-                if self.odd(leaf) and leaf not in self.carried:
-                    raise NotApplicable("it reads what could not be carried")
-                held = self.carried.get(leaf)
-                sources += held.parts if isinstance(held, Carrier) else [leaf]
-        shapes: list[Any] = []
+        results = self.done_on_carriers(node)
+        if isinstance(node.meta.get("val"), (list, tuple)):
+            self.carried[node] = results
+        else:
+            self.stand_in(node, results[0])
 
-        def function(*given: Any) -> Any:
-            rest = iter(given)
-            filled: list[Any] = []
-            for leaf in leaves:
-                if not isinstance(leaf, torch.fx.Node):
-                    filled.append(leaf)
-                    continue
-                held = self.carried.get(leaf)
-                if isinstance(held, Carrier):
-                    filled.append(Carrier(tuple(next(rest) for _ in held.parts), held.shape))
-                else:
-                    filled.append(next(rest))
-            args, kwargs = pytree.tree_unflatten(filled, spec)
-            result = self.form.handle(str(node.target), node, args, kwargs)
-            results = list(result) if isinstance(result, (list, tuple)) else [result]
-            shapes[:] = [(one.shape, len(one.parts)) if isinstance(one, Carrier) else None for one in results]
-            return [part for one in results for part in (one.parts if isinstance(one, Carrier) else [one])]
+    def pick(self, node: Node) -> None:
+        """Let one of the results of a carried call stand for ``node``, which picks it."""
+        whole, index = node.args
+        results = self.carried.get(whole)  # type: ignore[arg-type]
+        if isinstance(results, list):
+            self.stand_in(node, results[index])  # type: ignore[index]
 
-        traced = trace(function, sources, self.draft.fake_mode())
+    def done_on_carriers(self, node: Node) -> list[Any]:
+        """The results of ``node``, computed by new nodes before it: each a node or a carrier."""
+        function = _OnCarriers(self.form.counterparts, node, self.carrier_of)
+        traced = trace(function.run, function.sources, self.draft.fake_mode())
         change = Change(node.name, str(node.target), self.form.name, self.form.title)
-        _, made = self.draft.copy_before(node, traced, sources, change)
-        rest = iter(made)
-        results = [
-            next(rest)
-            if described is None
-            else Carrier(tuple(next(rest) for _ in range(described[1])), described[0])
-            for described in shapes
-        ]
-        self.carried[node] = results if isinstance(node.meta.get("val"), (list, tuple)) else None
-        if self.carried[node] is None:
-            del self.carried[node]
-            self.keep(node, results[0])
+        _, outputs = self.draft.copy_before(node, traced, function.sources, change)
+        return function.packed(outputs)
 
-    def keep(self, node: Node, result: Any) -> None:
+    def carrier_of(self, node: Node) -> Carrier | None:
+        """What carries ``node`` as an argument, None where it is read as it is."""
+        if self.form.gives_odd(node) and node not in self.carried:
+            raise NotApplicable("it reads what could not be carried")
+        carrier = self.carried.get(node)
+        return carrier if isinstance(carrier, Carrier) else None
+
+    def stand_in(self, node: Node, result: Any) -> None:
         """Let ``result`` stand for ``node``: at once where it is a tensor of its own."""
         if isinstance(result, Carrier):
             self.carried[node] = result
             return
-        wanted, found = node.meta["val"], result.meta.get("val")
+        wanted, value = node.meta["val"], result.meta.get("val")
         # As text: to compare dynamic sizes as numbers would fix them.
-        if str(list(wanted.shape)) != str(list(found.shape)) or wanted.dtype != found.dtype:
-            raise NotApplicable(f"it gives {found.dtype}{list(found.shape)}")
+        if str(list(wanted.shape)) != str(list(value.shape)) or wanted.dtype != value.dtype:
+            raise NotApplicable(f"it gives {value.dtype}{list(value.shape)}")
         for key in KEPT_META:
             if key in node.meta and key not in result.meta:
                 result.meta[key] = node.meta[key]
         node.replace_all_uses_with(result)
 
 
-def _tensors(values: list[Any]) -> list[Any]:
+class _OnCarriers:
+    """The counterpart of a node as a function of tensors alone, as a trace takes it.
+
+    A trace knows no carriers. So :meth:`run` takes the tensors of ``sources``, packs them into the
+    carriers of the arguments, and unpacks those of the results; :meth:`packed` undoes the latter.
+    """
+
+    def __init__(
+        self, counterparts: Counterparts, node: Node, carrier_of: Callable[[Node], Carrier | None]
+    ) -> None:
+        from convlint.torch_adapter import pytree
+
+        self.counterparts = counterparts
+        self.node = node
+        self.leaves, self.spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
+        self.carriers = {leaf: carrier_of(leaf) for leaf in self.leaves if _is_node(leaf)}
+        self.result_forms: list[Carrier | None] = []
+
+    @property
+    def sources(self) -> list[Node]:
+        """The nodes that :meth:`run` takes the tensors of."""
+        return [
+            source for leaf in self.leaves if _is_node(leaf) for source in _parts(self.carriers[leaf] or leaf)
+        ]
+
+    def run(self, *tensors: Any) -> list[Any]:
+        """The tensors of the results, or of what carries them."""
+        result = self.counterparts(self.call(iter(tensors)))
+        results = list(result) if isinstance(result, (list, tuple)) else [result]
+        self.result_forms = [each if isinstance(each, Carrier) else None for each in results]
+        return [part for each in results for part in _parts(each)]
+
+    def call(self, tensors: Iterator[Any]) -> Call:
+        """The call with ``tensors`` in the place of the nodes."""
+        from convlint.torch_adapter import pytree
+
+        leaves = [_like(self.carriers[leaf], tensors) if _is_node(leaf) else leaf for leaf in self.leaves]
+        args, kwargs = pytree.tree_unflatten(leaves, self.spec)
+        return Call(self.node, args, kwargs)
+
+    def packed(self, outputs: Sequence[Any]) -> list[Any]:
+        """The results of the call from what :meth:`run` has unpacked."""
+        rest = iter(outputs)
+        return [_like(form, rest) for form in self.result_forms]
+
+
+def _is_node(leaf: Any) -> bool:
+    import torch
+
+    return isinstance(leaf, torch.fx.Node)
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value.parts if isinstance(value, Carrier) else (value,)
+
+
+def _like(form: Carrier | None, values: Iterator[Any]) -> Any:
+    """The next of ``values``, or as many as the carrier ``form`` has parts, in one like it."""
+    if form is None:
+        return next(values)
+    return Carrier(tuple(next(values) for _ in form.parts), form.shape)
+
+
+def _tensors(value: Any) -> list[Any]:
     import torch
 
     from convlint.torch_adapter import pytree
 
-    return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]

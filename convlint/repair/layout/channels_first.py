@@ -14,7 +14,7 @@ def channels_first(program: Any, banned: frozenset[str] = frozenset()) -> tuple[
     draft = Draft(program)
     Relay(draft, counterpart, banned).run()
     draft.settle()
-    made = draft.program()
+    changed_program = draft.program()
     changes = [node.meta[CHANGED] for node in draft.graph.nodes if CHANGED in node.meta]
     mine = {(one.node, one.title): one for one in changes if one.kind == KIND}
-    return made, tuple(mine.values())
+    return changed_program, tuple(mine.values())

@@ -44,11 +44,11 @@ def _elementwise(relay: Relay, node: Any, write: Writer) -> Carrier:
     if not forms:
         raise NotApplicable("nothing that is carried has the shape of the result")
     form = max(forms, key=lambda one: len(one.parts))
-    given = {source: relay.like(source, form, write) for source in node.all_input_nodes}
+    alike = {source: relay.like(source, form, write) for source in node.all_input_nodes}
     kwargs = {name: value for name, value in node.kwargs.items() if name != "memory_format"}
     parts = []
     for place in range(len(form.parts)):
-        mine = {source: nodes[place] for source, nodes in given.items()}
+        mine = {source: nodes[place] for source, nodes in alike.items()}
         args, named = torch.fx.map_arg((node.args, kwargs), mine.__getitem__)
         parts.append(write(node.target, *args, **named))
     return Carrier(form.layout, tuple(parts))

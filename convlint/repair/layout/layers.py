@@ -33,13 +33,13 @@ def convolved(
     if turned:
         weight = write(aten.permute.default, weight, [1, 0])
     outs, ins = shape_of(weight)
-    made = []
+    slices = []
     for start in range(0, outs, LARGEST_AXIS):
         length = min(LARGEST_AXIS, outs - start)
         kernel = write.reshaped(sliced(weight, 0, start, length, write), [length, ins, 1, 1])
         shift = None if bias is None else sliced(bias, 0, start, length, write)
-        made.append(write(aten.conv2d.default, held.parts[0], kernel, shift))
-    data = made[0] if len(made) == 1 else write(aten.cat.default, made, 1)
+        slices.append(write(aten.conv2d.default, held.parts[0], kernel, shift))
+    data = slices[0] if len(slices) == 1 else write(aten.cat.default, slices, 1)
     new: Run = (Atom(outs),) if outs > 1 else ()
     layout = held.layout.with_axes((*held.layout.axes[:-1], new)).with_group(CHANNELS, new)
     return Carrier(layout, (data,))
@@ -116,11 +116,13 @@ def softmax(relay: Relay, node: Any, write: Writer) -> Carrier:
 
 
 def reduced(relay: Relay, node: Any, write: Writer) -> Carrier:
-    given = argument(node, 1, "dim", None)
+    dims_argument = argument(node, 1, "dim", None)
     keep = bool(argument(node, 2, "keepdim", False))
     held = relay.carried[node.args[0]]
     rank = len(held.layout.axes)
-    dims = sorted({axis % rank for axis in ([given] if isinstance(given, int) else given or ())})
+    dims = sorted(
+        {axis % rank for axis in ([dims_argument] if isinstance(dims_argument, int) else dims_argument or ())}
+    )
     if not dims:
         raise NotApplicable("it reduces to one number")
     for dim in dims:

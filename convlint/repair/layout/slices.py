@@ -92,8 +92,8 @@ def unbind(relay: Relay, node: Any, write: Writer) -> list[Carrier]:
 
 
 def getitem(relay: Relay, node: Any, write: Writer) -> Carrier:
-    found: Carrier = relay.lists[node.args[0]][node.args[1]]
-    return found
+    carrier: Carrier = relay.lists[node.args[0]][node.args[1]]
+    return carrier
 
 
 def cat(relay: Relay, node: Any, write: Writer) -> Carrier:

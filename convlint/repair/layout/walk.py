@@ -92,17 +92,17 @@ class Relay:
         touched = [
             source for source in node.all_input_nodes if source in self.carried or source in self.lists
         ]
-        found = self.counterpart(op, node)
+        counterpart = self.counterpart(op, node)
         if not touched and moves_nothing(node):
             self.begin(node)
             return
-        if found is None or (not touched and not found.starts):
+        if counterpart is None or (not touched and not counterpart.starts):
             return
-        write = Writer(self.draft, self.mode, node, Change(node.name, op, KIND, found.title))
-        result = found.function(self, node, write)
+        write = Writer(self.draft, self.mode, node, Change(node.name, op, KIND, counterpart.title))
+        result = counterpart.function(self, node, write)
         if isinstance(result, list):
             self.lists[node] = result
-        elif found.moves_nothing:
+        elif counterpart.moves_nothing:
             self.carried[node] = result
             self.views.append(node)
         else:
@@ -121,9 +121,9 @@ class Relay:
     def replace(self, node: Node, carrier: Carrier, write: Writer) -> None:
         """Let ``carrier`` stand for ``node``, and the tensor put together again for who needs that."""
         whole = self.restored(carrier, write)
-        wanted, found = node.meta["val"], whole.meta["val"]
-        if tuple(wanted.shape) != tuple(found.shape) or wanted.dtype != found.dtype:
-            raise NotApplicable(f"it gives {found.dtype}{list(found.shape)}")
+        wanted, value = node.meta["val"], whole.meta["val"]
+        if tuple(wanted.shape) != tuple(value.shape) or wanted.dtype != value.dtype:
+            raise NotApplicable(f"it gives {value.dtype}{list(value.shape)}")
         node.replace_all_uses_with(whole)
         self.draft.graph.erase_node(node)  # attention counts as random, and would not be swept away
         self.carried[whole] = carrier
@@ -146,11 +146,11 @@ class Relay:
             return self.carried[node]
         source, chain = self.behind_views(node)
         try:
-            made = self._carry_from(source, chain, write)
+            carrier = self._carry_from(source, chain, write)
         except NotApplicable:
-            made = self._carry_from(node, [], write)
-        self.carried[node] = made
-        return made
+            carrier = self._carry_from(node, [], write)
+        self.carried[node] = carrier
+        return carrier
 
     def behind_views(self, node: Node) -> tuple[Node, list[Node]]:
         """What ``node`` is a view of, and the views between, the last one first."""
@@ -233,11 +233,11 @@ class Relay:
             held = Carrier(held.layout.merged(), held.parts)
             count = len(wanted[PARTS])
             if count and not held.layout.groups[PARTS]:
-                found = held.layout.signature()
-                if found[CHANNELS][:count] == wanted[PARTS]:
+                signature = held.layout.signature()
+                if signature[CHANNELS][:count] == wanted[PARTS]:
                     held = self.parted(held, count, write)
-            found = held.layout.signature()
-            if all(mine in ((), theirs) for mine, theirs in zip(found, wanted, strict=True)):
+            signature = held.layout.signature()
+            if all(mine in ((), theirs) for mine, theirs in zip(signature, wanted, strict=True)):
                 return list(held.parts) * (len(form.parts) // len(held.parts))
         return self.spread(node, form.layout, write)
 
@@ -268,12 +268,12 @@ class Relay:
         if wide != list(padded):
             node = write(torch.ops.aten.expand.default, write.reshaped(node, padded), wide)
         now = tuple(atom for axis in layout.axes for atom in axis if atom in full)
-        kept = [tuple(atom for atom in group if atom in full) for group in layout.groups]
-        if any(run not in ((), group) for run, group in zip(kept, layout.groups, strict=True)):
+        groups = [tuple(atom for atom in group if atom in full) for group in layout.groups]
+        if any(run not in ((), group) for run, group in zip(groups, layout.groups, strict=True)):
             raise NotApplicable("it does not broadcast over whole groups")
-        one = [size_of(kept[BATCH]), size_of(kept[CHANNELS]), 1, size_of(kept[PLACES])]
-        order = tuple(atom for run in kept for atom in run)
-        if not kept[PARTS]:
+        one = [size_of(groups[BATCH]), size_of(groups[CHANNELS]), 1, size_of(groups[PLACES])]
+        order = tuple(atom for run in groups for atom in run)
+        if not groups[PARTS]:
             return [write.arranged(node, now, order, one)] * count
         stack = write.arranged(node, now, order, [count, *one])
         return [write(torch.ops.aten.select.int, stack, 0, place) for place in range(count)]
@@ -285,13 +285,13 @@ def _weights(draft: Draft) -> set[Node]:
 
     written = set(draft.signature.buffers_to_mutate.values())
     placeholders = [node for node in draft.graph.nodes if node.op == "placeholder"]
-    found = {
+    weights = {
         node
         for node, spec in zip(placeholders, draft.signature.input_specs, strict=True)
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
         and spec.target not in written
     }
     for node in draft.graph.nodes:
-        if node.op == "call_function" and all(source in found for source in node.all_input_nodes):
-            found.add(node)
-    return found
+        if node.op == "call_function" and all(source in weights for source in node.all_input_nodes):
+            weights.add(node)
+    return weights

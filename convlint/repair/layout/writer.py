@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.repair.draft import CHANGED, KEPT_META, Change, Draft
 from convlint.repair.layout.axes import Run
 from convlint.rewrites.table import NotApplicable
+from convlint.text import single_line
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -28,18 +29,18 @@ class Writer:
         import torch
 
         with self.draft.graph.inserting_before(self.before):
-            made = self.draft.graph.call_function(op, args, kwargs)
-        given, named = torch.fx.map_arg((args, kwargs), lambda source: source.meta["val"])
+            node = self.draft.graph.call_function(op, args, kwargs)
+        values, named = torch.fx.map_arg((args, kwargs), lambda source: source.meta["val"])
         try:
             with self.mode, torch.no_grad():
-                value = op(*given, **named)
+                value = op(*values, **named)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            raise NotApplicable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
-        made.meta = {"val": value, CHANGED: self.change}
+            raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
+        node.meta = {"val": value, CHANGED: self.change}
         for key in KEPT_META:
             if key in self.before.meta:
-                made.meta[key] = self.before.meta[key]
-        return made
+                node.meta[key] = self.before.meta[key]
+        return node
 
     def reshaped(self, node: Node, shape: Sequence[int]) -> Node:
         """``node`` in another shape, itself where it has that shape already."""

@@ -23,6 +23,7 @@ from convlint.numerics.comparison import Inputs, own, varied
 from convlint.repair.applied import add_call
 from convlint.repair.recorded.reference import FROZEN, Reference, frozen_for, replays
 from convlint.sandbox import time_limit, user_code
+from convlint.text import single_line
 from convlint.torch_adapter import pytree
 from convlint.usercode.sites import choose_frames
 
@@ -62,7 +63,7 @@ def replay_of(
             if not problem and recording.decisions and frozen_for(module, recording, inputs, seeds):
                 problem = FROZEN
     except Exception as error:  # user code and torch may raise anything
-        text = f"recording one run raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        text = f"recording one run raised {type(error).__name__}: {single_line(error, 300)}"
         return Replay(None, module, problem=text)
     steps = tuple(_steps(recording, refused))
     if problem:

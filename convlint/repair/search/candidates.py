@@ -27,8 +27,8 @@ class Candidate:
 
 def corrections(node: Node) -> Iterator[Candidate]:
     """The functions that compute ``node``, which converts to other numbers, in ops that do not."""
-    for made in corrections_of(op_name(node.target)):
-        yield Candidate("correction", made.title, made.function, made.name, made.safety)
+    for rewrite in corrections_of(op_name(node.target)):
+        yield Candidate("correction", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)
 
 
 def candidates(node: Node) -> Iterator[Candidate]:
@@ -58,9 +58,9 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
     import torch
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        given = [arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args]
+        args = tuple(arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args)
         # A reshape to no axes stays one axis in MIL; a squeeze does not.
-        return op(*given, **kwargs).squeeze(0)
+        return op(*args, **kwargs).squeeze(0)
 
     return function
 
@@ -110,7 +110,7 @@ def _spelled(argument: Any, node: Node) -> Any:
 def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None, str]:
     """The candidate traced with the arguments of ``node``; else why it does not apply.
 
-    Raises :class:`FixesSize` where it would fix a dynamic size, which is worth telling.
+    Raises :class:`FixesSize` where it would fix a dynamic size, which is worth reporting.
     """
     from convlint.repair.draft import trace_call
 

@@ -23,7 +23,7 @@ def without_parameter_writes(program: Any) -> tuple[Any, tuple[str, ...]]:
     draft = Draft(program)
     last = next(iter(reversed(draft.graph.nodes)))
     pairs = zip(last.args[0], draft.signature.output_specs, strict=True)
-    kept = [(value, spec) for value, spec in pairs if spec.kind is not kind]
-    last.args = (tuple(value for value, _ in kept),)
-    draft.signature.output_specs = [spec for _, spec in kept]
+    remaining = [(value, spec) for value, spec in pairs if spec.kind is not kind]
+    last.args = (tuple(value for value, _ in remaining),)
+    draft.signature.output_specs = [spec for _, spec in remaining]
     return draft.program(), names

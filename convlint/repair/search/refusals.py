@@ -1,0 +1,55 @@
+"""Which calls of a draft coremltools refuses, by what it said of a trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convlint.capture.names import located
+from convlint.capture.walk import op_name
+from convlint.model import Trial
+from convlint.repair.draft import Draft
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+_RAISES_RANK = ("aten.group_norm.",)
+"""Calls that coremltools takes apart with one axis more, so that the refusal names none of the program's.
+https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py"""
+
+_HIGHEST_UNSPLIT = 4
+"""The rank up to which these calls stay within what Core ML takes."""
+
+_UNREADABLE = (
+    "torch.bfloat16",
+    "torch.complex64",
+    "torch.complex128",
+    "torch.float8_e4m3fn",
+    "torch.float8_e5m2",
+)
+"""Dtypes of constants that coremltools does not read."""
+
+
+def refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
+    """The nodes that were refused, with the error; those that only follow others, if there are no others."""
+    by_name = draft.nodes()
+    first: dict[Node, str] = {}
+    follow: dict[Node, str] = {}
+    for failure in trial.failures:
+        node = located(by_name, failure.node)
+        if node is not None and node.op == "call_function":
+            (follow if failure.follows else first).setdefault(node, failure.error)
+    if any("rank <= 5" in failure.error for failure in trial.failures):
+        for node in draft.graph.nodes:
+            if op_name(node.target).startswith(_RAISES_RANK) and node.meta["val"].dim() > _HIGHEST_UNSPLIT:
+                first.setdefault(node, "its converter makes a tensor of rank above 5")
+    return first or follow
+
+
+def readers_of_unreadable(draft: Draft) -> list[Node]:
+    """The calls that read a constant of a dtype that coremltools does not read."""
+    return [
+        user
+        for node in draft.graph.nodes
+        if node.op == "placeholder" and str(getattr(node.meta.get("val"), "dtype", "")) in _UNREADABLE
+        for user in node.users
+    ]

@@ -3,10 +3,11 @@
     python -m benchmarks.rounding
 
 Layers that add up or cancel, and architectures of torchvision and timm with random weights, each converted
-at float32 through the export frontend and run on random inputs. The share is the largest error of an
-output, in units of what PyTorch's own rounding and the last bit of its inputs move that output by; the
-factor in ``convlint/numerics/tolerance.py`` must lie above all of them. ``--floor`` looks only at outputs
-whose error the relative tolerance does not cover.
+at float32 through both frontends and run on random inputs. The first figure is the largest error of an
+output, in units of what PyTorch's own rounding and the last bit of its inputs move that output by:
+``ROUNDINGS`` in ``convlint/numerics/tolerance.py`` must lie above all of them. The second is the same error
+as a share of the largest value, which the tolerances of float32 must lie above, but for outputs that are
+rounding alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from convlint.numerics.difference import share_of
 
 SEEDS = 5
 
@@ -43,6 +46,9 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.attention(x, x, x, need_weights=False)[0]
+
+
+FRONTENDS = ("export", "torchscript")
 
 
 def layers() -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
@@ -115,30 +121,26 @@ def architectures() -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
         yield f"timm {name}", timm.create_model(name, pretrained=False), picture
 
 
-def shares(module: nn.Module, example: torch.Tensor) -> Iterator[tuple[float, float]]:
+def shares(module: nn.Module, example: torch.Tensor, frontend: Any) -> Iterator[tuple[float, float]]:
     """For each output of each run its error in units of the rounding, and as a share of its largest value."""
-    import numpy as np
-
     from convlint import mil
     from convlint.capture.methods import Source
     from convlint.numerics.conversion import convert
-    from convlint.numerics.noise import FACTOR, noise_of
+    from convlint.numerics.noise import rounding_of
+    from convlint.numerics.program_errors import measure
     from convlint.numerics.running import expected, paired, program_inputs
     from convlint.numerics.samples import varied
 
-    converted = convert(Source(None, module, lambda: ((example,), {})), "iOS18", "float32", "export", 300.0)
+    converted = convert(Source(None, module, lambda: ((example,), {})), "iOS18", "float32", frontend, 300.0)
     for seed in range(SEEDS):
         inputs = varied(converted.inputs, seed)
-        wanted = expected(converted, inputs)
-        outputs = paired(converted, wanted, mil.run(converted.program, program_inputs(converted, inputs)))
-        floors = noise_of(module, inputs, wanted)
-        assert floors is not None
-        for one, other, floor in zip(outputs, wanted, floors, strict=True):
-            right = np.asarray(other, np.float64)
-            error = float(np.abs(np.asarray(one, np.float64).reshape(right.shape) - right).max())
-            scale = float(np.abs(right).max())
-            units = error * FACTOR / floor if floor else (float("inf") if error else 0.0)
-            yield units, error / scale if scale else float("inf")
+        right = expected(converted, inputs)
+        outputs = paired(converted, right, mil.run(converted.program, program_inputs(converted, inputs)))
+        units = rounding_of(module, inputs, right)
+        assert units is not None
+        for one, other, unit in zip(outputs, right, units, strict=True):
+            errors = measure([one], [other])
+            yield share_of(errors.max_abs_error, unit), errors.max_rel_error
 
 
 def main() -> int:
@@ -147,18 +149,20 @@ def main() -> int:
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    found = []
+    rows = []
     cases = [layers] if options.layers else [layers, architectures]
     for name, module, example in (case for group in cases for case in group()):
-        try:
-            rows = list(shares(module.eval(), example))
-        except Exception as error:  # what does not convert has nothing to compare
-            print(f"{name}: {type(error).__name__}: {str(error)[:120]}", flush=True)
-            continue
-        units, relative = (max(column) for column in zip(*rows, strict=True))
-        found.append((units, name))
-        print(f"{name}: {units:.2f} times the rounding, {relative:.2g} of the largest value", flush=True)
-    print(f"largest: {max(found)[0]:.2f} ({max(found)[1]}) of {len(found)}")
+        for frontend in FRONTENDS:
+            try:
+                pairs = list(shares(module.eval(), example, frontend))
+            except Exception as error:  # what does not convert has nothing to compare
+                print(f"{name}, {frontend}: {type(error).__name__}: {str(error)[:120]}", flush=True)
+                continue
+            units, relative = (max(column) for column in zip(*pairs, strict=True))
+            rows.append((units, f"{name}, {frontend}"))
+            print(f"{rows[-1][1]}: {units:.2f} roundings, {relative:.2g} of the largest value", flush=True)
+    for units, name in sorted(rows, reverse=True)[:5]:
+        print(f"largest of {len(rows)}: {units:.2f} ({name})")
     return 0
 
 

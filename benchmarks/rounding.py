@@ -1,13 +1,15 @@
 """How far a correct conversion is from PyTorch by rounding alone, beside what ``noise_of`` predicts.
 
     python -m benchmarks.rounding
+    python -m benchmarks.rounding --modules
 
 Layers that add up or cancel, and architectures of torchvision and timm with random weights, each converted
 at float32 through both frontends and run on random inputs. The first figure is the largest error of an
 output, in units of what PyTorch's own rounding and the last bit of its inputs move that output by:
 ``ROUNDINGS`` in ``convlint/numerics/tolerance.py`` must lie above all of them. The second is the same error
 as a share of the largest value, which the tolerances of float32 must lie above, but for outputs that are
-rounding alone.
+rounding alone. ``--modules`` compares each module with its exported and decomposed program instead, in
+PyTorch: outputs, gradients, and gradients that are small beside the largest one of the model.
 """
 
 from __future__ import annotations
@@ -143,12 +145,55 @@ def shares(module: nn.Module, example: torch.Tensor, frontend: Any) -> Iterator[
             yield share_of(errors.max_abs_error, unit), errors.max_rel_error
 
 
+def module_shares(module: nn.Module, example: torch.Tensor) -> tuple[float, float, float]:
+    """Of a decomposed program beside its module: errors of outputs, of gradients, and of vanishing ones.
+
+    Each is relative to the largest value of its tensor, vanishing gradients to the largest of all.
+    """
+    from convlint.numerics.comparison import module_difference, outputs_of
+    from convlint.numerics.difference import distances, scale_of
+    from convlint.numerics.gradients import gradients_of
+    from convlint.numerics.tolerance import GRADIENT_NOISE
+
+    program = torch.export.export(module, (example,)).run_decompositions().module()
+    inputs = ((example,), {})
+    outputs = module_difference(outputs_of(program, inputs, 0), outputs_of(module, inputs, 0)).share
+    right, actual = gradients_of(module, inputs), gradients_of(program, inputs)
+    pairs = [(right[name], actual[name]) for name in right if right[name] is not None]
+    largest = max((scale_of(one) for one, _ in pairs), default=0.0)
+    gradients = vanishing = 0.0
+    for one, other in pairs:
+        scale, error = scale_of(one), float(distances(other, one).max())
+        if scale > GRADIENT_NOISE * largest:
+            gradients = max(gradients, error / scale)
+        else:
+            vanishing = max(vanishing, error / largest)
+    return outputs, gradients, vanishing
+
+
+def print_modules() -> None:
+    """The errors of every module beside its own program, a line each."""
+    for name, module, example in (case for group in (layers, architectures) for case in group()):
+        try:
+            outputs, gradients, vanishing = module_shares(module.eval(), example)
+        except Exception as error:  # what does not export has nothing to compare
+            print(f"{name}: {type(error).__name__}: {str(error)[:120]}", flush=True)
+            continue
+        print(
+            f"{name}: outputs {outputs:.2g}, gradients {gradients:.2g}, vanishing {vanishing:.2g}", flush=True
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--layers", action="store_true", help="leave the architectures out")
+    parser.add_argument("--modules", action="store_true", help="compare modules with their own programs")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    if options.modules:
+        print_modules()
+        return 0
     rows = []
     cases = [layers] if options.layers else [layers, architectures]
     for name, module, example in (case for group in cases for case in group()):

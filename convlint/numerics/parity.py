@@ -50,13 +50,8 @@ def parity(
     """
     import torch
 
-    if precision not in PARITY:
-        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
-    if frontend not in ("auto", "export", "torchscript"):
-        raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
+    _refuse_unknown(precision, frontend, seeds)
     target = normalise_target(target)
-    if seeds < 1:
-        raise UsageError("seeds must be at least 1: the run with the example inputs.")
     args, named, _ = given_inputs(example_inputs, kwargs)
     model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
@@ -75,6 +70,15 @@ def parity(
         timeout=timeout,
         edge_cases=edge_cases if corners is None else corners,
     )
+
+
+def _refuse_unknown(precision: str, frontend: str, seeds: int) -> None:
+    if precision not in PARITY:
+        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
+    if frontend not in ("auto", "export", "torchscript"):
+        raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
+    if seeds < 1:
+        raise UsageError("seeds must be at least 1: the run with the example inputs.")
 
 
 def compare(

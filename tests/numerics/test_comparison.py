@@ -172,3 +172,15 @@ def test_a_check_refuses_what_it_does_not_know_before_any_work(
 ) -> None:
     with pytest.raises(UsageError):
         convlint.check(model, torch.rand(2), **{"parity": "float32", name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_distances_of_points_to_themselves_pass_no_gradient_of_nan(p: float) -> None:
+    class Distances(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cdist(x, x, p=p)
+
+    torch.manual_seed(0)
+    fixed = convlint.fix(Distances(), torch.randn(5, 3))
+    assert fixed.converts == "yes", fixed.rolled_back
+    assert "gradients" in fixed.checked

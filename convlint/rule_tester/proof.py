@@ -16,7 +16,8 @@ from convlint.checking.reconcile import BLOCKING
 from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
 from convlint.model import Example, Finding, Replacement, Rule
-from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
+from convlint.numerics.agreement import disagreement, lost_gradients, particular
+from convlint.numerics.tolerance import REPLACEMENT
 from convlint.rule_tester.example import Refusal, RuleTester, Run, environment_of, outside
 from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
 from convlint.rules.parts import replaced_example
@@ -184,7 +185,7 @@ class _Judge:
         _, after = self.tester.build(example, name)
         specs = parse_inputs(example.inputs)
         problems = [lost_gradients(before, after, specs)]
-        promised = DEFAULT_RTOL if replacement.safety == "safe" else None
+        promised = REPLACEMENT if replacement.safety == "safe" else None
         rtol = promised if replacement.rtol is None else replacement.rtol
         if rtol is not None and replacement.safety != "retrain":
             problems.append(disagreement(before, after, specs, rtol))

@@ -26,7 +26,7 @@ from convlint.interface.inputs import InputSpec, given_inputs, make_tensors
 from convlint.interface.outputs import parse_outputs
 from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
-from convlint.rules.rulebook import load_rulebook
+from convlint.rules.rulebook import Rulebook, load_rulebook
 from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
@@ -131,9 +131,22 @@ def check_model(
     return _Check(name, source, options, progress).run()
 
 
+def check_source(name: str, source: Source, options: Options, rulebook: Rulebook) -> Report:
+    """Check a source that is made already, by rules that are loaded already: ``rule_paths`` name none."""
+    return _Check(name, source, options, lambda stage: None, rulebook).run()
+
+
 class _Check:
-    def __init__(self, name: str, source: Source, options: Options, progress: Progress) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        options: Options,
+        progress: Progress,
+        rulebook: Rulebook | None = None,
+    ) -> None:
         self.name = name
+        self.rulebook = rulebook
         self.source = source
         self.options = options
         self.progress = progress
@@ -144,7 +157,9 @@ class _Check:
         start = time.perf_counter()
         options = self.options
         with self.timed("rules"):
-            whole = load_rulebook([Path(path) for path in options.rule_paths])
+            whole = self.rulebook
+            if whole is None:
+                whole = load_rulebook([Path(path) for path in options.rule_paths])
             rules = whole.select(options.select, options.ignore)
             why = whole.find(options.why) if options.why else None
         with self.timed("capture"):
@@ -156,14 +171,10 @@ class _Check:
                 trials = Frontends(self.source, options, self.progress, self.notes).trials(captured)
         with self.timed("match"):
             findings = judge(captured, rules, environment, trials)
-            if any(spec.image for spec in self.source.specs):
-                from convlint.checking.offers.image_fold import add_folds
+            if any(finding.rule.offer for finding in findings):
+                from convlint.checking.offers.table import add_offers
 
-                findings = add_folds(findings, self.source, captured.graph, options.timeout)
-            if any(finding.rule.name == "normalisation-in-forward" for finding in findings):
-                from convlint.checking.offers.forward_fold import add_forward_folds
-
-                findings = add_forward_folds(findings, self.source, options.timeout)
+                findings = add_offers(findings, self.source, captured.graph, options.timeout)
         if why is not None and captured.graph is not None:
             for miss in near_misses(why, captured.graph, environment):
                 where = f" at {miss.site}" if miss.site else ""
@@ -304,4 +315,4 @@ def _versions(environment: Environment) -> dict[str, str]:
     return {name: version for name, version in versions.items() if version}
 
 
-__all__ = ["Options", "check", "check_model"]
+__all__ = ["Options", "check", "check_model", "check_source"]

@@ -52,7 +52,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "rulebook scaffold",
         "rule",
         "parts",
-        "message",
+        "message proposals",
         "subjects toml_table where words",
     ),
     "convlint.repair": (

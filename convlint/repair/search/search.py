@@ -158,7 +158,7 @@ class Search:
         by_name = draft.nodes()
         folder = Folder(draft, float_buffers=False)
         moved = False
-        calls = (match.looked.of for match in self.wrong)
+        calls = (match.subject.thing for match in self.wrong)
         for name in dict.fromkeys(call.name for call in calls if isinstance(call, OpCall)):
             node = by_name.get(name)
             if node is not None and name not in self.banned and _parent(node) not in self.banned:

@@ -131,9 +131,15 @@ def check_model(
     return _Check(name, source, options, progress).run()
 
 
-def check_source(name: str, source: Source, options: Options, rulebook: Rulebook) -> Report:
-    """Check a source that is made already, by rules that are loaded already: ``rule_paths`` name none."""
-    return _Check(name, source, options, lambda stage: None, rulebook).run()
+def check_source(
+    name: str, source: Source, options: Options, rulebook: Rulebook, *, decompositions: bool = True
+) -> Report:
+    """Check a source that is made already, by rules that are loaded already: ``rule_paths`` name none.
+
+    Without ``decompositions`` only the rules propose something: looking for what PyTorch and other releases
+    of coremltools have for a refused op takes more conversions than the check itself.
+    """
+    return _Check(name, source, options, lambda stage: None, rulebook, decompositions).run()
 
 
 class _Check:
@@ -144,9 +150,11 @@ class _Check:
         options: Options,
         progress: Progress,
         rulebook: Rulebook | None = None,
+        decompositions: bool = True,
     ) -> None:
         self.name = name
         self.rulebook = rulebook
+        self.decompositions = decompositions
         self.source = source
         self.options = options
         self.progress = progress
@@ -182,7 +190,8 @@ class _Check:
                     f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})"
                 )
         fix_proof = ""
-        if captured.graph is not None and any(f.severity == "error" for f in findings):
+        wanted = self.decompositions and captured.graph is not None
+        if wanted and any(f.severity == "error" for f in findings):
             self.progress("looking for replacements")
             from convlint.checking.offers.decomposition import add_replacements, prove_together
 

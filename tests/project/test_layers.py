@@ -53,7 +53,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "rulebook scaffold",
         "rule",
         "parts",
-        "message",
+        "message proposals",
         "subjects where words",
     ),
     "convlint.repair": (

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.checking.offers.image_fold import SEEDS, largest_error
 from convlint.interface.images import LARGEST_VALUE, Image
-from convlint.model import Finding, OpCall, Replacement
+from convlint.model import Finding, Graph, OpCall, Replacement
 from convlint.numerics.samples import picture
 from convlint.numerics.tolerance import FIXED, NORMALISED_ABSOLUTE, NORMALISED_OWN
 from convlint.sandbox import time_limit, user_code
 
 if TYPE_CHECKING:
     import torch
-
-RULE = "normalisation-in-forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +43,17 @@ class Normalisation:
         return tuple(factor / self.scale for factor in self.factors)
 
 
-def add_forward_folds(
-    findings: tuple[Finding, ...], source: Source, limit: float | None
-) -> tuple[Finding, ...]:
-    """The findings about a normalisation in ``forward``, with its fold where that was proved."""
-
-    def with_fold(finding: Finding) -> Finding:
-        if finding.rule.name != RULE or len(finding.calls) != 1:
-            return finding
-        found = measure(source, finding.calls[0], limit)
-        if found is None or found.error > FIXED:
-            return finding
-        images = [spec.image for spec in source.specs if spec.name in (None, found.input)]
-        image = next((image for image in images if image is not None), None)
-        return replace(finding, replacements=(_replacement(found, image), *finding.replacements))
-
-    return tuple(map(with_fold, findings))
+def offer_forward_fold(
+    finding: Finding, source: Source, graph: Graph | None, limit: float | None
+) -> Replacement | None:
+    """The fold of the one normalisation that the finding is about; None where there is no proof of it."""
+    if len(finding.calls) != 1:
+        return None
+    normalisation = measure(source, finding.calls[0], limit)
+    if normalisation is None or normalisation.error > FIXED:
+        return None
+    images = [spec.image for spec in source.specs if spec.name in (None, normalisation.input)]
+    return _replacement(normalisation, next((image for image in images if image is not None), None))
 
 
 def measure(source: Source, call: OpCall, limit: float | None) -> Normalisation | None:

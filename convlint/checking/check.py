@@ -210,7 +210,7 @@ class _Check:
         environment: Environment,
         trials: tuple[Trial, ...],
     ) -> tuple[tuple[Finding, ...], str]:
-        """The findings with PyTorch's decompositions and newer releases; the proof that all together convert."""
+        """The findings with what PyTorch and newer releases have for them, and the proof that all convert."""
         errors = any(finding.severity == "error" for finding in findings)
         if not self.decompositions or captured.graph is None or not errors:
             return findings, ""

@@ -18,7 +18,7 @@ CONVERTED_SINCE := \
     --deselect tests/trial/test_trial.py::test_every_refused_op_is_found_in_one_pass_with_its_line \
     --deselect tests/trial/test_trial.py::test_torchscript_refusals_have_lines_too \
     --deselect tests/repair/test_fix.py::test_a_rewrite_that_is_wrong_is_taken_back
-LANE_TOOLS := "rich>=13.7" "networkx>=3.2" "packaging>=22" "pytest>=8.2" "pytest-timeout>=2.3" "pytest-xdist>=3.6" pillow
+LANE_TOOLS := "rich>=13.7" "networkx>=3.2" "pebble>=5.0" "packaging>=22" "pytest>=8.2" "pytest-timeout>=2.3" "pytest-xdist>=3.6" pillow
 LANE_TESTS := tests/project/test_torch_adapter.py tests/capture/test_capture.py tests/trial/test_trial.py tests/repair/test_fix.py \
     tests/numerics/test_parity_judging.py tests/rules/test_match.py
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
-from multiprocessing import current_process, get_context, parent_process
-from multiprocessing.util import Finalize
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +28,13 @@ from convlint.runs.cache.fingerprint import described, digest_texts
 from convlint.runs.cache.store import Cache
 from convlint.runs.progress import Tally
 from convlint.runs.session import Session
-from convlint.sandbox import leave_behind
+from convlint.runs.workers import Died, answers
 from convlint.settings.jobs import Job
 from convlint.settings.keys import MODEL, SETTINGS, read_table
 from convlint.settings.project import job_of
-from convlint.supervision import end_when_late
-from convlint.text import single_line
 from convlint.toml_table import Problems, Table
 
-_AHEAD = 64
-"""How many tasks wait in an executor of which nobody here knows how many workers it has."""
 _ERRORS = {kind.__name__: kind for kind in (ModelError, UsageError)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Died:
-    """What is answered for a task whose process ended under it."""
-
-    why: str
 
 
 def check_many(
@@ -85,9 +70,9 @@ def check_many(
     tasks = [(name, job, folder) for name, job in jobs.items() if name not in answered]
     with Tally(len(jobs), enabled=progress) as tally:
         tally.add(len(jobs) - len(tasks))
-        for index, row in _answers(_row, tasks, executor, processes or os.cpu_count() or 1):
+        for index, row in answers(_row, tasks, executor, processes or os.cpu_count() or 1):
             name, job, _ = tasks[index]
-            if isinstance(row, _Died):
+            if isinstance(row, Died):
                 row = {**_row_head(name, job), "convertible": "unknown", "exit_code": 3, "error": row.why}
             if path is not None:
                 _append(path, json.dumps(row) + "\n")
@@ -118,12 +103,12 @@ def outcomes_in_processes(
     waiting: dict[int, Outcome] = {}
     following = 0
     with tally:
-        for index, text in _answers(_outcome_text, tasks, None, min(processes, len(jobs))):
+        for index, text in answers(_outcome_text, tasks, None, min(processes, len(jobs))):
             tally.add()
             job = jobs[index]
             waiting[index] = (
                 Outcome(job.name, job.spec, job.root, error=ModelError(f"{job.name}: {text.why}"))
-                if isinstance(text, _Died)
+                if isinstance(text, Died)
                 else _outcome(job, json.loads(text))
             )
             while following in waiting:
@@ -201,119 +186,6 @@ _ROWS = Kind(
     "a file of rows that check_many wrote",
     lambda head: bool(head) and (head.startswith(_ROW_BEGINS) or _ROW_BEGINS.startswith(head)),
 )
-
-
-def _answers(
-    work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], executor: Executor | None, processes: int
-) -> Iterator[tuple[int, Any]]:
-    """The index and answer of every task, each once, as they come.
-
-    Where a pool breaks, nobody knows which of the running tasks broke it: those are asked again one
-    after another, and what breaks a process alone is answered with that.
-    """
-    left = list(range(len(tasks)))[::-1]
-    ahead = _AHEAD if executor is not None else 2 * processes
-    while left:
-        pool = executor or _pool(min(processes, len(left)))
-        running: dict[Future[Any], int] = {}
-        broken = False
-        try:
-            while (left or running) and not broken:
-                while left and len(running) < ahead:
-                    try:
-                        running[pool.submit(work, *tasks[left[-1]])] = left[-1]
-                    except BrokenExecutor:
-                        broken = True
-                        break
-                    left.pop()
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    index = running[future]
-                    if isinstance(_error(future), BrokenExecutor):
-                        broken = True
-                    else:
-                        del running[future]
-                        yield index, _result(future)
-        finally:
-            for future in () if broken else running:
-                future.cancel()  # the caller wants no more of them
-            if pool is not executor:
-                pool.shutdown(wait=not (left or running or broken), cancel_futures=True)
-        if broken:
-            executor, ahead = None, 2 * processes
-            yield from _one_by_one(work, {index: tasks[index] for index in sorted(running.values())})
-
-
-def _one_by_one(work: Callable[..., Any], tasks: Mapping[int, tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-    """The answer of each task alone in a process, which is another after each that broke it."""
-    pool: ProcessPoolExecutor | None = None
-    try:
-        for index, task in tasks.items():
-            pool = pool or _pool(1)
-            future = pool.submit(work, *task)
-            answer = _result(future)
-            if isinstance(_error(future), BrokenExecutor):
-                pool.shutdown()
-                pool = None
-            yield index, answer
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that start from nothing: a fork of a process that has run torch may hang."""
-    if getattr(current_process(), "_inheriting", False):
-        sys.exit(1)  # a worker that imports the script and was sent here by it; its parent tells of it
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _prepare_worker)
-    try:
-        pool.submit(os.getpid).result()
-    except BrokenExecutor:
-        raise UsageError(
-            "the processes of check_many cannot start. Each imports the script that calls it, so that the"
-            ' call has to stand in a file, under `if __name__ == "__main__":`.'
-        ) from None
-    return pool
-
-
-def _prepare_worker() -> None:
-    """Make a worker that ends when it is asked to, and when the process that started it is gone."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the parent tells of it, once
-    end_when_late()
-    # Before multiprocessing waits for what user code left running.
-    Finalize(None, leave_behind, args=(0,), exitpriority=0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker waits for tasks on a pipe that it holds open itself, and so would wait for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _error(future: Future[Any]) -> BaseException | None:
-    return future.exception() if not future.cancelled() else None
-
-
-def _result(future: Future[Any]) -> Any:
-    """What a task returned; what became of its process where it returned nothing.
-
-    Executors have exceptions of their own for a worker that is gone (dask: KilledWorker), so that any
-    exception is an answer here. Our own work returns its errors.
-    """
-    if future.cancelled():
-        return _Died("the task was cancelled")
-    error = future.exception()
-    if error is None:
-        return future.result()
-    what = (
-        "the process that checked it ended itself, did not end in time or died"
-        if isinstance(error, BrokenExecutor)
-        else "its worker failed"
-    )
-    return _Died(f"{what} ({type(error).__name__}: {single_line(error, 300)})")
 
 
 _sessions: dict[str | None, Session] = {}

@@ -71,7 +71,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "baseline frontends judgement offers upgrade",
         "doctor options reconcile suppress",
     ),
-    "convlint.runs": ("many", "affected session", "opening watch", "cache progress"),
+    "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
         "junit plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",

@@ -135,10 +135,14 @@ def test_the_wheel_holds_the_rules(built: Path) -> None:
         for name, content in rules.items():
             assert archive.read(f"convlint/_rules/{name}") == content
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"convlint"}
-    folders = (PACKAGE / "coreml" / "data", PACKAGE / "output" / "html" / "assets")
+    folders = tuple(
+        PACKAGE.joinpath(*each.split("/")) for each in ("coreml/data", "placement/data", "output/html/assets")
+    )
     data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir()}
     assert data <= set(names)
     assert "convlint/py.typed" in names
+    of_a_checkout = ("convlint/tools/", "convlint/output/html/web/")
+    assert not [name for name in names if name.startswith(of_a_checkout)]
 
 
 def test_the_wheel_finds_its_rules(built: Path, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture
 	$(MAKE) --jobs=2 types unit
 
 types: $(READY)

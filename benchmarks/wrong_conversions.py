@@ -41,9 +41,9 @@ def examine(name: str, example: Any, frontend: Any) -> Row:
     from convlint.capture.methods import Source
     from convlint.errors import ConvlintError
     from convlint.numerics.conversion import NotConverted, convert
-    from convlint.numerics.difference import WrongShape, judged
-    from convlint.numerics.parity import TOLERANCES
+    from convlint.numerics.program_errors import WrongShape, judged
     from convlint.numerics.running import measured
+    from convlint.numerics.tolerance import PARITY
 
     source = Source(None, example.module, lambda: (example.args, example.kwargs))
     try:
@@ -67,7 +67,7 @@ def examine(name: str, example: Any, frontend: Any) -> Row:
             if kind == "example":
                 return {"status": "unsupported", "detail": f"{type(error).__name__}: {error}"[:300]}
             continue
-        status = judged(errors, TOLERANCES["float32"])
+        status = judged(errors, PARITY["float32"])
         if status != "equal":
             row["differing"].append(
                 {

@@ -13,12 +13,20 @@ class UsageError(ConvlintError):
     """Bad use or configuration (exit code 2)."""
 
 
-class RuleError(UsageError):
-    """Rule files that cannot be loaded; ``problems`` has every mistake with its path (exit code 2)."""
+class FileError(UsageError):
+    """A file that cannot be used; ``problems`` has every mistake with its path (exit code 2)."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
+
+
+class RuleError(FileError):
+    """Rule files that cannot be loaded."""
+
+
+class SettingsError(FileError):
+    """A configuration that cannot be read."""
 
 
 class ModelError(ConvlintError):

@@ -23,9 +23,9 @@ from convlint.coreml.targets import normalise_target
 from convlint.destination import look_at_package
 from convlint.errors import ModelError
 from convlint.interface.outputs import parse_outputs
-from convlint.model import FrontendChoice, Report, Severity, Trial, TrialLevel
+from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
-from convlint.rules.rulebook import load_rulebook
+from convlint.rules.rulebook import Rulebook, load_rulebook
 from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
@@ -96,18 +96,39 @@ def check(
 
 
 def check_source(
-    name: str, source: Source, options: Options, progress: Progress = lambda stage: None
+    name: str,
+    source: Source,
+    options: Options,
+    progress: Progress = lambda stage: None,
+    *,
+    rulebook: Rulebook | None = None,
+    decompositions: bool = True,
 ) -> Report:
     """Check the model that ``source`` gives.
 
-    Nothing is suppressed yet: what comments and baselines silence may change without the model.
+    ``rulebook`` are rules that are loaded already, in place of those of the options. Without
+    ``decompositions`` only the rules propose something: looking for what PyTorch and other releases of
+    coremltools have for a refused op takes more conversions than the check itself. Nothing is suppressed
+    yet: what comments and baselines silence may change without the model.
     """
-    return _Check(name, source, options, progress).run()
+    return _Check(name, source, options, progress, rulebook, decompositions).run()
 
 
 class _Check:
-    def __init__(self, name: str, source: Source, options: Options, progress: Progress) -> None:
+    """One check, stage by stage. What a stage has to say beside its result goes to ``notes``."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        options: Options,
+        progress: Progress,
+        rulebook: Rulebook | None,
+        decompositions: bool,
+    ) -> None:
         self.name = name
+        self.rulebook = rulebook
+        self.decompositions = decompositions
         self.source = source
         self.options = options
         self.progress = progress
@@ -118,45 +139,24 @@ class _Check:
         start = time.perf_counter()
         options = self.options
         with self.timed("rules"):
-            whole = load_rulebook([Path(path) for path in options.rule_paths])
+            whole = self.rulebook
+            if whole is None:
+                whole = load_rulebook([Path(path) for path in options.rule_paths])
             rules = whole.select(options.select, options.ignore)
             why = whole.find(options.why) if options.why else None
         with self.timed("capture"):
             captured = self.capture()
         environment = self.environment()
-        trials: tuple[Trial, ...] = ()
-        if options.trial is not None:
-            with self.timed("trial"):
-                trials = Frontends(self.source, options, self.progress, self.notes).trials(captured)
+        trials = self.trials(captured)
         with self.timed("match"):
-            findings = judge(captured, rules, environment, trials)
-            if any(spec.image for spec in self.source.specs):
-                from convlint.checking.offers.image_fold import add_folds
-
-                findings = add_folds(findings, self.source, captured.graph, options.timeout)
-            if any(finding.rule.name == "normalisation-in-forward" for finding in findings):
-                from convlint.checking.offers.forward_fold import add_forward_folds
-
-                findings = add_forward_folds(findings, self.source, options.timeout)
+            findings = self.judged(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
-            for miss in near_misses(why, captured.graph, environment):
-                where = f" at {miss.site}" if miss.site else ""
-                self.notes.append(
-                    f"{why.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})"
-                )
-        fix_proof = ""
-        if captured.graph is not None and any(f.severity == "error" for f in findings):
-            self.progress("looking for replacements")
-            from convlint.checking.offers.decomposition import add_replacements, prove_together
-
-            with self.timed("replacements"):
-                findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
-                if captured.program is not None and trials:
-                    fix_proof = prove_together(findings, captured.program, options.target)
+            self.explain(why, captured.graph, environment)
+        findings, fix_proof = self.decomposed(findings, captured, environment, trials)
         findings = on_own_lines(findings)
         convertible = verdict(captured, findings, trials)
-        compared = weighed(self.parity(trials), findings)
-        sizes = self.compression(trials)
+        parity = weighed(self.parity(trials), findings)
+        compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
             model=self.name,
@@ -171,14 +171,57 @@ class _Check:
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
             fix_proof=fix_proof,
-            parity=compared,
-            compression=sizes,
+            parity=parity,
+            compression=compression,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),
             asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
-            exit_code=exit_code(captured, findings, convertible, compared, options.fail_on),
+            exit_code=exit_code(captured, findings, convertible, parity, options.fail_on),
         )
+
+    def trials(self, captured: Capture) -> tuple[Trial, ...]:
+        if self.options.trial is None:
+            return ()
+        with self.timed("trial"):
+            return Frontends(self.source, self.options, self.progress, self.notes).trials(captured)
+
+    def judged(
+        self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
+    ) -> tuple[Finding, ...]:
+        """What rules and trials find, with what the rules offer for this model."""
+        findings = judge(captured, rules, environment, trials)
+        if not any(finding.rule.offer for finding in findings):
+            return findings
+        from convlint.checking.offers.table import add_offers
+
+        return add_offers(findings, self.source, captured.graph, self.options.timeout)
+
+    def explain(self, rule: Rule, graph: Graph, environment: Environment) -> None:
+        """Note for each op why the rule did not fire on it."""
+        for miss in near_misses(rule, graph, environment):
+            where = f" at {miss.site}" if miss.site else ""
+            self.notes.append(f"{rule.code} not on {miss.subject}{where}: {miss.condition} ({miss.reason})")
+
+    def decomposed(
+        self,
+        findings: tuple[Finding, ...],
+        captured: Capture,
+        environment: Environment,
+        trials: tuple[Trial, ...],
+    ) -> tuple[tuple[Finding, ...], str]:
+        """The findings with what PyTorch and newer releases have for them, and the proof that all convert."""
+        errors = any(finding.severity == "error" for finding in findings)
+        if not self.decompositions or captured.graph is None or not errors:
+            return findings, ""
+        from convlint.checking.offers.decomposition import add_replacements, prove_together
+
+        self.progress("looking for replacements")
+        with self.timed("replacements"):
+            findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
+            if captured.program is None or not trials:
+                return findings, ""
+            return findings, prove_together(findings, captured.program, self.options.target)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -73,7 +73,7 @@ def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> I
 
 
 def _is_frozen(finding: Finding) -> bool:
-    return any(block.subject == "capture" and FROZEN in block.names for block in finding.rule.matches)
+    return finding.subject.kind == "capture" and finding.subject.name == FROZEN
 
 
 def _by_own_converter(finding: Finding, environment: Environment) -> bool:

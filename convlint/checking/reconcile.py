@@ -74,10 +74,10 @@ def findings_of_trial(
 
 def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
     """Whether a rule about all ops speaks of a call that the tracer takes apart: others meet converters."""
-    of = match.looked.of
-    if not isinstance(of, OpCall) or not any("*" in block.names for block in match.rule.matches):
+    call = match.subject.thing
+    if not isinstance(call, OpCall) or not any("*" in block.names for block in match.rule.matches):
         return False
-    kind = _operation(of.op).strip("_").lower()
+    kind = _operation(call.op).strip("_").lower()
     traces = [trial.traced for trial in trials if trial.traced]
     return bool(traces) and not any(kind in traced for traced in traces)
 

@@ -57,7 +57,7 @@ def compare(before: Report, after: Report) -> Upgrade:
 
 
 def _keys(finding: Finding) -> Iterator[tuple[str, ...]]:
-    """What a finding is about: each of its calls, else its place or the thing that its message names."""
+    """What a finding is about: each of its calls, else its place, else its subject."""
     blocks = finding.severity == "error" and finding.rule.category in BLOCKING
     what = "blocked" if blocks else finding.rule.code
     if finding.calls:
@@ -66,4 +66,4 @@ def _keys(finding: Finding) -> Iterator[tuple[str, ...]]:
     elif finding.site is not None:
         yield what, str(finding.site)
     else:
-        yield finding.rule.code, finding.op or finding.message
+        yield finding.rule.code, finding.subject.name

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from convlint.cli.parser import USAGES, build_parser
-from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
+from convlint.errors import ConvlintError, FileError, ModelError, RuleError, UsageError
 from convlint.nearest import did_you_mean
 from convlint.text import one_line, visible
 
@@ -181,8 +181,10 @@ def _let_go(out: TextIO) -> None:
 def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False) -> None:
     """One paragraph on stderr, and a document on ``out`` where the caller asked for JSON."""
     text = one_line(str(error), 20000)
-    if isinstance(error, RuleError):
-        text = "the rules cannot be loaded:" + "".join(f"\n  {one_line(each)}" for each in error.problems)
+    if isinstance(error, RuleError) or (isinstance(error, FileError) and len(error.problems) > 1):
+        what = "rules" if isinstance(error, RuleError) else "configuration"
+        listed = "".join(f"\n  {one_line(each)}" for each in error.problems)
+        text = f"the {what} cannot be loaded:{listed}"
     text = re.sub(r"\S{600,}", lambda word: f"{word[0][:200]}\u2026{word[0][-60:]}", text)
     print(f"convlint: error: {visible(text)}", file=sys.stderr)  # noqa: T201
     if json_format:

@@ -23,7 +23,7 @@ from convlint.model import Frontend
 from convlint.model.compression import Compression, Layer, Row
 from convlint.model.parity import Errors
 from convlint.numerics.conversion import Converted, NotConverted, convert
-from convlint.numerics.difference import WrongShape, measure, worst
+from convlint.numerics.program_errors import WrongShape, measure, worst
 from convlint.numerics.running import expected, program_inputs
 from convlint.numerics.samples import varied
 from convlint.text import one_line
@@ -86,14 +86,14 @@ class _Bench:
     converted: Converted
     program: Any
     inputs: list[dict[str, Any]]
-    wanted: list[list[Any]]
+    right: list[list[Any]]
     parameters: list[str]
 
     def errors(self, program: Any, seeds: int = SEEDS) -> Errors:
         measured = []
-        for inputs, wanted in zip(self.inputs[:seeds], self.wanted, strict=False):
-            outputs = list(mil.run(program, inputs).values())[: len(wanted)]
-            measured.append(measure(outputs, wanted))
+        for inputs, right in zip(self.inputs[:seeds], self.right, strict=False):
+            outputs = list(mil.run(program, inputs).values())[: len(right)]
+            measured.append(measure(outputs, right))
         return worst(measured)
 
 
@@ -133,14 +133,14 @@ def _rows(
 
 
 def _bench(converted: Converted, program: Any) -> _Bench:
-    inputs, wanted = [], []
+    inputs, right = [], []
     for seed in range(max(SEEDS, CALIBRATION + 1)):
-        given = varied(converted.inputs, seed)
-        named = program_inputs(converted, given)
+        sample = varied(converted.inputs, seed)
+        named = program_inputs(converted, sample)
         inputs.append({name: value.detach().numpy() for name, value in named.items()})
         if seed < SEEDS:
-            wanted.append(expected(converted, given))
-    return _Bench(converted, program, inputs, wanted, list(converted.module.state_dict()))
+            right.append(expected(converted, sample))
+    return _Bench(converted, program, inputs, right, list(converted.module.state_dict()))
 
 
 def _row(model: Any, bench: _Bench, setting: Setting) -> Row:

@@ -76,6 +76,16 @@ def parse_image(text: str, shape: tuple[int, ...]) -> Image:
             layout = next(each for each in LAYOUTS if each == name)
         else:
             raise WrongImage(f"{word!r} is not one of {', '.join(LAYOUTS)}, mean=..., std=..., each once")
+    return make_image(shape, layout, numbers.get("mean", ()), numbers.get("std", ()))
+
+
+def make_image(
+    shape: tuple[int, ...],
+    layout: Layout | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+) -> Image:
+    """A picture of this shape, checked; without ``layout`` that of its number of channels."""
     channels = _channels(shape)
     if layout is None:
         layout = "gray" if channels == 1 else "rgb"
@@ -84,12 +94,12 @@ def parse_image(text: str, shape: tuple[int, ...]) -> Image:
             f"a picture of layout {layout} has {CHANNELS[layout]} channels, and axis 1 of the shape has"
             f" {channels}" + _other_order(shape)
         )
-    for name, values in numbers.items():
-        if len(values) not in (1, channels):
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (0, 1, channels):
             raise WrongImage(f"{name} has {len(values)} numbers; it takes one, or {channels}")
-    if any(value <= 0 for value in numbers.get("std", ())):
+    if any(value <= 0 for value in std):
         raise WrongImage("std must be above 0")
-    return Image(layout, numbers.get("mean", ()), numbers.get("std", ()))
+    return Image(layout, mean, std)
 
 
 def write_image(image: Image) -> str:

@@ -82,48 +82,74 @@ class InputSpec:
         return bool(self.shapes) or any(self.ranges)
 
 
+class WrongInput(ValueError):
+    """An input that cannot be; the text says why, without a full stop."""
+
+
 def parse_input(text: str) -> InputSpec:
     """Read one input spec; every mistake is a :class:`UsageError` that shows a right one."""
-    rest = text.strip()
+    try:
+        return _parse(text.strip())
+    except WrongInput as error:
+        # One way to write it is enough.
+        example = "" if re.search(r"\bwrit(e|ten) ", str(error)) else f"; {_EXAMPLE}"
+        raise UsageError(f"malformed input spec {text!r}: {error}{example}.") from None
+
+
+def _parse(rest: str) -> InputSpec:
     name: str | None = None
     before, equals, after = rest.partition("=")
     if equals and "(" not in before and ":" not in before:
         if "=" in after.partition(":")[0].partition("(")[0]:
-            raise _wrong(text, "it has more than one '='; give --input once for each tensor")
+            raise WrongInput("it has more than one '='; give --input once for each tensor")
         name, rest = before.strip(), after.strip()
-        if not name.isidentifier() or keyword.iskeyword(name):
-            raise _wrong(text, f"{name!r} cannot be the name of an argument of forward")
-    shape_text, colon, dtype_text = rest.partition(":")
-    if re.search(r"\d\s*<", shape_text):
-        raise _wrong(text, "values follow a dtype, as is written in ids=1x64:int64<32000")
-    sizes = _parse_shape(text, shape_text.strip())
-    kind = dtype_text.strip()
-    image, held = None, ""
-    if kind.partition("(")[0].strip() != "image" and (found := re.search("[=<]", kind)):
-        kind, held = kind[: found.start()].strip(), kind[found.start() :]
+    shape, colon, kind = (part.strip() for part in rest.partition(":"))
+    if re.search(r"\d\s*<", shape):
+        raise WrongInput("values follow a dtype, as is written in ids=1x64:int64<32000")
     if kind.partition("(")[0].strip() == "image":
-        kind = DEFAULT_DTYPE
-        try:
-            image = parse_image(dtype_text.strip(), sizes.shape)
-            if any(sizes.ranges[:2]) or len({shape[:2] for shape in sizes.shapes}) > 1:
-                raise WrongImage("only height and width of a picture may vary")
-        except WrongImage as error:
-            raise _wrong(text, str(error)) from None
-    dtype = _parse_dtype(text, colon, kind)
-    contents = None
-    if held:
-        try:
-            contents = parse_contents(held, dtype, sizes.shape)
-            if contents.listed and (any(sizes.ranges) or sizes.shapes):
-                raise WrongContents("a list of values fits one shape, and its sizes vary")
-        except WrongContents as error:
-            raise _wrong(text, str(error)) from None
+        return make_input(name, shape, picture=lambda sizes: parse_image(kind, sizes))
+    values = re.search("[=<].*", kind, re.DOTALL)
+    dtype = kind[: values.start()].strip() if values else kind
+    if colon and not dtype:
+        raise WrongInput("no dtype follows the ':'")
+    return make_input(name, shape, dtype or DEFAULT_DTYPE, values[0] if values else "")
+
+
+def make_input(
+    name: str | None,
+    shape: str,
+    dtype: str = DEFAULT_DTYPE,
+    values: str = "",
+    picture: Callable[[tuple[int, ...]], Image] | None = None,
+) -> InputSpec:
+    """An input of its parts, checked: a shape as in ``1x3x[224..512]x224``, values as in ``=100``.
+
+    ``picture`` makes the picture of the shape that it is given. Raises :class:`WrongInput`.
+    """
+    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+        raise WrongInput(f"{name!r} cannot be the name of an argument of forward")
+    sizes = _sizes(shape)
+    try:
+        image = picture(sizes.shape) if picture is not None else None
+        if image is not None and (any(sizes.ranges[:2]) or len({each[:2] for each in sizes.shapes}) > 1):
+            raise WrongImage("only height and width of a picture may vary")
+        dtype = _dtype(dtype)
+        contents = parse_contents(values, dtype, sizes.shape) if values else None
+        if contents is not None and contents.listed and (any(sizes.ranges) or sizes.shapes):
+            raise WrongContents("a list of values fits one shape, and its sizes vary")
+    except (WrongImage, WrongContents) as error:
+        raise WrongInput(str(error)) from None
     return InputSpec(name, sizes.shape, dtype, sizes.ranges, sizes.shapes, image, contents)
 
 
 def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
     """Read several input specs; the same name twice is a mistake."""
-    specs = tuple(parse_input(text) for text in texts)
+    return distinct(parse_input(text) for text in texts)
+
+
+def distinct(inputs: Iterable[InputSpec]) -> tuple[InputSpec, ...]:
+    """The inputs, of which no two may have one name."""
+    specs = tuple(inputs)
     names = [spec.name for spec in specs if spec.name]
     for name in names:
         if names.count(name) > 1:
@@ -131,34 +157,25 @@ def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
     return specs
 
 
-def _wrong(text: str, why: str) -> UsageError:
-    example = "" if re.search(r"\bwrit(e|ten) ", why) else f"; {_EXAMPLE}"  # one way to write it is enough
-    return UsageError(f"malformed input spec {text!r}: {why}{example}.")
-
-
-def _parse_shape(text: str, shape: str) -> Sizes:
+def _sizes(shape: str) -> Sizes:
     if shape in ("()", "scalar"):
         return Sizes(())
     if not shape:
-        raise _wrong(text, "it has no shape (a tensor of rank 0 is spelled '()')")
+        raise WrongInput("it has no shape (a tensor of rank 0 is spelled '()')")
     if re.fullmatch(r"[\[(]?[0-9]+([,;*X× ]+[0-9]+)+[\])]?", shape):
-        raise _wrong(text, f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
+        raise WrongInput(f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
     try:
         return parse_sizes(shape)
     except WrongSizes as error:
-        raise _wrong(text, str(error)) from None
+        raise WrongInput(str(error)) from None
 
 
-def _parse_dtype(text: str, colon: str, dtype: str) -> str:
-    if not colon:
-        return DEFAULT_DTYPE
-    if not dtype:
-        raise _wrong(text, "no dtype follows the ':'")
+def _dtype(dtype: str) -> str:
     name = dtype.removeprefix("torch.")
     name = _ALIASES.get(name, name)
     if name not in DTYPES:
         hint = did_you_mean(name, (*DTYPES, *_ALIASES)).strip()
-        raise _wrong(text, f"unknown dtype {dtype!r}" + (f" ({hint})" if hint else ""))
+        raise WrongInput(f"unknown dtype {dtype!r}" + (f" ({hint})" if hint else ""))
     return name
 
 

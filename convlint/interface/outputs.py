@@ -51,7 +51,12 @@ def parse_output(text: str) -> OutputSpec:
 
 def parse_outputs(texts: Iterable[str]) -> tuple[OutputSpec, ...]:
     """Read several output specs; the same output twice is a mistake."""
-    specs = tuple(parse_output(text) for text in texts)
+    return distinct_outputs(parse_output(text) for text in texts)
+
+
+def distinct_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
+    """The outputs, of which no two may be about one."""
+    specs = tuple(outputs)
     names = [spec.name for spec in specs]
     twice = next((name for name in names if names.count(name) > 1), ...)
     if twice is not ...:

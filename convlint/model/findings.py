@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from convlint.model.graph import OpCall, Site
-from convlint.model.rule import Replacement, Rule, Severity
+from convlint.model.graph import OpCall, Port, Site
+from convlint.model.rule import Replacement, Rule, Severity, SubjectKind
 
 Frontend = Literal["export", "torchscript"]
 TrialLevel = Literal["frontend", "passes", "full"]
@@ -31,9 +31,41 @@ class CaptureFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """One thing that coremltools refused.
+
+    ``stage``: "input", "output", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
+    failing node whose stand-in this one consumed: it may be a consequence, not a cause.
+    """
+
+    op: str
+    error: str
+    error_type: str = ""
+    site: Site | None = None
+    caller: Site | None = None
+    module: str = ""
+    node: str = ""
+    stage: str = "frontend"
+    follows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a rule looked at: one op call, one port, one failure, the model, or one part of the environment.
+
+    ``name`` is that of the op, of the port or of the part; ``thing`` is the call, port or failure itself.
+    """
+
+    kind: SubjectKind
+    name: str = ""
+    thing: OpCall | Port | CaptureFailure | TrialFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One rule at one source line, with all the op calls of that line.
 
+    ``subject`` is what the rule looked at; of several on the line, the first.
     ``trial`` tells what the trial said of the same ops: "failed", "converted", or "" without one.
     """
 
@@ -47,6 +79,7 @@ class Finding:
     caller: Site | None = None
     module: str = ""
     trial: str = ""
+    subject: Subject = Subject("model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +103,6 @@ class IgnoreComment:
     words: tuple[str, ...]
     reason: str = ""
     unused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrialFailure:
-    """One thing that coremltools refused.
-
-    ``stage``: "input", "output", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
-    failing node whose stand-in this one consumed: it may be a consequence, not a cause.
-    """
-
-    op: str
-    error: str
-    error_type: str = ""
-    site: Site | None = None
-    caller: Site | None = None
-    module: str = ""
-    node: str = ""
-    stage: str = "frontend"
-    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Severity = Literal["error", "warning", "note"]
 Safety = Literal["safe", "unsafe", "retrain"]
 Confidence = Literal["measured", "documented", "reported"]
 Differs = Literal["", "float32", "float16"]
+SubjectKind = Literal["op", "capture", "input", "output", "model", "environment", "trial"]
+Offer = Literal["fold-std", "fold-normalisation"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+OFFERS: tuple[Offer, ...] = get_args(Offer)
+"""What a rule can have worked out for each model that it reports, beside its own replacements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Match:
     """When a rule fires: ``subject`` is what it looks at, ``names`` what that must be called
     (shell-style patterns), ``where`` conditions that must all hold."""
 
-    subject: Literal["op", "capture", "input", "output", "model", "environment", "trial"]
+    subject: SubjectKind
     names: tuple[str, ...]
     where: tuple[Any, ...] = ()
 
@@ -92,7 +96,8 @@ class Rule:
     """One file under ``rules/``. ``message`` may name the subject's fields in braces; ``title`` has none.
 
     ``differs``: at this precision the converted bad examples compute something else, as running shows.
-    ``aliases`` are codes and names under which users may still know it.
+    ``aliases`` are codes and names under which users may still know it. ``offer`` names what is worked out
+    and proved for the model itself; None where the replacements say everything.
     """
 
     code: str
@@ -112,3 +117,4 @@ class Rule:
     differs: Differs = ""
     title: str = ""
     aliases: tuple[str, ...] = ()
+    offer: Offer | None = None

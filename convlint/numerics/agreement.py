@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convlint.interface.inputs import InputSpec, filled, make_tensors
+from convlint.interface.inputs import InputSpec, make_tensors
+from convlint.numerics.samples import factory
 
 if TYPE_CHECKING:
     import torch
 
 SEEDS = (0, 1, 2)
-DEFAULT_RTOL = 1e-5
-"""The tolerance of a replacement that computes the same and names none."""
 
 Build = Callable[[], "torch.nn.Module"]
 
@@ -25,10 +24,15 @@ def disagreement(
 
     Both get the same weights and inputs. ``rtol`` is relative to the largest value of an output.
     """
+    from convlint.numerics.difference import difference
+
     for seed in seeds:
-        problem = _with_seed(original, changed, specs, rtol, seed)
+        before, after = _built(original, changed, seed)
+        apart = difference(_outputs(after, specs, seed), _outputs(before, specs, seed))
+        problem = apart.beyond(rtol)
         if problem:
-            return problem
+            allowed = "" if apart.problem else f"; rtol is {rtol:g}"
+            return f"{problem}{allowed} (seed {seed})"
     return ""
 
 
@@ -63,19 +67,10 @@ def _others(specs: Sequence[InputSpec]) -> Iterable[tuple[str, list[InputSpec]]]
 
 def lost_gradients(original: Build, changed: Build, specs: Sequence[InputSpec]) -> str:
     """The input that the original passes a gradient to and ``changed`` does not; empty where none is."""
+    from convlint.numerics.gradients import lost_gradient
+
     before, after = _built(original, changed, 0)
-    kept, flowing = _gradients(after, specs), _gradients(before, specs)
-    lost = [number for number, flows in enumerate(flowing, 1) if flows and not kept[number - 1]]
-    return f"no gradient flows to input {lost[0]} any more" if lost else ""
-
-
-def _with_seed(original: Build, changed: Build, specs: Sequence[InputSpec], rtol: float, seed: int) -> str:
-    before, after = _built(original, changed, seed)
-    expected, found = _outputs(before, specs, seed), _outputs(after, specs, seed)
-    if len(expected) != len(found):
-        return f"it returns {len(found)} tensors, the original {len(expected)}"
-    problems = (_difference(one, other, rtol) for one, other in zip(expected, found, strict=True))
-    return next((f"{problem} (seed {seed})" for problem in problems if problem), "")
+    return lost_gradient(before, after, make_tensors(specs, factory(0)))
 
 
 def _built(original: Build, changed: Build, seed: int) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -93,78 +88,13 @@ def _built(original: Build, changed: Build, seed: int) -> tuple[torch.nn.Module,
     return before, after
 
 
-def _outputs(model: torch.nn.Module, specs: Sequence[InputSpec], seed: int) -> list[torch.Tensor]:
-    import torch
-
-    args, kwargs = make_tensors(specs, _varied(seed))
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        return _tensors(model(*args, **kwargs))
-
-
-def _gradients(model: torch.nn.Module, specs: Sequence[InputSpec]) -> list[bool]:
-    """For each input whether a gradient of the outputs flows to it."""
-    import torch
-
-    make = _varied(0)
-    leaves: list[torch.Tensor] = []
-
-    def leaf(spec: InputSpec) -> torch.Tensor:
-        tensor: torch.Tensor = make(spec)
-        leaves.append(tensor.requires_grad_() if tensor.is_floating_point() else tensor)
-        return leaves[-1] + 0 if tensor.is_floating_point() else tensor
-
-    args, kwargs = make_tensors(specs, leaf)
-    ends = [end.abs().sum() for end in _tensors(model(*args, **kwargs)) if end.requires_grad]
-    wanted = [tensor for tensor in leaves if tensor.requires_grad]
-    if not ends or not wanted:
-        return [False] * len(leaves)
-    found = iter(torch.autograd.grad(ends, wanted, allow_unused=True))
-    return [tensor.requires_grad and next(found) is not None for tensor in leaves]
-
-
-def _varied(seed: int) -> Callable[[InputSpec], Any]:
-    """A maker of tensors in which integers are 0 or 1 and booleans both, so that a difference shows."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-
-    def make(spec: InputSpec) -> Any:
-        dtype = getattr(torch, spec.dtype)
-        if spec.contents is not None:
-            return filled(spec, generator)
-        if dtype.is_floating_point:
-            return torch.randn(spec.shape, generator=generator).to(dtype)
-        if dtype.is_complex:
-            return torch.randn(spec.shape, generator=generator, dtype=torch.complex64).to(dtype)
-        return torch.randint(0, 2, spec.shape, generator=generator).to(dtype)
-
-    return make
-
-
-def _tensors(outputs: Any) -> list[torch.Tensor]:
+def _outputs(model: torch.nn.Module, specs: Sequence[InputSpec], seed: int) -> list[Any]:
     import torch
 
     from convlint.torch_adapter import pytree
 
-    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
-
-
-def _difference(expected: torch.Tensor, found: torch.Tensor, rtol: float) -> str:
-    import torch
-
-    if expected.shape != found.shape:
-        return f"it returns the shape {list(found.shape)}, the original {list(expected.shape)}"
-    if expected.dtype != found.dtype:
-        return f"it returns {found.dtype}, the original {expected.dtype}"
-    wide = torch.complex128 if expected.is_complex() else torch.float64
-    one, other = expected.to(wide), found.to(wide)
-    finite = one[torch.isfinite(one)].abs()
-    largest = float(finite.max()) if finite.numel() else 0.0
-    if torch.allclose(one, other, rtol=0.0, atol=rtol * largest, equal_nan=True):
-        return ""
-    odd = torch.isfinite(one) != torch.isfinite(other)
-    if odd.any():
-        return f"{int(odd.sum())} of {one.numel()} values are finite in one and not in the other"
-    apart = float(torch.nan_to_num((one - other).abs(), nan=0.0).max())
-    return f"it differs by {apart:.3g} where the largest value is {largest:.3g}; rtol is {rtol:g}"
+    args, kwargs = make_tensors(specs, factory(seed))
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        leaves = pytree.tree_leaves(model(*args, **kwargs))
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from convlint.model.parity import DeviceRun
 from convlint.numerics.conversion import Converted
-from convlint.numerics.difference import WrongShape, judged, measure
+from convlint.numerics.program_errors import WrongShape, judged, measure
 
 UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE")
 

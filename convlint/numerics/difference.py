@@ -1,111 +1,156 @@
-"""Measures of the distance between two sets of arrays."""
+"""How far numbers are from those that they should be: the one arithmetic behind every comparison.
+
+NaN is equal to NaN at the same place, and an infinity to one of its sign. Where one of the two is finite and
+the other is not, where one alone is NaN, and where infinities have other signs, the distance is infinite.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from convlint.model.parity import Errors, Status
+from convlint.numerics.tolerance import HUGE
 
-_HUGE = 3e38
-"""Numbers beyond stand for infinity: the TorchScript frontend writes 3.4e38 where a constant is infinite.
+Array = np.ndarray[Any, Any]
 
-https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py
-"""
+_LARGEST = np.finfo(np.float64).max
 
 
-class WrongShape(Exception):
-    """An output has another shape than PyTorch's."""
+def as_array(value: Any) -> Array:
+    """The numbers of a tensor, an array or a number; dtypes that NumPy lacks become float64."""
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    import torch
+
+    tensor = value.detach().cpu()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_complex():
+        known = tensor.dtype in (torch.complex64, torch.complex128)
+        tensor = (tensor if known else tensor.to(torch.complex64)).resolve_conj()
+    elif tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32):
+        tensor = tensor.double()
+    array: Array = tensor.resolve_neg().numpy()
+    return array
 
 
-def measure(found: Sequence[Any], expected: Sequence[Any]) -> Errors:
-    """The errors of ``found``; shapes that differ only by axes of one are the same."""
-    pairs = [_pair(left, right) for left, right in zip(found, expected, strict=True)]
-    worst_abs = worst_rel = noise = signal = peak = 0.0
-    nonfinite = misplaced = poles = count = 0
-    for left, right in pairs:
-        known = np.isfinite(right)
-        nonfinite += int((~np.isfinite(left) & known).sum())
-        other = ~known & ~_same_nonfinite(left, right)
-        misplaced += int(other.sum())
-        poles += int((other & np.isfinite(left)).sum())
-        both = known & np.isfinite(left)
-        if not both.any():
-            continue
-        difference = left[both] - right[both]
-        scale = float(np.abs(right[both]).max())
-        error = float(np.abs(difference).max())
-        worst_abs = max(worst_abs, error)
-        worst_rel = max(worst_rel, _ratio(error, scale))
-        noise += float(np.square(difference).sum())
-        signal += float(np.square(right[both]).sum())
-        peak = max(peak, scale)
-        count += int(both.sum())
-    return Errors(
-        worst_abs,
-        worst_rel,
-        _decibel(signal, noise),
-        _decibel(peak * peak * count, noise),
-        nonfinite,
-        misplaced,
-        peak,
-        poles,
-    )
+def distances(actual: Any, expected: Any, *, program: bool = False) -> Array:
+    """The distance of each value from the one that it should be; both have one shape.
+
+    With ``program`` the values come from a converted program, where numbers beyond 3e38 stand for infinity.
+    Integers of 64 bits that a float64 cannot tell apart are at least one apart.
+    """
+    left, right = as_array(actual), as_array(expected)
+    exact = left.dtype.kind in "biu" and right.dtype.kind in "biu"
+    wide = np.complex128 if "c" in left.dtype.kind + right.dtype.kind else np.float64
+    one, other = left.astype(wide), right.astype(wide)
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart: Array = np.asarray(np.minimum(np.abs(one - other), _LARGEST))
+    finite = np.isfinite(one) & np.isfinite(other)
+    if not finite.all():
+        apart[~finite] = np.where(_same_nonfinite(one[~finite], other[~finite], program), 0.0, math.inf)
+    if exact:
+        apart[(left != right) & (apart == 0)] = 1.0
+    return apart
 
 
-def worst(measured: Sequence[Errors]) -> Errors:
-    """The worst of each measure."""
-    return Errors(
-        max(e.max_abs_error for e in measured),
-        max(e.max_rel_error for e in measured),
-        min(e.snr_db for e in measured),
-        min(e.psnr_db for e in measured),
-        max(e.nonfinite for e in measured),
-        max(e.misplaced for e in measured),
-        max(e.scale for e in measured),
-        max(e.poles for e in measured),
-    )
-
-
-def judged(errors: Errors, tolerance: float) -> Status:
-    """What errors of this size are called."""
-    if errors.nonfinite:
-        return "overflows"
-    return "differs" if errors.misplaced or errors.max_rel_error > tolerance else "equal"
-
-
-def without_poles(errors: Errors) -> Errors:
-    """The same, but for the numbers where PyTorch has infinities or NaN, which are a remark."""
-    return replace(errors, misplaced=errors.misplaced - errors.poles, poles=0)
-
-
-def _pair(left: Any, right: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    found, wanted = (np.asarray(value).astype(np.float64) for value in (left, right))
-    if found.shape != wanted.shape:
-        if [s for s in found.shape if s != 1] != [s for s in wanted.shape if s != 1]:
-            raise WrongShape(f"an output has the shape {found.shape}, and PyTorch gives {wanted.shape}")
-        found = found.reshape(wanted.shape)
-    return found, wanted
-
-
-def _same_nonfinite(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Infinities of the same sign, where coremltools' 3.4e38 counts as one, and NaN."""
-    huge = (np.abs(left) > _HUGE) & (np.sign(left) == np.sign(right)) & np.isinf(right)
-    same: np.ndarray[Any, Any] = huge | (np.isnan(left) & np.isnan(right))
+def _same_nonfinite(left: Array, right: Array, program: bool) -> Array:
+    if np.iscomplexobj(left):
+        return _same_nonfinite(left.real, right.real, program) & _same_nonfinite(
+            left.imag, right.imag, program
+        )
+    same: Array = (left == right) | (np.isnan(left) & np.isnan(right))
+    if program:
+        same |= (np.abs(left) > HUGE) & (np.sign(left) == np.sign(right)) & np.isinf(right)
     return same
 
 
-def _ratio(error: float, scale: float) -> float:
+def largest_finite(apart: Array) -> float:
+    """The largest of the distances that are finite."""
+    return float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
+
+
+def scale_of(expected: Any) -> float:
+    """The largest finite magnitude among the values, 0 where there is none."""
+    return largest_finite(_magnitudes(as_array(expected)))
+
+
+def _magnitudes(array: Array) -> Array:
+    wide = np.complex128 if array.dtype.kind == "c" else np.float64
+    return np.asarray(np.abs(array.astype(wide)))
+
+
+def place_of_largest(apart: Array) -> tuple[int, ...]:
+    """Where the largest distance is, the first of equal ones."""
+    return tuple(int(axis) for axis in np.unravel_index(int(apart.argmax()), apart.shape))
+
+
+def share_of(error: float, scale: float, of_zeros: float = 0.0) -> float:
+    """An error relative to the largest value, or to ``of_zeros`` where all values are zero."""
     if error == 0:
         return 0.0
+    scale = scale or of_zeros
     return error / scale if scale > 0 else math.inf
 
 
-def _decibel(signal: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far the tensors that a module returns are from those that it should return.
+
+    ``largest`` is the largest distance of finite values, ``share`` the same relative to the largest value of
+    its tensor. ``problem`` is what no tolerance covers: another number of tensors, another shape or dtype,
+    infinities and NaN in other places.
+    """
+
+    largest: float = 0.0
+    share: float = 0.0
+    problem: str = ""
+
+    def beyond(self, tolerance: float) -> str:
+        """How the two differ where the tolerance does not cover it, else empty."""
+        if self.problem or self.share <= tolerance:
+            return self.problem
+        if math.isinf(self.share):
+            return f"it differs by {self.largest:.3g} where all values are zero"
+        return f"it differs by {self.largest:.3g}, {self.share:.2g} of the largest value"
+
+
+def difference(actual: Sequence[Any], expected: Sequence[Any], *, of_zeros: float = 0.0) -> Difference:
+    """The difference of the tensors that a module returns from those that another one returns.
+
+    Both are PyTorch's, so shapes and dtypes must be the same.
+    """
+    if len(actual) != len(expected):
+        return Difference(problem=f"it returns {len(actual)} tensors, the original {len(expected)}")
+    largest = share = 0.0
+    for one, other in zip(actual, expected, strict=True):
+        if one.shape != other.shape:
+            shapes = f"it returns the shape {list(one.shape)}, the original {list(other.shape)}"
+            return Difference(problem=shapes)
+        if one.dtype != other.dtype:
+            return Difference(problem=f"it returns {one.dtype}, the original {other.dtype}")
+        apart = distances(one, other)
+        if np.isinf(apart).any():
+            return Difference(problem=_nonfinite_problem(apart, one, other))
+        error = largest_finite(apart)
+        largest = max(largest, error)
+        share = max(share, share_of(error, scale_of(other), of_zeros))
+    return Difference(largest, share)
+
+
+def _nonfinite_problem(apart: Array, actual: Any, expected: Any) -> str:
+    place = place_of_largest(apart)
+    one, other = as_array(actual)[place], as_array(expected)[place]
+    what = (
+        "infinite or NaN in both and not the same"
+        if not (np.isfinite(one) or np.isfinite(other))
+        else "finite in one and not in the other"
+    )
+    where = f"{one} in the place of {other}" + (f" at {list(place)}" if place else "")
+    return f"{int(np.isinf(apart).sum())} of {apart.size} values are {what}, first {where}"

@@ -8,18 +8,18 @@ where each converter is right, as the passes left it, by the names that survive 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
+from convlint.capture.methods import Inputs
 from convlint.model.parity import Divergence, Errors, Example
 from convlint.numerics.conversion import Converted, transcribe
+from convlint.numerics.program_errors import WrongShape, judged
 from convlint.numerics.reference import Call, calls_of_export, calls_of_torchscript
-from convlint.numerics.script import Differs, script_of
+from convlint.numerics.running import Terms, against, expected, program_inputs
+from convlint.numerics.script import script_of
 from convlint.numerics.side_by_side import Partner, SideBySide, Wrong
-
-Equal = Callable[[Mapping[str, Any]], bool]
-"""Whether a program's outputs are those of the model."""
 
 _SUFFIX = re.compile(r"(_cast_fp16|_cast_fp32|_to_fp16|_to_fp32|_promoted|_cast_uint16|_cast_int16)+$")
 """What passes append to a name when they change the dtype of a value and nothing else."""
@@ -32,52 +32,23 @@ _SUSPECTS = 12
 
 
 def first_divergence(
-    converted: Converted,
-    inputs: Mapping[str, Any],
-    tolerance: float,
-    limit: float | None,
-    equal: Equal,
-    differs: Differs,
-    *,
-    ties: bool = False,
+    converted: Converted, inputs: Inputs, terms: Terms, *, ties: bool = False
 ) -> Divergence | None:
     """None where no call by itself leaves the tolerance.
 
-    ``differs`` judges the piece that is cut out. With ``ties`` equal values are to be expected: a call
-    that orders them otherwise ends the search.
+    With ``ties`` equal values are to be expected: a call that orders them otherwise ends the search.
     """
+    named = program_inputs(converted, inputs)
     if converted.frontend == "export":
-        calls = calls_of_export(converted.model, inputs, converted.states)
+        calls = calls_of_export(converted.model, named, converted.states)
     else:
-        calls = calls_of_torchscript(converted.model, inputs)
-    names: dict[str, list[Partner]] = {}
-    found = None
-    explained = False
-    transcript = transcribe(converted)
-    if transcript is not None:
-        program, pairs = transcript
-        partners = _partners(pairs)
-        for variable, each in partners.items():
-            names.setdefault(variable.name, []).extend(partner for partner in each if partner[1] is None)
-        look = SideBySide(calls, tolerance, program, inputs, lambda variable: partners.get(variable, ()))
-        number = _culprit(look, partners, equal)
-        if number is not None:
-            found = look.judged(number, ties)
-            explained = found is None
-    if found is None and not explained:
-
-        def named(variable: Any) -> Iterable[Partner]:
-            name = _SUFFIX.sub("", variable.name)
-            return names.get(name) or names.get(_NUMBERED.sub(r"\1", name), [(name, None)])
-
-        look = SideBySide(calls, tolerance, converted.program, inputs, named, limit)
-        look.run()
-        found = look.first(ties)
+        calls = calls_of_torchscript(converted.model, named)
+    blamed = _wrong_call(converted, inputs, named, calls, terms, ties)
     if not ties:
-        found = _behind_a_view(calls, found) or found
-    if found is None:
+        blamed = _behind_a_view(calls, blamed) or blamed
+    if blamed is None:
         return None
-    call, wrong = found
+    call, wrong = blamed
     return Divergence(
         mil_op=wrong.mil_op,
         mil_name=wrong.mil_name,
@@ -86,10 +57,48 @@ def first_divergence(
         site=call.place.site,
         caller=call.place.caller,
         errors=wrong.errors,
-        script=script_of(call, converted, differs),
+        script=script_of(call, converted, terms),
         example=example_of(call, wrong),
         undefined=undefined(call),
     )
+
+
+def _wrong_call(
+    converted: Converted,
+    inputs: Inputs,
+    named: Mapping[str, Any],
+    calls: list[Call],
+    terms: Terms,
+    ties: bool,
+) -> tuple[Call, Wrong] | None:
+    """The call that the frontend converted wrongly, else the first whose value the passes made wrong."""
+    names: dict[str, list[Partner]] = {}
+    transcript = transcribe(converted)
+    if transcript is not None:
+        program, pairs = transcript
+        partners = _partners(pairs)
+        for variable, each in partners.items():
+            names.setdefault(variable.name, []).extend(partner for partner in each if partner[1] is None)
+        look = SideBySide(calls, terms.tolerance, program, named, lambda variable: partners.get(variable, ()))
+        number = _culprit(look, partners, converted, expected(converted, inputs), terms)
+        if number is not None:
+            return look.judged(number, ties)
+    look = SideBySide(
+        calls,
+        terms.tolerance,
+        converted.program,
+        named,
+        lambda variable: _partners_by_name(variable.name, names),
+        terms.limit,
+    )
+    look.run()
+    return look.first(ties)
+
+
+def _partners_by_name(name: str, names: Mapping[str, list[Partner]]) -> list[Partner]:
+    """The partners of a variable after the passes, which may have appended to its name."""
+    name = _SUFFIX.sub("", name)
+    return names.get(name) or names.get(_NUMBERED.sub(r"\1", name), [(name, None)])
 
 
 _SEARCH = re.compile(r"aten\.(searchsorted|bucketize)\b")
@@ -140,24 +149,27 @@ https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/fronten
 """
 
 
-def _behind_a_view(calls: list[Call], found: tuple[Call, Wrong] | None) -> tuple[Call, Wrong] | None:
-    """The call that writes to memory which another value shares, where that explains what was found.
+def _behind_a_view(calls: list[Call], blamed: tuple[Call, Wrong] | None) -> tuple[Call, Wrong] | None:
+    """The call that writes to memory which another value shares, where that explains the ``blamed`` one.
 
     A traced graph keeps such writes, and coremltools gives every call a variable of its own: the call comes
     out right, and what reads the same memory by another name is left as it was.
     """
-    if found is None:
+    if blamed is None:
         writing = [call for call in calls if call.shared]
         unseen = [call for call in writing if not _ASSIGNED.match(call.op)]
         return ((unseen or writing)[0], Wrong("", "", Errors())) if writing else None
-    writer = calls[found[0].writer] if found[0].writer is not None else None
+    call, wrong = blamed
+    writer = calls[call.writer] if call.writer is not None else None
     if writer is None or _ASSIGNED.match(writer.op):
         return None
-    return writer, found[1]
+    return writer, wrong
 
 
-def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int | None:
-    """The number of the call that is wrong by itself and whose correction mends the outputs."""
+def _culprit(
+    look: SideBySide, variables: Collection[Any], converted: Converted, right: list[Any], terms: Terms
+) -> int | None:
+    """The number of the call that is wrong by itself and whose correction makes the outputs ``right``."""
     look.run(constants=variables)
     if not look.wrong:
         return None
@@ -171,17 +183,24 @@ def _culprit(look: SideBySide, variables: Collection[Any], equal: Equal) -> int 
         if wrong is not None and (wrong.folded or wrong.errors == Errors() or not wrong.fits):
             return suspect  # folded, or of another shape or dtype: nothing can be put in its place
         outputs = look.run(corrected=(suspect,), quiet=True)
-        if outputs is not None and equal(outputs):
+        if outputs is not None and _are_right(converted, right, outputs, terms):
             return suspect
     return suspects[0]
 
 
+def _are_right(converted: Converted, right: list[Any], outputs: Mapping[str, Any], terms: Terms) -> bool:
+    try:
+        return judged(against(converted, right, outputs), terms.tolerance) == "equal"
+    except WrongShape:
+        return False
+
+
 def _partners(pairs: Iterable[tuple[str, Any]]) -> dict[Any, list[Partner]]:
     """What each variable stands for: the name of a PyTorch value, and the place in it where it is a list."""
-    found: dict[Any, list[Partner]] = {}
+    partners: dict[Any, list[Partner]] = {}
     for name, value in pairs:
         items = list(enumerate(value)) if isinstance(value, (list, tuple)) else [(None, value)]
         for index, item in items:
             if adapter.is_variable(item):
-                found.setdefault(item, []).append((name, index))
-    return found
+                partners.setdefault(item, []).append((name, index))
+    return partners

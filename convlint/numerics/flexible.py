@@ -18,9 +18,10 @@ from convlint.interface.sizes import Sizes, write_sizes
 from convlint.model import Frontend
 from convlint.model.parity import Parity, Precision, SizeRun
 from convlint.numerics.conversion import Converted, NotConverted, convert_flexible
-from convlint.numerics.difference import WrongShape, judged
-from convlint.numerics.parity import TOLERANCES, compare
+from convlint.numerics.parity import compare
+from convlint.numerics.program_errors import WrongShape, judged
 from convlint.numerics.running import measured
+from convlint.numerics.tolerance import PARITY
 
 MOST_SIZES = 4
 """How many sizes are run: each costs a run of the model and one of the program, the larger the slower."""
@@ -30,21 +31,21 @@ def compare_sizes(
     source: Source, target: str, precision: Precision, frontend: Frontend, timeout: float | None
 ) -> Parity:
     """:func:`~convlint.numerics.parity.compare`, and with flexible sizes the same at some of them."""
-    found = compare(source, target, precision, frontend=frontend, timeout=timeout)
-    if found.status in ("refused", "unsupported") or not any(spec.flexible for spec in source.specs):
-        return found
+    parity = compare(source, target, precision, frontend=frontend, timeout=timeout)
+    if parity.status in ("refused", "unsupported") or not any(spec.flexible for spec in source.specs):
+        return parity
     start = time.perf_counter()
     try:
         converted = convert_flexible(source, target, precision, frontend, timeout)
     except (NotConverted, ConvlintError) as error:
-        detail = "; ".join(filter(None, [found.detail, f"not compared with flexible sizes: {error}"]))
-        return replace(found, detail=detail)
-    allowed = TOLERANCES[precision]
+        detail = "; ".join(filter(None, [parity.detail, f"not compared with flexible sizes: {error}"]))
+        return replace(parity, detail=detail)
+    allowed = PARITY[precision]
     runs = tuple(_run(source, converted, specs, allowed) for specs in sizes_to_run(source.specs))
     bad = next((run for run in runs if run.status in ("differs", "overflows")), None)
-    status = found.status if bad is None or found.status != "equal" else bad.status
-    seconds = found.seconds + time.perf_counter() - start
-    return replace(found, status=status, sizes=runs, seconds=seconds)
+    status = parity.status if bad is None or parity.status != "equal" else bad.status
+    seconds = parity.seconds + time.perf_counter() - start
+    return replace(parity, status=status, sizes=runs, seconds=seconds)
 
 
 def sizes_to_run(specs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], ...]:
@@ -52,8 +53,8 @@ def sizes_to_run(specs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], ...
     count = max([len(spec.shapes) for spec in specs] + [3 if any(s.ranges) else 0 for s in specs])
     runs = min(count, MOST_SIZES)
     steps = [index * (count - 1) // (runs - 1) for index in range(runs)]
-    found = (tuple(_at(spec, step, count) for spec in specs) for step in steps)
-    return tuple(dict.fromkeys(found))
+    sets = (tuple(_at(spec, step, count) for spec in specs) for step in steps)
+    return tuple(dict.fromkeys(sets))
 
 
 def _at(spec: InputSpec, step: int, count: int) -> InputSpec:

@@ -11,10 +11,10 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from convlint.capture.build import weight_bytes
-from convlint.numerics.running import outputs_of
+from convlint.numerics.difference import distances, largest_finite
+from convlint.numerics.running import tensors_of
+from convlint.numerics.tolerance import LAST_BIT, ROUNDINGS
 
 if TYPE_CHECKING:
     import torch
@@ -22,64 +22,67 @@ if TYPE_CHECKING:
 LARGEST = 512 << 20
 """Bytes of weights up to which a model is copied into float64."""
 
-FACTOR = 4.0
-"""How many times the rounding of PyTorch's own answer a program may be off."""
-
-_LAST_BIT = 2.0**-23
-
-
 JITTERS = 4
 """Runs on moved inputs: one float32 run may be exactly right by luck."""
 
 
 def noise_of(
-    module: torch.nn.Module, inputs: Any, wanted: Sequence[Any], states: Sequence[str] = ()
+    module: torch.nn.Module, inputs: Any, expected: Sequence[Any], states: Sequence[str] = ()
 ) -> list[float] | None:
-    """For each output the absolute difference that rounding explains; None where that cannot be told."""
-    import torch
+    """For each output the absolute difference that rounding explains; None where that cannot be told.
 
-    from convlint.torch_adapter import pytree
+    ``expected`` is what the module gives for the inputs.
+    """
+    spread = rounding_of(module, inputs, expected, states)
+    return None if spread is None else [ROUNDINGS * each for each in spread]
+
+
+def rounding_of(
+    module: torch.nn.Module, inputs: Any, expected: Sequence[Any], states: Sequence[str] = ()
+) -> list[float] | None:
+    """For each output how far float32 and the last bit of the inputs move it; None where that is unknown."""
+    import torch
 
     if weight_bytes(module) > LARGEST:
         return None
     generator = torch.Generator().manual_seed(0)
 
-    def floats(change: Callable[[torch.Tensor], torch.Tensor], given: Any) -> Any:
-        def changed(value: Any) -> Any:
-            floating = isinstance(value, torch.Tensor) and value.dtype.is_floating_point
-            return change(value) if floating else value
-
-        return pytree.tree_map(changed, given)
-
     def moved(value: torch.Tensor) -> torch.Tensor:
         signs = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
-        return value * (1 + signs * _LAST_BIT)
+        return value * (1 + signs * LAST_BIT)
 
     try:
         double = copy.deepcopy(module).double()
-        exact = outputs_of(double, floats(torch.Tensor.double, inputs), states)
-        again = outputs_of(double, floats(torch.Tensor.double, inputs), states)
-        if not all(np.array_equal(one, two, equal_nan=True) for one, two in zip(exact, again, strict=True)):
+        doubled = _floats(torch.Tensor.double, inputs)
+        exact = tensors_of(double, doubled, states)
+        again = zip(tensors_of(double, doubled, states), exact, strict=True)
+        if any(distances(one, other).any() for one, other in again):
             return None  # it draws random numbers: not rounding
-        rounded, sensitive = _apart(wanted, exact), [0.0] * len(wanted)
+        rounded, sensitive = _apart(expected, exact), [0.0] * len(expected)
         for _ in range(JITTERS):
-            given = floats(moved, inputs)
-            single, wide = (
-                outputs_of(module, given, states),
-                outputs_of(double, floats(torch.Tensor.double, given), states),
-            )
+            nudged = _floats(moved, inputs)
+            single = tensors_of(module, nudged, states)
+            wide = tensors_of(double, _floats(torch.Tensor.double, nudged), states)
             rounded = list(map(max, rounded, _apart(single, wide)))
             sensitive = list(map(max, sensitive, _apart(wide, exact)))
     except Exception:  # a model may refuse float64, or to be copied
         return None
-    return [FACTOR * (one + other) for one, other in zip(rounded, sensitive, strict=True)]
+    return [one + other for one, other in zip(rounded, sensitive, strict=True)]
+
+
+def _floats(change: Callable[[torch.Tensor], torch.Tensor], inputs: Any) -> Any:
+    """The inputs with every tensor of floats changed."""
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    def changed(value: Any) -> Any:
+        floating = isinstance(value, torch.Tensor) and value.dtype.is_floating_point
+        return change(value) if floating else value
+
+    return pytree.tree_map(changed, inputs)
 
 
 def _apart(some: Sequence[Any], others: Sequence[Any]) -> list[float]:
     """The largest finite difference in each output."""
-    found = []
-    for one, other in zip(some, others, strict=True):
-        apart = np.abs(np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64))
-        apart = apart[np.isfinite(apart)]
-        found.append(float(apart.max()) if apart.size else 0.0)
-    return found
+    return [largest_finite(distances(one, other)) for one, other in zip(some, others, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from convlint.capture.given import given_model
@@ -13,14 +14,13 @@ from convlint.errors import ModelError, UsageError
 from convlint.interface.inputs import given_inputs
 from convlint.model import Frontend, FrontendChoice
 from convlint.model.parity import DeviceRun, Parity, Precision
+from convlint.numerics.conclusion import Conclusion
 from convlint.numerics.conversion import Converted, NotConverted, convert, convert_exported
 from convlint.numerics.device import device_runs, has_core_ml
-from convlint.numerics.judging import Found, Judge
-from convlint.numerics.running import expected, program_inputs
+from convlint.numerics.judging import conclude
+from convlint.numerics.running import Terms, expected, program_inputs
+from convlint.numerics.tolerance import PARITY
 from convlint.untouched import leaves_no_trace
-
-TOLERANCES: dict[str, float] = {"float32": 1e-3, "float16": 2e-2}
-"""The largest error that is no difference, relative to the largest value of the output."""
 
 
 @leaves_no_trace
@@ -50,12 +50,8 @@ def parity(
     """
     import torch
 
-    if precision not in TOLERANCES:
-        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
-    if frontend not in ("auto", "export", "torchscript"):
-        raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
-    if seeds < 1:
-        raise UsageError("seeds must be at least 1: the run with the example inputs.")
+    _refuse_unknown(precision, frontend, seeds)
+    target = normalise_target(target)
     args, named, _ = given_inputs(example_inputs, kwargs)
     model = given_model(model, lambda: (args, named))
     instance = model if isinstance(model, torch.nn.Module) else None
@@ -65,7 +61,7 @@ def parity(
         )
     return compare(
         Source(None if instance is not None else model, instance, lambda: (args, named)),
-        normalise_target(target),
+        target,
         precision,
         seeds,
         frontend,
@@ -74,6 +70,15 @@ def parity(
         timeout=timeout,
         edge_cases=edge_cases if corners is None else corners,
     )
+
+
+def _refuse_unknown(precision: str, frontend: str, seeds: int) -> None:
+    if precision not in PARITY:
+        raise UsageError(f"precision {precision!r} is unknown; it is float32 or float16.")
+    if frontend not in ("auto", "export", "torchscript"):
+        raise UsageError(f"frontend {frontend!r} is unknown; it is auto, export or torchscript.")
+    if seeds < 1:
+        raise UsageError("seeds must be at least 1: the run with the example inputs.")
 
 
 def compare(
@@ -90,27 +95,14 @@ def compare(
 ) -> Parity:
     """:func:`parity` of a model that is built and given its inputs elsewhere."""
     start = time.perf_counter()
-    allowed = TOLERANCES[precision] if tolerance is None else tolerance
-    taken: Frontend = "torchscript" if frontend == "torchscript" else "export"
-
-    def result(found: Found, devices: tuple[DeviceRun, ...] = ()) -> Parity:
-        return _parity(found, target, precision, taken, seeds, allowed, start, devices)
-
-    try:
-        try:
-            converted = convert(source, target, precision, taken, timeout)
-        except NotConverted as refused:
-            if frontend != "auto" or refused.states:  # a trace would forget what is written to them
-                raise
-            taken = "torchscript"
-            try:
-                converted = convert(source, target, precision, taken, timeout)
-            except NotConverted as also:
-                raise NotConverted(f"{refused}; through TorchScript: {also}") from also
-    except NotConverted as error:
-        return result(Found("refused", details=[str(error)]))
-    judge = Judge(converted, allowed, accumulator_limit)
-    return result(judge.judge(seeds, edge_cases=edge_cases), _on_devices(converted, allowed))
+    terms = Terms(PARITY[precision] if tolerance is None else tolerance, accumulator_limit)
+    taken, converted = _through(frontend, source, target, precision, timeout)
+    blank = Parity("refused", target, precision, taken, seeds, terms.tolerance)
+    if isinstance(converted, NotConverted):
+        return replace(blank, detail=str(converted), seconds=time.perf_counter() - start)
+    conclusion = conclude(converted, terms, seeds, edge_cases=edge_cases)
+    devices = _on_devices(converted, terms.tolerance)
+    return replace(_concluded(blank, conclusion), devices=devices, seconds=time.perf_counter() - start)
 
 
 def compare_exported(
@@ -118,45 +110,47 @@ def compare_exported(
 ) -> Parity:
     """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
     start = time.perf_counter()
-    allowed = TOLERANCES["float32"]
+    terms = Terms(PARITY["float32"])
+    blank = Parity("refused", target, "float32", "export", seeds, terms.tolerance)
     try:
         converted = convert_exported(module, exported, inputs, target, "float32")
     except NotConverted as error:
-        found = Found("refused", details=[str(error)])
-    else:
-        found = Judge(converted, allowed, None).judge(seeds, edge_cases=edge_cases)
-    return _parity(found, target, "float32", "export", seeds, allowed, start)
+        return replace(blank, detail=str(error), seconds=time.perf_counter() - start)
+    conclusion = conclude(converted, terms, seeds, edge_cases=edge_cases)
+    return replace(_concluded(blank, conclusion), seconds=time.perf_counter() - start)
 
 
-def _parity(
-    found: Found,
-    target: str,
-    precision: Precision,
-    frontend: Frontend,
-    seeds: int,
-    allowed: float,
-    start: float,
-    devices: tuple[DeviceRun, ...] = (),
-) -> Parity:
-    return Parity(
-        found.status,
-        target,
-        precision,
-        frontend,
-        seeds,
-        allowed,
-        found.errors,
-        found.divergence,
-        "; ".join(filter(None, found.details)),
-        time.perf_counter() - start,
-        devices,
-        severity="warning" if found.at_edge_cases else "error",
-        remarks=tuple(found.remarks),
+def _through(
+    choice: FrontendChoice, source: Source, target: str, precision: Precision, timeout: float | None
+) -> tuple[Frontend, Converted | NotConverted]:
+    """The frontend that was taken, the last one where several refuse, and what came of it."""
+    first: Frontend = "torchscript" if choice == "torchscript" else "export"
+    try:
+        return first, convert(source, target, precision, first, timeout)
+    except NotConverted as refused:
+        if choice != "auto" or refused.states:  # a trace would forget what is written to them
+            return first, refused
+        reason = refused
+    try:
+        return "torchscript", convert(source, target, precision, "torchscript", timeout)
+    except NotConverted as error:
+        return "torchscript", NotConverted(f"{reason}; through TorchScript: {error}")
+
+
+def _concluded(blank: Parity, conclusion: Conclusion) -> Parity:
+    return replace(
+        blank,
+        status=conclusion.status,
+        errors=conclusion.errors,
+        first_divergence=conclusion.divergence,
+        detail="; ".join(filter(None, conclusion.details)),
+        severity="warning" if conclusion.at_edge_cases else "error",
+        remarks=conclusion.remarks,
     )
 
 
 def _on_devices(converted: Converted, tolerance: float) -> tuple[DeviceRun, ...]:
     if not has_core_ml():
         return ()
-    wanted = expected(converted, converted.inputs)
-    return device_runs(converted, program_inputs(converted, converted.inputs), wanted, tolerance)
+    right = expected(converted, converted.inputs)
+    return device_runs(converted, program_inputs(converted, converted.inputs), right, tolerance)

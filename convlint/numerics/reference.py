@@ -47,7 +47,7 @@ def calls_of_export(exported: Any, inputs: Mapping[str, Any], states: Collection
 
     specs = exported.graph_signature.input_specs
     computed = {spec.arg.name for spec in specs if spec.kind is InputKind.USER_INPUT}
-    found: list[Call] = []
+    calls: list[Call] = []
     by_name: dict[str, Call] = {}
 
     class Stepper(Interpreter):
@@ -67,12 +67,12 @@ def calls_of_export(exported: Any, inputs: Mapping[str, Any], states: Collection
             results = {n.name: plain(result)}
             name, module = op_name(n.target), node_module(n)[0]
             by_name[n.name] = Call(n.target, name, node_place(n), module, args, kwargs, fixed, results)
-            found.append(by_name[n.name])
+            calls.append(by_name[n.name])
             return result
 
     with torch.no_grad():
         Stepper(exported.graph_module).run(*_placeholders(exported, inputs, states))
-    return found
+    return calls
 
 
 def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
@@ -88,7 +88,7 @@ def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
         for each, value in zip(list(graph.inputs())[1:], inputs.values(), strict=True)
     }
     computed = set(environment)
-    found: list[Call] = []
+    calls: list[Call] = []
     writers: dict[str, int] = {}
     with torch.no_grad():
         for node in graph.nodes():
@@ -104,28 +104,31 @@ def calls_of_torchscript(traced: Any, inputs: Mapping[str, Any]) -> list[Call]:
                 target, args, kwargs = torch_adapter.torchscript_call(node, values)
             except LookupError:
                 break
-            given = _unshared(args) if torch_adapter.is_mutable(target) else args
-            touched = _sharing(environment, sources) if torch_adapter.is_mutable(target) else []
+            mutable = torch_adapter.is_mutable(target)
+            arguments = _unshared(args) if mutable else args
+            touched = _sharing(environment, sources) if mutable else []
             writer = max((writers[source] for source in sources if source in writers), default=None)
             result = target(*args, **kwargs)
             outputs = [result] if len(names) == 1 else list(result)
             environment.update(zip(names, outputs, strict=True))
             if not hasattr(target, "_schema"):
                 continue  # lists and constants: no call of an operator
-            pairs = zip(sources, values, strict=True)
-            fixed = frozenset(
-                id(leaf)
-                for source, value in pairs
-                if source not in computed
-                for leaf in pytree.tree_leaves(value)
-            )
+            independent = [
+                value for source, value in zip(sources, values, strict=True) if source not in computed
+            ]
+            fixed = frozenset(map(id, pytree.tree_leaves(independent)))
             results = {name: plain(value) for name, value in zip(names, outputs, strict=True)}
-            place = place_of_torchscript(repr(node.sourceRange())[1:-1].replace("\\n", "\n"))
-            module = node.scopeName().rpartition("/")[2].removeprefix("__module.").removeprefix("__module")
-            writers.update(dict.fromkeys(touched, len(found)))
-            called = (target, op_name(target), place, module, given, kwargs, fixed, results)
-            found.append(Call(*called, shared=bool(touched), writer=writer))
-    return found
+            writers.update(dict.fromkeys(touched, len(calls)))
+            called = (target, op_name(target), *_origin(node), arguments, kwargs, fixed, results)
+            calls.append(Call(*called, shared=bool(touched), writer=writer))
+    return calls
+
+
+def _origin(node: Any) -> tuple[Place, str]:
+    """Where a node of a traced graph comes from: the place in the source, and the module."""
+    place = place_of_torchscript(repr(node.sourceRange())[1:-1].replace("\\n", "\n"))
+    module = node.scopeName().rpartition("/")[2].removeprefix("__module.").removeprefix("__module")
+    return place, module
 
 
 def _sharing(environment: Mapping[str, Any], sources: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from convlint import coremltools_adapter as adapter
@@ -11,31 +12,48 @@ from convlint.capture.build import borrowed
 from convlint.capture.methods import Inputs, quiet_torch
 from convlint.model.parity import Errors
 from convlint.numerics.conversion import Converted, NotConverted
-from convlint.numerics.difference import measure, worst
+from convlint.numerics.program_errors import WrongShape, judged, measure, worst
 from convlint.numerics.reference import plain
+from convlint.numerics.samples import own
 from convlint.numerics.states import STEPS, from_zeros
 from convlint.text import count
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What counts as equal: the relative ``tolerance``, and the accumulator's ``limit``, None for none."""
+
+    tolerance: float
+    limit: float | None = None
+
+
 def measured(converted: Converted, inputs: Inputs, limit: float | None) -> Errors:
     """How far the program is from the model for these inputs; with states, over several steps."""
-    given = program_inputs(converted, inputs)
+    named = program_inputs(converted, inputs)
     steps = STEPS if converted.states else 1
-    kept: dict[str, Any] = {}
-    found = []
-    for wanted in _steps(converted.module, inputs, converted.states, steps):
-        outputs = mil.run(converted.program, given, state=kept, accumulator_limit=limit)
-        found.append(against(converted, wanted, outputs))
-    return worst(found)
+    states: dict[str, Any] = {}
+    errors = []
+    for tensors in _steps(converted.module, inputs, converted.states, steps):
+        outputs = mil.run(converted.program, named, state=states, accumulator_limit=limit)
+        errors.append(against(converted, list(map(plain, tensors)), outputs))
+    return worst(errors)
+
+
+def differs(converted: Converted, inputs: Inputs, terms: Terms) -> bool:
+    """Whether the program's outputs are others than the model's, in shape or in numbers."""
+    try:
+        return judged(measured(converted, inputs, terms.limit), terms.tolerance) != "equal"
+    except (WrongShape, mil.ShapeMismatch):
+        return True
 
 
 def expected(converted: Converted, inputs: Inputs) -> list[Any]:
     """What the model gives, as arrays; its states start at zeros."""
-    return outputs_of(converted.module, inputs, converted.states)
+    return list(map(plain, tensors_of(converted.module, inputs, converted.states)))
 
 
-def outputs_of(module: Any, inputs: Inputs, states: Sequence[str] = ()) -> list[Any]:
-    """What a module gives in eval mode, as arrays. Its buffers and the inputs stay as they are."""
+def tensors_of(module: Any, inputs: Inputs, states: Sequence[str] = ()) -> list[Any]:
+    """The tensors that a module gives in eval mode. Its buffers and the inputs stay as they are."""
     return _steps(module, inputs, states, 1)[0]
 
 
@@ -45,34 +63,35 @@ def _steps(module: Any, inputs: Inputs, states: Sequence[str], steps: int) -> li
 
     from convlint.torch_adapter import pytree
 
-    found = []
+    runs = []
     with quiet_torch(), borrowed(module), torch.no_grad(), from_zeros(module, states):
         for _ in range(steps):
-            # Some models write into their inputs.
-            copied = pytree.tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, inputs)
-            leaves = pytree.tree_leaves(module(*copied[0], **copied[1]))
-            found.append([plain(leaf.cpu()) for leaf in leaves if isinstance(leaf, torch.Tensor)])
-    return found
+            args, kwargs = pytree.tree_map(own, inputs)  # some models write into their inputs
+            leaves = pytree.tree_leaves(module(*args, **kwargs))
+            # A later step may write into what an earlier one returned.
+            runs.append([leaf.cpu().clone() for leaf in leaves if isinstance(leaf, torch.Tensor)])
+    return runs
 
 
-def against(converted: Converted, wanted: list[Any], outputs: Mapping[str, Any]) -> Errors:
-    return measure(paired(converted, wanted, outputs), wanted)
+def against(converted: Converted, right: list[Any], outputs: Mapping[str, Any]) -> Errors:
+    """The errors of a program's outputs beside those of the model."""
+    return measure(paired(converted, right, outputs), right)
 
 
-def paired(converted: Converted, wanted: list[Any], outputs: Mapping[str, Any]) -> list[Any]:
+def paired(converted: Converted, right: list[Any], outputs: Mapping[str, Any]) -> list[Any]:
     """The program's value for each of the model's outputs; a tensor that is returned twice is one output."""
-    found = list(outputs.values())
-    if len(found) < len(wanted) and converted.frontend == "export":
+    values = list(outputs.values())
+    if len(values) < len(right) and converted.frontend == "export":
         names: Iterable[Any] = converted.model.graph_signature.user_outputs
         each = list(dict.fromkeys(name for name in names if isinstance(name, str)))
-        if len(each) == len(found):
-            by_name = dict(zip(each, found, strict=True))
-            found = [by_name[name] for name in names if isinstance(name, str)]
-    found = found[: len(wanted)]
-    if len(found) < len(wanted) or any(value is None for value in wanted):
-        have = count(len(found), "output")
-        raise NotConverted(f"the program has {have} of numbers, and the model {len(wanted)}.")
-    return found
+        if len(each) == len(values):
+            by_name = dict(zip(each, values, strict=True))
+            values = [by_name[name] for name in names if isinstance(name, str)]
+    values = values[: len(right)]
+    if len(values) < len(right) or any(value is None for value in right):
+        have = count(len(values), "output")
+        raise NotConverted(f"the program has {have} of numbers, and the model {len(right)}.")
+    return values
 
 
 def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:

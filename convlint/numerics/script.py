@@ -6,19 +6,15 @@ difference by itself is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from convlint.capture.methods import Source
 from convlint.errors import ConvlintError
-from convlint.numerics.conversion import NotConverted, convert
+from convlint.numerics.conversion import Converted, NotConverted, convert
 from convlint.numerics.reference import Call
-
-if TYPE_CHECKING:
-    from convlint.numerics.conversion import Converted
-
-Differs = Callable[[Any, Any], bool]
-"""Whether a converted piece and the piece itself part for its inputs."""
+from convlint.numerics.running import Terms, differs
 
 _SMALL = 16
 _LITERAL = 1024
@@ -51,13 +47,13 @@ _TRACED = """model = torch.jit.trace(Model(), inputs)
 options["inputs"] = [ct.TensorType(shape=x.shape, dtype=kind) for x, kind in zip(inputs, [{kinds}])]"""
 
 
-def script_of(call: Call, converted: Converted, differs: Differs) -> str:
+def script_of(call: Call, converted: Converted, terms: Terms) -> str:
     """A script that runs one call in PyTorch and converted, and prints both."""
     last = ""
     for arguments, literal in _candidates(call):
         piece = _piece(call, arguments, literal)
         last = last or piece
-        if _shows(piece, converted, differs):
+        if _shows(piece, converted, terms):
             return piece + _rest(piece, converted)
     return _UNPROVEN + last + _rest(last, converted)
 
@@ -68,38 +64,47 @@ def _candidates(call: Call) -> Iterator[tuple[Any, bool]]:
 
     from convlint.torch_adapter import pytree
 
-    given = (call.args, dict(call.kwargs))
-    tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, torch.Tensor)]
-    yield given, False
+    arguments = (call.args, dict(call.kwargs))
+    tensors = [leaf for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, torch.Tensor)]
+    yield arguments, False
     if any(tensor.numel() > _SMALL for tensor in tensors) and all(t.numel() <= _LITERAL for t in tensors):
-        yield given, True
+        yield arguments, True
+
+
+@dataclass(slots=True)
+class _Written:
+    """The arguments of a call as Python: ``inputs`` and ``weights`` are the lines that make its tensors."""
+
+    constant: frozenset[int]
+    literal: bool
+    inputs: list[str] = field(default_factory=list)
+    weights: list[str] = field(default_factory=list)
+
+    def write(self, value: Any) -> str:
+        """The text of one argument, whose tensors are given names."""
+        import torch
+
+        if isinstance(value, torch.Tensor):
+            text = _tensor_text(value, self.literal)
+            if id(value) in self.constant:
+                self.weights.append(f'        self.register_buffer("w{len(self.weights)}", {text})')
+                return f"self.w{len(self.weights) - 1}"
+            name = f"x{len(self.inputs)}"
+            self.inputs.append(f"{name} = {text}")
+            return name
+        if isinstance(value, (list, tuple)):
+            return f"[{', '.join(self.write(item) for item in value)}]"
+        return f"torch.device({str(value)!r})" if isinstance(value, torch.device) else repr(value)
 
 
 def _piece(call: Call, arguments: Any, literal: bool) -> str:
     """The model and its inputs: those of the call's tensors that the model computed."""
-    names: list[str] = []
-    made: list[str] = []
-    weights: list[str] = []
-
-    def told(value: Any) -> str:
-        import torch
-
-        if isinstance(value, torch.Tensor):
-            text = _tensor_text(value, literal)
-            if id(value) in call.constant:
-                weights.append(f'        self.register_buffer("w{len(weights)}", {text})')
-                return f"self.w{len(weights) - 1}"
-            names.append(f"x{len(names)}")
-            made.append(f"{names[-1]} = {text}")
-            return names[-1]
-        if isinstance(value, (list, tuple)):
-            return f"[{', '.join(told(item) for item in value)}]"
-        return f"torch.device({str(value)!r})" if isinstance(value, torch.device) else repr(value)
-
-    texts = [told(value) for value in arguments[0]]
-    texts += [f"{name}={told(value)}" for name, value in arguments[1].items()]
+    written = _Written(call.constant, literal)
+    texts = [written.write(value) for value in arguments[0]]
+    texts += [f"{name}={written.write(value)}" for name, value in arguments[1].items()]
+    names = [f"x{number}" for number in range(len(written.inputs))]
     function = f"torch.ops.{call.op}" if hasattr(call.target, "_schema") else call.op.lstrip("_")
-    built = ["    def __init__(self):", "        super().__init__()", *weights, ""] if weights else []
+    constructor = ["    def __init__(self):", "        super().__init__()", *written.weights, ""]
     lines = [
         *(["import operator"] if function.startswith("operator") else []),
         "import sys",
@@ -113,17 +118,15 @@ def _piece(call: Call, arguments: Any, literal: bool) -> str:
         "",
         "",
         "class Model(torch.nn.Module):",
-        *built,
+        *(constructor if written.weights else []),
         f"    def forward({', '.join(['self', *names])}):",
         f"        return {function}({', '.join(texts)})",
         "",
         "",
-        *made,
+        *written.inputs,
         f"inputs = ({' '.join(f'{name},' for name in names)})",
     ]
-    return (
-        "\n".join(line for line in lines if function.startswith("operator") or "operator" not in line) + "\n"
-    )
+    return "\n".join(lines) + "\n"
 
 
 def _rest(piece: str, converted: Converted) -> str:
@@ -143,15 +146,15 @@ def _kind_text(line: str) -> str:
     return "np.float16" if "torch.float16" in line else "np.float32"
 
 
-def _shows(piece: str, converted: Converted, differs: Differs) -> bool:
+def _shows(piece: str, converted: Converted, terms: Terms) -> bool:
     """Whether what the script runs parts from PyTorch."""
     scope: dict[str, Any] = {}
     try:
         exec(compile(piece, "<piece>", "exec"), scope)
         model, inputs = scope["Model"]().eval(), scope["inputs"]
         source = Source(None, model, lambda: (inputs, {}))
-        found = convert(source, converted.target, converted.precision, converted.frontend, _SECONDS)
-        return differs(found, found.inputs)
+        alone = convert(source, converted.target, converted.precision, converted.frontend, _SECONDS)
+        return differs(alone, alone.inputs, terms)
     except (NotConverted, ConvlintError):
         return False
     except Exception:  # a call out of its place: torch may refuse what the graph took

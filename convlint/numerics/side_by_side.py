@@ -12,7 +12,8 @@ import numpy as np
 from convlint import coremltools_adapter as adapter
 from convlint import mil
 from convlint.model.parity import Errors
-from convlint.numerics.difference import WrongShape, measure
+from convlint.numerics.difference import distances, place_of_largest
+from convlint.numerics.program_errors import WrongShape, judged, measure
 from convlint.numerics.reference import Call
 
 Partner = tuple[str, int | None]
@@ -101,9 +102,9 @@ class SideBySide:
             self.look_at_constant(variable)
         function = self.program.functions[self.program.default_function_name]
         names = [name for name, each in function.inputs.items() if not adapter.is_state(each)]
-        given = dict(zip(names, self.inputs.values(), strict=True))
+        named = dict(zip(names, self.inputs.values(), strict=True))
         try:
-            return mil.run(self.program, given, accumulator_limit=self.limit, watch=watch)
+            return mil.run(self.program, named, accumulator_limit=self.limit, watch=watch)
         except mil.ShapeMismatch as error:
             for operation in adapter.operations(self.program):
                 if operation.name == error.operation and not quiet:
@@ -153,7 +154,7 @@ class SideBySide:
         except WrongShape:
             errors = Errors()
         else:
-            if not (errors.nonfinite or errors.misplaced or errors.max_rel_error > self.tolerance):
+            if judged(errors, self.tolerance) == "equal":
                 return
         fits, spot = _fits(value, array.dtype), spot_of(array, value)
         self.note(variable, [partner], mil_op, errors, folded=folded, fits=fits, spot=spot)
@@ -198,14 +199,9 @@ def _fits(value: Any, dtype: Any) -> bool:
     return bool(dtype.kind != "b" or np.isin(value, (0, 1)).all())
 
 
-def spot_of(found: Any, wanted: Any) -> Spot | None:
+def spot_of(actual: Any, right: Any) -> Spot | None:
     """The place of the largest error: first where one of the two has no number and the other has."""
-    if found.shape != wanted.shape or not found.size or found.dtype.kind == "b" or wanted.dtype.kind == "b":
+    if actual.shape != right.shape or not actual.size or "b" in actual.dtype.kind + right.dtype.kind:
         return None
-    left, right = found.astype(np.float64), wanted.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        apart = np.atleast_1d(np.abs(left - right))
-    apart[np.isnan(apart)] = 0.0
-    apart[np.atleast_1d(np.isfinite(left) != np.isfinite(right))] = np.inf
-    index = tuple(int(axis) for axis in np.unravel_index(int(apart.argmax()), wanted.shape))
-    return Spot(wanted.shape, index, float(right[index]), float(left[index]))
+    index = place_of_largest(distances(actual, right, program=True))
+    return Spot(right.shape, index, float(right[index]), float(actual[index]))

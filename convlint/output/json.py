@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convlint.errors import ConvlintError, RuleError
+from convlint.errors import ConvlintError, FileError
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.run import Run
 
@@ -21,7 +21,7 @@ def error_to_dict(error: ConvlintError) -> dict[str, Any]:
         "message": str(error),
         "exit_code": error.exit_code,
     }
-    if isinstance(error, RuleError):
+    if isinstance(error, FileError):
         details["problems"] = list(error.problems)
     return {"schema_version": SCHEMA_VERSION, "error": details}
 

@@ -103,8 +103,3 @@ def _of_spec(outcome: Outcome, base: str) -> tuple[str, int] | None:
         return None
     path = inside(base, os.path.join(outcome.root or os.getcwd(), os.path.expanduser(where)))
     return (path, 1) if path is not None else None
-
-
-def help_of(finding: Finding) -> list[str]:
-    """What may be written instead, one line each."""
-    return [replacement.title for replacement in finding.replacements]

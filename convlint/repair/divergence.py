@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convlint.numerics.difference import difference
+from convlint.numerics.tolerance import BLAME_OF_ZEROS, FIXED
 from convlint.repair.draft import CHANGED
 
 if TYPE_CHECKING:
     from torch.fx import Node
-
-RTOL = 1e-4
 
 
 def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozenset[str]:
@@ -20,9 +20,9 @@ def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozense
     import torch
 
     from convlint.capture.build import borrowed
-    from convlint.numerics.comparison import varied
+    from convlint.numerics.comparison import fixed_inputs
 
-    given = varied(inputs, 0)
+    sample = fixed_inputs(inputs, 0)
     # A difference shows first where a changed call hands its result on: nothing else is kept.
     borders = {
         name
@@ -32,21 +32,21 @@ def first_changes(module: Any, before: Any, after: Any, inputs: Any) -> frozense
         for name in (node.name, source.name, source.meta[CHANGED].node)
     }
     with borrowed(module), torch.no_grad():
-        wanted = _values(module, before, given, borders)
-        found = _values(module, after, given, borders)
+        right = _values(module, before, sample, borders)
+        actual = _values(module, after, sample, borders)
     unchanged = {node.name for node in after.graph.nodes if node.meta.get(CHANGED) is None}
     last = next(node for node in after.graph.nodes if node.op == "output")
     parting = next(
         (
             node
             for node in after.graph.nodes
-            if node.name in unchanged and node.name in wanted and node.name in found
-            if _apart(wanted[node.name], found[node.name])
+            if node.name in unchanged and node.name in right and node.name in actual
+            if _differs(actual[node.name], right[node.name])
         ),
         last,
     )
     suspects = _changes_before(parting)
-    proven = {name for name in suspects if _is_wrong(name, after, wanted, found)}
+    proven = {name for name in suspects if _is_wrong(name, after, right, actual)}
     return frozenset(proven or suspects)
 
 
@@ -66,16 +66,16 @@ def _changes_before(node: Node) -> set[str]:
     return names
 
 
-def _is_wrong(name: str, after: Any, wanted: dict[str, Any], found: dict[str, Any]) -> bool:
+def _is_wrong(name: str, after: Any, right: dict[str, Any], actual: dict[str, Any]) -> bool:
     """Whether what stands in the place of the call ``name`` hands on another value than the call did."""
-    if name not in wanted:
+    if name not in right:
         return False
     mine = [
         n for n in after.graph.nodes if (change := n.meta.get(CHANGED)) is not None and change.node == name
     ]
     handed_on = [node for node in mine if any(user not in mine for user in node.users)]
     return bool(handed_on) and all(
-        node.name in found and _apart(wanted[name], found[node.name]) for node in handed_on
+        node.name in actual and _differs(actual[node.name], right[name]) for node in handed_on
     )
 
 
@@ -85,33 +85,25 @@ def _values(module: Any, program: Any, inputs: Any, names: set[str]) -> dict[str
 
     from convlint.repair.module import FixedModule
 
-    kept: dict[str, Any] = {}
+    values: dict[str, Any] = {}
 
     class Watching(torch.fx.Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
             if n.name in names and isinstance(value, torch.Tensor):
-                kept[n.name] = value
+                values[n.name] = value
             return value
 
-    made = FixedModule(module, program)
-    watching = Watching(vars(made)["_graph_module"])
-    vars(made)["_graph_module"] = watching.run
+    fixed = FixedModule(module, program)
+    watching = Watching(vars(fixed)["_graph_module"])
+    vars(fixed)["_graph_module"] = watching.run
     args, kwargs = inputs
     torch.manual_seed(0)
-    made(*args, **kwargs)
-    return kept
+    fixed(*args, **kwargs)
+    return values
 
 
-def _apart(one: Any, other: Any) -> bool:
-    import torch
-
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return True
-    if torch.equal(one, other):
-        return False
-    if not one.is_floating_point() and not one.is_complex():
-        return True
-    finite = one[torch.isfinite(one)].abs()
-    scale = float(finite.max()) if finite.numel() else 1.0
-    return not torch.allclose(one, other, rtol=0.0, atol=RTOL * max(scale, 1e-12), equal_nan=True)
+def _differs(actual: Any, right: Any) -> bool:
+    """Whether two values are not the same. Integers and booleans are decisions: each must be the same."""
+    inexact = right.is_floating_point() or right.is_complex()
+    return bool(difference([actual], [right], of_zeros=BLAME_OF_ZEROS).beyond(FIXED if inexact else 0.0))

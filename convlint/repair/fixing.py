@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from convlint.capture.build import weight_bytes
-from convlint.capture.methods import quiet_torch
+from convlint.capture.methods import Inputs, quiet_torch
 from convlint.model.applied import Applied
 from convlint.model.fixed import Fixed
-from convlint.numerics.comparison import Comparison, Inputs, compare
+from convlint.numerics.comparison import Comparison, compare
 from convlint.repair.applied import add_call
 from convlint.repair.divergence import first_changes
 from convlint.repair.functional_states import STEPS, FunctionalReference, steps_problem

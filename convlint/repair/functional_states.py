@@ -18,11 +18,14 @@ from torch.export.graph_signature import InputKind, InputSpec, OutputKind, Outpu
 from convlint import torch_adapter
 from convlint.capture.build import borrowed, kept_buffers, mirror, unchanged_buffers
 from convlint.capture.handed_on import origin
+from convlint.capture.methods import Inputs
 from convlint.capture.outputs import tensor_leaves
 from convlint.capture.walk import node_meta, node_place
 from convlint.model import TensorMeta
 from convlint.model.applied import Applied
-from convlint.numerics.comparison import RTOL, Inputs, difference, own, varied
+from convlint.numerics.comparison import fixed_inputs, module_difference
+from convlint.numerics.samples import own
+from convlint.numerics.tolerance import FIXED
 from convlint.repair.draft import Draft
 from convlint.sandbox import user_code
 from convlint.torch_adapter import pytree
@@ -217,13 +220,13 @@ def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, 
         unchanged_buffers(original),
     ):
         for step in range(STEPS):
-            given = varied(inputs, step)
-            args, kwargs = pytree.tree_map(own, given)
+            sample = fixed_inputs(inputs, step)
+            args, kwargs = pytree.tree_map(own, sample)
             expected = [tensor.clone() for tensor in tensor_leaves(original(*args, **kwargs))]
-            args, kwargs = pytree.tree_map(own, given)
+            args, kwargs = pytree.tree_map(own, sample)
             result, returned = made(*args, **kwargs, **{name: own(value) for name, value in state.items()})
-            error, share, problem = difference(expected, tensor_leaves(result))
-            if problem or share > RTOL:
-                return f"in step {step + 1}: " + (problem or f"it differs by {error:.3g}")
+            problem = module_difference(tensor_leaves(result), expected).beyond(FIXED)
+            if problem:
+                return f"in step {step + 1}: {problem}"
             state = {one.given: returned[one.returned].clone() for one in functional.states if one.given}
     return ""

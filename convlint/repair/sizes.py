@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from convlint import torch_adapter
-from convlint.numerics.comparison import Inputs
+from convlint.capture.methods import Inputs
 from convlint.torch_adapter import pytree
 
 LARGEST = 4096

@@ -227,10 +227,22 @@ def vector_norm(
     elif order == 1:
         out = size.sum(axes, keepdim=True)
     elif order == 2:
-        out = torch.sqrt((values * values).sum(axes, keepdim=True))
+        out = _root((values * values).sum(axes, keepdim=True), 2)
     else:
-        out = torch.pow(torch.pow(size, order).sum(axes, keepdim=True), 1.0 / order)
+        out = _root(torch.pow(size, order).sum(axes, keepdim=True), order)
     return out if keepdim else _squeezed(out, axes)
+
+
+def _root(sums: Tensor, order: float) -> Tensor:
+    """The root of sums of powers, with no gradient at zero, as PyTorch's norms have none there.
+
+    The root itself has an infinite one, which times that of the powers is NaN: at once where points are
+    compared with themselves.
+    """
+    zero = sums == 0
+    some = torch.where(zero, torch.ones_like(sums), sums)
+    root = torch.sqrt(some) if order == 2 else torch.pow(some, 1.0 / order)
+    return torch.where(zero, sums, root)
 
 
 @rewrite("aten.dist.default")

@@ -1,47 +1,40 @@
-"""Running the examples of rules: what the rules report of one, and what a real conversion says of it.
+"""Running the examples of rules: each goes through the check that users run, conversion and all.
 
 An example is a model in a few lines of text. It is written to a file of its own, so that findings
-and refusals both name lines of it, then captured, matched and converted as any model is.
+and refusals both name lines of it.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import can_try
-from convlint.checking.judgement import failures_to_tell
-from convlint.coreml.supported import installed_snapshot
-from convlint.coreml.targets import OPSETS
-from convlint.coreml.versions import parse_bounds, parse_release, parse_target
-from convlint.errors import ConvlintError, ModelError, UsageError
+from convlint.errors import ModelError, UsageError
 from convlint.interface.inputs import make_tensors, parse_inputs
 from convlint.interface.outputs import parse_outputs
-from convlint.model import Example, Finding, Graph, Rule, Site, Trial
-from convlint.rules.match import Environment, RawMatch, group_findings, match_failures, match_graph
+from convlint.model import CaptureFailure, Example, Finding, Report, Site, TrialFailure
+from convlint.rule_tester.environment import installed_environment
+from convlint.rules.match import Environment
 from convlint.rules.rulebook import Rulebook
 from convlint.supervision import prefix_of
 
 if TYPE_CHECKING:
     import torch
 
-    from convlint.capture.methods import Capture, Source
-    from convlint.model.parity import Parity, Precision
+    from convlint.capture.methods import Source
+    from convlint.model.parity import Precision
 
 TIMEOUT = 60.0
 """Seconds that one example may take to capture, and again to convert."""
-
-MEMORY_LIMIT = 1 << 30
-"""Bytes of weights that an example may have; each is a handful of lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +49,55 @@ class Refusal:
     follows: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
-    """What came of one example. ``trial`` is None where torch could not export the model."""
+    """The report of one example, and the file ``path`` that the example was written to."""
 
     path: str
-    findings: tuple[Finding, ...]
-    refusals: tuple[Refusal, ...]
-    graph: Graph | None
-    trial: Trial | None
+    report: Report
 
     @property
     def converted(self) -> bool:
-        return self.trial is not None and self.trial.status == "converted"
+        """Whether a trial converted the example."""
+        return self.report.trial is not None and self.report.trial.status == "converted"
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What rules say of the example itself, and not of versions or in repetition of a refusal."""
+        return tuple(
+            finding
+            for finding in self.report.findings
+            if finding.subject.kind not in ("environment", "trial")
+        )
+
+    def of_rule(self, code: str) -> tuple[Finding, ...]:
+        """The findings of one rule."""
+        return tuple(finding for finding in self.findings if finding.rule.code == code)
 
     def lines(self, findings: tuple[Finding, ...]) -> tuple[int, ...]:
         """The lines of the example that ``findings`` lie at, each once, in order."""
-        found = {line_in(self.path, finding.site, finding.caller) for finding in findings}
-        return tuple(sorted(line for line in found if line is not None))
+        lines = {line_in(self.path, finding.site, finding.caller) for finding in findings}
+        return tuple(sorted(line for line in lines if line is not None))
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What coremltools refused; what torch.export did, where there was nothing to convert."""
+        if self.report.trial is None:
+            return tuple(
+                self._refusal(failure, failure.error_type, failure.message)
+                for failure in self.report.capture_failures
+                if failure.method.startswith("torch.export")
+            )
+        return tuple(
+            self._refusal(failure, failure.op, failure.error, follows=bool(failure.follows))
+            for failure in self.report.trial.failures
+        )
+
+    def _refusal(
+        self, failure: CaptureFailure | TrialFailure, of: str, text: str, *, follows: bool = False
+    ) -> Refusal:
+        line = line_in(self.path, failure.site, failure.caller)
+        return Refusal(line, f"{of}: {text}" if of else text, follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,45 +124,39 @@ class RuleTester:
             raise ModelError(f"its code is not Python: {error.msg}, line {error.lineno}") from None
         return str(path), _maker(code)
 
-    def run(self, example: Example, name: str, environment: Environment) -> Run:
-        """Capture, match and convert one example.
+    def run(
+        self, example: Example, name: str, environment: Environment, parity: Precision | None = None
+    ) -> Run:
+        """Check one example as ``convlint check`` would, for the frontend and target of ``environment``.
 
+        With ``parity`` what converts is also run and compared with PyTorch, at that precision.
         Raises a :class:`ConvlintError` where the model cannot be built, or does not run in PyTorch.
         """
-        from convlint.capture.methods import Source, capture
+        from convlint.checking.check import check_source
+        from convlint.checking.options import Options
+
+        path, source = self.source(example, name)
+        options = Options(
+            target=environment.target,
+            frontend=environment.frontend,
+            timeout=TIMEOUT,
+            outputs=source.outputs,
+            parity=parity,
+        )
+        # Of what is proposed, the examples prove what stands in the rule.
+        report = check_source(name, source, options, rulebook=self.rulebook, decompositions=False)
+        return Run(path, report)
+
+    def source(self, example: Example, name: str) -> tuple[str, Source]:
+        """The file of an example, and the example as something to capture."""
+        from convlint.capture.methods import Source
 
         path, build = self.build(example, name)
         specs = parse_inputs(example.inputs)
-        source = Source(
-            build,
-            None,
-            lambda: _laid_out(make_tensors(specs), example),
-            specs,
-            outputs=parse_outputs(example.outputs),
+        outputs = parse_outputs(example.outputs)
+        return path, Source(
+            build, None, lambda: _laid_out(make_tensors(specs), example), specs, outputs=outputs
         )
-        captured = capture(source, TIMEOUT, MEMORY_LIMIT)
-        findings = self.findings(captured, environment)
-        trial = _convert(source, captured, environment)
-        return Run(path, findings, _refusals(path, captured, trial), captured.graph, trial)
-
-    def compare(self, example: Example, name: str, environment: Environment, precision: Precision) -> Parity:
-        """What the converted example computes beside what PyTorch computes."""
-        from convlint.capture.methods import Source
-        from convlint.numerics.parity import compare
-
-        _, build = self.build(example, name)
-        specs = parse_inputs(example.inputs)
-        source = Source(build, None, lambda: _laid_out(make_tensors(specs), example))
-        frontend: Any = environment.frontend
-        return compare(source, environment.target, precision, 2, frontend, timeout=TIMEOUT)
-
-    def findings(self, captured: Capture, environment: Environment) -> tuple[Finding, ...]:
-        """What the rules alone say."""
-        told = failures_to_tell(captured, environment.frontend)
-        matches: list[RawMatch] = match_failures(self.rulebook, told, environment)
-        if captured.graph is not None:
-            matches += match_graph(self.rulebook, captured.graph, environment)
-        return group_findings(matches)
 
 
 @contextmanager
@@ -149,51 +167,6 @@ def rule_tester(rulebook: Rulebook) -> Iterator[RuleTester]:
         raise UsageError(f"the examples of rules are converted for real, and here that cannot be: {problem}.")
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         yield RuleTester(installed_environment(), rulebook, Path(folder).resolve())
-
-
-def installed_environment() -> Environment:
-    """The versions that are installed here."""
-    return Environment(
-        coremltools=installed_version("coremltools"),
-        torch=installed_version("torch"),
-        supported=installed_snapshot(),
-        numpy=installed_version("numpy"),
-        python=platform.python_version(),
-    )
-
-
-def environment_of(rule: Rule, example: Example, installed: Environment) -> Environment:
-    """What an example is judged for: its own ``target`` and ``frontend``, else one that the rule applies to.
-
-    The example of an environment rule brings all its versions itself.
-    """
-    options = example.options
-    versions = options.get("environment")
-    if versions is not None:
-        absent = replace(installed, coremltools=None, torch=None, numpy=None, python=None)
-        return replace(absent, **versions)
-    frontend: Any = options.get("frontend") or rule.applies.get("frontend") or installed.frontend
-    return replace(installed, frontend=frontend, target=options.get("target") or _target(rule, installed))
-
-
-def _target(rule: Rule, installed: Environment) -> str:
-    bounds = rule.applies.get("target")
-    candidates = (installed.target, *OPSETS)
-    if bounds is None:
-        return installed.target
-    holding = [name for name in candidates if parse_bounds(bounds, "target").hold(parse_target(name))]
-    return holding[0] if holding else installed.target
-
-
-def outside(bounds: Mapping[str, Any], environment: Environment) -> str:
-    """The version bound that ``environment`` lies outside of, in words; empty where it is inside of all."""
-    for name in ("coremltools", "torch", "numpy", "python"):
-        version = getattr(environment, name)
-        if name not in bounds:
-            continue
-        if version is None or not parse_bounds(bounds[name]).hold(parse_release(version)):
-            return f"it is for {name} {bounds[name]}, and {version or 'none'} is installed"
-    return ""
 
 
 def line_in(path: str, site: Site | None, caller: Site | None = None) -> int | None:
@@ -211,63 +184,6 @@ def _maker(code: CodeType) -> Callable[[], torch.nn.Module]:
         return model
 
     return make
-
-
-def _convert(source: Source, captured: Capture, environment: Environment) -> Trial | None:
-    """The trial of the frontend that the example is for, its passes included."""
-    from convlint.trial.interface import interface_types, output_types
-    from convlint.trial.run import run_trial
-
-    if environment.frontend == "export":
-        if captured.program is None:
-            return None
-        types = interface_types(captured.graph, source.specs)
-        return run_trial(
-            captured.program,
-            captured.graph,
-            "export",
-            environment.target,
-            "passes",
-            TIMEOUT,
-            inputs=types,
-            outputs=output_types(captured.graph),
-        )
-    from convlint.trial.trace import input_types, trace_torchscript
-
-    try:
-        traced = trace_torchscript(source, TIMEOUT, MEMORY_LIMIT)
-    except ConvlintError:
-        raise
-    except Exception as error:  # the tracer runs the example's code
-        raise ModelError(f"it cannot be traced to TorchScript: {type(error).__name__}: {error}") from error
-    types = input_types(traced.args, traced.kwargs, source.specs)
-    return run_trial(
-        traced.model,
-        captured.graph,
-        "torchscript",
-        environment.target,
-        "passes",
-        TIMEOUT,
-        inputs=types,
-        outputs=output_types(captured.graph),
-    )
-
-
-def _refusals(path: str, captured: Capture, trial: Trial | None) -> tuple[Refusal, ...]:
-    if trial is None:
-        return tuple(
-            Refusal(line_in(path, failure.site, failure.caller), f"{failure.error_type}: {failure.message}")
-            for failure in captured.failures
-            if failure.method.startswith("torch.export")
-        )
-    return tuple(
-        Refusal(
-            line_in(path, failure.site, failure.caller),
-            f"{failure.op}: {failure.error}" if failure.op else failure.error,
-            bool(failure.follows),
-        )
-        for failure in trial.failures
-    )
 
 
 def _laid_out(inputs: tuple[tuple[Any, ...], dict[str, Any]], example: Example) -> Any:

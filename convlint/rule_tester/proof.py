@@ -16,8 +16,10 @@ from convlint.checking.reconcile import BLOCKING
 from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
 from convlint.model import Example, Finding, Replacement, Rule
-from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
-from convlint.rule_tester.example import Refusal, RuleTester, Run, environment_of, outside
+from convlint.numerics.agreement import disagreement, lost_gradients, particular
+from convlint.numerics.tolerance import REPLACEMENT
+from convlint.rule_tester.environment import environment_of, outside
+from convlint.rule_tester.example import Refusal, RuleTester, Run
 from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
 from convlint.rules.parts import replaced_example
 from convlint.rules.rulebook import Rulebook
@@ -69,33 +71,33 @@ class _Skip(Exception):
 
 def prove_rule(rule: Rule, tester: RuleTester) -> RuleProof:
     """Prove everything that stands in one rule's file."""
-    judge = _Judge(rule, tester)
-    proofs = [judge.proof("bad", number, example) for number, example in enumerate(rule.bad, 1)]
-    proofs += [judge.proof("good", number, example) for number, example in enumerate(rule.good, 1)]
+    prover = _Prover(rule, tester)
+    proofs = [prover.proof("bad", number, example) for number, example in enumerate(rule.bad, 1)]
+    proofs += [prover.proof("good", number, example) for number, example in enumerate(rule.good, 1)]
     for number, replacement in enumerate(rule.replacements, 1):
         if replacement.kind == "rewrite":
-            proofs.append(judge.proof("replace", number, replacement))
+            proofs.append(prover.proof("replace", number, replacement))
     return RuleProof(rule, tuple(proofs))
 
 
-class _Judge:
-    """Judges the examples of one rule. Each judgement returns what is wrong, raises _Stale or _Skip."""
+class _Prover:
+    """Proves the parts of one rule: each method returns what is wrong, or raises _Stale or _Skip."""
 
     def __init__(self, rule: Rule, tester: RuleTester) -> None:
         self.rule = rule
         self.tester = tester
         self.runs: dict[int, Run] = {}
 
-    def proof(self, kind: Kind, number: int, of: Example | Replacement) -> Proof:
-        """The outcome of one judgement, whatever comes of it."""
+    def proof(self, kind: Kind, number: int, part: Example | Replacement) -> Proof:
+        """The outcome for one example or replacement, whatever comes of it."""
         start = time.perf_counter()
         name = f"{self.rule.code}_{kind}_{number}"
         outcome: Outcome
         try:
-            if isinstance(of, Replacement):
-                reasons = self.replacement(of, name)
+            if isinstance(part, Replacement):
+                reasons = self.replacement(part, name)
             else:
-                reasons = self.bad(of, name) if kind == "bad" else self.good(of, name)
+                reasons = self.bad(part, name) if kind == "bad" else self.good(part, name)
             outcome = "failed" if reasons else "passed"
         except _Stale as stale:
             reasons, outcome = [str(stale)], "stale"
@@ -103,40 +105,28 @@ class _Judge:
             reasons, outcome = [str(skip)], "skipped"
         except ConvlintError as error:
             reasons, outcome = [f"it does not run: {error}"], "failed"
-        return Proof(kind, number, of.title, outcome, tuple(reasons), time.perf_counter() - start)
+        return Proof(kind, number, part.title, outcome, tuple(reasons), time.perf_counter() - start)
 
     def bad(self, example: Example, name: str) -> list[str]:
+        """What is wrong with a bad example, which must be reported, and refused where the rule says so."""
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return [] if self.fires(environment) else ["the rule is silent about these versions"]
         self.skip_inapplicable(environment)
         run = self.run(example, name, environment)
-        mine = tuple(finding for finding in run.findings if finding.rule.code == self.rule.code)
-        bounds = outside(example.options, environment)
-        if bounds:
-            if self.blocking and mine and run.converted:
-                raise _Stale(f"{_converts(environment)}, and the rule still reports it")
-            raise _Skip(bounds)
-        if self.blocking and run.converted:
-            raise _Stale(
-                f"{_converts(environment)}; end what the rule applies to before it"
-                if mine
-                else f"{_converts(environment)}, and the rule is silent; bound the example by options"
-            )
+        self.skip_overtaken(example, run, environment)
         problems = self.misreported(example, run, environment)
         if self.blocking:
             problems += _wrong_refusals(example, run)
         elif self.must_convert and not run.converted:
             problems += _not_converted(run)
-        if self.rule.differs and run.converted:
-            compared = self.tester.compare(example, name, environment, self.rule.differs)
-            if compared.status not in ("differs", "overflows"):
-                raise _Stale(
-                    f"run, it is {compared.status}; {_converts(environment)} to what PyTorch computes"
-                )
+        parity = run.report.parity
+        if parity is not None and parity.status not in ("differs", "overflows"):
+            raise _Stale(f"run, it is {parity.status}; {_converts(environment)} to what PyTorch computes")
         return problems + self.false_alarms(run)
 
     def good(self, example: Example, name: str) -> list[str]:
+        """What is wrong with a good example, which must convert, and is not to be reported."""
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return ["the rule reports these versions"] if self.fires(environment) else []
@@ -144,6 +134,7 @@ class _Judge:
         return self.innocent(example, name, environment)
 
     def replacement(self, replacement: Replacement, name: str) -> list[str]:
+        """What is wrong with a replacement, which must be shown, convert and compute the same."""
         example = replaced_example(self.rule, replacement)
         if example is None:
             return ["its `before` stands in no bad example"]
@@ -160,9 +151,9 @@ class _Judge:
             return [*problems, f"it cannot be compared: {type(error).__name__}: {error}"]
 
     def run(self, example: Example, name: str, environment: Environment) -> Run:
-        """What came of a bad example, which its own proof and those of its replacements ask for."""
+        """The run of a bad example, which its own proof and those of its replacements ask for."""
         if id(example) not in self.runs:
-            self.runs[id(example)] = self.tester.run(example, name, environment)
+            self.runs[id(example)] = self.tester.run(example, name, environment, self.rule.differs or None)
         return self.runs[id(example)]
 
     def unshown(self, replacement: Replacement, original: Example) -> list[str]:
@@ -170,7 +161,7 @@ class _Judge:
         environment = environment_of(self.rule, original, self.tester.environment)
         number = self.rule.bad.index(original) + 1
         run = self.run(original, f"{self.rule.code}_bad_{number}", environment)
-        mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
+        mine = run.of_rule(self.rule.code)
         wanted = (replacement.title, replacement.before, replacement.after)
         shown = [(each.title, each.before, each.after) for finding in mine for each in finding.replacements]
         if wanted in shown or not mine:
@@ -184,7 +175,7 @@ class _Judge:
         _, after = self.tester.build(example, name)
         specs = parse_inputs(example.inputs)
         problems = [lost_gradients(before, after, specs)]
-        promised = DEFAULT_RTOL if replacement.safety == "safe" else None
+        promised = REPLACEMENT if replacement.safety == "safe" else None
         rtol = promised if replacement.rtol is None else replacement.rtol
         if rtol is not None and replacement.safety != "retrain":
             problems.append(disagreement(before, after, specs, rtol))
@@ -213,25 +204,38 @@ class _Judge:
         if bounds:
             raise _Skip(bounds)
 
+    def skip_overtaken(self, example: Example, run: Run, environment: Environment) -> None:
+        """Skip a bad example for other versions; one that should be refused and converts is stale."""
+        reported = bool(run.of_rule(self.rule.code))
+        bounds = outside(example.options, environment)
+        overtaken = self.blocking and run.converted
+        if bounds and overtaken and reported:
+            raise _Stale(f"{_converts(environment)}, and the rule still reports it")
+        if bounds:
+            raise _Skip(bounds)
+        if overtaken and reported:
+            raise _Stale(f"{_converts(environment)}; end what the rule applies to before it")
+        if overtaken:
+            raise _Stale(f"{_converts(environment)}, and the rule is silent; bound the example by options")
+
     def fires(self, environment: Environment) -> bool:
         """Whether the rule reports an environment."""
         return bool(match_environment(Rulebook((self.rule,)), environment))
 
     def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
         """What keeps an example from being silent and converting."""
-        run = self.tester.run(example, name, environment)
-        mine = [finding for finding in run.findings if finding.rule.code == self.rule.code]
+        run = self.tester.run(example, name, environment, self.rule.differs or None)
+        mine = run.of_rule(self.rule.code)
         problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
         problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
-        if self.rule.differs and run.converted:
-            compared = self.tester.compare(example, name, environment, self.rule.differs)
-            if compared.status != "equal":
-                problems.append(f"run, it {compared.status}: {compared.first_divergence or compared.detail}")
+        parity = run.report.parity
+        if parity is not None and parity.status != "equal":
+            problems.append(f"run, it {parity.status}: {parity.first_divergence or parity.detail}")
         return problems
 
     def misreported(self, example: Example, run: Run, environment: Environment) -> list[str]:
         """Where the rule reports other lines than the marked ones, and what kept it from them."""
-        mine = tuple(finding for finding in run.findings if finding.rule.code == self.rule.code)
+        mine = run.of_rule(self.rule.code)
         if mine and (not example.lines or run.lines(mine) == example.lines):
             return []
         problems = [
@@ -242,8 +246,8 @@ class _Judge:
         others = sorted({finding.rule.code for finding in run.findings} - {self.rule.code})
         if others:
             problems.append(f"other rules that report it: {', '.join(others)}")
-        if not mine and run.graph is not None:
-            for miss in near_misses(self.rule, run.graph, environment)[:MISSES]:
+        if not mine and run.report.graph is not None:
+            for miss in near_misses(self.rule, run.report.graph, environment)[:MISSES]:
                 problems.append(f"not on {miss.subject}: {miss.condition} ({miss.reason})")
         return problems
 
@@ -264,14 +268,15 @@ def _wrong_refusals(example: Example, run: Run) -> list[str]:
     refused = {refusal.line for refusal in run.refusals}
     if not example.lines or (None in refused and len(refused) == 1):
         return []  # nothing says where it was refused
-    told = {*example.lines, *run.lines(tuple(f for f in run.findings if f.severity == "error"))}
+    errors = tuple(finding for finding in run.findings if finding.severity == "error")
+    reported = {*example.lines, *run.lines(errors)}
     problems = [
         f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused
     ]
     problems += [
         f"line {refusal.line} is refused too, and no rule says so: {refusal.text}"
         for refusal in run.refusals
-        if refusal.line is not None and refusal.line not in told and not refusal.follows
+        if refusal.line is not None and refusal.line not in reported and not refusal.follows
     ]
     return problems + (_not_converted(run) if problems else [])
 

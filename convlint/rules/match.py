@@ -6,11 +6,10 @@ grows with the number of op calls and not with calls times rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from convlint.coreml.supported import converter_name
 from convlint.coreml.versions import parse_bounds, parse_target
 from convlint.errors import UsageError
 from convlint.model import (
@@ -21,17 +20,18 @@ from convlint.model import (
     Match,
     OpCall,
     Port,
-    Replacement,
     Rule,
     Site,
+    Subject,
+    SubjectKind,
     TrialFailure,
 )
 from convlint.rules.message import render
+from convlint.rules.proposals import for_op, replacements_for
 from convlint.rules.rulebook import Rulebook
 from convlint.rules.subjects import (
     Environment,
     Looked,
-    Subject,
     look_at_call,
     look_at_environment,
     look_at_failure,
@@ -45,7 +45,6 @@ __all__ = [
     "Environment",
     "NearMiss",
     "RawMatch",
-    "converter_name",
     "explain",
     "for_op",
     "group_findings",
@@ -59,16 +58,26 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RawMatch:
-    """One rule that fires on one subject. ``looked.of`` is the op call, port or failure itself."""
+    """One rule that fires on one subject."""
 
     rule: Rule
     looked: Looked
 
     @property
+    def subject(self) -> Subject:
+        """The op call, port, failure or part of the environment itself."""
+        return self.looked.subject
+
+    @property
+    def traced(self) -> OpCall | CaptureFailure | TrialFailure | None:
+        """The subject if it is of a kind that stands at a line of source."""
+        thing = self.subject.thing
+        return thing if isinstance(thing, OpCall | CaptureFailure | TrialFailure) else None
+
+    @property
     def site(self) -> Site | None:
         """The source line of the subject, where it has one."""
-        of = self.looked.of
-        return of.site if isinstance(of, OpCall | CaptureFailure | TrialFailure) else None
+        return self.traced.site if self.traced is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +100,21 @@ class _Index:
     """The blocks of the applicable rules by subject and name."""
 
     def __init__(self, rulebook: Iterable[Rule], environment: Environment) -> None:
-        self.blocks: dict[Subject, list[tuple[Rule, Match]]] = {}
-        self.resolved: dict[tuple[Subject, str], list[tuple[Rule, Match]]] = {}
+        self.blocks: dict[SubjectKind, list[tuple[Rule, Match]]] = {}
+        self.resolved: dict[tuple[SubjectKind, str], list[tuple[Rule, Match]]] = {}
         for rule in rulebook:
             if inapplicable(rule, environment) is None:
                 for block in rule.matches:
                     self.blocks.setdefault(block.subject, []).append((rule, block))
 
-    def of(self, subject: Subject, name: str) -> list[tuple[Rule, Match]]:
+    def of(self, kind: SubjectKind, word: str) -> list[tuple[Rule, Match]]:
         """The blocks that name this subject, those for everything last."""
-        found = self.resolved.get((subject, name))
-        if found is None:
-            found = [(rule, block) for rule, block in self.blocks.get(subject, ()) if _names(block, name)]
-            found.sort(key=lambda pair: _EVERYTHING in pair[1].names)
-            self.resolved[subject, name] = found
-        return found
+        blocks = self.resolved.get((kind, word))
+        if blocks is None:
+            blocks = [(rule, block) for rule, block in self.blocks.get(kind, ()) if _names(block, word)]
+            blocks.sort(key=lambda pair: _EVERYTHING in pair[1].names)
+            self.resolved[kind, word] = blocks
+        return blocks
 
     def fire(self, looked: Looked) -> Iterator[RawMatch]:
         """One match for each rule with a block that holds.
@@ -115,7 +124,7 @@ class _Index:
         """
         fired: set[str] = set()
         told: set[tuple[str, str]] = set()
-        for rule, block in self.of(looked.subject, looked.name):
+        for rule, block in self.of(looked.subject.kind, looked.word):
             everything = _EVERYTHING in block.names
             if looked.folded and rule.category == PLACEMENT:
                 continue
@@ -179,7 +188,7 @@ def match_environment(rulebook: Rulebook, environment: Environment) -> list[RawM
 
 
 def explain(
-    rule: Rule, subject: OpCall | Port | CaptureFailure, environment: Environment, of: Subject = "input"
+    rule: Rule, subject: OpCall | Port | CaptureFailure, environment: Environment, of: SubjectKind = "input"
 ) -> list[NearMiss]:
     """Why ``rule`` does not fire on ``subject``: each false condition of each block that names it.
 
@@ -190,26 +199,32 @@ def explain(
 
 
 def _explain(rule: Rule, looked: Looked, environment: Environment) -> list[NearMiss]:
-    blocks = [
-        block for block in rule.matches if block.subject == looked.subject and _names(block, looked.name)
-    ]
+    kind, word = looked.subject.kind, looked.word
+    blocks = [block for block in rule.matches if block.subject == kind and _names(block, word)]
+    if not blocks:
+        return []
     site = RawMatch(rule, looked).site
-    found: list[NearMiss] = []
+    if looked.folded and rule.category == PLACEMENT:
+        return [NearMiss(rule, word, "not folded", "nothing of it is left in the program", site)]
     outside = inapplicable(rule, environment)
-    if outside is not None and blocks:
-        found.append(NearMiss(rule, looked.name, *outside, site))
-    if looked.folded and rule.category == PLACEMENT and blocks:
-        return [NearMiss(rule, looked.name, "not folded", "nothing of it is left in the program", site)]
+    misses = [NearMiss(rule, word, *outside, site)] if outside is not None else []
     for block in blocks:
-        false = []
-        for condition in block.where:
-            outcome = evaluate(condition, looked.namespace, looked.functions)
-            if not outcome.holds:
-                false.append(NearMiss(rule, looked.name, str(condition), outcome.reason, site))
+        false = _false_conditions(rule, block, looked, site)
         if not false and outside is None:
             return []
-        found += false
-    return found
+        misses += false
+    return misses
+
+
+def _false_conditions(rule: Rule, block: Match, looked: Looked, site: Site | None) -> list[NearMiss]:
+    outcomes = [
+        (condition, evaluate(condition, looked.namespace, looked.functions)) for condition in block.where
+    ]
+    return [
+        NearMiss(rule, looked.word, str(condition), outcome.reason, site)
+        for condition, outcome in outcomes
+        if not outcome.holds
+    ]
 
 
 def near_misses(rule: Rule, graph: Graph, environment: Environment) -> list[NearMiss]:
@@ -218,7 +233,7 @@ def near_misses(rule: Rule, graph: Graph, environment: Environment) -> list[Near
     return [miss for looked in looks for miss in _explain(rule, looked, environment)]
 
 
-def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of: Subject) -> Looked:
+def _look(subject: OpCall | Port | CaptureFailure, environment: Environment, of: SubjectKind) -> Looked:
     context = environment.context()
     if isinstance(subject, OpCall):
         return look_at_call(subject, environment, context)
@@ -238,72 +253,46 @@ def group_findings(matches: Iterable[RawMatch]) -> tuple[Finding, ...]:
     """
     groups: dict[tuple[str, ...], list[RawMatch]] = {}
     for match in matches:
-        site = match.site
-        place = (site.path, str(site.line)) if site else ("", _apart(match.looked))
-        groups.setdefault((match.rule.code, *place), []).append(match)
+        groups.setdefault((match.rule.code, *_place(match)), []).append(match)
     return tuple(sorted(map(_finding, groups.values()), key=_order))
 
 
-def _apart(looked: Looked) -> str:
-    if isinstance(looked.of, TrialFailure):
-        return f"{looked.of.op} {looked.of.error}"
-    return looked.of.name if isinstance(looked.of, Port) else looked.name
+def _place(match: RawMatch) -> tuple[str, str]:
+    """The line that a match is told at; where it has none, what keeps its subject apart from others."""
+    if match.site is not None:
+        return match.site.path, str(match.site.line)
+    thing = match.subject.thing
+    if isinstance(thing, TrialFailure):
+        return "", f"{thing.op} {thing.error}"
+    return "", match.subject.name
 
 
-def _finding(group: list[RawMatch]) -> Finding:
-    rule, looked = group[0].rule, group[0].looked
-    first = looked.of
-    namespace = looked.namespace
-    if looked.subject == "op":
-        names = list(dict.fromkeys(match.looked.name for match in group))
-        namespace = {
-            **namespace,
-            "op": f"{names[0]} (and {', '.join(names[1:])})" if names[1:] else names[0],
-        }
-    traced = first if isinstance(first, OpCall | CaptureFailure | TrialFailure) else None
+def _finding(group: Sequence[RawMatch]) -> Finding:
+    """The finding of one rule at one line. All but the calls and replacements is of the first match."""
+    first = group[0]
+    subjects = [match.looked for match in group]
+    things = [match.subject.thing for match in group]
     return Finding(
-        rule=rule,
-        severity=rule.severity,
-        message=render(rule.message, namespace, looked.functions),
-        op=looked.name if looked.subject == "op" else getattr(first, "op", ""),
-        site=group[0].site,
-        calls=tuple(match.looked.of for match in group if isinstance(match.looked.of, OpCall)),
-        replacements=_replacements(rule, group),
-        caller=traced.caller if traced else None,
-        module=traced.module if traced else "",
+        rule=first.rule,
+        severity=first.rule.severity,
+        message=_message(first, subjects),
+        op=first.subject.name if first.subject.kind in ("op", "trial") else "",
+        site=first.site,
+        calls=tuple(thing for thing in things if isinstance(thing, OpCall)),
+        replacements=replacements_for(first.rule, subjects),
+        caller=first.traced.caller if first.traced else None,
+        module=first.traced.module if first.traced else "",
+        subject=first.subject,
     )
 
 
-def _replacements(rule: Rule, group: list[RawMatch]) -> tuple[Replacement, ...]:
-    """What the rule proposes for the ops that matched: code of another function is never shown.
-
-    Of an op that only the words are true of, the title stays and the code goes.
-    """
-    found: dict[Replacement, None] = {}
-    for each in rule.replacements:
-        spent = replace(each, op=(), words=(), where=())
-        kind = "advice" if each.kind == "rewrite" else each.kind
-        bare = replace(spent, kind=kind, before="", after="", rtol=None, general=False)
-        mine = [match.looked for match in group if _holds_of(each, match.looked)]
-        if any(not each.op or _is_any(looked.name, each.op) for looked in mine):
-            found[spent] = None
-        elif any(_is_any(looked.name, each.words) for looked in mine) and spent not in found:
-            found[bare] = None
-    return tuple(found)
-
-
-def for_op(rule: Rule, op: str) -> Rule:
-    """The rule with those of its replacements whose code is of this op."""
-    mine = tuple(each for each in rule.replacements if not each.op or _is_any(op, each.op))
-    return replace(rule, replacements=mine)
-
-
-def _holds_of(replacement: Replacement, looked: Looked) -> bool:
-    return all(holds(condition, looked.namespace, looked.functions) for condition in replacement.where)
-
-
-def _is_any(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _message(first: RawMatch, subjects: Sequence[Looked]) -> str:
+    namespace = first.looked.namespace
+    if first.subject.kind == "op":
+        names = list(dict.fromkeys(looked.subject.name for looked in subjects))
+        others = f" (and {', '.join(names[1:])})" if len(names) > 1 else ""
+        namespace = {**namespace, "op": names[0] + others}
+    return render(first.rule.message, namespace, first.looked.functions)
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:

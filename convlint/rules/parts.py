@@ -16,13 +16,13 @@ from convlint.coreml.versions import parse_bounds, parse_release
 from convlint.errors import UsageError
 from convlint.interface.inputs import InputSpec, parse_input
 from convlint.interface.outputs import parse_outputs
-from convlint.model import Example, Frontend, Match, Replacement, Rule, Safety
+from convlint.model import Example, Frontend, Match, Replacement, Rule, Safety, SubjectKind
 from convlint.nearest import did_you_mean
 from convlint.op_functions import function_of, functions_of
 from convlint.rules.message import parse_template
-from convlint.rules.subjects import COMPONENTS, KINDS, NAMES, Subject
-from convlint.rules.toml_table import Table, type_name
+from convlint.rules.subjects import COMPONENTS, KINDS, NAMES
 from convlint.rules.where.language import Predicate, PredicateError, parse
+from convlint.toml_table import Table, type_name
 
 FRONTENDS: tuple[Frontend, ...] = get_args(Frontend)
 REPLACEMENT_KINDS = ("rewrite", "decomposition", "upgrade", "converter", "advice")
@@ -31,7 +31,7 @@ APPLIES = (*COMPONENTS, "target", "frontend")
 _OP_PATTERN = re.compile(r"[\w.:*?\[\]!-]+")
 _MARK = re.compile(r"#\s*<-\s*(?P<codes>.*)$")
 _MODEL = re.compile(r"^class Model\([\w.]*Module\):", re.MULTILINE)
-_MARKED: tuple[Subject, ...] = ("op", "capture")
+_MARKED: tuple[SubjectKind, ...] = ("op", "capture")
 
 
 def read_matches(table: Table) -> tuple[Match, ...]:
@@ -47,7 +47,7 @@ def read_matches(table: Table) -> tuple[Match, ...]:
             what = f"names {' and '.join(named)}" if named else "names no subject"
             block.problem("", f"{what}; exactly one of {', '.join(subjects)} is needed")
             continue
-        subject: Subject = named[0]
+        subject: SubjectKind = named[0]
         patterns = block.texts(subject)
         if block.data[subject] == []:
             block.problem(subject, "must name at least one")
@@ -57,7 +57,7 @@ def read_matches(table: Table) -> tuple[Match, ...]:
     return tuple(found)
 
 
-def _check_pattern(block: Table, subject: Subject, pattern: str, index: int) -> None:
+def _check_pattern(block: Table, subject: SubjectKind, pattern: str, index: int) -> None:
     key = f"{subject}[{index}]"
     if subject == "op":
         wild = any(mark in pattern for mark in "*?[")
@@ -70,7 +70,7 @@ def _check_pattern(block: Table, subject: Subject, pattern: str, index: int) -> 
         block.problem(key, f"{pattern!r} is not known.{near} Allowed: {', '.join(KINDS[subject])}.")
 
 
-def _conditions(block: Table, subject: Subject) -> tuple[Predicate, ...]:
+def _conditions(block: Table, subject: SubjectKind) -> tuple[Predicate, ...]:
     found = []
     for index, source in enumerate(block.texts("where", ()), 1):
         try:
@@ -83,7 +83,7 @@ def _conditions(block: Table, subject: Subject) -> tuple[Predicate, ...]:
     return tuple(found)
 
 
-def _check_names(table: Table, key: str, predicate: Predicate, subjects: tuple[Subject, ...]) -> None:
+def _check_names(table: Table, key: str, predicate: Predicate, subjects: tuple[SubjectKind, ...]) -> None:
     """Refuse names that a subject never has; an op has those of its schema, which torch alone knows."""
     for subject in (subject for subject in subjects if subject != "op"):
         for name in sorted(predicate.names.difference(NAMES[subject])):
@@ -139,7 +139,7 @@ def read_examples(table: Table, key: str, code: str, matches: tuple[Match, ...])
     return tuple(_example(example, key, code, subjects) for example in examples)
 
 
-def _example(example: Table, key: str, code: str, subjects: set[Subject]) -> Example:
+def _example(example: Table, key: str, code: str, subjects: set[SubjectKind]) -> Example:
     options = _options(example)
     if subjects == {"environment"}:
         if "environment" not in example:

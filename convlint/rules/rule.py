@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from convlint.errors import RuleError
-from convlint.model import SEVERITIES, Confidence, Rule, Severity
+from convlint.model import OFFERS, SEVERITIES, Confidence, Rule, Severity
 from convlint.rules.parts import read_applies, read_examples, read_matches, read_message, read_replacements
-from convlint.rules.toml_table import Problems, Table
 from convlint.rules.words import CODE
+from convlint.toml_table import Problems, Table
 
 LONGEST_TITLE = 90
 """Letters of a title: code scanning and lists show it in one line."""
@@ -66,6 +66,7 @@ KEYS = (
     "severity",
     "title",
     "aliases",
+    "offer",
     "message",
     "why",
     "confidence",
@@ -146,6 +147,7 @@ def _read(table: Table, path: str) -> Rule:
         differs=table.choice("differs", ("float32", "float16"), None) or "",
         title=_title(table),
         aliases=_aliases(table),
+        offer=table.choice("offer", OFFERS, None),
     )
 
 

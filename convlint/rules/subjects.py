@@ -19,9 +19,17 @@ from convlint.coreml.remains import folded_calls
 from convlint.coreml.supported import Snapshot
 from convlint.coreml.versions import Release, parse_release, parse_target
 from convlint.errors import UsageError
-from convlint.model import CaptureFailure, Frontend, Graph, OpCall, Port, TensorArg, TrialFailure
-
-Subject = Literal["op", "capture", "input", "output", "model", "environment", "trial"]
+from convlint.model import (
+    CaptureFailure,
+    Frontend,
+    Graph,
+    OpCall,
+    Port,
+    Subject,
+    SubjectKind,
+    TensorArg,
+    TrialFailure,
+)
 
 COMPONENTS = ("coremltools", "torch", "numpy", "python")
 """What an ``environment`` block can name."""
@@ -53,7 +61,7 @@ CAPTURE_KINDS = (
 )
 TRIAL_STAGES = ("trace", "input", "output", "frontend", "passes", "backend", "process")
 """Where a trial conversion can fail; "trace" is torch.jit.trace, "process" the process, hung or dead."""
-KINDS: Mapping[Subject, tuple[str, ...]] = {
+KINDS: Mapping[SubjectKind, tuple[str, ...]] = {
     "op": (),
     "capture": CAPTURE_KINDS,
     "input": ("tensor", "constant", "state"),
@@ -91,7 +99,7 @@ _OF_GRAPH = (
     "op_count", "input_count", "output_count", "parameter_count", "parameter_bytes", "enumerated_count",
     "shape_counts", "port_names",
 )  # fmt: skip
-NAMES: Mapping[Subject, tuple[str, ...]] = {
+NAMES: Mapping[SubjectKind, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
     "capture": ("method", "kind", "error_type", "message", "module", *CONTEXT),
     "input": (*_OF_PORT, *CONTEXT),
@@ -144,15 +152,14 @@ def argument_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One thing that rules look at, ready for conditions: its name for the patterns, names and functions.
+    """One subject, ready for conditions: the word that patterns are compared with, names and functions.
 
     ``folded``: an op of which nothing is left in the converted program, so that it runs nowhere.
     """
 
     subject: Subject
-    name: str
+    word: str
     namespace: Mapping[str, Any]
-    of: OpCall | Port | CaptureFailure | TrialFailure | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     folded: bool = False
 
@@ -187,7 +194,8 @@ def look_at_call(
     if earlier is not None:
         names = frozenset(earlier) if _has_text(call) else frozenset()
         functions["names_tensor"] = names.__contains__
-    return Looked("op", call.op, namespace, call, functions, call.const if folded is None else folded)
+    folded = call.const if folded is None else folded
+    return Looked(Subject("op", call.op, call), call.op, namespace, functions, folded)
 
 
 def _has_text(call: OpCall) -> bool:
@@ -195,7 +203,7 @@ def _has_text(call: OpCall) -> bool:
 
 
 def look_at_port(
-    subject: Literal["input", "output"],
+    kind: Literal["input", "output"],
     port: Port,
     context: Mapping[str, Any],
     unusual: Unusual = _USUAL,
@@ -220,22 +228,21 @@ def look_at_port(
                 break
         if numel >= 0:
             namespace["numel"] = numel
-    return Looked(subject, port.kind, namespace, port)
+    return Looked(Subject(kind, port.name, port), port.kind, namespace)
 
 
 def look_at_failure(failure: CaptureFailure, context: Mapping[str, Any]) -> Looked:
     """A capture failure as rules see it."""
     names = ("method", "kind", "error_type", "message", "module")
-    return Looked(
-        "capture", failure.kind, {name: getattr(failure, name) for name in names} | dict(context), failure
-    )
+    namespace = {name: getattr(failure, name) for name in names} | dict(context)
+    return Looked(Subject("capture", failure.kind, failure), failure.kind, namespace)
 
 
 def look_at_trial_failure(failure: TrialFailure, context: Mapping[str, Any]) -> Looked:
     """What a trial conversion refused, as rules see it."""
     namespace = {name: getattr(failure, name) for name in ("error", "error_type", "stage", "module")}
     namespace["op"] = failure.op or "the model"
-    return Looked("trial", failure.stage, namespace | dict(context), failure)
+    return Looked(Subject("trial", failure.op, failure), failure.stage, namespace | dict(context))
 
 
 def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
@@ -251,7 +258,8 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         "port_names": ", ".join(renamed_ports(graph)),
         "shape_counts": tuple(sorted({p.shape_count for p in graph.inputs if p.flexible == "enumerated"})),
     }
-    yield Looked("model", "graph", facts | context, functions={"count_ops": partial(_count, graph)})
+    functions = {"count_ops": partial(_count, graph)}
+    yield Looked(Subject("model"), "graph", facts | context, functions)
     export = environment.frontend == "export"
     release = environment.release("coremltools")
     unusual = coreml_dtypes(graph.calls, release, graph.inputs) if export else _USUAL
@@ -300,4 +308,4 @@ def look_at_environment(environment: Environment) -> Iterator[Looked]:
     context = environment.context()
     for component in COMPONENTS:
         facts = {"name": component, "version": context[component], "native_error": environment.native_error}
-        yield Looked("environment", component, facts | context)
+        yield Looked(Subject("environment", component), component, facts | context)

@@ -23,7 +23,7 @@ from typing import Any
 
 from convlint.checking.options import Options
 from convlint.destination import Kind, look_at, make_folder_of
-from convlint.errors import ConvlintError, ModelError, RuleError, UsageError
+from convlint.errors import ConvlintError, ModelError, RuleError, SettingsError, UsageError
 from convlint.interface.inputs import InputSpec, parse_inputs
 from convlint.model import SCHEMA_VERSION, Report
 from convlint.model.run import Outcome
@@ -34,10 +34,11 @@ from convlint.runs.progress import Tally
 from convlint.runs.session import Session
 from convlint.sandbox import leave_behind
 from convlint.settings.jobs import Job
-from convlint.settings.keys import SETTINGS, Place, parse_table
+from convlint.settings.keys import MODEL, SETTINGS, read_table
 from convlint.settings.project import job_of
 from convlint.supervision import end_when_late
 from convlint.text import single_line
+from convlint.toml_table import Problems, Table
 
 _AHEAD = 64
 """How many tasks wait in an executor of which nobody here knows how many workers it has."""
@@ -143,15 +144,26 @@ def _options(values: Mapping[str, Any]) -> Options:
     table = {name.replace("_", "-"): list(v) if isinstance(v, tuple) else v for name, v in values.items()}
     if table.get("trial", "") is None:
         table["trial"] = "none"
-    return Options().over(parse_table(Place("check_many"), table, SETTINGS), "check_many")
+    read = Table(table, "", SETTINGS, Problems("check_many"))
+    options = read_table(read, SETTINGS)
+    _raise(read.problems)
+    return Options().over(options, "check_many")
 
 
 def _job(spec: str | Mapping[str, Any] | Job, options: Options, inputs: tuple[InputSpec, ...]) -> Job:
     if isinstance(spec, Job):
         return spec
-    table = {"spec": spec} if isinstance(spec, str) else dict(spec)
-    job = job_of(Place("check_many"), table, options, os.getcwd())
+    data = {"spec": spec} if isinstance(spec, str) else dict(spec)
+    table = Table(data, "", (*MODEL, *SETTINGS), Problems("check_many"))
+    job = job_of(table, options, os.getcwd())
+    _raise(table.problems)
+    assert job is not None
     return replace(job, inputs=job.inputs or inputs)
+
+
+def _raise(problems: Problems) -> None:
+    if problems.found:
+        raise SettingsError(problems.found)
 
 
 def _answered(path: Path) -> set[str]:

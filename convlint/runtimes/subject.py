@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from convlint.capture.methods import Attempts, Source
 from convlint.capture.walk import node_place, op_name
 from convlint.model import Site
 from convlint.model.runtimes import Blocker
-from convlint.numerics.difference import measure
+from convlint.numerics.difference import as_array
+from convlint.numerics.program_errors import measure
 from convlint.torch_adapter import stack_frames
 from convlint.usercode.sites import choose_frames
 
@@ -68,9 +70,12 @@ class RuntimeSubject:
         return program
 
     def error_of(self, outputs: Any) -> float:
-        """The largest error of these outputs, as a share of the largest value."""
-        found = arrays(outputs)
-        return measure(found[: len(self.expected)], self.expected).max_rel_error
+        """The largest error of these outputs, as a share of the largest value.
+
+        It is infinite where infinities or NaN stand in other places than PyTorch's.
+        """
+        errors = measure(arrays(outputs)[: len(self.expected)], self.expected)
+        return math.inf if errors.nonfinite or errors.misplaced else errors.max_rel_error
 
     def tensors(self) -> list[Any]:
         """The input tensors in their order."""
@@ -115,13 +120,8 @@ def arrays(outputs: Any) -> list[Any]:
 
     from convlint.torch_adapter import pytree
 
-    found = []
-    for leaf in pytree.tree_leaves(outputs):
-        if isinstance(leaf, torch.Tensor):
-            found.append(leaf.detach().float().numpy())
-        elif isinstance(leaf, np.ndarray):
-            found.append(leaf)
-    return found
+    leaves = pytree.tree_leaves(outputs)
+    return [as_array(leaf) for leaf in leaves if isinstance(leaf, (torch.Tensor, np.ndarray))]
 
 
 def size_of(path: Path) -> int:

@@ -12,39 +12,27 @@ from typing import Any, get_args
 
 from convlint.coreml.targets import TARGETS, normalise_target
 from convlint.errors import UsageError
-from convlint.interface.images import LAYOUTS
-from convlint.interface.inputs import InputSpec, parse_inputs
-from convlint.interface.outputs import OUTPUT_LAYOUTS, OutputSpec, parse_outputs
+from convlint.interface.images import LAYOUTS, Image, make_image
+from convlint.interface.inputs import (
+    DEFAULT_DTYPE,
+    InputSpec,
+    WrongInput,
+    distinct,
+    make_input,
+    parse_input,
+)
+from convlint.interface.outputs import OUTPUT_LAYOUTS, OutputSpec, distinct_outputs, parse_output
 from convlint.model import SEVERITIES, FrontendChoice, TrialLevel
-from convlint.nearest import did_you_mean
+from convlint.toml_table import Table, type_name
 
 FRONTENDS: tuple[FrontendChoice, ...] = get_args(FrontendChoice)
 TRIAL_LEVELS: tuple[TrialLevel, ...] = get_args(TrialLevel)
 NO_TRIAL = "none"
 """How a file says that no trial shall run; TOML has no null."""
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value stands, as its error messages name it: ``pyproject.toml: tool.convlint.target``."""
-
-    file: str
-    key: str = ""
-
-    def under(self, name: str) -> Place:
-        return Place(self.file, f"{self.key}.{name}" if self.key else name)
-
-    def wrong(self, why: str) -> UsageError:
-        return UsageError(f"{self} {why}.")
-
-    def told(self, error: UsageError) -> UsageError:
-        return UsageError(f"{self}: {error}")
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}" if self.key else self.file
-
-
-Parser = Callable[[Place, Any], Any]
+Parser = Callable[[Table, str], Any]
+"""Reads the value under a name of a table, which is there; None where it is wrong, which the table notes."""
+Parse = Callable[[str], Any]
 Schema = Mapping[str, Any]
 
 
@@ -58,157 +46,157 @@ class Key:
     of_text: Callable[[str], Any] | None = None
 
 
-def _text(place: Place, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise place.wrong(f"must be a string that is not empty, not {shown(value)}")
+def read_table(table: Table, keys: Mapping[str, Key]) -> dict[str, Any]:
+    """Every value of ``table`` as its key reads it, under the name of its field."""
+    read = {name: key.parse(table, name) for name, key in keys.items() if name in table}
+    return {name.replace("-", "_"): value for name, value in read.items()}
+
+
+def _text(table: Table, name: str) -> str:
+    return table.text(name)
+
+
+def _texts(table: Table, name: str) -> tuple[str, ...]:
+    return table.texts(name)
+
+
+def _switch(table: Table, name: str) -> bool | None:
+    value: bool | None = table.get(name, bool)
     return value
 
 
-def _texts(place: Place, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise place.wrong(f"must be a list of strings, not {shown(value)}")
-    return tuple(value)
-
-
-def _switch(place: Place, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise place.wrong(f"must be true or false, not {shown(value)}")
+def _seconds(table: Table, name: str) -> float | None:
+    value: float | None = table.get(name, float)
+    if value is not None and not 0 < value < float("inf"):
+        table.problem(name, f"must be a number of seconds above 0, not {value:g}")
     return value
-
-
-def _seconds(place: Place, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise place.wrong(f"must be a number of seconds above 0, not {shown(value)}")
-    return float(value)
 
 
 def _choice(*choices: str) -> Parser:
-    def parse(place: Place, value: Any) -> str:
-        if value not in choices:
-            hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-            raise UsageError(f"{place} must be one of {', '.join(choices)}, not {shown(value)}.{hint}")
-        return str(value)
-
-    return parse
+    return lambda table, name: table.choice(name, choices)
 
 
-def _trial(place: Place, value: Any) -> str | None:
-    level = _choice(*TRIAL_LEVELS, NO_TRIAL)(place, value)
-    return None if level == NO_TRIAL else str(level)
+def _trial(table: Table, name: str) -> str | None:
+    level: str | None = table.choice(name, (*TRIAL_LEVELS, NO_TRIAL))
+    return None if level == NO_TRIAL else level
 
 
-def _target(place: Place, value: Any) -> str:
-    name = _text(place, value)
+def _checked(table: Table, name: str, check: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``check`` returns for the arguments; its mistake is noted at ``name``."""
     try:
-        return normalise_target(name)
-    except UsageError as error:
-        raise place.told(error) from error
+        return check(*arguments)
+    except (UsageError, WrongInput) as error:
+        table.problem(name, f"{str(error).removesuffix('.')}.")
+        return None
 
 
-def _arguments(place: Place, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise place.wrong(f"must be a table of arguments, not {shown(value)}")
-    for name in value:
-        if not name.isidentifier():
-            raise place.wrong(f"has {name!r}, which cannot be the name of an argument")
-    return value
+def _target(table: Table, name: str) -> str | None:
+    text = table.text(name)
+    target: str | None = _checked(table, name, normalise_target, text) if text else None
+    return target
 
 
-def _expressions(place: Place, value: Any) -> Mapping[str, str]:
-    expressions = {name: _text(place.under(name), text) for name, text in _arguments(place, value).items()}
-    if expressions:
+def _arguments(table: Table, name: str) -> Mapping[str, Any]:
+    arguments: Mapping[str, Any] = table.get(name, dict) or {}
+    for argument in arguments:
+        if not argument.isidentifier():
+            table.problem(name, f"{argument!r} cannot be the name of an argument")
+    return arguments
+
+
+def _expressions(table: Table, name: str) -> Mapping[str, str]:
+    arguments = table.table(name, _arguments(table, name))
+    expressions = {argument: arguments.text(argument) for argument in arguments.data}
+    if any(expressions.values()):
         from convlint.usercode.arguments import compile_expression
 
-        for name, text in expressions.items():
-            try:
-                compile_expression(name, text)
-            except UsageError as error:
-                raise place.told(error) from error
+        for argument, text in expressions.items():
+            if text:
+                _checked(arguments, argument, compile_expression, argument, text)
     return expressions
 
 
-def _inputs(place: Place, value: Any) -> tuple[InputSpec, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str | dict) and item for item in value):
-        raise place.wrong(f"must be a list of strings and tables, not {shown(value)}")
-    texts = [
-        item if isinstance(item, str) else _input_text(Place(place.file, f"{place.key}[{index}]"), item)
-        for index, item in enumerate(value)
-    ]
-    try:
-        return parse_inputs(texts)
-    except UsageError as error:
-        raise place.told(error) from error
+def _items(
+    table: Table, name: str, of_text: Parse, keys: Mapping[str, Key], of_table: Callable[[Table], Any]
+) -> list[Any]:
+    """A list whose items are written as texts or as tables, those that are wrong left out."""
+    items = []
+    for index, item in enumerate(table.get(name, list) or (), 1):
+        place = f"{name}[{index}]"
+        read = None
+        if type(item) is dict:
+            read = of_table(Table(item, table.path(place), keys, table.problems))
+        elif type(item) is str and item:
+            read = _checked(table, place, of_text, item)
+        else:
+            table.problem(place, f"a string or a table is needed, not {type_name(item)}")
+        items += [read] if read is not None else []
+    return items
 
 
-def _outputs(place: Place, value: Any) -> tuple[OutputSpec, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str | dict) and item for item in value):
-        raise place.wrong(f"must be a list of strings and tables, not {shown(value)}")
-    texts = [
-        item if isinstance(item, str) else _output_text(Place(place.file, f"{place.key}[{index}]"), item)
-        for index, item in enumerate(value)
-    ]
-    try:
-        return parse_outputs(texts)
-    except UsageError as error:
-        raise place.told(error) from error
+def _inputs(table: Table, name: str) -> tuple[InputSpec, ...]:
+    inputs = _items(table, name, parse_input, INPUT, _input)
+    return _checked(table, name, distinct, inputs) or ()
 
 
-def _output_text(place: Place, table: Mapping[str, Any]) -> str:
-    """The text of an output that is written as a table."""
-    given = _given(place, table, OUTPUT)
-    if not given.get("image"):
-        raise place.wrong("has no image = true, which is all that can be said of an output")
-    kind = f"image({given['layout']})" if "layout" in given else "image"
-    return f"{given['name']}:{kind}" if "name" in given else kind
+def _outputs(table: Table, name: str) -> tuple[OutputSpec, ...]:
+    outputs = _items(table, name, parse_output, OUTPUT, _output)
+    return _checked(table, name, distinct_outputs, outputs) or ()
 
 
-def _given(place: Place, table: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
-    """The values of the table of one input or output, by key."""
-    for name in table:
-        if name not in keys:
-            hint = did_you_mean(name, keys) or f" Known keys: {', '.join(keys)}."
-            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
-    return {name: key.parse(place.under(name), table[name]) for name, key in keys.items() if name in table}
+def _input(table: Table) -> InputSpec | None:
+    """An input that is written as a table."""
+    parts = read_table(table, INPUT)
+    if not parts.get("shape"):
+        table.problem("shape", 'missing, such as shape = "1x3x224x224"') if "shape" not in table else None
+        return None
+    layout, mean, std = parts.get("layout"), parts.get("mean") or (), parts.get("std") or ()
+    values = str(parts.get("values") or "").strip()
+    if not parts.get("image"):
+        if layout or mean or std:
+            table.problem("", "layout, mean and std are for pictures: add image = true")
+    elif "dtype" in parts:
+        table.problem("", "both dtype and image = true; the numbers of a picture are float32")
+    elif values:
+        table.problem("", "both values and image = true; a picture is random")
+
+    def picture(shape: tuple[int, ...]) -> Image:
+        return make_image(shape, layout, mean, std)
+
+    spec: InputSpec | None = _checked(
+        table,
+        "",
+        make_input,
+        parts.get("name") or None,
+        parts["shape"],
+        parts.get("dtype") or DEFAULT_DTYPE,
+        values if values[:1] in ("", "=", "<") else f"={values}",
+        picture if parts.get("image") else None,
+    )
+    return spec
 
 
-def _input_text(place: Place, table: Mapping[str, Any]) -> str:
-    """The text of an input that is written as a table."""
-    given = _given(place, table, INPUT)
-    if "shape" not in given:
-        raise place.wrong("has no key 'shape', such as shape = \"1x3x224x224\"")
-    image = given.get("image", False)
-    words = [f"{name}={'/'.join(map(repr, given[name]))}" for name in ("mean", "std") if name in given]
-    words = [given["layout"], *words] if "layout" in given else words
-    if not image and words:
-        raise place.wrong("has layout, mean or std, which are for pictures: add image = true")
-    if image and "dtype" in given:
-        raise place.wrong("has both dtype and image = true; the numbers of a picture are float32")
-    values = str(given.get("values", "")).strip()
-    if image and values:
-        raise place.wrong("has both values and image = true; a picture is random")
-    if values and values[0] not in "=<":
-        values = f"={values}"
-    kind = f"image({','.join(words)})" if image else given.get("dtype", "float32") + values
-    return f"{given['name']}={given['shape']}:{kind}" if "name" in given else f"{given['shape']}:{kind}"
+def _output(table: Table) -> OutputSpec | None:
+    """An output that is written as a table."""
+    parts = read_table(table, OUTPUT)
+    if not parts.get("image"):
+        table.problem("", "image = true is missing, which is all that can be said of an output")
+        return None
+    return OutputSpec(parts.get("name") or None, parts.get("layout"))
 
 
-def _numbers(place: Place, value: Any) -> tuple[float, ...]:
+def _numbers(table: Table, name: str) -> tuple[float, ...]:
+    value = table.data[name]
     numbers = value if isinstance(value, list) and value else [value]
-    if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in numbers):
-        raise place.wrong(f"must be a number or a list of numbers, not {shown(value)}")
+    if not all(type(item) in (int, float) for item in numbers):
+        table.problem(name, f"a number or a list of numbers is needed, not {type_name(value)}")
+        return ()
     return tuple(map(float, numbers))
 
 
-def _per_module(place: Place, value: Any) -> Mapping[str, tuple[str, ...]]:
-    if not isinstance(value, dict):
-        raise place.wrong(f"must be a table such as {{ 'encoder.*' = ['CL201'] }}, not {shown(value)}")
-    return {pattern: _texts(place.under(f'"{pattern}"'), rules) for pattern, rules in value.items()}
-
-
-def _tables(place: Place, value: Any) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise place.wrong(f"must be tables, each headed [[{place.key}]]")
-    return tuple(value)
+def _per_module(table: Table, name: str) -> Mapping[str, tuple[str, ...]]:
+    patterns = table.table(name, table.data[name] if isinstance(table.data[name], dict) else ())
+    return {pattern: patterns.texts(pattern) for pattern in patterns.data}
 
 
 def _list_of_text(text: str) -> list[str]:
@@ -350,22 +338,3 @@ MODEL: Mapping[str, Key] = {
     ),
 }
 """What only one model has."""
-
-MODELS = Key(_tables, {}, "the models that `convlint check` checks")
-
-
-def parse_table(place: Place, table: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
-    """Every value of ``table`` as its key reads it, under the name of its field."""
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in keys:
-            hint = did_you_mean(name.replace("_", "-"), keys) or f" Known keys: {', '.join(keys)}."
-            raise UsageError(f"{place} has an unknown key {name!r}.{hint}")
-        values[name.replace("-", "_")] = keys[name].parse(place.under(name), value)
-    return values
-
-
-def shown(value: Any) -> str:
-    """A value in an error message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "\u2026"

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from convlint.checking.options import Options
-from convlint.errors import UsageError
+from convlint.errors import SettingsError, UsageError
 from convlint.nearest import did_you_mean
 from convlint.settings.jobs import Job
-from convlint.settings.keys import MODEL, MODELS, PROJECT, SETTINGS, Key, Place, parse_table
+from convlint.settings.keys import MODEL, PROJECT, SETTINGS, Key, read_table
 from convlint.text import one_line, shown_path
+from convlint.toml_table import Problems, Table
 
 OWN_FILE = "convlint.toml"
 SHARED_FILE = "pyproject.toml"
@@ -132,43 +133,53 @@ def _header(file: str, name: str) -> str:
     return f"[[{name}]]" if Path(file).name != SHARED_FILE else f"[[tool.convlint.{name}]]"
 
 
-def _project(table: Mapping[str, Any], file: Path) -> Project:
+def _project(data: Mapping[str, Any], file: Path) -> Project:
     shown = shown_path(str(file))
-    place = Place(shown, "tool.convlint" if file.name == SHARED_FILE else "")
-    values = parse_table(place, table, {**SETTINGS, **PROJECT, "models": MODELS})
-    tables = values.pop("models", ())
+    problems = Problems(shown)
+    whole = Table(
+        data,
+        "tool.convlint" if file.name == SHARED_FILE else "",
+        (*SETTINGS, *PROJECT, "models"),
+        problems,
+    )
+    values = read_table(whole, {**SETTINGS, **PROJECT})
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
     rule_paths = tuple(_inside(file.parent, path) for path in values.pop("rule_paths", ()))
-    options = replace(Options().over(own, shown), rule_paths=rule_paths)
-    models = tuple(
-        job_of(place.under(f"models[{index}]"), table, options, str(file.parent))
-        for index, table in enumerate(tables)
-    )
-    seen: set[str] = set()
-    for model in models:
-        if model.name in seen:
-            raise place.under("models").wrong(f"has two models named {model.name!r}")
-        seen.add(model.name)
+    tables = whole.tables("models", (*MODEL, *SETTINGS))
+    options = Options(rule_paths=rule_paths).over(own, shown)
+    jobs = tuple(job_of(table, options, str(file.parent)) for table in tables)
+    names = [job.name for job in jobs if job is not None]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        whole.problem("models", f"two models are named {name!r}")
+    if problems.found:
+        raise SettingsError(problems.found)
     for name in _PATHS:
         if name in values:
             values[name] = _inside(file.parent, values[name])
     return Project(
         str(file.parent),
         options,
-        models,
+        tuple(job for job in jobs if job is not None),
         **values,
         file=str(file),
         origins=dict.fromkeys(values, shown),
     )
 
 
-def job_of(place: Place, table: Mapping[str, Any], options: Options, root: str) -> Job:
-    """The model that one table describes, with the options of its project where it has none."""
-    values = parse_table(place, table, {**MODEL, **SETTINGS})
-    if "spec" not in values:
-        raise place.wrong("has no key 'spec', which names the model: spec = \"my/models.py:Segmenter\"")
+def job_of(table: Table, options: Options, root: str) -> Job | None:
+    """The model that one table describes, with the options of its project where it has none.
+
+    None where something in it is wrong, which the table notes.
+    """
+    before = len(table.problems.found)
+    values = read_table(table, {**MODEL, **SETTINGS})
+    if "spec" not in table:
+        table.problem("spec", 'missing; it names the model: spec = "my/models.py:Segmenter"')
+    if len(table.problems.found) > before:
+        return None
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
-    options = replace(options.over(own, str(place)), outputs=values.pop("outputs", ()))
+    origin = f"{table.problems.path}: {table.key}" if table.key else table.problems.path
+    options = replace(options.over(own, origin), outputs=values.pop("outputs", ()))
     values.setdefault("name", values["spec"])
     return Job(**values, options=options, root=root)
 
@@ -208,7 +219,11 @@ def _overlaid(project: Project, value: Mapping[str, Any], variable: str) -> Proj
 
 def _of_variable(variable: str, key: Key, text: str) -> Any:
     assert key.of_text is not None
-    return key.parse(Place("the environment", variable), key.of_text(text))
+    table = Table({variable: key.of_text(text)}, "", (variable,), Problems("the environment"))
+    value = key.parse(table, variable)
+    if table.problems.found:
+        raise SettingsError(table.problems.found)
+    return value
 
 
 def _variable(name: str) -> str:

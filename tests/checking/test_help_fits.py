@@ -13,13 +13,12 @@ from textwrap import dedent
 import pytest
 from conftest import Convlint
 
-from convlint.capture.methods import Source, capture
+from convlint.capture.methods import capture
 from convlint.checking.judgement import failures_to_tell
-from convlint.interface.inputs import make_tensors, parse_inputs
-from convlint.interface.outputs import parse_outputs
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.op_functions import function_of, functions_of
-from convlint.rule_tester.example import MEMORY_LIMIT, TIMEOUT, RuleTester, environment_of, rule_tester
+from convlint.rule_tester.environment import environment_of
+from convlint.rule_tester.example import TIMEOUT, RuleTester, rule_tester
 from convlint.rules.match import group_findings, match_failures, match_graph
 from convlint.rules.rulebook import Rulebook, load_rulebook
 
@@ -36,12 +35,7 @@ def tester() -> Iterator[RuleTester]:
 def findings_of(rule: Rule, example: Example, number: int, tester: RuleTester) -> tuple[Finding, ...]:
     """What the rule says of one of its examples: no conversion is needed for that."""
     environment = environment_of(rule, example, tester.environment)
-    _, build = tester.build(example, f"{rule.code}_{number}")
-    specs = parse_inputs(example.inputs)
-    outputs = parse_outputs(example.outputs)
-    captured = capture(
-        Source(build, None, lambda: make_tensors(specs), specs, outputs=outputs), TIMEOUT, MEMORY_LIMIT
-    )
+    captured = capture(tester.source(example, f"{rule.code}_{number}")[1], TIMEOUT)
     alone = Rulebook((rule,))
     matches = match_failures(alone, failures_to_tell(captured, environment.frontend), environment)
     if captured.graph is not None:

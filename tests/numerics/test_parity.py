@@ -22,7 +22,7 @@ from convlint.errors import UsageError
 from convlint.model.verdict import verdict
 from convlint.numerics import device
 from convlint.numerics.conversion import convert
-from convlint.numerics.difference import WrongShape, measure
+from convlint.numerics.program_errors import WrongShape, measure
 from convlint.numerics.samples import draws, edge_cases_of, varied
 
 

@@ -37,6 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
+        "toml_table",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
     ),
     "convlint.model": (
@@ -52,8 +53,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "rulebook scaffold",
         "rule",
         "parts",
-        "message",
-        "subjects toml_table where words",
+        "message proposals",
+        "subjects where words",
     ),
     "convlint.repair": (
         "fix",

@@ -157,7 +157,7 @@ def test_without_the_option_nothing_is_added(inner: pytest.Pytester) -> None:
     ("config", "ini", "says"),
     [
         ("", "", "*no model is configured*convlint init*"),
-        ("trget = 'iOS17'", "", "*convlint.toml has an unknown key 'trget'. Did you mean target?*"),
+        ("trget = 'iOS17'", "", "*convlint.toml: trget: unknown key. Did you mean target?*"),
         (CONFIG, "convlint_models = god", "*no model 'god' is configured. Did you mean good?*"),
         (CONFIG, "convlint_config = other.toml", "*cannot read*other.toml*"),
     ],

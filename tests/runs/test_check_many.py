@@ -110,9 +110,9 @@ def test_another_file_is_not_added_to(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("candidates", "settings", "says"),
     [
-        ([{"spce": "a:B"}], {}, "check_many has an unknown key 'spce'. Did you mean spec?"),
-        ([{"args": {}}], {}, "has no key 'spec'"),
-        (["a.py:B"], {"trget": "iOS17"}, "unknown key 'trget'. Did you mean target?"),
+        ([{"spce": "a:B"}], {}, "check_many: spce: unknown key. Did you mean spec?"),
+        ([{"args": {}}], {}, "spec: missing; it names the model"),
+        (["a.py:B"], {"trget": "iOS17"}, "trget: unknown key. Did you mean target?"),
         (["a.py:B"], {"target": "iOS71"}, "unknown target 'iOS71'"),
     ],
 )

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from convlint.checking.options import Options
-from convlint.errors import UsageError
+from convlint.errors import SettingsError, UsageError
 from convlint.interface.inputs import InputSpec
 from convlint.settings import keys
 from convlint.settings.jobs import Job
@@ -108,48 +108,54 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('trget = "iOS17"', "tool.convlint has an unknown key 'trget'. Did you mean target?"),
-        ('fail_on = "note"', "unknown key 'fail_on'. Did you mean fail-on?"),
-        ("zzzzzzzz = 1", "Known keys: target, frontend"),
+        ('trget = "iOS17"', "tool.convlint.trget: unknown key. Did you mean target?"),
+        ('fail_on = "note"', "fail_on: unknown key. Did you mean fail-on?"),
+        ("zzzzzzzz = 1", "unknown key. Allowed: target, frontend"),
         ('target = "iOS71"', "tool.convlint.target: unknown target 'iOS71'. Did you mean iOS17?"),
-        ("target = 17", "tool.convlint.target must be a string that is not empty, not 17"),
+        ("target = 17", "tool.convlint.target: a string is needed, not an integer"),
         (
             'frontend = "exprot"',
-            "must be one of export, torchscript, auto, not 'exprot'. Did you mean export?",
+            "frontend: 'exprot' is not known. Did you mean export? Allowed: export, torchscript, auto.",
         ),
-        ("trial = false", "tool.convlint.trial must be one of frontend, passes, full, none, not False"),
-        ('select = "CL1"', "tool.convlint.select must be a list of strings, not 'CL1'"),
-        ("ignore = [1]", "tool.convlint.ignore must be a list of strings"),
+        ("trial = false", "tool.convlint.trial: a string is needed, not true or false"),
+        ('select = "CL1"', "tool.convlint.select: a list is needed, not a string"),
+        ("ignore = [1]", "tool.convlint.ignore[1]: a string that is not empty is needed, not an integer"),
         ("timeout = 0", "must be a number of seconds above 0"),
-        ("timeout = true", "must be a number of seconds above 0"),
+        ("timeout = true", "timeout: a number is needed, not true or false"),
         ("timeout = inf", "must be a number of seconds above 0"),
-        ("models = 3", "tool.convlint.models must be tables"),
+        ("models = 3", "tool.convlint.models: a list is needed, not an integer"),
         (
             '[[tool.convlint.models]]\nnme = "x"',
-            "tool.convlint.models[0] has an unknown key 'nme'. Did you mean name?",
+            "tool.convlint.models[1].nme: unknown key. Did you mean name?",
         ),
-        ('[[tool.convlint.models]]\nname = "x"', "tool.convlint.models[0] has no key 'spec'"),
-        (MODEL + MODEL, "tool.convlint.models has two models named 'a.py:B'"),
-        (MODEL + 'inputs = ["0x3"]', "tool.convlint.models[0].inputs: malformed input spec '0x3'"),
-        (MODEL + 'inputs = "1x3"', "tool.convlint.models[0].inputs must be a list of strings"),
-        (MODEL + "inputs = [3]", "inputs must be a list of strings and tables, not [3]"),
-        (MODEL + "inputs = [{imge = true}]", "inputs[0] has an unknown key 'imge'. Did you mean image?"),
-        (MODEL + "inputs = [{image = true}]", "inputs[0] has no key 'shape'"),
-        (MODEL + "inputs = [{shape = '1x3x8x8', image = 1}]", "inputs[0].image must be true or false"),
+        ('[[tool.convlint.models]]\nname = "x"', "tool.convlint.models[1].spec: missing; it names the model"),
+        (MODEL + MODEL, "tool.convlint.models: two models are named 'a.py:B'"),
+        (MODEL + 'inputs = ["0x3"]', "tool.convlint.models[1].inputs[1]: malformed input spec '0x3'"),
+        (MODEL + 'inputs = "1x3"', "tool.convlint.models[1].inputs: a list is needed, not a string"),
+        (MODEL + "inputs = [3]", "inputs[1]: a string or a table is needed, not an integer"),
+        (MODEL + "inputs = [{imge = true}]", "inputs[1].imge: unknown key. Did you mean image?"),
+        (MODEL + "inputs = [{image = true}]", "inputs[1].shape: missing, such as"),
+        (
+            MODEL + "inputs = [{shape = '1x3x8x8', image = 1}]",
+            "inputs[1].image: true or false is needed, not an integer",
+        ),
         (MODEL + "inputs = [{shape = '1x3x8x8', std = 0.5}]", "are for pictures: add image = true"),
         (
             MODEL + "inputs = [{shape = '1x3x8x8', image = true, std = ['a']}]",
-            "std must be a number or a list",
+            "std: a number or a list of numbers is needed, not a list",
         ),
         (MODEL + "inputs = [{shape = '1x2x8x8', image = true}]", "axis 1 of the shape has 2"),
-        (MODEL + "outputs = [{name = 'y'}]", "outputs[0] has no image = true"),
-        (MODEL + "outputs = [{image = true, mean = 0.5}]", "outputs[0] has an unknown key 'mean'"),
+        (MODEL + "outputs = [{name = 'y'}]", "outputs[1]: image = true is missing"),
+        (MODEL + "outputs = [{image = true, mean = 0.5}]", "outputs[1].mean: unknown key"),
         (MODEL + "outputs = ['y:imag']", "'imag' is no kind of output"),
-        (MODEL + "outputs = 'y:image'", "must be a list of strings and tables"),
+        (MODEL + "outputs = 'y:image'", "outputs: a list is needed, not a string"),
         (MODEL + "inputs = [{shape = '1x3x8x8', dtype = 'int32', image = true}]", "both dtype and image"),
-        (MODEL + "args = [1]", "tool.convlint.models[0].args must be a table"),
+        (MODEL + "args = [1]", "tool.convlint.models[1].args: a table is needed, not a list"),
         (MODEL + "args = {'a b' = 1}", "cannot be the name of an argument"),
-        (MODEL + "arg-exprs = {a = 1}", "tool.convlint.models[0].arg-exprs.a must be a string"),
+        (
+            MODEL + "arg-exprs = {a = 1}",
+            "tool.convlint.models[1].arg-exprs.a: a string is needed, not an integer",
+        ),
         (MODEL + "arg-exprs = {a = '1 +'}", "is not a Python expression"),
     ],
 )
@@ -161,6 +167,22 @@ def test_a_mistake_is_told_with_its_place(
         settings_of(tmp_path, f"[tool.convlint]\n{text}\n")
     assert str(caught.value).startswith("pyproject.toml: tool.convlint")
     assert says in str(caught.value)
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "trget = 1\nfail-on = 'fatal'\n" + MODEL + "inputs = ['0x3', {imge = true}]\ntimeout = -1\n"
+    with pytest.raises(SettingsError) as caught:
+        settings_of(tmp_path, f"[tool.convlint]\n{text}\n")
+    keys = [problem.split(": ")[1].removeprefix("tool.convlint.") for problem in caught.value.problems]
+    assert sorted(keys) == [
+        "fail-on",
+        "models[1].inputs[1]",
+        "models[1].inputs[2].imge",
+        "models[1].inputs[2].shape",
+        "models[1].timeout",
+        "trget",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +237,7 @@ def test_its_mistakes_are_told_without_the_name_of_a_table(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "convlint.toml").write_text("[[models]]\nspce = 'a.py:B'\n", encoding="utf-8")
     with pytest.raises(
-        UsageError, match=r"^convlint\.toml: models\[0\] has an unknown key 'spce'\. Did you mean"
+        UsageError, match=r"^convlint\.toml: models\[1\]\.spce: unknown key\. Did you mean spec"
     ):
         find_project()
 
@@ -233,7 +255,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["cache = 1", "cache = 'no'"])
 def test_a_switch_is_true_or_false(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match=r"tool\.convlint\.cache must be true or false"):
+    with pytest.raises(UsageError, match=r"tool\.convlint\.cache: true or false is needed"):
         settings_of(tmp_path, f"[tool.convlint]\n{text}\n")
 
 
@@ -253,7 +275,7 @@ class TestEnvironment:
             assert (options.target, options.select, options.timeout) == ("iOS26", ("CL1", "ane"), 7.5)
             assert options.frontend == "export"
             assert options.origins["target"] == "CONVLINT_TARGET"
-        assert project.model("segmenter").options.origins["trial"].endswith("tool.convlint.models[0]")
+        assert project.model("segmenter").options.origins["trial"].endswith("tool.convlint.models[1]")
         assert (project.cache, project.cache_dir) == (False, str(tmp_path / "c"))
 
     def test_holds_without_a_file(self, tmp_path: Path) -> None:
@@ -270,8 +292,8 @@ class TestEnvironment:
         [
             ("CONVLINT_TRGET", "iOS17", "environment variable CONVLINT_TRGET. Did you mean CONVLINT_TARGET?"),
             ("CONVLINT_TARGET", "iOS71", "the environment: CONVLINT_TARGET: unknown target 'iOS71'"),
-            ("CONVLINT_TIMEOUT", "soon", "CONVLINT_TIMEOUT must be a number of seconds above 0, not 'soon'"),
-            ("CONVLINT_CACHE", "perhaps", "CONVLINT_CACHE must be true or false, not 'perhaps'"),
+            ("CONVLINT_TIMEOUT", "soon", "CONVLINT_TIMEOUT: a number is needed, not a string"),
+            ("CONVLINT_CACHE", "perhaps", "CONVLINT_CACHE: true or false is needed, not a string"),
         ],
     )
     def test_a_mistake_is_told(self, tmp_path: Path, name: str, value: str, says: str) -> None:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.methods import Attempts, Source, quiet_torch
-from convlint.checking.offers.image_fold import RTOL, SEEDS, largest_error
+from convlint.checking.offers.image_fold import SEEDS, largest_error
 from convlint.interface.images import LARGEST_VALUE, Image
-from convlint.model import Finding, OpCall, Replacement
+from convlint.model import Finding, Graph, OpCall, Replacement
+from convlint.numerics.samples import picture
+from convlint.numerics.tolerance import FIXED, NORMALISED_ABSOLUTE, NORMALISED_OWN
 from convlint.sandbox import time_limit, user_code
 
 if TYPE_CHECKING:
     import torch
-
-RULE = "normalisation-in-forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,17 @@ class Normalisation:
         return tuple(factor / self.scale for factor in self.factors)
 
 
-def add_forward_folds(
-    findings: tuple[Finding, ...], source: Source, limit: float | None
-) -> tuple[Finding, ...]:
-    """The findings about a normalisation in ``forward``, with its fold where that was proved."""
-
-    def with_fold(finding: Finding) -> Finding:
-        if finding.rule.name != RULE or len(finding.calls) != 1:
-            return finding
-        found = measure(source, finding.calls[0], limit)
-        if found is None or found.error > RTOL:
-            return finding
-        images = [spec.image for spec in source.specs if spec.name in (None, found.input)]
-        image = next((image for image in images if image is not None), None)
-        return replace(finding, replacements=(_replacement(found, image), *finding.replacements))
-
-    return tuple(map(with_fold, findings))
+def offer_forward_fold(
+    finding: Finding, source: Source, graph: Graph | None, limit: float | None
+) -> Replacement | None:
+    """The fold of the one normalisation that the finding is about; None where there is no proof of it."""
+    if len(finding.calls) != 1:
+        return None
+    normalisation = measure(source, finding.calls[0], limit)
+    if normalisation is None or normalisation.error > FIXED:
+        return None
+    images = [spec.image for spec in source.specs if spec.name in (None, normalisation.input)]
+    return _replacement(normalisation, next((image for image in images if image is not None), None))
 
 
 def measure(source: Source, call: OpCall, limit: float | None) -> Normalisation | None:
@@ -101,12 +96,11 @@ class _Measurement:
         scaled = self.program.state_dict[weight] * column(found.remainder)
         errors = []
         for seed in SEEDS:
-            picture = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-            reached = self.value(picture)
-            if not torch.allclose(reached, picture * column(factors) + column(offsets), rtol=1e-4, atol=1e-5):
+            pixels = picture(shape, seed) / LARGEST_VALUE
+            if not _is_formula(self.value(pixels), pixels * column(factors) + column(offsets)):
                 return None
-            handed = {self.node.name: picture * found.scale + column(biases), str(readers[0].args[1]): scaled}
-            errors.append(largest_error(self.outputs(picture), self.outputs(picture, handed)))
+            handed = {self.node.name: pixels * found.scale + column(biases), str(readers[0].args[1]): scaled}
+            errors.append(largest_error(self.outputs(pixels, handed), self.outputs(pixels)))
         return replace(found, error=max(errors))
 
     def value(self, picture: torch.Tensor) -> torch.Tensor:
@@ -143,6 +137,16 @@ class _Measurement:
         return [picture if spec.target is None else stored[spec.target] for spec in specs]
 
 
+def _is_formula(actual: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether every value is what the formula says, each judged by its own size."""
+    from convlint.numerics.difference import distances
+
+    if actual.shape != expected.shape:
+        return False
+    allowed = NORMALISED_ABSOLUTE + NORMALISED_OWN * expected.double().abs().numpy()
+    return bool((distances(actual, expected) <= allowed).all())
+
+
 def _replacement(found: Normalisation, image: Image | None) -> Replacement:
     # Without a word about the picture, forward takes numbers from 0 to 1, as torchvision makes them.
     scale, shifts = (image or Image(mean=(0.0,), std=(1.0,))).scale_and_bias()
@@ -161,7 +165,7 @@ def _replacement(found: Normalisation, image: Image | None) -> Replacement:
             f"of 0..{LARGEST_VALUE:g}:\n"
             f"inputs = [ct.ImageType(shape=x.shape, scale={found.scale * scale:.9g}, bias=[{biases}])]"
         ),
-        rtol=RTOL,
+        rtol=FIXED,
         proof=(
             f"compared on {len(SEEDS)} random pictures:"
             f" the largest error is {found.error:.1g} of the largest output"

@@ -9,8 +9,8 @@ https://apple.github.io/coremltools/docs-guides/source/image-inputs.html
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.build import borrowed
@@ -20,15 +20,15 @@ from convlint.capture.outputs import tensor_leaves
 from convlint.capture.walk import graph_of_program
 from convlint.interface.images import LARGEST_VALUE, Image
 from convlint.interface.inputs import InputSpec, make_tensors, random_factory
-from convlint.model import Finding, Graph, OpCall, Replacement, TensorArg
+from convlint.model import Finding, Graph, OpCall, Port, Replacement, TensorArg
+from convlint.numerics.samples import picture
+from convlint.numerics.tolerance import FIXED
 from convlint.sandbox import time_limit, user_code
 from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     import torch
 
-RULE = "channel-std"
-RTOL = 1e-4
 SEEDS = (0, 1, 2)
 
 
@@ -51,41 +51,40 @@ def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> 
     return folded
 
 
-def add_folds(
-    findings: tuple[Finding, ...], source: Source, graph: Graph | None, limit: float | None
-) -> tuple[Finding, ...]:
-    """The findings about pictures with a std for each channel, with the fold where it was proved."""
-    if graph is None or not any(finding.rule.name == RULE for finding in findings):
-        return findings
-    folds = proved_folds(source, graph, limit)
-
-    def with_fold(finding: Finding) -> Finding:
-        fold = next((fold for name, fold in folds.items() if f"image {name} " in finding.message), None)
-        if finding.rule.name != RULE or fold is None:
-            return finding
-        return replace(finding, replacements=(fold, *finding.replacements))
-
-    return tuple(map(with_fold, findings))
+def offer_fold(
+    finding: Finding, source: Source, graph: Graph | None, limit: float | None
+) -> Replacement | None:
+    """The fold of the picture that the finding is about; None where there is none, or no proof of it."""
+    port = finding.subject.thing
+    if graph is None or not isinstance(port, Port):
+        return None
+    spec = spec_by_port(graph, source.specs).get(port.name)
+    return proved_fold(source, spec, graph, port.name, limit) if spec is not None else None
 
 
-def proved_folds(source: Source, graph: Graph, limit: float | None) -> dict[str, Replacement]:
-    """The fold of each picture that needs and has one, by the name of its input."""
-    folds = {}
-    for name, spec in spec_by_port(graph, source.specs).items():
-        if spec.image is not None and not spec.image.expressible:
-            call = first_convolution(graph, name)
-            error = _proved(source, spec, call.module, limit) if call is not None else None
-            if call is not None and error is not None and error <= RTOL:
-                folds[name] = _replacement(spec.image, call.module, error)
-    return folds
+def proved_fold(
+    source: Source, spec: InputSpec, graph: Graph, name: str, limit: float | None
+) -> Replacement | None:
+    """The fold for the input ``name``, described by ``spec``, if it is a picture that needs and has one."""
+    if spec.image is None or spec.image.expressible:
+        return None
+    call = first_convolution(graph, name)
+    error = _proved(source, spec, call.module, limit) if call is not None else None
+    if call is None or error is None or error > FIXED:
+        return None
+    return _replacement(spec.image, call.module, error)
 
 
 def fold_notes(source: Source, program: Any, limit: float | None) -> tuple[str, ...]:
     """What ``convlint fix`` says of the pictures of a program: the folds, to be done after training."""
     if program is None or all(spec.image is None or spec.image.expressible for spec in source.specs):
         return ()
-    folds = proved_folds(source, graph_of_program(program), limit)
-    return tuple(f"{fold.title}, as shown by `convlint check` ({fold.proof})" for fold in folds.values())
+    graph = graph_of_program(program)
+    specs = spec_by_port(graph, source.specs)
+    folds = (proved_fold(source, spec, graph, name, limit) for name, spec in specs.items())
+    return tuple(
+        f"{fold.title}, as shown by `convlint check` ({fold.proof})" for fold in folds if fold is not None
+    )
 
 
 def first_convolution(graph: Graph, name: str) -> OpCall | None:
@@ -127,15 +126,14 @@ def _error(
 
     image = spec.image
     assert image is not None
-    generator = torch.Generator().manual_seed(seed)
-    picture = torch.randint(0, 256, spec.shape, generator=generator).float()
+    pixels = picture(spec.shape, seed)
 
     def column(values: Sequence[float]) -> torch.Tensor:
         return torch.tensor(tuple(values)).reshape(1, -1, 1, 1)
 
-    trained = (picture / LARGEST_VALUE - column(image.mean or (0.0,))) / column(image.std)
+    trained = (pixels / LARGEST_VALUE - column(image.mean or (0.0,))) / column(image.std)
     scale, bias = image.scale_and_bias()
-    handed = picture * scale + column(bias)
+    handed = pixels * scale + column(bias)
 
     def run(model: torch.nn.Module, tensor: torch.Tensor) -> list[torch.Tensor]:
         make = random_factory(seed)
@@ -143,17 +141,22 @@ def _error(
         with torch.no_grad():
             return tensor_leaves(model(*args, **kwargs))
 
-    return largest_error(run(module, trained), run(folded, handed))
+    return largest_error(run(folded, handed), run(module, trained))
 
 
-def largest_error(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
-    """The largest difference between float outputs, relative to the largest value of each."""
-    errors = [
-        float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))
-        for one, other in zip(expected, found, strict=True)
-        if one.is_floating_point() and one.numel()
-    ]
-    return max(errors, default=float("inf"))
+def largest_error(actual: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
+    """The largest difference between float outputs, relative to the largest value of each.
+
+    It is infinite where something else than a number differs, and where there are no floats: integers that a
+    model makes of floats jump where these move by their rounding, and prove nothing either way.
+    """
+    from convlint.numerics.difference import difference
+
+    floats = [place for place, tensor in enumerate(expected) if tensor.is_floating_point() and tensor.numel()]
+    if not floats or len(actual) != len(expected):
+        return math.inf
+    apart = difference([actual[place] for place in floats], [expected[place] for place in floats])
+    return math.inf if apart.problem else apart.share
 
 
 def _replacement(image: Image, convolution: str, error: float) -> Replacement:
@@ -171,7 +174,7 @@ def _replacement(image: Image, convolution: str, error: float) -> Replacement:
             f"with torch.no_grad():\n    model.{convolution}.weight.mul_(factors)\n"
             f"inputs = [ct.ImageType(shape=x.shape, scale={scale:.9g}, bias=[{biases}])]"
         ),
-        rtol=RTOL,
+        rtol=FIXED,
         proof=(
             f"compared on {len(SEEDS)} random pictures:"
             f" the largest error is {error:.1g} of the largest output"

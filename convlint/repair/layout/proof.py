@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.methods import Inputs
 from convlint.capture.names import located
-from convlint.numerics.comparison import Comparison, Inputs, compare
+from convlint.numerics.comparison import Comparison, compare
 from convlint.repair.draft import CHANGED, Change
 from convlint.repair.layout.channels_first import channels_first
 from convlint.repair.layout.views import CARRIED
@@ -60,10 +61,10 @@ def prove_layout(
             guilty = _refused(laid, trial)
             problem = "coremltools refused " + ", ".join(f.op or f.stage for f in trial.failures[:3])
         else:
-            made = FixedModule(module, laid)
-            compared = compare(reference, made, inputs, SEEDS, gradients=True, others=others)
+            fixed = FixedModule(module, laid)
+            compared = compare(reference, fixed, inputs, SEEDS, gradients=True, others=others)
             if not compared.problem:
-                return LaidOut(made, laid, changes, trial, compared, tuple(rolled_back))
+                return LaidOut(fixed, laid, changes, trial, compared, tuple(rolled_back))
             guilty = _first_wrong(module, reference, inputs, program, banned, changes, compared.problem)
             problem = compared.problem
         guilty -= banned
@@ -94,8 +95,8 @@ def _first_wrong(
     while bad - good > 1:
         middle = (good + bad) // 2
         laid, _ = channels_first(program, banned | frozenset(names[middle:]))
-        made = FixedModule(module, laid)
-        if compare(reference, made, inputs, 1, gradients="gradient" in problem).problem:
+        fixed = FixedModule(module, laid)
+        if compare(reference, fixed, inputs, 1, gradients="gradient" in problem).problem:
             bad = middle
         else:
             good = middle

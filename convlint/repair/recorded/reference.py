@@ -10,10 +10,13 @@ from torch import nn
 from torch.fx import Node
 
 from convlint.capture.build import borrowed, mirror, unchanged_buffers
+from convlint.capture.methods import Inputs
 from convlint.capture.outputs import tensor_leaves
 from convlint.capture.reach import needed_for
 from convlint.capture.recording import RecordedModule, Recording, record, whole_outputs
-from convlint.numerics.comparison import RTOL, Inputs, OtherWay, difference, own, varied
+from convlint.numerics.comparison import OtherWay, fixed_inputs, module_difference
+from convlint.numerics.samples import own
+from convlint.numerics.tolerance import FIXED
 from convlint.torch_adapter import pytree
 
 
@@ -79,7 +82,7 @@ def frozen_for(original: nn.Module, recording: Recording, inputs: Inputs, seeds:
     """Whether other inputs give other numbers where the recording has constants, on the same way."""
     way, numbers = way_of(recording)
     for seed in range(1, seeds):
-        args, kwargs = varied(inputs, seed)
+        args, kwargs = fixed_inputs(inputs, seed)
         try:
             with unchanged_buffers(original):
                 other = way_of(record(original, args, kwargs, lines=False))
@@ -97,10 +100,10 @@ def replays(original: nn.Module, recording: Recording, inputs: Inputs) -> str:
     """Why the recording is not the run of the original, "" where its calls return what that returns."""
     with torch.no_grad(), borrowed(original), unchanged_buffers(original):
         args, kwargs = pytree.tree_map(own, inputs)
-        wanted = tensor_leaves(original(*args, **kwargs))
-        found = whole_outputs(recording, pytree.tree_map(own, inputs))
-    _, share, problem = difference(wanted, found)
-    return problem or (f"replayed it differs by {share:.2g} of the largest value" if share > RTOL else "")
+        right = tensor_leaves(original(*args, **kwargs))
+        replayed = whole_outputs(recording, pytree.tree_map(own, inputs))
+    problem = module_difference(replayed, right).beyond(FIXED)
+    return f"replayed, {problem}" if problem else ""
 
 
 def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:

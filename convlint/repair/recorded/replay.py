@@ -15,11 +15,13 @@ from torch import nn
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed
+from convlint.capture.methods import Inputs
 from convlint.capture.recording import RecordedModule, Recording, record
 from convlint.capture.walk import node_meta, node_place, op_name
 from convlint.model import Site, TrialFailure
 from convlint.model.applied import Applied, CutTensor, LeftCall, LeftOut
-from convlint.numerics.comparison import Inputs, own, varied
+from convlint.numerics.comparison import fixed_inputs
+from convlint.numerics.samples import own
 from convlint.repair.applied import add_call
 from convlint.repair.recorded.reference import FROZEN, Reference, frozen_for, replays
 from convlint.sandbox import time_limit, user_code
@@ -53,7 +55,7 @@ def replay_of(
     """Record ``module``; ``refused`` is what torch.export said of it, None where sizes are unknown."""
     try:
         with time_limit(limit), borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
-            args, kwargs = varied(inputs, 0)
+            args, kwargs = fixed_inputs(inputs, 0)
             recording = record(module, *pytree.tree_map(own, (args, kwargs)))
             if recording.cut is not None and not recording.cut.ends:
                 line = recording.cut.first[0]

@@ -177,7 +177,7 @@ class Search:
         """Take the next step for every call that converts to other numbers; whether there was one."""
         by_name = draft.nodes()
         folder = Folder(draft, float_buffers=False)
-        calls = (match.looked.of for match in self.wrong)
+        calls = (match.subject.thing for match in self.wrong)
         moved = False
         for name in dict.fromkeys(call.name for call in calls if isinstance(call, OpCall)):
             node = by_name.get(name)

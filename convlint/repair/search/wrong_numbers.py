@@ -42,7 +42,7 @@ def errors_of(matches: Sequence[RawMatch]) -> tuple[Finding, ...]:
 def _is_wrong(match: RawMatch) -> bool:
     if match.rule.severity == "error":
         return True
-    corrected = bool(corrections_of(getattr(match.looked.of, "op", "")))
+    corrected = bool(corrections_of(getattr(match.subject.thing, "op", "")))
     return match.rule.severity == "warning" and match.rule.differs == "float32" and corrected
 
 

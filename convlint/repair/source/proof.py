@@ -18,8 +18,6 @@ from convlint.repair.source.edit import Edit, edited_files
 from convlint.supervision import prefix_of
 from convlint.text import one_line
 
-RTOL = 1e-4
-
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -56,7 +54,8 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
     """How the edited model differs from the original; empty where it does not."""
     import torch
 
-    from convlint.numerics.comparison import difference, outputs_of
+    from convlint.numerics.comparison import module_difference, outputs_of
+    from convlint.numerics.tolerance import FIXED
 
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         job = os.path.join(folder, "job.pt")
@@ -92,11 +91,9 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
             return (
                 f"the edited model does not run: {one_line(said[-1]) if done.returncode and said else died}"
             )
-        found = torch.load(result, weights_only=True)
-    _, share, problem = difference(outputs_of(original.module, original.inputs, 0), found)
-    if problem or share > RTOL:
-        return f"the edited model gives other values: {problem or f'{share:.2g} of the largest'}"
-    return ""
+        edited = torch.load(result, weights_only=True)
+    problem = module_difference(edited, outputs_of(original.module, original.inputs, 0)).beyond(FIXED)
+    return f"the edited model gives other values: {problem}" if problem else ""
 
 
 def _run(path: str) -> None:

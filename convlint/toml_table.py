@@ -11,7 +11,7 @@ from typing import Any
 from convlint.nearest import did_you_mean
 
 _TYPES = {
-    str: "a text",
+    str: "a string",
     bool: "true or false",
     int: "an integer",
     float: "a number",
@@ -75,14 +75,14 @@ class Table:
         return value
 
     def text(self, name: str, default: Any = _MISSING) -> str:
-        """A text that is not blank; "" where it is missing or wrong."""
+        """A string that is not blank; "" where it is missing or wrong."""
         value = self.get(name, str, default)
         if isinstance(value, str) and not value.strip() and name in self.data:
             self.problem(name, "must not be empty")
         return value or ""
 
     def choice(self, name: str, allowed: Collection[str], default: Any = _MISSING) -> Any:
-        """A text that is one of ``allowed``; None where it is not."""
+        """A string that is one of ``allowed``; None where it is not."""
         value = self.get(name, str, default)
         if value is None or value in allowed:
             return value
@@ -92,11 +92,13 @@ class Table:
         return None
 
     def texts(self, name: str, default: Any = _MISSING) -> tuple[str, ...]:
-        """A list of texts that are not blank."""
+        """A list of strings that are not blank."""
         found = []
         for index, item in enumerate(self.get(name, list, default) or (), 1):
             if type(item) is not str or not item.strip():
-                self.problem(f"{name}[{index}]", f"a text that is not empty is needed, not {type_name(item)}")
+                self.problem(
+                    f"{name}[{index}]", f"a string that is not empty is needed, not {type_name(item)}"
+                )
             else:
                 found.append(item)
         return tuple(found)
@@ -118,4 +120,4 @@ class Table:
 
 def type_name(value: object) -> str:
     """What a TOML value is, in words."""
-    return "an empty text" if value == "" else _TYPES.get(type(value), f"a {type(value).__name__}")
+    return "an empty string" if value == "" else _TYPES.get(type(value), f"a {type(value).__name__}")

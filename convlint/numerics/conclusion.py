@@ -15,6 +15,7 @@ from convlint.numerics.divergence import first_divergence
 from convlint.numerics.noise import noise_of
 from convlint.numerics.program_errors import WrongShape, judged, measure
 from convlint.numerics.running import Terms, expected, paired, program_inputs
+from convlint.text import single_line
 
 Remarks = dict[str, str]
 """What is worth knowing of equal outputs, one text of each kind."""
@@ -76,7 +77,7 @@ def blamed(
         with quiet_torch(), borrowed(converted.module):
             return first_divergence(converted, inputs, terms, ties=ties), ""
     except Exception as error:  # single calls of a graph may raise what the model does not
-        text = " ".join(str(error).split())[:200]
+        text = single_line(error, 200)
         return None, f"the call to blame was not found ({type(error).__name__}: {text})"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from convlint.model.parity import DeviceRun
 from convlint.numerics.conversion import Converted
 from convlint.numerics.program_errors import WrongShape, judged, measure
+from convlint.text import single_line
 
 UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE")
 
@@ -42,7 +43,7 @@ def _run(
     except WrongShape as error:
         return DeviceRun(unit, "differs", detail=str(error))
     except Exception as error:  # Core ML refuses in many ways
-        return DeviceRun(unit, "unsupported", detail=" ".join(str(error).split())[:300])
+        return DeviceRun(unit, "unsupported", detail=single_line(error, 300))
     return DeviceRun(unit, judged(errors, tolerance), errors)
 
 

@@ -22,6 +22,7 @@ from convlint.numerics.parity import compare
 from convlint.numerics.program_errors import WrongShape, judged
 from convlint.numerics.running import measured
 from convlint.numerics.tolerance import PARITY
+from convlint.text import single_line
 
 MOST_SIZES = 4
 """How many sizes are run: each costs a run of the model and one of the program, the larger the slower."""
@@ -76,6 +77,6 @@ def _run(source: Source, converted: Converted, specs: Sequence[InputSpec], allow
     except (NotConverted, mil.ExecutionError) as error:
         return SizeRun(sizes, "unsupported", detail=str(error))
     except Exception as error:  # the model itself may not run at a size that was asked for
-        text = " ".join(str(error).split())[:200]
+        text = single_line(error, 200)
         return SizeRun(sizes, "unsupported", detail=f"{type(error).__name__}: {text}")
     return SizeRun(sizes, judged(errors, allowed), errors)

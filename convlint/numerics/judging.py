@@ -22,6 +22,7 @@ from convlint.numerics.program_errors import WrongShape, judged, without_poles, 
 from convlint.numerics.running import Terms, measured
 from convlint.numerics.samples import varied
 from convlint.numerics.states import started_elsewhere
+from convlint.text import single_line
 
 
 def conclude(converted: Converted, terms: Terms, seeds: int, *, edge_cases: bool) -> Conclusion:
@@ -71,7 +72,7 @@ def _runs(converted: Converted, terms: Terms, seeds: int) -> tuple[list[tuple[In
         except Exception as error:  # a check of the model's own on its values
             if seed == 0:
                 raise
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            reason = f"{type(error).__name__}: {single_line(error, 160)}"
             remarks.setdefault("inputs", f"the model refuses random inputs like the example ({reason})")
     return runs, remarks
 

@@ -31,7 +31,7 @@ from convlint.output.json import dumps, error_to_dict
 from convlint.output.modules import fold_modules
 from convlint.output.rules import rule_markdown, rules_text
 from convlint.output.terminal import console_of, render, render_text
-from convlint.text import shown_path, visible
+from convlint.text import one_line, shown_path, single_line, visible
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -400,6 +400,12 @@ class TestPieces:
         assert shown_path(str(tmp_path / "in" / "a.py")) == "a.py"
         assert shown_path(str(tmp_path / "a.py")) == str(tmp_path / "a.py")
         assert shown_path(str(tmp_path / "in" / "..a.py")) == "..a.py"
+
+    def test_an_error_in_one_line_is_shown_or_stored(self) -> None:
+        error = ValueError("no  such\n  op: \x1b[1m hypot")
+        assert single_line(error) == "no such op: \x1b[1m hypot", "as the library wrote it"
+        assert single_line(error, 7) == "no such"
+        assert one_line(str(error)) == "no such op: \u241b[1m hypot"
 
     def test_visible_keeps_what_is_harmless(self) -> None:
         assert visible("naïve 漢字\t→\n") == "naïve 漢字\t→\n"

@@ -148,6 +148,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
         ),
         (TABLE,),
     ),
+    "ihfft": (lambda x: (torch.fft.ihfft(x).real, torch.fft.ihfft(x, 6).abs()), (TABLE,)),
     "stft": (spectrum, (TABLE,)),
     "grid_sample": (
         lambda x: tuple(

@@ -94,6 +94,8 @@ def test_booleans_are_zero_and_one(values: list[bool]) -> None:
         (complex(INF, -INF), complex(INF, -INF), 0),
         (complex(INF, -INF), complex(INF, INF), INF),
         (complex(3, 4), 0, 5),
+        (INF, complex(INF, 0), 0),
+        (INF, complex(INF, 1), INF),
     ],
 )
 def test_the_distance_of_two_numbers(actual: complex, expected: complex, distance: float) -> None:

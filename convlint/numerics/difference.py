@@ -52,6 +52,8 @@ def distances(actual: Any, expected: Any, *, program: bool = False) -> Array:
     Integers of 64 bits that a float64 cannot tell apart are at least one apart.
     """
     left, right = as_array(actual), as_array(expected)
+    if left.shape != right.shape:
+        raise ValueError(f"no distance between the shapes {left.shape} and {right.shape}")
     exact = left.dtype.kind in "biu" and right.dtype.kind in "biu"
     one, other = wide(left), wide(right)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -6,8 +6,8 @@
 Two modules: ``comparison`` is for a fix, ``agreement`` for a replacement that a rule proposes.
 
 A program beside its model: ``parity`` is the front, ``conversion`` makes the program, ``running`` runs both
-sides, ``program_errors`` measures, ``judging`` concludes, ``edge_cases`` and ``flexible`` run it on other inputs
-and sizes, ``device`` on Apple's hardware. Where the two differ, ``divergence`` names the call, with
-``reference`` for PyTorch's values, ``side_by_side`` for the program's, and ``script`` for a piece to paste into
-an issue.
+sides, ``program_errors`` measures, ``judging`` concludes, ``edge_cases`` and ``flexible`` run it on other
+inputs and sizes, ``device`` on Apple's hardware. Where the two differ, ``divergence`` names the call, with
+``reference`` for PyTorch's values, ``side_by_side`` for the program's, and ``script`` for a piece to paste
+into an issue.
 """

@@ -2,6 +2,7 @@
 
     python -m benchmarks.rounding
     python -m benchmarks.rounding --modules
+    python -m benchmarks.rounding --float16
 
 Layers that add up or cancel, and architectures of torchvision and timm with random weights, each converted
 at float32 through both frontends and run on random inputs. The first figure is the largest error of an
@@ -9,7 +10,8 @@ output, in units of what PyTorch's own rounding and the last bit of its inputs m
 ``ROUNDINGS`` in ``convlint/numerics/tolerance.py`` must lie above all of them. The second is the same error
 as a share of the largest value, which the tolerances of float32 must lie above, but for outputs that are
 rounding alone. ``--modules`` compares each module with its exported and decomposed program instead, in
-PyTorch: outputs, gradients, and gradients that are small beside the largest one of the model.
+PyTorch: outputs, gradients, and gradients that are small beside the largest one of the model. ``--float16``
+prints what rounding to float16 after each operation does to the outputs.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -184,15 +187,37 @@ def print_modules() -> None:
         )
 
 
+def print_float16() -> None:
+    """The error of every float16 conversion, relative to the largest value, a line each."""
+    from convlint.capture.methods import Source
+    from convlint.numerics.conversion import convert
+    from convlint.numerics.running import measured
+
+    for name, module, example in (case for group in (layers, architectures) for case in group()):
+        inputs = ((example,), {})
+        source = Source(None, module.eval(), partial(tuple, inputs))
+        try:
+            converted = convert(source, "iOS18", "float16", "export", 300.0)
+            errors = measured(converted, converted.inputs, None)
+        except Exception as error:  # what does not convert has nothing to compare
+            print(f"{name}: {type(error).__name__}: {str(error)[:120]}", flush=True)
+            continue
+        print(f"{name}: {errors.max_rel_error:.2g} of the largest value", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--layers", action="store_true", help="leave the architectures out")
+    parser.add_argument("--float16", action="store_true", help="convert at float16")
     parser.add_argument("--modules", action="store_true", help="compare modules with their own programs")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     if options.modules:
         print_modules()
+        return 0
+    if options.float16:
+        print_float16()
         return 0
     rows = []
     cases = [layers] if options.layers else [layers, architectures]

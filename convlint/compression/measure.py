@@ -161,14 +161,14 @@ def _layers(bench: _Bench, changed: Any, after: Sequence[Weight]) -> tuple[Layer
         old = sum(weight.bytes for weight, _ in pairs)
         layers.append((Layer(name, old, sum(weight.bytes for weight in weights)), pairs))
     layers.sort(key=lambda pair: -pair[0].bytes_before)
-    found = []
+    measured = []
     for number, (layer, pairs) in enumerate(layers):
         if number < LAYERS and pairs:
-            given = {old.variable: values[new.variable] for old, new in pairs if new.variable in values}
-            with adapter.constants_replaced(given):
+            replaced = {old.variable: values[new.variable] for old, new in pairs if new.variable in values}
+            with adapter.constants_replaced(replaced):
                 layer = replace(layer, errors=bench.errors(bench.program, seeds=1))
-        found.append(layer)
-    return tuple(sorted(found, key=_harm))
+        measured.append(layer)
+    return tuple(sorted(measured, key=_harm))
 
 
 def _harm(layer: Layer) -> float:

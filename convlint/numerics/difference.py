@@ -40,6 +40,11 @@ def as_array(value: Any) -> Array:
     return array
 
 
+def wide(array: Array) -> Array:
+    """The same numbers with 64 bits, complex ones with 64 bits for each part."""
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
+
+
 def distances(actual: Any, expected: Any, *, program: bool = False) -> Array:
     """The distance of each value from the one that it should be; both have one shape.
 
@@ -47,9 +52,10 @@ def distances(actual: Any, expected: Any, *, program: bool = False) -> Array:
     Integers of 64 bits that a float64 cannot tell apart are at least one apart.
     """
     left, right = as_array(actual), as_array(expected)
+    if left.shape != right.shape:
+        raise ValueError(f"no distance between the shapes {left.shape} and {right.shape}")
     exact = left.dtype.kind in "biu" and right.dtype.kind in "biu"
-    wide = np.complex128 if "c" in left.dtype.kind + right.dtype.kind else np.float64
-    one, other = left.astype(wide), right.astype(wide)
+    one, other = wide(left), wide(right)
     with np.errstate(invalid="ignore", over="ignore"):
         apart: Array = np.asarray(np.minimum(np.abs(one - other), _LARGEST))
     finite = np.isfinite(one) & np.isfinite(other)
@@ -61,7 +67,7 @@ def distances(actual: Any, expected: Any, *, program: bool = False) -> Array:
 
 
 def _same_nonfinite(left: Array, right: Array, program: bool) -> Array:
-    if np.iscomplexobj(left):
+    if np.iscomplexobj(left) or np.iscomplexobj(right):
         return _same_nonfinite(left.real, right.real, program) & _same_nonfinite(
             left.imag, right.imag, program
         )
@@ -78,12 +84,7 @@ def largest_finite(apart: Array) -> float:
 
 def scale_of(expected: Any) -> float:
     """The largest finite magnitude among the values, 0 where there is none."""
-    return largest_finite(_magnitudes(as_array(expected)))
-
-
-def _magnitudes(array: Array) -> Array:
-    wide = np.complex128 if array.dtype.kind == "c" else np.float64
-    return np.asarray(np.abs(array.astype(wide)))
+    return largest_finite(np.asarray(np.abs(wide(as_array(expected)))))
 
 
 def place_of_largest(apart: Array) -> tuple[int, ...]:

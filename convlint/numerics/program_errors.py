@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convlint.model.parity import Errors, Status
-from convlint.numerics.difference import Array, as_array, distances, largest_finite, scale_of, share_of
+from convlint.numerics.difference import Array, as_array, distances, share_of, wide
 
 
 class WrongShape(Exception):
@@ -82,24 +82,25 @@ def without_poles(errors: Errors) -> Errors:
 
 def _part(actual: Array, expected: Array) -> _Part:
     apart = distances(actual, expected, program=True)
-    known, finite = np.isfinite(expected), np.isfinite(actual)
-    both = known & finite
-    lost = np.isinf(apart) & ~known
+    sizes = np.abs(wide(expected)).reshape(-1)
+    known, finite = np.isfinite(sizes), np.isfinite(actual).reshape(-1)
+    apart = apart.reshape(-1)
+    if known.all() and finite.all():
+        return _Part(*_finite_part(apart, sizes), 0, 0, 0)
+    both, lost = known & finite, np.isinf(apart) & ~known
+    return _Part(
+        *_finite_part(apart[both], sizes[both]),
+        int((known & ~finite).sum()),
+        int(lost.sum()),
+        int((lost & finite).sum()),
+    )
+
+
+def _finite_part(apart: Array, sizes: Array) -> tuple[float, float, float, float, int]:
+    """The largest distance and size, the sums of their squares, and how many there are."""
     with np.errstate(over="ignore"):
-        return _Part(
-            largest_finite(apart[both]),
-            scale_of(expected[both]),
-            float(np.square(apart[both]).sum()),
-            float(np.square(np.abs(expected[both].astype(_wide(expected)))).sum()),
-            int(both.sum()),
-            int((known & ~finite).sum()),
-            int(lost.sum()),
-            int((lost & finite).sum()),
-        )
-
-
-def _wide(array: Array) -> type[Any]:
-    return np.complex128 if array.dtype.kind == "c" else np.float64
+        noise, signal = float(np.dot(apart, apart)), float(np.dot(sizes, sizes))
+    return float(apart.max(initial=0.0)), float(sizes.max(initial=0.0)), noise, signal, apart.size
 
 
 def _pair(left: Any, right: Any) -> tuple[Array, Array]:

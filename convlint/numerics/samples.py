@@ -150,8 +150,8 @@ def _flags(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _is_constant(value: torch.Tensor) -> bool:
-    first = value.flatten()[:1]
-    return bool((value.flatten() == first).all())
+    numbers = value.flatten() if value.dtype.is_complex else value.flatten().double()
+    return bool((numbers == numbers[:1]).all())
 
 
 def _like(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -35,6 +35,7 @@ def tensor(values: Any, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.tensor(values, dtype=dtype)
 
 
+@settings(max_examples=60, deadline=None)
 @given(floats)
 def test_whatever_a_tensor_holds_it_equals_itself(values: list[float]) -> None:
     for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64):
@@ -44,6 +45,7 @@ def test_whatever_a_tensor_holds_it_equals_itself(values: list[float]) -> None:
         assert not difference([same], [same.clone()]).beyond(0.0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(pairs)
 def test_a_distance_is_the_same_from_either_side_and_never_nan(values: list[tuple[float, float]]) -> None:
     left, right = (tensor([pair[side] for pair in values]) for side in (0, 1))
@@ -57,6 +59,7 @@ def test_a_distance_is_the_same_from_either_side_and_never_nan(values: list[tupl
             assert distance == (0 if one == other or (one != one and other != other) else INF)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8), st.data())
 def test_integers_are_compared_exactly(values: list[int], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(values) - 1))
@@ -69,6 +72,7 @@ def test_integers_are_compared_exactly(values: list[int], data: st.DataObject) -
     assert difference([tensor(other, torch.int64)], [tensor(values, torch.int64)]).beyond(0.0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=8))
 def test_booleans_are_zero_and_one(values: list[bool]) -> None:
     right = tensor(values, torch.bool)
@@ -94,6 +98,8 @@ def test_booleans_are_zero_and_one(values: list[bool]) -> None:
         (complex(INF, -INF), complex(INF, -INF), 0),
         (complex(INF, -INF), complex(INF, INF), INF),
         (complex(3, 4), 0, 5),
+        (INF, complex(INF, 0), 0),
+        (INF, complex(INF, 1), INF),
     ],
 )
 def test_the_distance_of_two_numbers(actual: complex, expected: complex, distance: float) -> None:
@@ -125,6 +131,11 @@ def test_what_is_not_finite_on_either_side_is_told_apart() -> None:
         + (" at [1]")
     )
     assert not difference([tensor([NAN, INF])], [tensor([NAN, INF])]).beyond(0.0)
+
+
+def test_tensors_of_different_shapes_are_not_broadcast() -> None:
+    with pytest.raises(ValueError, match="shapes"):
+        distances(torch.ones(1), torch.ones(3))
 
 
 def test_empty_tensors_and_none_at_all_are_equal() -> None:
@@ -167,7 +178,7 @@ def test_beside_zeros_an_error_is_infinite_unless_something_stands_for_their_siz
     assert measure(little, zeros).max_rel_error == INF
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(pairs)
 def test_the_errors_of_a_program_count_every_place_once(values: list[tuple[float, float]]) -> None:
     actual, right = ([pair[side] for pair in values] for side in (0, 1))

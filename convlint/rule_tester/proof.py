@@ -85,7 +85,7 @@ class _Prover:
     def __init__(self, rule: Rule, tester: RuleTester) -> None:
         self.rule = rule
         self.tester = tester
-        self.runs: dict[int, Run] = {}
+        self.runs: dict[tuple[object, ...], Run] = {}
 
     def proof(self, kind: Kind, number: int, part: Example | Replacement) -> Proof:
         """The outcome for one example or replacement, whatever comes of it."""
@@ -150,10 +150,16 @@ class _Prover:
             return [*problems, f"it cannot be compared: {type(error).__name__}: {error}"]
 
     def run(self, example: Example, name: str, environment: Environment) -> Run:
-        """The run of a bad example, which its own proof and those of its replacements ask for."""
-        if id(example) not in self.runs:
-            self.runs[id(example)] = self.tester.run(example, name, environment, self.rule.differs or None)
-        return self.runs[id(example)]
+        """The run of an example, made once.
+
+        A bad example is asked for by each of its replacements too, and several of these, or a good example,
+        may come to the same code.
+        """
+        options = tuple(sorted(example.options.items()))
+        key = (example.code.rstrip(), example.inputs, example.outputs, options, environment)
+        if key not in self.runs:
+            self.runs[key] = self.tester.run(example, name, environment, self.rule.differs or None)
+        return self.runs[key]
 
     def unshown(self, replacement: Replacement, original: Example) -> list[str]:
         """That nobody would see it, not even whoever wrote the line that it is the cure of."""
@@ -223,7 +229,7 @@ class _Prover:
 
     def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
         """What keeps an example from being silent and converting."""
-        run = self.tester.run(example, name, environment, self.rule.differs or None)
+        run = self.run(example, name, environment)
         mine = run.of_rule(self.rule.code)
         problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
         problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)

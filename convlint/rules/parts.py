@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
@@ -301,7 +302,7 @@ def replaced_example(rule: Rule, replacement: Replacement) -> Example | None:
         if replacement.before and replacement.before.strip() in example.code:
             code = example.code.replace(replacement.before.strip(), replacement.after.strip())
             code = "\n".join(_MARK.sub("", line).rstrip() for line in code.split("\n"))
-            return Example(code, example.inputs, (), replacement.title, example.options)
+            return replace(example, code=code, lines=(), title=replacement.title)
     return None
 
 

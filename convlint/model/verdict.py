@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from convlint.model.findings import Finding, Proviso, Trial, TrialFailure
 from convlint.model.graph import OpCall
+from convlint.op_functions import operation_of
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -136,10 +137,8 @@ def _places(finding: Finding) -> set[tuple[str, str]]:
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    """Its op and its line; namespace, overload and the mark of a write in place are the frontends' own."""
-    name = thing.op.removeprefix("aten.").partition(".")[0]
-    in_place = name.endswith("_") and not name.endswith("__")
-    return name[:-1] if in_place else name, str(thing.site or "")
+    """Its op and its line, as both frontends name them."""
+    return operation_of(thing.op), str(thing.site or "")
 
 
 def tally(report: Report) -> str:

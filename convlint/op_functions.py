@@ -53,8 +53,8 @@ def operation_of(op: str) -> str:
     """The one name of an operation, whichever frontend names it: rules and trials are compared by it.
 
     ``add`` for ``aten.add_.Tensor`` of an exported graph, ``aten::add_`` of a trace and ``add`` of
-    coremltools; ``torchvision.nms`` for ``torchvision.nms.default`` and ``torchvision::nms``. Overload and the mark of a
-    write in place are left out. A name without a namespace stands for itself.
+    coremltools; ``torchvision.nms`` for ``torchvision.nms.default`` and ``torchvision::nms``. Overload
+    and the mark of a write in place are left out. A name without a namespace stands for itself.
     """
     namespace, dot, name = op.lower().replace("::", ".").partition(".")
     if not dot:

@@ -17,9 +17,9 @@ from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
-from convlint.rule_tester.environment import environment_of, outside
+from convlint.rule_tester.environment import environment_of, outside, unspoken
 from convlint.rule_tester.example import Refusal, RuleTester, Run
-from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
+from convlint.rules.match import Environment, match_environment, near_misses
 from convlint.rules.parts import replaced_example
 from convlint.rules.rulebook import Rulebook
 
@@ -111,7 +111,7 @@ class _Prover:
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return [] if self.fires(environment) else ["the rule is silent about these versions"]
-        self.skip_inapplicable(environment)
+        _skip(unspoken(self.rule, example, environment))
         run = self.run(example, name, environment)
         self.skip_overtaken(example, run, environment)
         problems = self.misreported(example, run, environment)
@@ -129,7 +129,7 @@ class _Prover:
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return ["the rule reports these versions"] if self.fires(environment) else []
-        self.skip_inapplicable(environment, outside(example.options, environment))
+        _skip(unspoken(self.rule, example, environment, good=True) or outside(example.options, environment))
         return self.innocent(example, name, environment)
 
     def replacement(self, replacement: Replacement, name: str) -> list[str]:
@@ -138,7 +138,7 @@ class _Prover:
         if example is None:
             return ["its `before` stands in no bad example"]
         environment = environment_of(self.rule, example, self.tester.environment)
-        self.skip_inapplicable(environment, outside(example.options, environment))
+        _skip(unspoken(self.rule, example, environment) or outside(example.options, environment))
         problems = self.innocent(example, name, environment)
         original = next(bad for bad in self.rule.bad if replacement.before.strip() in bad.code)
         problems += self.unshown(replacement, original)
@@ -201,14 +201,6 @@ class _Prover:
             self.rule.category == "interface" and self.rule.severity != "error"
         )
 
-    def skip_inapplicable(self, environment: Environment, bounds: str = "") -> None:
-        """Skip what the rule, or the example by its ``bounds``, does not speak of."""
-        reason = inapplicable(self.rule, environment)
-        if reason is not None:
-            raise _Skip(f"the rule is for {reason[0]}, and {reason[1]}")
-        if bounds:
-            raise _Skip(bounds)
-
     def skip_overtaken(self, example: Example, run: Run, environment: Environment) -> None:
         """Skip a bad example for other versions; one that should be refused and converts is stale."""
         reported = bool(run.of_rule(self.rule.code))
@@ -216,8 +208,7 @@ class _Prover:
         overtaken = self.blocking and run.converted
         if bounds and overtaken and reported:
             raise _Stale(f"{_converts(environment)}, and the rule still reports it")
-        if bounds:
-            raise _Skip(bounds)
+        _skip(bounds)
         if overtaken and reported:
             raise _Stale(f"{_converts(environment)}; end what the rule applies to before it")
         if overtaken:
@@ -248,6 +239,8 @@ class _Prover:
             if mine
             else "the rule is silent"
         ]
+        if not mine and run.converted and (self.rule.category, self.rule.severity) == ("support", "warning"):
+            problems.append("it converts, and what a rule is not sure of is reported only where nothing does")
         others = sorted({finding.rule.code for finding in run.findings} - {self.rule.code})
         if others:
             problems.append(f"other rules that report it: {', '.join(others)}")
@@ -266,6 +259,12 @@ class _Prover:
             and finding.severity == "error"
             and finding.rule.category in BLOCKING
         ]
+
+
+def _skip(reason: str) -> None:
+    """Skip an example that is not for what is installed here, if there is a ``reason``."""
+    if reason:
+        raise _Skip(reason)
 
 
 def _wrong_refusals(example: Example, run: Run) -> list[str]:

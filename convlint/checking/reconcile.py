@@ -109,13 +109,13 @@ def disagreements(
     refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
     # Where the conversion ended early, what came after the end was never tried.
     tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
-    found = [
+    differences = [
         Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
         for node, failure in refused.items()
         if node not in foretold and failure.stage in ("frontend", "backend")
     ]
     if tried_all:
-        found += [
+        differences += [
             Disagreement(
                 finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}"
             )
@@ -124,7 +124,7 @@ def disagreements(
             and not any(call.name in refused for call in finding.calls)
             and not any(failure.follows for failure in trial.failures)
         ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(differences))
 
 
 def compare_frontends(first: Trial, second: Trial) -> list[str]:

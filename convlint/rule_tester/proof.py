@@ -15,19 +15,17 @@ from typing import Literal
 from convlint.checking.reconcile import BLOCKING
 from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
-from convlint.model import Example, Finding, Replacement, Rule
+from convlint.model import Example, Replacement, Rule
 from convlint.numerics.agreement import DEFAULT_RTOL, disagreement, lost_gradients, particular
 from convlint.rule_tester.environment import environment_of, outside, unspoken
-from convlint.rule_tester.example import Refusal, RuleTester, Run
+from convlint.rule_tester.example import RuleTester, Run
+from convlint.rule_tester.reasons import MISSES, lines_text, not_converted, place_of, wrong_refusals
 from convlint.rules.match import Environment, match_environment, near_misses
 from convlint.rules.parts import replaced_example
 from convlint.rules.rulebook import Rulebook
 
 Kind = Literal["bad", "good", "replace"]
 Outcome = Literal["passed", "skipped", "stale", "failed"]
-
-MISSES = 4
-"""So many reasons are shown of each kind; more would hide the others."""
 
 _WORST_LAST: tuple[Outcome, ...] = ("skipped", "passed", "stale", "failed")
 
@@ -116,9 +114,9 @@ class _Prover:
         self.skip_overtaken(example, run, environment)
         problems = self.misreported(example, run, environment)
         if self.blocking:
-            problems += _wrong_refusals(example, run)
+            problems += wrong_refusals(example, run)
         elif self.must_convert and not run.converted:
-            problems += _not_converted(run)
+            problems += not_converted(run)
         parity = run.report.parity
         if parity is not None and parity.status not in ("differs", "overflows"):
             raise _Stale(f"run, it is {parity.status}; {_converts(environment)} to what PyTorch computes")
@@ -222,8 +220,8 @@ class _Prover:
         """What keeps an example from being silent and converting."""
         run = self.run(example, name, environment)
         mine = run.of_rule(self.rule.code)
-        problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
-        problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
+        problems = [f"the rule reports {place_of(run, finding)}: {finding.message}" for finding in mine]
+        problems += ([] if run.converted else not_converted(run)) + self.false_alarms(run)
         parity = run.report.parity
         if parity is not None and parity.status != "equal":
             problems.append(f"run, it {parity.status}: {parity.first_divergence or parity.detail}")
@@ -235,7 +233,7 @@ class _Prover:
         if mine and (not example.lines or run.lines(mine) == example.lines):
             return []
         problems = [
-            f"reported: {_lines(run.lines(mine))}; marked: {_lines(example.lines)}"
+            f"reported: {lines_text(run.lines(mine))}; marked: {lines_text(example.lines)}"
             if mine
             else "the rule is silent"
         ]
@@ -251,13 +249,15 @@ class _Prover:
 
     def false_alarms(self, run: Run) -> list[str]:
         """Errors of other rules about a model that converts."""
+        if not run.converted:
+            return []
+        errors = [
+            each for each in run.findings if each.severity == "error" and each.rule.category in BLOCKING
+        ]
         return [
-            f"{finding.rule.code} {finding.rule.name} is an error at {_place(run, finding)}, and it converts"
-            for finding in run.findings
-            if run.converted
-            and finding.rule.code != self.rule.code
-            and finding.severity == "error"
-            and finding.rule.category in BLOCKING
+            f"{error.rule.code} {error.rule.name} is an error at {place_of(run, error)}, and it converts"
+            for error in errors
+            if error.rule.code != self.rule.code and error.rule.category in BLOCKING
         ]
 
 
@@ -265,44 +265,6 @@ def _skip(reason: str) -> None:
     """Skip an example that is not for what is installed here, if there is a ``reason``."""
     if reason:
         raise _Skip(reason)
-
-
-def _wrong_refusals(example: Example, run: Run) -> list[str]:
-    """Marked lines that convert, and refusals at lines that no error names."""
-    refused = {refusal.line for refusal in run.refusals}
-    if not example.lines or (None in refused and len(refused) == 1):
-        return []  # nothing says where it was refused
-    errors = tuple(finding for finding in run.findings if finding.severity == "error")
-    reported = {*example.lines, *run.lines(errors)}
-    problems = [
-        f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused
-    ]
-    problems += [
-        f"line {refusal.line} is refused too, and no rule says so: {refusal.text}"
-        for refusal in run.refusals
-        if refusal.line is not None and refusal.line not in reported and not refusal.follows
-    ]
-    return problems + (_not_converted(run) if problems else [])
-
-
-def _not_converted(run: Run) -> list[str]:
-    return [f"it does not convert: {_refusal(refusal)}" for refusal in run.refusals[:MISSES]] or [
-        "it does not convert"
-    ]
-
-
-def _refusal(refusal: Refusal) -> str:
-    where = f"line {refusal.line}: " if refusal.line is not None else ""
-    return f"{where}{refusal.text}"
-
-
-def _place(run: Run, finding: Finding) -> str:
-    lines = run.lines((finding,))
-    return f"line {lines[0]}" if lines else "the model"
-
-
-def _lines(lines: tuple[int, ...]) -> str:
-    return f"line {', '.join(map(str, lines))}" if lines else "no line"
 
 
 def _converts(environment: Environment) -> str:

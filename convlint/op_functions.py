@@ -1,6 +1,7 @@
-"""Which function of PyTorch an op is an overload of: ``aten.add_.Scalar`` is one of ``add``.
+"""What the names of ops have in common: the operation that several names stand for, and its function.
 
-What a rule proposes for one function says nothing of another, so that a rule of several says of which.
+``aten.add_.Scalar`` is an overload of the function ``add``. What a rule proposes for one function says
+nothing of another, so that a rule of several says of which.
 """
 
 from __future__ import annotations
@@ -43,6 +44,26 @@ _SAME = {
 }
 _ENDINGS = ("_with_indices", "_copy", "_aa")
 _NAME = re.compile(r"[a-z]+(?:\.|::)(?P<name>[^.]+)")
+
+
+_BUILT_IN = ("aten", "prim")
+
+
+def operation_of(op: str) -> str:
+    """The one name of an operation, whichever frontend names it: rules and trials are compared by it.
+
+    ``add`` for ``aten.add_.Tensor`` of an exported graph, ``aten::add_`` of a trace and ``add`` of
+    coremltools; ``torchvision.nms`` for ``torchvision.nms.default`` and ``torchvision::nms``. Overload
+    and the mark of a write in place are left out. A name without a namespace stands for itself.
+    """
+    namespace, dot, name = op.lower().replace("::", ".").partition(".")
+    if not dot:
+        namespace, name = "", namespace
+    name = name.partition(".")[0]
+    if name.startswith("__") and name.endswith("__"):
+        name = name[2:-2]  # as coremltools calls what Python writes as an operator
+    name = name.removesuffix("_")
+    return name if namespace in ("", *_BUILT_IN) else f"{namespace}.{name}"
 
 
 def function_of(op: str) -> str:

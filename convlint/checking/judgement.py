@@ -38,8 +38,8 @@ def judge(
         # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
         traced = captured.frontend == "torchscript"
         where = replace(environment, frontend="torchscript") if traced else environment
-        found = match_graph(rules, captured.graph, where)
-        matches += [match for match in found if not (traced and taken_apart(match, trials))]
+        fired = match_graph(rules, captured.graph, where)
+        matches += [match for match in fired if not (traced and taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):
@@ -56,17 +56,17 @@ def judge(
     lines = {str(finding.site) for finding in findings if _is_frozen(finding)}
     return tuple(
         finding
-        for finding in findings  # what the trace fixes there is the same line, told once
+        for finding in findings  # what the trace fixes there is the same line, reported once
         if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
     )
 
 
 def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
     """What follows from an input in PyTorch, and does not in the program of the trace that converts."""
-    found = list(captured.reads) if frontend == "torchscript" else []
+    provisos = list(captured.reads) if frontend == "torchscript" else []
     converted = [trial for trial in trials if trial.status == "converted"]
-    found += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
-    for each in dict.fromkeys(found):
+    provisos += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
+    for each in dict.fromkeys(provisos):
         yield CaptureFailure(
             "torch.jit.trace", FROZEN, "TracerWarning", each.text, each.site, each.caller, each.module
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convlint.model import Disagreement, Finding, OpCall, Site, Trial
+from convlint.model import Disagreement, Finding, OpCall, Trial, TrialFailure
+from convlint.op_functions import operation_of
 from convlint.rules.match import Environment, RawMatch, group_findings, match_graph, match_trial
 from convlint.rules.rulebook import Rulebook
 
@@ -25,7 +26,8 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
     # it ends at its first refusals, what it does not name was not tried.
     traced = trial.frontend == "torchscript"
     refused = {failure.node for failure in trial.failures if failure.node}
-    lines = {(_operation(failure.op), _line(failure.site)) for failure in trial.failures}
+    places = {_place(failure) for failure in trial.failures}
+    passed_ops = set(map(operation_of, trial.passed))
     marked = []
     for finding in findings:
         said = ""
@@ -39,10 +41,10 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
         if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
             calls = finding.calls
             if traced:
-                named = any((_operation(call.op), _line(call.site)) in lines for call in calls)
+                named = any(_place(call) in places for call in calls)
             else:
                 named = any(call.name in refused for call in calls)
-            passed = trial.status == "converted" or all(_operation(call.op) in trial.passed for call in calls)
+            passed = trial.status == "converted" or all(operation_of(call.op) in passed_ops for call in calls)
             said = "failed" if named else "converted" if passed else ""
             if traced and said == "converted" and finding.rule.category == "support":
                 finding = replace(finding, severity="warning")  # of the other frontend's converters
@@ -54,22 +56,22 @@ def findings_of_trial(
     findings: tuple[Finding, ...], trials: Iterable[Trial], rules: Rulebook, environment: Environment
 ) -> tuple[Finding, ...]:
     """A finding for each refusal of the trial that no error among ``findings`` covers."""
-    told_nodes = {call.name for finding in findings if finding.severity == "error" for call in finding.calls}
     errors = [finding for finding in findings if finding.severity == "error"]
-    told_lines = {(_operation(f.op), _line(f.site)) for f in errors}
-    told_lines |= {(_operation(call.op), _line(call.site)) for f in errors for call in f.calls}
-    interface = any(f.severity == "error" and f.rule.category == "interface" for f in findings)
+    nodes = {call.name for finding in errors for call in finding.calls}
+    places = {_place(finding) for finding in errors}
+    places |= {_place(call) for finding in errors for call in finding.calls}
+    interface = any(finding.rule.category == "interface" for finding in errors)
     unforeseen = [
         failure
         for trial in trials
         for failure in trial.failures
         if not failure.follows
-        and failure.node not in told_nodes
-        and (_operation(failure.op), _line(failure.site)) not in told_lines
+        and failure.node not in nodes
+        and _place(failure) not in places
         and not (failure.stage in ("input", "output") and interface)
     ]
-    found = group_findings(match_trial(rules, unforeseen, environment))
-    return tuple(replace(finding, trial="failed") for finding in found)
+    findings_of_rules = group_findings(match_trial(rules, unforeseen, environment))
+    return tuple(replace(finding, trial="failed") for finding in findings_of_rules)
 
 
 def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
@@ -77,13 +79,15 @@ def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
     call = match.subject.thing
     if not isinstance(call, OpCall) or not any("*" in block.names for block in match.rule.matches):
         return False
-    kind = _operation(call.op).strip("_").lower()
+    # A trace names the public function of an internal op, without its namespace: softmax for aten._softmax.
+    name = operation_of(call.op).rpartition(".")[2].strip("_")
     traces = [trial.traced for trial in trials if trial.traced]
-    return bool(traces) and not any(kind in traced for traced in traces)
+    return bool(traces) and not any(name in traced for traced in traces)
 
 
-def _line(site: Site | None) -> str:
-    return str(site) if site is not None else ""
+def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
+    """The operation and its line: by these, names of a trace and of an exported graph are compared."""
+    return operation_of(thing.op), str(thing.site or "")
 
 
 def disagreements(
@@ -105,13 +109,13 @@ def disagreements(
     refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
     # Where the conversion ended early, what came after the end was never tried.
     tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
-    found = [
+    differences = [
         Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
         for node, failure in refused.items()
         if node not in foretold and failure.stage in ("frontend", "backend")
     ]
     if tried_all:
-        found += [
+        differences += [
             Disagreement(
                 finding.op, "fails", "converted", finding.site, f"{finding.rule.code} {finding.message}"
             )
@@ -120,7 +124,7 @@ def disagreements(
             and not any(call.name in refused for call in finding.calls)
             and not any(failure.follows for failure in trial.failures)
         ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(differences))
 
 
 def compare_frontends(first: Trial, second: Trial) -> list[str]:
@@ -129,22 +133,18 @@ def compare_frontends(first: Trial, second: Trial) -> list[str]:
         return [
             f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"
         ]
-    mine = {_operation(failure.op) for failure in first.failures}
-    other = {_operation(failure.op) for failure in second.failures}
     notes = []
-    for trial, here, beside in ((first, mine, second), (second, other, first)):
+    for trial, other in ((first, second), (second, first)):
         # A trial may end at its first refusal: of what it never came to, nothing is known.
-        only = sorted(op for op in here.intersection(beside.passed) if op)
-        only = [op for op in only if op not in (other if trial is first else mine)]
+        converted = set(map(operation_of, other.passed)) - _refused(other)
+        only = sorted(operation for operation in _refused(trial) & converted if operation)
         if only:
             notes.append(f"refused by the {trial.frontend} frontend only: {', '.join(only)}")
     return notes
 
 
-def _operation(op: str) -> str:
-    """``diff`` for ``aten.diff.default``: what both frontends can be compared by."""
-    parts = op.split(".")
-    return parts[1] if len(parts) > 1 else op
+def _refused(trial: Trial) -> set[str]:
+    return {operation_of(failure.op) for failure in trial.failures}
 
 
 def export_trial(trials: tuple[Trial, ...]) -> Trial | None:

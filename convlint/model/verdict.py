@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from convlint.model.findings import Finding, Proviso, Trial, TrialFailure
 from convlint.model.graph import OpCall
+from convlint.op_functions import operation_of
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
     refusal has the same words. What may only follow from another refusal is among these too, and
     says so in ``follows``.
     """
-    found = [*report.findings, *(silent.finding for silent in report.suppressed)]
+    findings = [*report.findings, *(silent.finding for silent in report.suppressed)]
     # What another frontend converts is an error no more, and names its refusal all the same.
-    naming = [finding for finding in found if finding.severity == "error" or finding.trial == "failed"]
+    naming = [finding for finding in findings if finding.severity == "error" or finding.trial == "failed"]
     places = {place for finding in naming for place in _places(finding)}
     words = {failure.error for failure in refusals(report) if _place(failure) in places}
     return tuple(
@@ -136,17 +137,15 @@ def _places(finding: Finding) -> set[tuple[str, str]]:
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    """Its op and its line; namespace, overload and the mark of a write in place are the frontends' own."""
-    name = thing.op.removeprefix("aten.").partition(".")[0]
-    in_place = name.endswith("_") and not name.endswith("__")
-    return name[:-1] if in_place else name, str(thing.site or "")
+    """Its op and its line, as both frontends name them."""
+    return operation_of(thing.op), str(thing.site or "")
 
 
 def tally(report: Report) -> str:
     """``"2 errors, 1 warning"``, or ``"no findings"``."""
-    found = Counter(finding.severity for finding in report.findings)
+    counts = Counter(finding.severity for finding in report.findings)
     return ", ".join(
-        count(n, severity) for severity in ("error", "warning", "note") if (n := found[severity])
+        count(n, severity) for severity in ("error", "warning", "note") if (n := counts[severity])
     ) or ("no findings")
 
 

@@ -12,7 +12,7 @@ from convlint.coreml.supported import installed_snapshot
 from convlint.coreml.targets import OPSETS
 from convlint.coreml.versions import parse_bounds, parse_release, parse_target
 from convlint.model import Example, Rule
-from convlint.rules.match import Environment
+from convlint.rules.match import Environment, inapplicable
 
 
 def installed_environment() -> Environment:
@@ -47,6 +47,18 @@ def _target(rule: Rule, installed: Environment) -> str:
         return installed.target
     holding = [name for name in candidates if parse_bounds(bounds, "target").hold(parse_target(name))]
     return holding[0] if holding else installed.target
+
+
+def unspoken(rule: Rule, example: Example, environment: Environment, *, good: bool = False) -> str:
+    """Why the rule does not speak of ``environment``, in words; empty where it does.
+
+    A good example may itself ask for a frontend or target beyond the rule, to show where the rule ends.
+    """
+    if good:
+        applies = {name: bound for name, bound in rule.applies.items() if name not in example.options}
+        rule = replace(rule, applies=applies)
+    reason = inapplicable(rule, environment)
+    return f"the rule is for {reason[0]}, and {reason[1]}" if reason is not None else ""
 
 
 def outside(bounds: Mapping[str, Any], environment: Environment) -> str:

@@ -15,20 +15,18 @@ from typing import Literal
 from convlint.checking.reconcile import BLOCKING
 from convlint.errors import ConvlintError
 from convlint.interface.inputs import parse_inputs
-from convlint.model import Example, Finding, Replacement, Rule
+from convlint.model import Example, Replacement, Rule
 from convlint.numerics.agreement import disagreement, lost_gradients, particular
 from convlint.numerics.tolerance import REPLACEMENT
-from convlint.rule_tester.environment import environment_of, outside
-from convlint.rule_tester.example import Refusal, RuleTester, Run
-from convlint.rules.match import Environment, inapplicable, match_environment, near_misses
+from convlint.rule_tester.environment import environment_of, outside, unspoken
+from convlint.rule_tester.example import RuleTester, Run
+from convlint.rule_tester.reasons import MISSES, lines_text, not_converted, place_of, wrong_refusals
+from convlint.rules.match import Environment, match_environment, near_misses
 from convlint.rules.parts import replaced_example
 from convlint.rules.rulebook import Rulebook
 
 Kind = Literal["bad", "good", "replace"]
 Outcome = Literal["passed", "skipped", "stale", "failed"]
-
-MISSES = 4
-"""So many reasons are shown of each kind; more would hide the others."""
 
 _WORST_LAST: tuple[Outcome, ...] = ("skipped", "passed", "stale", "failed")
 
@@ -86,7 +84,7 @@ class _Prover:
     def __init__(self, rule: Rule, tester: RuleTester) -> None:
         self.rule = rule
         self.tester = tester
-        self.runs: dict[int, Run] = {}
+        self.runs: dict[tuple[object, ...], Run] = {}
 
     def proof(self, kind: Kind, number: int, part: Example | Replacement) -> Proof:
         """The outcome for one example or replacement, whatever comes of it."""
@@ -112,14 +110,14 @@ class _Prover:
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return [] if self.fires(environment) else ["the rule is silent about these versions"]
-        self.skip_inapplicable(environment)
+        _skip(unspoken(self.rule, example, environment))
         run = self.run(example, name, environment)
         self.skip_overtaken(example, run, environment)
         problems = self.misreported(example, run, environment)
         if self.blocking:
-            problems += _wrong_refusals(example, run)
+            problems += wrong_refusals(example, run)
         elif self.must_convert and not run.converted:
-            problems += _not_converted(run)
+            problems += not_converted(run)
         parity = run.report.parity
         if parity is not None and parity.status not in ("differs", "overflows"):
             raise _Stale(f"run, it is {parity.status}; {_converts(environment)} to what PyTorch computes")
@@ -130,7 +128,7 @@ class _Prover:
         environment = environment_of(self.rule, example, self.tester.environment)
         if "environment" in example.options:
             return ["the rule reports these versions"] if self.fires(environment) else []
-        self.skip_inapplicable(environment, outside(example.options, environment))
+        _skip(unspoken(self.rule, example, environment, good=True) or outside(example.options, environment))
         return self.innocent(example, name, environment)
 
     def replacement(self, replacement: Replacement, name: str) -> list[str]:
@@ -139,7 +137,7 @@ class _Prover:
         if example is None:
             return ["its `before` stands in no bad example"]
         environment = environment_of(self.rule, example, self.tester.environment)
-        self.skip_inapplicable(environment, outside(example.options, environment))
+        _skip(unspoken(self.rule, example, environment) or outside(example.options, environment))
         problems = self.innocent(example, name, environment)
         original = next(bad for bad in self.rule.bad if replacement.before.strip() in bad.code)
         problems += self.unshown(replacement, original)
@@ -151,10 +149,16 @@ class _Prover:
             return [*problems, f"it cannot be compared: {type(error).__name__}: {error}"]
 
     def run(self, example: Example, name: str, environment: Environment) -> Run:
-        """The run of a bad example, which its own proof and those of its replacements ask for."""
-        if id(example) not in self.runs:
-            self.runs[id(example)] = self.tester.run(example, name, environment, self.rule.differs or None)
-        return self.runs[id(example)]
+        """The run of an example, made once.
+
+        A bad example is asked for by each of its replacements too, and several of these, or a good example,
+        may come to the same code.
+        """
+        options = tuple(sorted(example.options.items()))
+        key = (example.code.rstrip(), example.inputs, example.outputs, options, environment)
+        if key not in self.runs:
+            self.runs[key] = self.tester.run(example, name, environment, self.rule.differs or None)
+        return self.runs[key]
 
     def unshown(self, replacement: Replacement, original: Example) -> list[str]:
         """That nobody would see it, not even whoever wrote the line that it is the cure of."""
@@ -196,14 +200,6 @@ class _Prover:
             self.rule.category == "interface" and self.rule.severity != "error"
         )
 
-    def skip_inapplicable(self, environment: Environment, bounds: str = "") -> None:
-        """Skip what the rule, or the example by its ``bounds``, does not speak of."""
-        reason = inapplicable(self.rule, environment)
-        if reason is not None:
-            raise _Skip(f"the rule is for {reason[0]}, and {reason[1]}")
-        if bounds:
-            raise _Skip(bounds)
-
     def skip_overtaken(self, example: Example, run: Run, environment: Environment) -> None:
         """Skip a bad example for other versions; one that should be refused and converts is stale."""
         reported = bool(run.of_rule(self.rule.code))
@@ -211,8 +207,7 @@ class _Prover:
         overtaken = self.blocking and run.converted
         if bounds and overtaken and reported:
             raise _Stale(f"{_converts(environment)}, and the rule still reports it")
-        if bounds:
-            raise _Skip(bounds)
+        _skip(bounds)
         if overtaken and reported:
             raise _Stale(f"{_converts(environment)}; end what the rule applies to before it")
         if overtaken:
@@ -224,10 +219,10 @@ class _Prover:
 
     def innocent(self, example: Example, name: str, environment: Environment) -> list[str]:
         """What keeps an example from being silent and converting."""
-        run = self.tester.run(example, name, environment, self.rule.differs or None)
+        run = self.run(example, name, environment)
         mine = run.of_rule(self.rule.code)
-        problems = [f"the rule reports {_place(run, finding)}: {finding.message}" for finding in mine]
-        problems += ([] if run.converted else _not_converted(run)) + self.false_alarms(run)
+        problems = [f"the rule reports {place_of(run, finding)}: {finding.message}" for finding in mine]
+        problems += ([] if run.converted else not_converted(run)) + self.false_alarms(run)
         parity = run.report.parity
         if parity is not None and parity.status != "equal":
             problems.append(f"run, it {parity.status}: {parity.first_divergence or parity.detail}")
@@ -239,10 +234,12 @@ class _Prover:
         if mine and (not example.lines or run.lines(mine) == example.lines):
             return []
         problems = [
-            f"reported: {_lines(run.lines(mine))}; marked: {_lines(example.lines)}"
+            f"reported: {lines_text(run.lines(mine))}; marked: {lines_text(example.lines)}"
             if mine
             else "the rule is silent"
         ]
+        if not mine and run.converted and (self.rule.category, self.rule.severity) == ("support", "warning"):
+            problems.append("it converts, and what a rule is not sure of is reported only where nothing does")
         others = sorted({finding.rule.code for finding in run.findings} - {self.rule.code})
         if others:
             problems.append(f"other rules that report it: {', '.join(others)}")
@@ -253,52 +250,22 @@ class _Prover:
 
     def false_alarms(self, run: Run) -> list[str]:
         """Errors of other rules about a model that converts."""
+        if not run.converted:
+            return []
+        errors = [
+            each for each in run.findings if each.severity == "error" and each.rule.category in BLOCKING
+        ]
         return [
-            f"{finding.rule.code} {finding.rule.name} is an error at {_place(run, finding)}, and it converts"
-            for finding in run.findings
-            if run.converted
-            and finding.rule.code != self.rule.code
-            and finding.severity == "error"
-            and finding.rule.category in BLOCKING
+            f"{error.rule.code} {error.rule.name} is an error at {place_of(run, error)}, and it converts"
+            for error in errors
+            if error.rule.code != self.rule.code and error.rule.category in BLOCKING
         ]
 
 
-def _wrong_refusals(example: Example, run: Run) -> list[str]:
-    """Marked lines that convert, and refusals at lines that no error names."""
-    refused = {refusal.line for refusal in run.refusals}
-    if not example.lines or (None in refused and len(refused) == 1):
-        return []  # nothing says where it was refused
-    errors = tuple(finding for finding in run.findings if finding.severity == "error")
-    reported = {*example.lines, *run.lines(errors)}
-    problems = [
-        f"line {line} is marked, and it is not refused" for line in example.lines if line not in refused
-    ]
-    problems += [
-        f"line {refusal.line} is refused too, and no rule says so: {refusal.text}"
-        for refusal in run.refusals
-        if refusal.line is not None and refusal.line not in reported and not refusal.follows
-    ]
-    return problems + (_not_converted(run) if problems else [])
-
-
-def _not_converted(run: Run) -> list[str]:
-    return [f"it does not convert: {_refusal(refusal)}" for refusal in run.refusals[:MISSES]] or [
-        "it does not convert"
-    ]
-
-
-def _refusal(refusal: Refusal) -> str:
-    where = f"line {refusal.line}: " if refusal.line is not None else ""
-    return f"{where}{refusal.text}"
-
-
-def _place(run: Run, finding: Finding) -> str:
-    lines = run.lines((finding,))
-    return f"line {lines[0]}" if lines else "the model"
-
-
-def _lines(lines: tuple[int, ...]) -> str:
-    return f"line {', '.join(map(str, lines))}" if lines else "no line"
+def _skip(reason: str) -> None:
+    """Skip an example that is not for what is installed here, if there is a ``reason``."""
+    if reason:
+        raise _Skip(reason)
 
 
 def _converts(environment: Environment) -> str:

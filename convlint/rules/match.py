@@ -123,17 +123,17 @@ class _Index:
         Where an op would run is not asked of one that leaves nothing in the program.
         """
         fired: set[str] = set()
-        told: set[tuple[str, str]] = set()
+        answered: set[tuple[str, str]] = set()
         for rule, block in self.of(looked.subject.kind, looked.word):
             everything = _EVERYTHING in block.names
             if looked.folded and rule.category == PLACEMENT:
                 continue
-            if rule.code in fired or (everything and (rule.category, rule.severity) in told):
+            if rule.code in fired or (everything and (rule.category, rule.severity) in answered):
                 continue
             if all(holds(condition, looked.namespace, looked.functions) for condition in block.where):
                 fired.add(rule.code)
                 if not everything:
-                    told.add((rule.category, rule.severity))
+                    answered.add((rule.category, rule.severity))
                 yield RawMatch(rule, looked)
 
 

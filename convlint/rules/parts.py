@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
@@ -40,7 +41,7 @@ def read_matches(table: Table) -> tuple[Match, ...]:
     blocks = table.tables("match", (*subjects, "where"))
     if "match" not in table or (not blocks and table.data["match"] == []):
         table.problem("match", f"missing; at least one [[match]] with {', '.join(subjects)} is needed")
-    found = []
+    matches = []
     for block in blocks:
         named = [subject for subject in subjects if subject in block]
         if len(named) != 1:
@@ -53,8 +54,8 @@ def read_matches(table: Table) -> tuple[Match, ...]:
             block.problem(subject, "must name at least one")
         for index, pattern in enumerate(patterns, 1):
             _check_pattern(block, subject, pattern, index)
-        found.append(Match(subject, patterns, _conditions(block, subject)))
-    return tuple(found)
+        matches.append(Match(subject, patterns, _conditions(block, subject)))
+    return tuple(matches)
 
 
 def _check_pattern(block: Table, subject: SubjectKind, pattern: str, index: int) -> None:
@@ -71,7 +72,7 @@ def _check_pattern(block: Table, subject: SubjectKind, pattern: str, index: int)
 
 
 def _conditions(block: Table, subject: SubjectKind) -> tuple[Predicate, ...]:
-    found = []
+    predicates = []
     for index, source in enumerate(block.texts("where", ()), 1):
         try:
             predicate = parse(source)
@@ -79,8 +80,8 @@ def _conditions(block: Table, subject: SubjectKind) -> tuple[Predicate, ...]:
             block.problem(f"where[{index}]", f"column {error.offset} of {source!r}: {error.message}")
             continue
         _check_names(block, f"where[{index}]", predicate, (subject,))
-        found.append(predicate)
-    return tuple(found)
+        predicates.append(predicate)
+    return tuple(predicates)
 
 
 def _check_names(table: Table, key: str, predicate: Predicate, subjects: tuple[SubjectKind, ...]) -> None:
@@ -113,20 +114,20 @@ def read_applies(table: Table) -> Mapping[str, str]:
 
 
 def _bounds(bounds: Table) -> dict[str, str]:
-    found = {}
+    limits = {}
     for name in APPLIES:
         if name not in bounds:
             continue
         if name == "frontend":
-            found[name] = bounds.choice(name, FRONTENDS) or ""
+            limits[name] = bounds.choice(name, FRONTENDS) or ""
             continue
-        found[name] = bounds.text(name)
+        limits[name] = bounds.text(name)
         try:
-            if found[name].strip():
-                parse_bounds(found[name], "target" if name == "target" else "version")
+            if limits[name].strip():
+                parse_bounds(limits[name], "target" if name == "target" else "version")
         except UsageError as error:
             bounds.problem(name, str(error))
-    return found
+    return limits
 
 
 def read_examples(table: Table, key: str, code: str, matches: tuple[Match, ...]) -> tuple[Example, ...]:
@@ -172,20 +173,20 @@ def _marks(example: Table, key: str, code: str, text: str) -> tuple[int, ...]:
 
 
 def _inputs(example: Table) -> tuple[str, ...]:
-    found = []
+    specs = []
     for index, item in enumerate(example.get("inputs", list) or (), 1):
         key = f"inputs[{index}]"
         if type(item) is list and all(type(size) is int and 0 < size < 2**31 for size in item):
-            found.append(str(InputSpec(None, tuple(item))))
+            specs.append(str(InputSpec(None, tuple(item))))
         elif type(item) is str:
             try:
-                found.append(str(parse_input(item)))
+                specs.append(str(parse_input(item)))
             except UsageError as error:
                 example.problem(key, str(error))
         else:
             wanted = 'a list of sizes above 0, or a text such as "1x3x8x8:int64"'
             example.problem(key, f"{wanted} is needed, not {type_name(item)}")
-    return tuple(found)
+    return tuple(specs)
 
 
 def _output_texts(example: Table) -> tuple[str, ...]:
@@ -199,17 +200,17 @@ def _output_texts(example: Table) -> tuple[str, ...]:
 def _options(example: Table) -> dict[str, Any]:
     """What an example needs: ``target``, ``frontend``, versions under which it holds, an environment."""
     table = example.table("options", (*APPLIES, "memory_format"))
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if "memory_format" in table:
-        found["memory_format"] = table.choice("memory_format", ("channels_last",))
+        options["memory_format"] = table.choice("memory_format", ("channels_last",))
     if "target" in table:
-        found["target"] = _checked(table, "target", normalise_target)
+        options["target"] = _checked(table, "target", normalise_target)
     bounds = {name: value for name, value in table.data.items() if name not in ("target", "memory_format")}
-    found |= _bounds(Table(bounds, table.key, tuple(bounds), table.problems))
+    options |= _bounds(Table(bounds, table.key, tuple(bounds), table.problems))
     if "environment" in example:
         versions = example.table("environment", (*COMPONENTS, "frontend", "target", "native_error"))
-        found["environment"] = {name: _version(versions, name) for name in versions.data}
-    return found
+        options["environment"] = {name: _version(versions, name) for name in versions.data}
+    return options
 
 
 def _version(table: Table, name: str) -> str:
@@ -238,7 +239,7 @@ def read_replacements(
 
     Where the rule is about several functions, code says of which it is: nobody is shown that of another.
     """
-    found = []
+    replacements = []
     ops = [name for match in matches if match.subject == "op" for name in match.names]
     several = len(functions_of(ops)) > 1 or any(set(function_of(name)) & set("*?[") for name in ops)
     for block in table.tables(
@@ -268,7 +269,7 @@ def read_replacements(
             what = ", ".join(sorted(functions_of(mine)))
             block.problem("op", f"names several functions ({what}); code is of one, `words` of any")
         where = _conditions(block, "op") if "where" in block else ()
-        found.append(
+        replacements.append(
             Replacement(
                 block.text("title"),
                 kind,
@@ -282,7 +283,7 @@ def read_replacements(
                 general=bool(block.get("general", bool, False)),
             )
         )
-    return tuple(found)
+    return tuple(replacements)
 
 
 def _ops_of_replacement(block: Table, key: str, ops: list[str]) -> tuple[str, ...]:
@@ -301,7 +302,7 @@ def replaced_example(rule: Rule, replacement: Replacement) -> Example | None:
         if replacement.before and replacement.before.strip() in example.code:
             code = example.code.replace(replacement.before.strip(), replacement.after.strip())
             code = "\n".join(_MARK.sub("", line).rstrip() for line in code.split("\n"))
-            return Example(code, example.inputs, (), replacement.title, example.options)
+            return replace(example, code=code, lines=(), title=replacement.title)
     return None
 
 
@@ -317,13 +318,13 @@ def example_problems(rule: Rule) -> list[str]:
             texts.append((f"replace[{number}].after", placed.code))
         else:
             texts += [(f"replace[{number}].{key}", getattr(replacement, key)) for key in ("before", "after")]
-    found = []
+    problems = []
     for key, text in texts:
         try:
             ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            found.append(f"{rule.path}: {key}: not Python: {error}")
-    return found
+            problems.append(f"{rule.path}: {key}: not Python: {error}")
+    return problems
 
 
 def _numbered(rule: Rule, key: str) -> list[tuple[int, Example]]:

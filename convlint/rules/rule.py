@@ -164,7 +164,7 @@ def _identity(table: Table, code: str, name: str, path: Path) -> str:
         table.problem("code", f"the file must be named {code}-{name}.toml, not {path.name}")
     category = category_of(code) if code else None
     if code and category is None:
-        digits = ", ".join(f"{found.digit} {found.name}" for found in CATEGORIES.values())
+        digits = ", ".join(f"{each.digit} {each.name}" for each in CATEGORIES.values())
         table.problem("code", f"{code} is in no category; the first digit says it: {digits}")
     if category is None:
         return ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convlint.errors import UsageError
+from convlint.model import OFFERS
 from convlint.nearest import did_you_mean
 from convlint.rules.rule import CATEGORIES
 
@@ -140,6 +141,7 @@ name = "{name}"              # reads well after "ignore"
 title = "{name.replace("-", " ").capitalize()}"  # a few plain words, without braces: lists show them
 severity = "{start.severity}"             # error: will not convert; warning: converts, at a price; note
 message = "{start.message}"  # one line; a condition-language expression in braces shows its value
+# offer = "{OFFERS[0]}"         # worked out for each model; one of: {", ".join(OFFERS)}
 # applies = {{ coremltools = ">=9.0,<9.1.dev0", frontend = "export", target = ">=iOS16" }}
 confidence = "reported"      # measured: run here; documented: by the maker; reported: by others
 sources = [

@@ -141,8 +141,8 @@ class Environment:
 
     def context(self) -> dict[str, Any]:
         """The names of :data:`CONTEXT` with their values."""
-        found: dict[str, Any] = {component: self.release(component) for component in COMPONENTS}
-        return found | {"frontend": self.frontend, "target": parse_target(self.target)}
+        versions: dict[str, Any] = {component: self.release(component) for component in COMPONENTS}
+        return versions | {"frontend": self.frontend, "target": parse_target(self.target)}
 
 
 def argument_name(name: str) -> str:
@@ -290,12 +290,12 @@ def renamed_ports(graph: Graph) -> Iterator[str]:
 
 def _unchanged(graph: Graph) -> dict[str, str]:
     """The input that a tensor is, by the tensor's name, where nothing is done to it in between."""
-    found = {port.name: port.name for port in graph.inputs if port.kind == "tensor"}
+    sources = {port.name: port.name for port in graph.inputs if port.kind == "tensor"}
     for call in graph.calls:
         source = next(iter(call.args.values()), None)
-        if call.op in _PASSED_ON and isinstance(source, TensorArg) and source.name in found:
-            found[call.name] = found[source.name]
-    return found
+        if call.op in _PASSED_ON and isinstance(source, TensorArg) and source.name in sources:
+            sources[call.name] = sources[source.name]
+    return sources
 
 
 def _count(graph: Graph, pattern: object) -> int:

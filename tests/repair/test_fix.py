@@ -281,9 +281,10 @@ class Unsafe(nn.Module):
 def test_what_may_differ_for_some_inputs_is_done_only_when_asked() -> None:
     inputs = (torch.randn(2, 3),)
     asked = convlint.fix(Unsafe(), inputs, unsafe=True)
-    assert asked.converts == "yes"
+    assert (asked.converts, [change.safety for change in asked.applied]) == ("yes", ["unsafe"])
     unasked = convlint.fix(Unsafe(), inputs)
-    assert all(change.safety == "safe" for change in unasked.applied)
+    assert (unasked.converts, unasked.applied) == ("no", ())
+    assert [failure.op for failure in unasked.remaining] == ["aten.copysign.Tensor"]
 
 
 class WritesToInput(nn.Module):

@@ -6,10 +6,12 @@ Each rule here is written for the fault that it has, and proved against the inst
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from convlint.rule_tester.example import rule_tester
+from convlint.model import Example
+from convlint.rule_tester.example import RuleTester, Run, rule_tester
 from convlint.rule_tester.proof import Proof, RuleProof, prove_rule
 from convlint.rules.rulebook import load_rulebook
 
@@ -154,6 +156,40 @@ def test_a_model_that_does_not_run_fails(folder: Path) -> None:
 
 def test_a_warning_of_support_may_fail_or_not(folder: Path) -> None:
     assert first(prove(folder, rule(severity="warning")), "bad").outcome == "passed"
+
+
+def test_what_a_user_never_sees_is_no_report(folder: Path) -> None:
+    """A check leaves out what a rule of support was not sure of, once coremltools has converted it."""
+    bad = "return torch.relu(x)  # <- MY100"
+    text = rule(severity="warning", op="aten.relu.default", bad=bad, good="return torch.sin(x)")
+    proof = first(prove(folder, text), "bad")
+    assert (proof.outcome, proof.reasons[0]) == ("failed", "the rule is silent")
+    assert any("it converts, and what a rule is not sure of" in reason for reason in proof.reasons)
+
+
+def test_a_good_example_may_lie_beyond_the_target_of_the_rule(folder: Path) -> None:
+    text = rule(more='applies = { target = "<iOS18" }')
+    head, good = text.split("[[good]]")
+    proof = prove(folder, f'{head}[[good]]\noptions = {{ target = "iOS18" }}{good}')
+    assert outcomes(proof) == ["bad passed", "good passed"]
+
+
+def test_an_example_is_checked_once_whoever_asks_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bad one by its own proof and its replacement's, the good one as what the replacement makes."""
+    checked = []
+    check = RuleTester.run
+
+    def run(tester: RuleTester, example: Example, *rest: Any) -> Run:
+        checked.append(example.code)
+        return check(tester, example, *rest)
+
+    monkeypatch.setattr(RuleTester, "run", run)
+    replace = REPLACE.format(safety="retrain", more="", after="torch.sin(x)")
+    proof = prove(folder, rule(good="return torch.sin(x)", replace=replace))
+    assert outcomes(proof) == ["bad passed", "good passed", "replace passed"]
+    assert len(checked) == 2
 
 
 def test_what_converts_at_a_price_must_convert(folder: Path) -> None:

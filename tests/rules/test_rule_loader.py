@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convlint.checking.offers.table import MAKERS
 from convlint.errors import RuleError
-from convlint.model import Rule
+from convlint.model import OFFERS, Rule
 from convlint.rules.parts import example_problems, replaced_example
 from convlint.rules.rule import CATEGORIES, category_of, parse_rule
 from convlint.rules.rulebook import shipped_folder
@@ -101,6 +102,24 @@ def test_a_replacement_is_proved_on_the_bad_example() -> None:
     assert example_problems(broken)[0].startswith(f"{PATH}: good[1].code: not Python")
 
 
+def test_a_replacement_keeps_the_outputs_of_its_example() -> None:
+    outputs = 'outputs = ["y:image"]\ninputs = [[1, 4, 8, 8], "y=1x4x8x8:float16"]'
+    rule = load(GOOD.replace('inputs = [[1, 4, 8, 8], "y=1x4x8x8:float16"]', outputs))
+    example = replaced_example(rule, rule.replacements[0])
+    assert example is not None
+    assert (example.outputs, example.lines) == (rule.bad[0].outputs, ())
+    assert example.outputs
+
+
+def test_a_rule_names_its_offer() -> None:
+    assert load(GOOD).offer is None
+    offers = [
+        load(GOOD.replace('name = "hypot"', f'name = "hypot"\noffer = "{each}"')).offer for each in OFFERS
+    ]
+    assert offers == list(OFFERS)
+    assert set(MAKERS) == set(OFFERS), "every offer that a file may name is one that is made"
+
+
 MISTAKES = [
     (
         'severity = "error"',
@@ -160,6 +179,11 @@ MISTAKES = [
     ),
     ('"aten.hypot.default"', '"hypot()"', "match[1].op[1]: 'hypot()' is not an op name"),
     ("op = [", 'capture = ["unknown"]\nop = [', "match[1]: names op and capture; exactly one"),
+    (
+        'name = "hypot"',
+        'name = "hypot"\noffer = "fold-sdt"',
+        "offer: 'fold-sdt' is not known. Did you mean fold-std? Allowed: fold-std, fold-normalisation.",
+    ),
     ("op = [", "ops = [", "match[1].ops: unknown key. Did you mean op?"),
     ("self.rank <= 5", "self.rnk <= 5", "match[1].where[1]: column 1 of 'self.rnk <= 5': no attribute 'rnk'"),
     ("not has_converter()", "has_convertr()", "match[1].where[2]: column 1 of 'has_convertr()': no function"),

@@ -47,6 +47,23 @@ def test_torchscript_refusals_land_on_their_own_ops_and_lines() -> None:
     assert not unforeseen(report)
 
 
+class Unforetold(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(x)
+        return torch.digamma(y)
+
+
+def test_a_refusal_that_no_rule_names_is_an_error_at_its_line() -> None:
+    """Without the rule about ops that have no converter, nobody foretells this one."""
+    report = convlint.check(Unforetold(), torch.rand(4), frontend="export", ignore=("CL100",))
+    (finding,) = report.errors()
+    assert (finding.rule.code, finding.op, finding.trial) == ("CL190", "aten.digamma.default", "failed")
+    assert finding.site is not None
+    assert finding.site.line == line_of(Unforetold.forward, "digamma")
+    assert (finding.subject.kind, finding.subject.thing) == ("trial", report.trial.failures[0])
+    assert not unforeseen(report)
+
+
 class Chunks(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.sum() > 1e9:

@@ -112,11 +112,13 @@ class TestWhatASpecMayName:
     def test_an_absolute_path(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write(models / "elsewhere" / "x.txt", "")
         monkeypatch.chdir(models / "elsewhere")
-        assert load_model(f"{models}/models.py:Net").build()
-        assert load_model("models.py:Net", root=str(models)).build()
+        for loaded in (load_model(f"{models}/models.py:Net"), load_model("models.py:Net", root=str(models))):
+            assert loaded.path == str(models / "models.py")
+            assert loaded.build().layer.in_features == 3
 
     def test_a_library(self) -> None:
-        assert load_model("torchvision.models:mobilenet_v3_small").build()
+        model = load_model("torchvision.models:mobilenet_v3_small").build()
+        assert type(model).__module__ == "torchvision.models.mobilenetv3"
 
     def test_arguments_are_fresh_for_each_build(self) -> None:
         loaded = load_model("models.py:Net", {"sizes": [1]}, {"cfg": "Config()"})
@@ -158,19 +160,24 @@ class TestFilesLieWherePythonFindsTheirNeighbours:
 
     def test_a_file_named_like_a_module_that_is_loaded(self, project: Path) -> None:
         write(project / "types.py", "import torch\nclass N(torch.nn.Module): pass")
-        assert load_model("types.py:N").build()
+        assert type(load_model("types.py:N").build()).__name__ == "N"
         assert "N" not in vars(sys.modules["types"])
 
     def test_an_odd_file_name(self, project: Path) -> None:
         write(project / "my net-2.0.py", "import torch\nclass N(torch.nn.Module): pass")
-        assert load_model("my net-2.0.py:N").build()
+        loaded = load_model("my net-2.0.py:N")
+        assert (type(loaded.build()).__name__, Path(loaded.path).name) == ("N", "my net-2.0.py")
 
 
 @pytest.mark.usefixtures("models")
 class TestMistakesAreTold:
-    @pytest.mark.parametrize("spec", ["", ":", "models", "models:", ":Net", "models:1", "my models:Net"])
+    @pytest.mark.parametrize("spec", ["", ":", "models", "models:", ":Net", "models:1"])
     def test_malformed(self, spec: str) -> None:
-        refused(UsageError, spec)
+        assert refused(UsageError, spec).startswith(f"malformed model spec {spec!r}: write module:attribute")
+
+    def test_neither_module_nor_file(self) -> None:
+        says = "'my models' is neither the name of a module nor the path of a .py file."
+        assert refused(UsageError, "my models:Net") == says
 
     def test_a_file_alone_names_its_classes(self) -> None:
         assert "as in models.py:Net (it defines Net, Config)" in refused(UsageError, "models.py")
@@ -371,8 +378,8 @@ def test_a_library_s_constructor_fetches_no_weights_unless_told_to(
     installed.mkdir()
     (installed / "somelibrary.py").write_text(textwrap.dedent(LIBRARY))
     monkeypatch.syspath_prepend(str(installed))
-    for attribute in ("detector", "Unet"):
-        load_model(f"somelibrary:{attribute}").build()
+    assert type(load_model("somelibrary:detector").build()) is torch.nn.Linear
+    assert type(load_model("somelibrary:Unet").build().body) is torch.nn.Linear
     with pytest.raises(ModelError, match=r"wanted to fetch trained weights.*encoder_weights=None"):
         load_model("somelibrary:Unet", {"encoder_weights": "imagenet"}).build()
     (project / "own.py").write_text("import somelibrary\ndef net(): return somelibrary.Unet()\n")

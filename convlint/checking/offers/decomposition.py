@@ -40,9 +40,9 @@ def add_replacements(
                     tried[finding.op] = prove_decomposition(
                         program, finding.calls[0].name, environment.target
                     )
-                found = tried[finding.op]
-                if found is not None:
-                    extra.append(found)
+                decomposition = tried[finding.op]
+                if decomposition is not None:
+                    extra.append(decomposition)
             newer = _newer_release(finding.op, environment)
             # A development release is no advice beside code that converts with what is installed.
             instead = any(each.kind == "rewrite" and each.safety == "safe" for each in finding.replacements)
@@ -157,9 +157,9 @@ def single_op_program(node: Any) -> Any:
 
     class Alone(torch.nn.Module):
         def forward(self, *tensors: torch.Tensor) -> Any:
-            given = dict(zip(sources, tensors, strict=True))
-            args = torch.fx.map_arg(node.args, lambda source: given[source])
-            kwargs = torch.fx.map_arg(node.kwargs, lambda source: given[source])
+            tensor_of = dict(zip(sources, tensors, strict=True))
+            args = torch.fx.map_arg(node.args, lambda source: tensor_of[source])
+            kwargs = torch.fx.map_arg(node.kwargs, lambda source: tensor_of[source])
             return node.target(*args, **kwargs)
 
     def example(source: Any) -> torch.Tensor:

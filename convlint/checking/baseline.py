@@ -42,16 +42,16 @@ class Baseline:
         """The report without its known findings, and the entries that claim more than there is."""
         allowed = self.counts.get(report.model, {})
         older = {code for code, _, _ in allowed}
-        found = counted(report.findings, folder, older)
-        covered = {kind for kind, number in found.items() if number <= allowed.get(kind, 0)}
+        current = counted(report.findings, folder, older)
+        covered = {kind for kind, number in current.items() if number <= allowed.get(kind, 0)}
         known = [finding for finding in report.findings if _kinds(finding, folder, older) <= covered]
         left = [finding for finding in report.findings if finding not in known]
         suppressed = (*report.suppressed, *(Suppression(finding, "baseline", "known") for finding in known))
         stale = [
             f"{report.model}: {code} in {_place(file, module)}:"
-            f" {number} known, {found[code, file, module]} left"
+            f" {number} known, {current[code, file, module]} left"
             for (code, file, module), number in sorted(allowed.items())
-            if found[code, file, module] < number
+            if current[code, file, module] < number
         ]
         return decided(replace(report, findings=tuple(left), suppressed=suppressed), fail_on), stale
 
@@ -61,16 +61,16 @@ class Baseline:
         for outcome in outcomes:
             if outcome.report is not None and _was_seen(outcome) and outcome.model in counts:
                 known = counts[outcome.model]
-                found = counted(outcome.report.findings, folder, {code for code, _, _ in known})
+                current = counted(outcome.report.findings, folder, {code for code, _, _ in known})
                 counts[outcome.model] = {
-                    kind: min(number, found[kind]) for kind, number in known.items() if found[kind]
+                    kind: min(number, current[kind]) for kind, number in known.items() if current[kind]
                 }
         return Baseline({model: kinds for model, kinds in counts.items() if kinds})
 
     def over(self, known: Baseline, models: Collection[str]) -> Baseline:
         """This baseline, and of ``known`` those among ``models`` of which nothing was learned this time."""
-        kept = {model: kinds for model, kinds in known.counts.items() if model in models}
-        return Baseline({**kept, **self.counts})
+        unchanged = {model: kinds for model, kinds in known.counts.items() if model in models}
+        return Baseline({**unchanged, **self.counts})
 
 
 def counted(findings: Sequence[Finding], folder: str, codes: Collection[str] = frozenset()) -> Counter[Known]:
@@ -95,14 +95,14 @@ def _was_seen(outcome: Outcome) -> bool:
     return report is not None and (report.graph is not None or bool(report.findings))
 
 
-def earlier(path: str, *, wanted: bool) -> Baseline | None:
-    """What a file knows that is to be written anew; one that cannot be read is an error if ``wanted``."""
+def earlier(path: str, *, required: bool) -> Baseline | None:
+    """What a file knows that is to be written anew; one that cannot be read is an error if ``required``."""
     if not os.path.isfile(path) or not os.path.getsize(path):
         return None
     try:
         return read_baseline(path)
     except UsageError:
-        if wanted:
+        if required:
             raise
         return None
 

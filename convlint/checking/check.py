@@ -250,11 +250,11 @@ class _Check:
     def environment(self) -> Environment:
         """What to lint for: the installed coremltools, or the one that was named."""
         installed = installed_version("coremltools")
-        wanted = self.options.coremltools
-        if wanted is None and installed is not None and self.options.trial is not None and can_try() == "":
+        release = self.options.coremltools
+        if release is None and installed is not None and self.options.trial is not None and can_try() == "":
             supported = installed_snapshot()
         else:
-            supported = snapshot(wanted or installed)
+            supported = snapshot(release or installed)
         supported = with_foreign(supported)
         if not supported.exact:
             self.notes.append(
@@ -262,7 +262,7 @@ class _Check:
                 f" judged by that of {supported.version}"
             )
         return Environment(
-            coremltools=wanted or installed or supported.version,
+            coremltools=release or installed or supported.version,
             torch=installed_version("torch"),
             supported=supported,
             numpy=installed_version("numpy"),

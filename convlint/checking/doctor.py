@@ -37,15 +37,19 @@ the newest (the Makefile has the same)."""
 def measured_words(versions: Mapping[str, str | None]) -> str:
     """Whether the installed set is one that convlint was measured with, and which were."""
 
-    def same(wanted: Mapping[str, str]) -> bool:
-        return all((versions.get(name) or "").split("+")[0].startswith(want) for name, want in wanted.items())
+    def same(releases: Mapping[str, str]) -> bool:
+        return all(
+            (versions.get(name) or "").split("+")[0].startswith(want) for name, want in releases.items()
+        )
 
-    def told(one: Mapping[str, str]) -> str:
+    def described(one: Mapping[str, str]) -> str:
         return f"torch {one['torch']} with coremltools {one['coremltools']}"
 
     if any(map(same, MEASURED)):
         return "this set of releases is one that the tests run with"
-    return f"this set of releases was not measured; {', '.join(map(told, MEASURED))} were, with numpy 2.3"
+    return (
+        f"this set of releases was not measured; {', '.join(map(described, MEASURED))} were, with numpy 2.3"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,12 @@ def installed_version(package: str) -> str | None:
 
 def native_error() -> str:
     """Why the native library of coremltools does not load; empty where it does."""
-    found = importlib.util.find_spec("coremltools")
-    if found is None or found.origin is None:
+    package_spec = importlib.util.find_spec("coremltools")
+    if package_spec is None or package_spec.origin is None:
         return "coremltools is not installed"
     name = f"coremltools.{NATIVE_LIBRARY}"
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = Path(found.origin).with_name(NATIVE_LIBRARY + suffix)
+        path = Path(package_spec.origin).with_name(NATIVE_LIBRARY + suffix)
         if path.is_file():
             try:
                 spec = importlib.util.spec_from_file_location(name, path)

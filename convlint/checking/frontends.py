@@ -45,16 +45,16 @@ class Frontends:
         if problem:
             self.notes.append(f"the trial did not run: {problem}")
             return ()
-        made: list[Trial] = []
+        trials: list[Trial] = []
         choice = self.options.frontend
         if choice != "torchscript" and captured.program is not None:
-            made.append(self.trial("export", captured.program, captured, level))
-        refused = not (made and made[0].status == "converted")
+            trials.append(self.trial("export", captured.program, captured, level))
+        refused = not (trials and trials[0].status == "converted")
         if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
-            made.append(self.torchscript(captured, level))
-        if len(made) == 2:
-            self.notes += compare_frontends(*made)
-        return tuple(made)
+            trials.append(self.torchscript(captured, level))
+        if len(trials) == 2:
+            self.notes += compare_frontends(*trials)
+        return tuple(trials)
 
     def trial(
         self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
@@ -134,10 +134,18 @@ def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Pr
 def _untraced(error: Exception, level: TrialLevel) -> Trial:
     from convlint.capture.failures import describe_failure
 
-    told = describe_failure("torch.jit.trace", error)
-    stage = "input" if told.kind == "owned-name" else "trace"  # which a trace takes, and the converter not
+    described = describe_failure("torch.jit.trace", error)
+    stage = (
+        "input" if described.kind == "owned-name" else "trace"
+    )  # which a trace takes, and the converter not
     failure = TrialFailure(
-        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage=stage
+        "",
+        described.message or "no message",
+        described.error_type,
+        described.site,
+        described.caller,
+        described.module,
+        stage=stage,
     )
     return Trial("failed", (failure,), 0.0, level, "torchscript", installed_version("coremltools") or "")
 

@@ -33,7 +33,7 @@ def judge(
     """The findings of the rules, with what the trials said of each and what the trials alone refused."""
     # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-    matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
+    matches += match_failures(rules, failures_to_report(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
         # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
         traced = captured.frontend == "torchscript"
@@ -139,7 +139,7 @@ def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertibl
     return "yes" if exported else "unknown"
 
 
-def failures_to_tell(
+def failures_to_report(
     captured: Capture, frontend: Frontend, trials: Iterable[Trial] = ()
 ) -> Iterator[CaptureFailure]:
     """The capture failures worth a finding: odd outputs, what a trace fixes, and what stopped an export.

@@ -55,15 +55,15 @@ def suppress(
     used: set[tuple[Site, str]] = set()
     left, silenced = [], list(report.suppressed)
     for finding in report.findings:
-        found = next(_speaking(comments, finding), None)
-        if found is not None:
-            comment, words = found
+        silencing = next(_speaking(comments, finding), None)
+        if silencing is not None:
+            comment, words = silencing
             used |= {(comment.site, word) for word in words}
             silenced.append(Suppression(finding, "comment", comment.reason, comment.site))
             continue
-        kept, removed = _outside_modules(finding, per_module or {})
+        remaining, removed = _outside_modules(finding, per_module or {})
         silenced += [Suppression(removed, "module", "per-module-ignores")] if removed is not None else []
-        left += [kept] if kept is not None else []
+        left += [remaining] if remaining is not None else []
     ignores = tuple(_ignore(comment, used, report) for comment in sorted(comments, key=_order))
     return decided(
         replace(report, findings=tuple(left), suppressed=tuple(silenced), ignores=ignores), fail_on
@@ -111,8 +111,8 @@ def _speaking(comments: Iterable[_Comment], finding: Finding) -> Iterator[tuple[
     for comment in comments:
         sites = [site for site in (finding.site, finding.caller) if site is not None]
         if any(site.path == comment.site.path and site.line in comment.lines for site in sites):
-            told = (rule.code, rule.name, rule.category, *rule.aliases)
-            words = [word for word in comment.words if answers(word, *told)]
+            names = (rule.code, rule.name, rule.category, *rule.aliases)
+            words = [word for word in comment.words if answers(word, *names)]
             if words:
                 yield comment, words
 
@@ -165,7 +165,7 @@ def _comments(path: str) -> tuple[_Comment, ...]:
 @lru_cache(maxsize=256)
 def _comments_in(path: str, source: str) -> tuple[_Comment, ...]:
     """The ignore comments of a file; none in one that Python cannot read."""
-    found: list[_Comment] = []
+    comments: list[_Comment] = []
     open_ones: list[tuple[int, re.Match[str]]] = []
     start = 0
     try:
@@ -175,13 +175,13 @@ def _comments_in(path: str, source: str) -> tuple[_Comment, ...]:
                 open_ones.append((line, match))
             elif token.type == tokenize.NEWLINE:
                 covered = range(start or line, line + 1)
-                found += [_comment(path, *one, covered) for one in open_ones]
+                comments += [_comment(path, *one, covered) for one in open_ones]
                 open_ones, start = [], 0
             elif not start and token.type not in _LAYOUT:
                 start = line
     except (tokenize.TokenError, SyntaxError):
         pass
-    return tuple(found)
+    return tuple(comments)
 
 
 _LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)

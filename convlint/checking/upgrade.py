@@ -37,7 +37,7 @@ class Upgrade:
         return int(any(SEVERITIES.index(finding.severity) <= worst for finding in self.broken))
 
 
-def compare(before: Report, after: Report) -> Upgrade:
+def compare_reports(before: Report, after: Report) -> Upgrade:
     """What changes from one report to the other."""
     old = {key for finding in before.findings for key in _keys(finding)}
     new = {key for finding in after.findings for key in _keys(finding)}

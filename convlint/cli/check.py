@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cli.requests import CheckRequest, Kept
+from convlint.cli.requests import CheckRequest, StorageOptions
 from convlint.destination import UNWRITTEN, look_at, look_at_package, make_folder_of
 from convlint.errors import ModelError, UsageError
 from convlint.model.run import Outcome, Run
@@ -22,7 +22,7 @@ from convlint.sandbox import stop_if_interrupted
 from convlint.settings.jobs import Job
 from convlint.settings.project import Project, find_project
 from convlint.settings.request import device_names, jobs_of
-from convlint.supervision import note_model, note_told
+from convlint.supervision import note_model, note_reported
 from convlint.text import count, named, one_line, shown_path, visible
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check(request: CheckRequest, out: TextIO) -> int:
     """Check one model, or every configured one; the exit code is the worst of all."""
     project = find_project(file=request.config)
     jobs = jobs_of(request.models, project)
-    cache = cache_of(request.kept, project)
+    cache = cache_of(request.storage, project)
     if request.show_settings:
         return _show_settings(request, project, jobs, cache, out)
     if request.releases:
@@ -72,7 +72,7 @@ def check_jobs(
             " name one with --model, or write a page of all of them with --html."
         )
     device = _device(request, project, files)
-    path = _baseline_path(request.kept, project)
+    path = _baseline_path(request.storage, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
     if request.changed is not None:
@@ -81,7 +81,7 @@ def check_jobs(
         several = True
         jobs = affected_jobs(jobs, request.changed, project, cache)
         if not jobs and not request.quiet:
-            tell("convlint: no configured model reaches a changed file")
+            print_to_stderr("convlint: no configured model reaches a changed file")
     shown: list[Outcome] = []
     stale: list[str] = []
     stream = _Stream(request, out)
@@ -96,9 +96,11 @@ def check_jobs(
                 stream.count(outcome)
                 continue
             if outcome.error is not None and several:
-                tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
+                print_to_stderr(
+                    f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}"
+                )
             stream.show(outcome)
-            note_told(number + 1)
+            note_reported(number + 1)
     run = _run(shown, several, stale)
     problems = _unwritten(run)
     stop_if_interrupted()
@@ -108,12 +110,12 @@ def check_jobs(
     except UsageError as error:  # the report that was asked for on standard output is given nevertheless
         problems.append(str(error))
     if cache is not None and cache.trouble and not request.quiet:
-        tell(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
+        print_to_stderr(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
     if not several and shown[0].error is not None and not problems:
         raise shown[0].error
     stream.end(run)
     for problem in problems:
-        tell(f"convlint: error: {problem}")
+        print_to_stderr(f"convlint: error: {problem}")
     return max(run.exit_code, 2) if problems else run.exit_code
 
 
@@ -157,11 +159,11 @@ def _planned(outcome: Outcome, device: Device) -> Outcome:
     return replace(outcome, plan=plan_report(outcome.report, device))
 
 
-def cache_of(kept: Kept, project: Project) -> Cache | None:
+def cache_of(storage: StorageOptions, project: Project) -> Cache | None:
     """The cache that the command line and the project ask for, None for none."""
-    if not kept.cache:
+    if not storage.cache:
         return None
-    folder = kept.cache_dir or folder_of(project)
+    folder = storage.cache_dir or folder_of(project)
     return Cache(folder) if folder is not None else None
 
 
@@ -178,19 +180,19 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
 
     project = find_project(file=request.config)
     jobs = jobs_of(request.models, project)
-    path = _baseline_path(request.kept, project)
+    path = _baseline_path(request.storage, project)
     if path is None:
         path = os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
     folder = os.path.dirname(os.path.abspath(path))
     place = look_at("--baseline", path, BASELINE)
     old = read_baseline(path) if prune else None
-    known = earlier(path, wanted=bool(request.models.models)) if old is None else None
+    known = earlier(path, required=bool(request.models.models)) if old is None else None
     make_folder_of(place)
-    with closing(_outcomes(jobs, request, cache_of(request.kept, project))) as checked:
+    with closing(_outcomes(jobs, request, cache_of(request.storage, project))) as checked:
         outcomes = list(checked)
     for outcome in outcomes:
         if outcome.error is not None:
-            tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
+            print_to_stderr(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
     configured_models = {model.name for model in project.models}
     if old is not None:
         new = old.pruned(outcomes, folder, configured_models)
@@ -202,9 +204,11 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
     write_baseline(place, new)
     mine = {outcome.model for outcome in outcomes}
     number = sum(sum(kinds.values()) for model, kinds in new.counts.items() if model in mine)
-    configured = project.baseline or request.kept.baseline
+    configured = project.baseline or request.storage.baseline
     hint = "" if configured else f'; set baseline = "{DEFAULT_FILE}" in the configuration to have it read'
-    tell(f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}")
+    print_to_stderr(
+        f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}"
+    )
     return 3 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
@@ -270,7 +274,7 @@ class _Stream:
         if not self._request.quiet:
             self._out.flush()
             result = verdict(report)
-            tell(f"{named(report.model)}: {result.headline} {result.next_step}")
+            print_to_stderr(f"{named(report.model)}: {result.headline} {result.next_step}")
 
     def _end(self, run: Run) -> None:
         request = self._request
@@ -287,7 +291,7 @@ class _Stream:
             from convlint.checking.baseline import stale_text
 
             self._out.flush()
-            tell(f"convlint: error: {stale_text(run.stale)}")
+            print_to_stderr(f"convlint: error: {stale_text(run.stale)}")
 
 
 def _outcomes(jobs: Sequence[Job], request: CheckRequest, cache: Cache | None) -> Generator[Outcome]:
@@ -318,10 +322,10 @@ def _run(outcomes: list[Outcome], several: bool, stale: list[str]) -> Run:
     return Run(tuple(outcomes), repository_root(os.getcwd()), several, tuple(unused), tuple(stale))
 
 
-def _baseline_path(kept: Kept, project: Project) -> str | None:
-    if not kept.use_baseline:
+def _baseline_path(storage: StorageOptions, project: Project) -> str | None:
+    if not storage.use_baseline:
         return None
-    return project.baseline if kept.baseline is None else kept.baseline
+    return project.baseline if storage.baseline is None else storage.baseline
 
 
 def _baseline(path: str | None) -> Baseline | None:
@@ -348,7 +352,7 @@ def _show_settings(
 
 def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -> int:
     """Say for each model what another coremltools would change; exit code 1 where something breaks."""
-    from convlint.checking.upgrade import compare
+    from convlint.checking.upgrade import compare_reports
     from convlint.output.json import dumps, reports_to_dict
     from convlint.output.upgrade import upgrade_text, upgrade_to_dict
 
@@ -364,7 +368,7 @@ def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -
                 assert outcome.error is not None
                 raise outcome.error
             reports.append(outcome.report)
-        upgrade = compare(*reports)
+        upgrade = compare_reports(*reports)
         codes = [report.exit_code for report in reports if report.exit_code == 3]
         worst = max(worst, upgrade.exit_code(job.options.fail_on), *codes)
         if request.format == "json":
@@ -397,6 +401,6 @@ def tally_of_models(run: Run) -> str:
     return f"{count(len(verdicts), 'model')}: {', '.join(parts)}"
 
 
-def tell(text: str) -> None:
+def print_to_stderr(text: str) -> None:
     """A hint or an error for people, beside the report."""
     sys.stderr.write(f"{visible(text)}\n")

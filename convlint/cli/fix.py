@@ -103,8 +103,8 @@ def _checked(words: Sequence[str]) -> Checked:
     command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        told = json.loads(done.stdout)
-        reports = told.get("reports", told.get("models", [told]))
+        answer = json.loads(done.stdout)
+        reports = answer.get("reports", answer.get("models", [answer]))
         headline = str(reports[0]["verdict"]["headline"])
     except (ValueError, KeyError, IndexError, AttributeError, TypeError):
         lines = (done.stderr or done.stdout).strip().splitlines()
@@ -125,11 +125,11 @@ def source_changes(
         site = change.caller or change.site
         if site is None or change.kind in ("record", "split", "state"):
             continue  # said of the model, not of how a line is written
-        found = find_edit(site, mine, project, unsafe=unsafe)
-        if isinstance(found, Edit):
-            edits[found] = None
+        edit = find_edit(site, mine, project, unsafe=unsafe)
+        if isinstance(edit, Edit):
+            edits[edit] = None
         else:
-            refusals[site.path, site.line] = found
+            refusals[site.path, site.line] = edit
     lines = {(edit.path, edit.line) for edit in edits}
     return list(edits), [refusal for place, refusal in refusals.items() if place not in lines]
 

@@ -68,7 +68,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     )
     rules = _add_which(parser)
     rules.add_argument("--why", metavar="RULE", help="say for each op why this rule did not fire on it")
-    _add_kept(parser)
+    _add_storage_options(parser)
     shown = parser.add_argument_group("what to show")
     shown.add_argument("--format", choices=FORMATS, default="terminal", help="default: terminal")
     text = "write a file too; the format is that of its ending where none is named; repeat for several"
@@ -179,7 +179,7 @@ def add_baseline_options(parser: argparse.ArgumentParser) -> None:
     _add_models(parser.add_argument_group("what to check"))
     _add_how(parser)
     _add_which(parser)
-    _add_kept(parser)
+    _add_storage_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 
@@ -251,13 +251,13 @@ def _add_which(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return rules
 
 
-def _add_kept(parser: argparse.ArgumentParser) -> None:
-    kept = parser.add_argument_group("what is kept")
-    kept.add_argument("--no-cache", action="store_true", help="check anew, and keep nothing")
+def _add_storage_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is kept")
+    group.add_argument("--no-cache", action="store_true", help="check anew, and keep nothing")
     text = "keep results here; default: .convlint_cache beside the configuration"
-    kept.add_argument("--cache-dir", metavar="DIR", help=text)
-    kept.add_argument("--baseline", metavar="FILE", help="known findings, which are not told")
-    kept.add_argument("--no-baseline", action="store_true", help="tell known findings too")
+    group.add_argument("--cache-dir", metavar="DIR", help=text)
+    group.add_argument("--baseline", metavar="FILE", help="known findings, which are not told")
+    group.add_argument("--no-baseline", action="store_true", help="tell known findings too")
 
 
 def _processes(text: str) -> int:

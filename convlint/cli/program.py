@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             _let_go(out)
-            return _told_of_output(error)
+            return _report_output_error(error)
         if debug:
             raise
         if isinstance(error, OSError) and isinstance(error.filename, str):
@@ -117,7 +117,7 @@ def run() -> NoReturn:
             _let_go(sys.stdout)
         except OSError as error:
             _let_go(sys.stdout)
-            code = _told_of_output(error)
+            code = _report_output_error(error)
     except BaseException:
         supervision.done(1)
         raise
@@ -145,7 +145,7 @@ def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
         if not ended.problem or ended.model < 0 or ended.model in options.ended:
             return ended
         options.ended[ended.model] = ended.problem
-        options.reported = ended.told
+        options.reported = ended.reported
     listen_for_end()
     return None
 
@@ -166,7 +166,7 @@ def _need_folder() -> None:
         ) from None
 
 
-def _told_of_output(error: OSError) -> int:
+def _report_output_error(error: OSError) -> int:
     """Say that standard output takes no more, and with which exit code that ends."""
     report_error(UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr)
     return UsageError.exit_code

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ModelCommand:
     """What every command that runs models is asked: which models, and how it behaves meanwhile.
 
     ``config`` names the configuration instead of the nearest one.
@@ -35,7 +35,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StorageOptions:
     """What is remembered between runs: results in a cache, and known findings in a baseline."""
 
     cache: bool = True
@@ -45,14 +45,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRequest(Run):
+class CheckRequest(ModelCommand):
     """``convlint check`` and ``convlint baseline``.
 
     ``changed`` are the files of a change, None without ``--changed``. ``ended`` says of models by number
     how they ended a process that checked them before, ``reported`` how many were reported by it.
     """
 
-    kept: Kept
+    storage: StorageOptions
     processes: int = 1
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = None
@@ -65,7 +65,7 @@ class CheckRequest(Run):
 
 
 @dataclass(frozen=True, slots=True)
-class FixRequest(Run):
+class FixRequest(ModelCommand):
     """``convlint fix``. ``check_again`` are the words of the same question to ``convlint check``."""
 
     unsafe: bool
@@ -75,14 +75,14 @@ class FixRequest(Run):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareRequest(Run):
+class CompareRequest(ModelCommand):
     """``convlint compare``. ``runtimes`` are the names of those to try, all where there are none."""
 
     runtimes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest(Run):
+class PlanRequest(ModelCommand):
     """``convlint plan``. ``target`` is the deployment target, that of the system where None."""
 
     chip: str | None
@@ -99,8 +99,10 @@ def check_request(namespace: argparse.Namespace) -> CheckRequest:
     asked = vars(namespace).get
     changed = asked("changed")
     return CheckRequest(
-        **_run(namespace),
-        kept=Kept(not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")),
+        **_model_command(namespace),
+        storage=StorageOptions(
+            not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")
+        ),
         processes=asked("jobs") or 1,
         files=tuple(asked("output_file") or ()),
         changed=None if changed is None else tuple(changed),
@@ -117,11 +119,11 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
     """The request of ``fix``."""
     words = [namespace.spec] if namespace.spec is not None else []
     for option in ("model", "input", "arg", "arg_expr", "converters", "rule_path", "target", "config"):
-        given = getattr(namespace, option)
-        for value in given if isinstance(given, list) else [given] if given else []:
+        setting = getattr(namespace, option)
+        for value in setting if isinstance(setting, list) else [setting] if setting else []:
             words += [f"--{option.replace('_', '-')}", str(value)]
     return FixRequest(
-        **_run(namespace),
+        **_model_command(namespace),
         unsafe=namespace.unsafe,
         purpose=namespace.for_,
         write=namespace.write,
@@ -131,13 +133,13 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
 
 def compare_request(namespace: argparse.Namespace) -> CompareRequest:
     """The request of ``compare``."""
-    return CompareRequest(**_run(namespace), runtimes=tuple(namespace.runtime or ()))
+    return CompareRequest(**_model_command(namespace), runtimes=tuple(namespace.runtime or ()))
 
 
 def plan_request(namespace: argparse.Namespace) -> PlanRequest:
     """The request of ``plan``."""
     return PlanRequest(
-        **_run(namespace),
+        **_model_command(namespace),
         chip=namespace.chip,
         os=namespace.os,
         compute_units=namespace.compute_units,
@@ -148,7 +150,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
     )
 
 
-def _run(namespace: argparse.Namespace) -> dict[str, Any]:
+def _model_command(namespace: argparse.Namespace) -> dict[str, Any]:
     return {
         "models": _models(namespace),
         "config": namespace.config,

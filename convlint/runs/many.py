@@ -208,14 +208,14 @@ def _outcome_text(job: Job, folder: str | None) -> str:
     return json.dumps({"error": type(error).__name__, "message": str(error), "problems": problems})
 
 
-def _outcome(job: Job, told: Mapping[str, Any]) -> Outcome:
-    if "report" in told:
-        return Outcome(job.name, job.spec, job.root, decode_report(told["report"]), kept=told["kept"])
+def _outcome(job: Job, answer: Mapping[str, Any]) -> Outcome:
+    if "report" in answer:
+        return Outcome(job.name, job.spec, job.root, decode_report(answer["report"]), kept=answer["kept"])
     error: ConvlintError
-    if told["problems"] is not None:
-        error = RuleError(told["problems"])
+    if answer["problems"] is not None:
+        error = RuleError(answer["problems"])
     else:
-        error = _ERRORS.get(told["error"], ConvlintError)(told["message"])
+        error = _ERRORS.get(answer["error"], ConvlintError)(answer["message"])
     return Outcome(job.name, job.spec, job.root, error=error)
 
 

@@ -15,7 +15,9 @@ from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 
-KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+CACHED_NOTE = (
+    "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+)
 
 
 class Session:
@@ -41,22 +43,22 @@ class Session:
         options = job.options
         cache = None if _measures(job) else self.cache
         report = cache.recall(job) if cache is not None else None
-        kept = report is not None
+        cached = report is not None
         if report is not None:
-            report = replace(report, notes=(*report.notes, KEPT))
+            report = replace(report, notes=(*report.notes, CACHED_NOTE))
         else:
             key = ""
             if cache is not None:
                 key = job_digest(job)
-                self._remember(job)
+                self._note_sources(job)
             try:
                 report = self._check(job, place)
             except ConvlintError as error:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
-                self._keep(cache, job, report, key)
+                self._store(cache, job, report, key)
         report = suppress(report, options.fail_on, options.per_module_ignores)
-        return Outcome(job.name, job.spec, job.root, report, kept=kept)
+        return Outcome(job.name, job.spec, job.root, report, kept=cached)
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.untouched import one_at_a_time
@@ -68,7 +70,7 @@ class Session:
 
                 return check_source(job.name, source, job.options, progress)
 
-    def _remember(self, job: Job) -> None:
+    def _note_sources(self, job: Job) -> None:
         """Note what the files hold that are about to be imported, each when this process first reads it."""
         from convlint.runs.cache.fingerprint import digest_file
         from convlint.runs.cache.sources import closure_of, files_it_depends_on
@@ -85,7 +87,7 @@ class Session:
         except OSError:
             return False
 
-    def _keep(self, cache: Cache, job: Job, report: Report, key: str) -> None:
+    def _store(self, cache: Cache, job: Job, report: Report, key: str) -> None:
         from convlint.runs.cache.sources import closure_of, sources_of
 
         sources = sources_of(job, self._before, self._read)
@@ -93,7 +95,7 @@ class Session:
             return  # a file was saved meanwhile: nobody knows which text the result is of
         if job_digest(job) != key:
             return  # so was a rule
-        cache.keep(job, report, sources)
+        cache.store(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:
             self._cleaned = True

@@ -32,7 +32,7 @@ def watch(folders: Iterable[str], check: Check, out: TextIO) -> int:
         raise UsageError("--watch needs fork, which this system does not have: run check by hand.")
     _import_judges()
     _in_child(check, None, out)
-    for changes in watchfiles.watch(*folders, watch_filter=_wanted, raise_interrupt=True):
+    for changes in watchfiles.watch(*folders, watch_filter=_is_relevant, raise_interrupt=True):
         _in_child(check, sorted({path for _, path in changes}), out)
     return 0
 
@@ -45,7 +45,7 @@ def folders_of(jobs: Iterable[Job], project: Project) -> list[str]:
     return sorted({project.root or os.getcwd(), *map(os.path.dirname, files)})
 
 
-def _wanted(change: Any, path: str) -> bool:
+def _is_relevant(change: Any, path: str) -> bool:
     parts = path.split(os.sep)
     hidden = any(part.startswith(".") or part in ("__pycache__", "site-packages") for part in parts[1:-1])
     return path.endswith(_ENDINGS) and not hidden

@@ -82,8 +82,10 @@ def find_project(
     """Read the nearest configuration upward from ``start``, or ``file``, and the environment over it."""
     variables = os.environ if environment is None else environment
     named = file or variables.get(FILE_VARIABLE)
-    found = _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
-    project = _project(*found) if found is not None else Project()
+    configuration = (
+        _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
+    )
+    project = _project(*configuration) if configuration is not None else Project()
     return _with_environment(project, variables)
 
 

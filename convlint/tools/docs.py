@@ -26,8 +26,8 @@ SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 def pages(rulebook: Rulebook) -> Mapping[str, str]:
     """Every page by its file name."""
-    found = {f"{rule.code}-{rule.name}.md": rule_markdown(rule) for rule in rulebook}
-    return {INDEX: index(rulebook), **found}
+    by_name = {f"{rule.code}-{rule.name}.md": rule_markdown(rule) for rule in rulebook}
+    return {INDEX: index(rulebook), **by_name}
 
 
 def index(rulebook: Rulebook) -> str:
@@ -80,9 +80,9 @@ def replacements(rulebook: Rulebook) -> str:
                 )
                 parts.append(f"{head}\n\n```diff\n{old}\n{new}\n```")
     rows = []
-    for made in all_rewrites():
-        ops = ", ".join(f"`{op}`" for op in made.ops)
-        rows.append(f"| {ops} | {made.title} | {_codes(rulebook, made.ops)} | {made.safety} |")
+    for rewrite in all_rewrites():
+        ops = ", ".join(f"`{op}`" for op in rewrite.ops)
+        rows.append(f"| {ops} | {rewrite.title} | {_codes(rulebook, rewrite.ops)} | {rewrite.safety} |")
     parts += [
         "## In the graph",
         "What `convlint.fix` puts in the place of a call that coremltools refuses, where PyTorch has no"
@@ -141,7 +141,7 @@ def _marked_line(code: str) -> str:
 
 def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
     """The rules that name one of the ops; CL100 speaks for every op without a converter."""
-    found = [
+    rules = [
         rule
         for rule in rulebook
         if any(
@@ -154,7 +154,7 @@ def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
         )
         and rule.category == "support"
     ]
-    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in found]
+    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in rules]
     return ", ".join(links) or "CL100"
 
 
@@ -165,27 +165,27 @@ def beside(rulebook: Rulebook) -> Mapping[Path, str]:
 
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     """The names of pages that are missing, differ, or belong to no rule any more; sorted."""
-    wanted = pages(rulebook)
+    expected = pages(rulebook)
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     if folder == FOLDER:
         for path, text in beside(rulebook).items():
-            wanted = {**wanted, path.name: text}
+            expected = {**expected, path.name: text}
             if path.exists():
                 there[path.name] = path.read_text(encoding="utf-8")
-    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+    return sorted(name for name in {*expected, *there} if expected.get(name) != there.get(name))
 
 
 def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     """Bring the folder up to date; the names of the pages that changed."""
     changed = stale(rulebook, folder)
-    wanted = pages(rulebook)
+    expected = pages(rulebook)
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         path = FOLDER.parent / name
         if path in (REPLACEMENTS, BUGS):
             path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
-        elif name in wanted:
-            (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
+        elif name in expected:
+            (folder / name).write_text(expected[name], encoding="utf-8", newline="\n")
         else:
             (folder / name).unlink()
     return changed

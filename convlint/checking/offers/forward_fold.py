@@ -91,17 +91,22 @@ class _Measurement:
         black = self.value(torch.zeros(shape))
         offsets = black.mean((0, 2, 3)).tolist()
         factors = (self.value(torch.ones(shape)) - black).mean((0, 2, 3)).tolist()
-        found = Normalisation(weight.removesuffix(".weight"), names[0], tuple(factors), tuple(offsets), 0.0)
-        biases = [offset / rest for offset, rest in zip(offsets, found.remainder, strict=True)]
-        scaled = self.program.state_dict[weight] * column(found.remainder)
+        normalisation = Normalisation(
+            weight.removesuffix(".weight"), names[0], tuple(factors), tuple(offsets), 0.0
+        )
+        biases = [offset / rest for offset, rest in zip(offsets, normalisation.remainder, strict=True)]
+        scaled = self.program.state_dict[weight] * column(normalisation.remainder)
         errors = []
         for seed in SEEDS:
             pixels = picture(shape, seed) / LARGEST_VALUE
             if not _is_formula(self.value(pixels), pixels * column(factors) + column(offsets)):
                 return None
-            handed = {self.node.name: pixels * found.scale + column(biases), str(readers[0].args[1]): scaled}
+            handed = {
+                self.node.name: pixels * normalisation.scale + column(biases),
+                str(readers[0].args[1]): scaled,
+            }
             errors.append(largest_error(self.outputs(pixels, handed), self.outputs(pixels)))
-        return replace(found, error=max(errors))
+        return replace(normalisation, error=max(errors))
 
     def value(self, picture: torch.Tensor) -> torch.Tensor:
         """What the node is for a picture."""
@@ -116,8 +121,8 @@ class _Measurement:
         """What the model returns, with other values ``instead`` of those of some nodes."""
         import torch
 
-        found = self.runner(instead or {}).run(*self.inputs(picture))
-        return [each for each in found if isinstance(each, torch.Tensor)]
+        results = self.runner(instead or {}).run(*self.inputs(picture))
+        return [each for each in results if isinstance(each, torch.Tensor)]
 
     def runner(self, instead: Mapping[str, torch.Tensor]) -> Any:
         import torch
@@ -147,27 +152,28 @@ def _is_formula(actual: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool((distances(actual, expected) <= allowed).all())
 
 
-def _replacement(found: Normalisation, image: Image | None) -> Replacement:
+def _replacement(normalisation: Normalisation, image: Image | None) -> Replacement:
     # Without a word about the picture, forward takes numbers from 0 to 1, as torchvision makes them.
     scale, shifts = (image or Image(mean=(0.0,), std=(1.0,))).scale_and_bias()
-    shifts = shifts if len(shifts) == len(found.factors) else shifts * len(found.factors)
-    rows = zip(shifts, found.offsets, found.remainder, strict=True)
-    biases = ", ".join(f"{found.scale * shift + offset / rest:.6g}" for shift, offset, rest in rows)
-    factors = ", ".join(f"{factor:.6g}" for factor in found.remainder)
+    shifts = shifts if len(shifts) == len(normalisation.factors) else shifts * len(normalisation.factors)
+    rows = zip(shifts, normalisation.offsets, normalisation.remainder, strict=True)
+    biases = ", ".join(f"{normalisation.scale * shift + offset / rest:.6g}" for shift, offset, rest in rows)
+    factors = ", ".join(f"{factor:.6g}" for factor in normalisation.remainder)
     return Replacement(
-        title=f"normalise in ct.ImageType and in {found.convolution}, once the model is trained",
+        title=f"normalise in ct.ImageType and in {normalisation.convolution}, once the model is trained",
         kind="advice",
         safety="safe",
         after=(
             f"factors = torch.tensor([{factors}]).reshape(1, -1, 1, 1)\n"
-            f"with torch.no_grad():\n    model.{found.convolution}.weight.mul_(factors)\n"
+            f"with torch.no_grad():\n    model.{normalisation.convolution}.weight.mul_(factors)\n"
             "# with a forward that does not normalise, and pictures "
             f"of 0..{LARGEST_VALUE:g}:\n"
-            f"inputs = [ct.ImageType(shape=x.shape, scale={found.scale * scale:.9g}, bias=[{biases}])]"
+            f"inputs = [ct.ImageType(shape=x.shape, scale={normalisation.scale * scale:.9g},"
+            f" bias=[{biases}])]"
         ),
         rtol=FIXED,
         proof=(
             f"compared on {len(SEEDS)} random pictures:"
-            f" the largest error is {found.error:.1g} of the largest output"
+            f" the largest error is {normalisation.error:.1g} of the largest output"
         ),
     )

@@ -77,8 +77,8 @@ def rules_digest(paths: Iterable[str]) -> str:
     """The rule files under these paths."""
     texts: list[str] = []
     for path in paths:
-        found = _files(path, (".toml",)) if os.path.isdir(path) else [path]
-        for file in found:
+        files = _files(path, (".toml",)) if os.path.isdir(path) else [path]
+        for file in files:
             texts += [file[len(path) :] or file, digest_file(file) or ""]
     return digest_texts(texts)
 

@@ -103,9 +103,9 @@ class _Walk:
             return ""
         places = self._search if top else (folder or "",)
         for place in places:
-            found = self._at(place, part, prefix)
-            if found is not None:
-                return found
+            package = self._at(place, part, prefix)
+            if package is not None:
+                return package
         hooked = self._hooked(part) if top else None
         if hooked is not None:
             return hooked
@@ -131,16 +131,16 @@ class _Walk:
     def _hooked(self, part: str) -> str | None:
         """A top-level module that only an import hook knows, as that of an editable installation."""
         try:
-            found = importlib.util.find_spec(part)
+            module_spec = importlib.util.find_spec(part)
         except (ImportError, ValueError, AttributeError):
             return None
-        if found is None:
+        if module_spec is None:
             return None
-        if found.origin and not is_library(found.origin) and found.origin.endswith(".py"):
-            folders = list(found.submodule_search_locations or ())
-            self.file(os.path.abspath(found.origin), part if folders else "")
+        if module_spec.origin and not is_library(module_spec.origin) and module_spec.origin.endswith(".py"):
+            folders = list(module_spec.submodule_search_locations or ())
+            self.file(os.path.abspath(module_spec.origin), part if folders else "")
             return folders[0] if folders else ""
-        return "" if found.origin else None
+        return "" if module_spec.origin else None
 
 
 def _search_path() -> tuple[str, ...]:

@@ -63,12 +63,12 @@ def closure_of(job: Job) -> Closure:
     from convlint.runs.cache.imports import Closure, import_closure
 
     root = job.root or os.getcwd()
-    found = [import_closure(job.spec, root, job.arg_exprs)]
-    found += [import_closure(f"{name}:", root) for name in job.options.converters]
+    closures = [import_closure(job.spec, root, job.arg_exprs)]
+    closures += [import_closure(f"{name}:", root) for name in job.options.converters]
     return Closure(
-        frozenset[str]().union(*(each.files for each in found)),
-        frozenset[str]().union(*(each.absent for each in found)),
-        any(each.broken for each in found),
+        frozenset[str]().union(*(each.files for each in closures)),
+        frozenset[str]().union(*(each.absent for each in closures)),
+        any(each.broken for each in closures),
     )
 
 
@@ -104,12 +104,12 @@ def _imported(before: Collection[str]) -> tuple[set[str], set[str]]:
 def _distributions(modules: Iterable[str]) -> set[str]:
     """The distributions that top-level modules belong to, by name."""
     releases = installed_releases()
-    found: set[str] = set()
+    distributions: set[str] = set()
     rest: set[str] = set()
     for module in modules:
         name = module.replace("_", "-").lower()
-        (found if name in releases else rest).add(name if name in releases else module)
-    return found | set(_owners(rest)) if rest else found
+        (distributions if name in releases else rest).add(name if name in releases else module)
+    return distributions | set(_owners(rest)) if rest else distributions
 
 
 def _owners(modules: Collection[str]) -> Iterator[str]:

@@ -35,8 +35,8 @@ FORMAT = 1
 DEFAULT_FOLDER = ".convlint_cache"
 STATES_KEPT = 8
 """How many states of its sources a job is remembered in."""
-DAYS_KEPT = 30
-BYTES_KEPT = 256 << 20
+MAX_DAYS = 30
+MAX_BYTES = 256 << 20
 _SPOILT = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a file raises that is cut off, of another release or of another program."""
 _FOLDER = re.compile("[0-9a-f]{32}")
@@ -69,7 +69,7 @@ class Cache:
                     return _sources(json.loads(stream.readline()))
         return None
 
-    def keep(self, job: Job, report: Report, sources: Sources) -> None:
+    def store(self, job: Job, report: Report, sources: Sources) -> None:
         """Keep a report. Where that is impossible, ``trouble`` says why and nothing else happens."""
         try:
             header = {"convlint": FORMAT, "model": job.name, **asdict(sources)}
@@ -88,20 +88,20 @@ class Cache:
         except OSError as error:
             self.trouble = f"{error.strerror or error}: {self.folder}"
 
-    def clean(self, days: float = DAYS_KEPT, size: int = BYTES_KEPT) -> None:
+    def clean(self, days: float = MAX_DAYS, size: int = MAX_BYTES) -> None:
         """Remove what was not used for ``days``, and the oldest of what is more than ``size`` bytes."""
-        found = []
+        entries = []
         for entry in self._all():
             with contextlib.suppress(OSError):
                 stat = entry.stat()
-                found.append((stat.st_mtime, stat.st_size, entry))
+                entries.append((stat.st_mtime, stat.st_size, entry))
         oldest = time.time() - days * 86400
         total = 0
-        for used, length, entry in sorted(found, reverse=True):
+        for used, length, entry in sorted(entries, reverse=True):
             total += length
             if used < oldest or total > size:
                 remove(entry)
-        for folder in {entry.parent for _, _, entry in found}:
+        for folder in {entry.parent for _, _, entry in entries}:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where nothing is left in it
 
@@ -169,7 +169,7 @@ def _opened(entry: Path) -> TextIO:
     """An entry: a file of a size that a result can have, no pipe, no device and nothing that leads to one."""
     descriptor = os.open(entry, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > BYTES_KEPT:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         os.close(descriptor)
         raise Unreadable("no entry of a cache")
     return open(descriptor, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The command ``check``: gather the models, check them, write to the streams and files that were named."""
+"""The command ``check``: gather the models, check them, write to stdout and the named files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def watch(request: CheckRequest, out: TextIO) -> int:
 
     project = find_project(file=request.config)
     folders = folders_of(jobs_of(request.models, project), project)
-    # A model that was named is always checked.
+    # A model named on the command line is always checked.
     narrow = request.models.spec is None
 
     def check_changed(changed: Sequence[str] | None) -> int:
@@ -62,7 +62,7 @@ def watch(request: CheckRequest, out: TextIO) -> int:
 def check_jobs(
     request: CheckRequest, project: Project, jobs: list[Job], cache: Cache | None, out: TextIO
 ) -> int:
-    """Check these jobs and write what is asked for."""
+    """Check these jobs and write the requested reports."""
     files = destinations(request.files)
     jobs = _with_packages(jobs, files)
     several = request.models.several
@@ -107,10 +107,10 @@ def check_jobs(
     stream.flush()
     try:
         write_files(run, files)
-    except UsageError as error:  # the report that was asked for on standard output is given nevertheless
+    except UsageError as error:  # the report on standard output is still written
         problems.append(str(error))
     if cache is not None and cache.trouble and not request.quiet:
-        print_to_stderr(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
+        print_to_stderr(f"convlint: results are not cached ({cache.trouble}); --no-cache does without them")
     if not several and shown[0].error is not None and not problems:
         raise shown[0].error
     stream.end(run)
@@ -120,7 +120,7 @@ def check_jobs(
 
 
 def _with_packages(jobs: list[Job], files: Sequence[Destination]) -> list[Job]:
-    """The jobs, each with the place of the package that it is to write, which was looked at."""
+    """The jobs, each with the place of the package that it will write, already checked."""
     return [_with_package(job, files) for job in jobs]
 
 
@@ -134,13 +134,13 @@ def _with_package(job: Job, files: Sequence[Destination]) -> Job:
 
 
 def _unwritten(run: Run) -> list[str]:
-    """What is wrong with packages that could not be written, though their models convert."""
+    """Why packages could not be written, of models that convert."""
     trials = [trial for o in run.outcomes if o.report is not None for trial in o.report.trials]
     return [f"{trial.detail}." for trial in trials if trial.detail.startswith(UNWRITTEN)]
 
 
 def _device(request: CheckRequest, project: Project, files: Sequence[Destination]) -> Device | None:
-    """The device to plan for, None where no output shows a plan; an unknown one is refused in any case."""
+    """The device to plan for, None where no output shows a plan; an unknown device is always refused."""
     names = device_names(request.chip, request.os, project)
     pictured = {request.format, *(file.format for file in files)} & PICTURES
     if not pictured and names == (None, None):
@@ -160,7 +160,7 @@ def _planned(outcome: Outcome, device: Device) -> Outcome:
 
 
 def cache_of(storage: StorageOptions, project: Project) -> Cache | None:
-    """The cache that the command line and the project ask for, None for none."""
+    """The cache that the command line and the project ask for; None without one."""
     if not storage.cache:
         return None
     folder = storage.cache_dir or folder_of(project)
@@ -168,7 +168,7 @@ def cache_of(storage: StorageOptions, project: Project) -> Cache | None:
 
 
 def baseline(request: CheckRequest, *, prune: bool) -> int:
-    """Write the baseline of every configured model, or take out of it what is gone."""
+    """Write the baseline of every configured model, or remove from it what is gone."""
     from convlint.checking.baseline import (
         BASELINE,
         DEFAULT_FILE,
@@ -213,10 +213,10 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
 
 
 class _Stream:
-    """What appears on standard output: people see each model when it is done, programs one document.
+    """Writes to standard output: each model when it is done for people, one document for programs.
 
-    Where it takes no more (a reader that went away, a full disk), the files that were asked for are
-    still written, and the error is raised after that.
+    When it cannot be written to (a reader that went away, a full disk), the requested files are still
+    written, and the error is raised afterwards.
     """
 
     def __init__(self, request: CheckRequest, out: TextIO) -> None:
@@ -226,20 +226,20 @@ class _Stream:
         self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
-        """One model that is done, where people read: it stays shown, whatever the next one does."""
+        """Show one finished model at once where people read, so that it stays whatever the next one does."""
         self._put(lambda: self._show(outcome))
         self.flush()
 
     def count(self, outcome: Outcome) -> None:
-        """One model that was shown already, by a process that another model has ended since."""
+        """Count a model that an earlier process showed before another model ended that process."""
         self._shown += outcome.report is not None
 
     def flush(self) -> None:
-        """What was written so far is there before anything is written elsewhere."""
+        """Flush, so that the report so far appears before anything is written elsewhere."""
         self._put(self._out.flush)
 
     def end(self, run: Run) -> None:
-        """What is to be said of all of them."""
+        """Write what follows the last model."""
         self._put(lambda: self._end(run))
         self.flush()
         if self._broken is not None:
@@ -351,7 +351,7 @@ def _show_settings(
 
 
 def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -> int:
-    """Say for each model what another coremltools would change; exit code 1 where something breaks."""
+    """Show for each model what another coremltools would change; exit code 1 where something breaks."""
     from convlint.checking.upgrade import compare_reports
     from convlint.output.json import dumps, reports_to_dict
     from convlint.output.upgrade import upgrade_text, upgrade_to_dict
@@ -402,5 +402,5 @@ def tally_of_models(run: Run) -> str:
 
 
 def print_to_stderr(text: str) -> None:
-    """A hint or an error for people, beside the report."""
+    """Write a hint or an error for people, beside the report."""
     sys.stderr.write(f"{visible(text)}\n")

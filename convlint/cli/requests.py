@@ -1,4 +1,4 @@
-"""From what argparse read to the request of each command: here the namespace ends."""
+"""Typed requests of the commands, made from what argparse read. Nothing below sees the namespace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelCommand:
-    """What every command that runs models is asked: which models, and how it behaves meanwhile.
+    """What every command that runs models takes: which models, and how it behaves meanwhile.
 
     ``config`` names the configuration instead of the nearest one.
     """
@@ -36,7 +36,7 @@ class ModelCommand:
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
-    """What is remembered between runs: results in a cache, and known findings in a baseline."""
+    """What is stored between runs: results in a cache, and known findings in a baseline."""
 
     cache: bool = True
     cache_dir: str | None = None
@@ -48,8 +48,8 @@ class StorageOptions:
 class CheckRequest(ModelCommand):
     """``convlint check`` and ``convlint baseline``.
 
-    ``changed`` are the files of a change, None without ``--changed``. ``ended`` says of models by number
-    how they ended a process that checked them before, ``reported`` how many were reported by it.
+    ``changed`` has the files of a change, None without ``--changed``. ``ended`` says by the number of a
+    model how it ended an earlier process, ``reported`` how many models that process reported.
     """
 
     storage: StorageOptions
@@ -66,7 +66,7 @@ class CheckRequest(ModelCommand):
 
 @dataclass(frozen=True, slots=True)
 class FixRequest(ModelCommand):
-    """``convlint fix``. ``check_again`` are the words of the same question to ``convlint check``."""
+    """``convlint fix``. ``check_again`` has the arguments of ``convlint check`` for the same model."""
 
     unsafe: bool
     purpose: Literal["", "ane", "image"]
@@ -76,14 +76,14 @@ class FixRequest(ModelCommand):
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest(ModelCommand):
-    """``convlint compare``. ``runtimes`` are the names of those to try, all where there are none."""
+    """``convlint compare``. ``runtimes`` names those to try; empty means all."""
 
     runtimes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest(ModelCommand):
-    """``convlint plan``. ``target`` is the deployment target, that of the system where None."""
+    """``convlint plan``. ``target`` is the deployment target; None means that of the system."""
 
     chip: str | None
     os: str | None
@@ -95,7 +95,7 @@ class PlanRequest(ModelCommand):
 
 
 def check_request(namespace: argparse.Namespace) -> CheckRequest:
-    """The request of ``check`` or ``baseline``; what only one of them can be asked is absent in the other."""
+    """The request of ``check`` or ``baseline``; options that only one of them has may be absent."""
     asked = vars(namespace).get
     changed = asked("changed")
     return CheckRequest(
@@ -161,7 +161,7 @@ def _model_command(namespace: argparse.Namespace) -> dict[str, Any]:
 
 
 def _models(namespace: argparse.Namespace) -> Request:
-    """Which models, and what the command says over the configuration."""
+    """Which models to look at, and which settings override the configuration."""
     asked = vars(namespace).get
     models = asked("model") or ()
     args, arg_exprs = _arguments(namespace)
@@ -187,7 +187,7 @@ def _arguments(namespace: argparse.Namespace) -> tuple[dict[str, Any], dict[str,
 
 
 def _overrides(namespace: argparse.Namespace) -> dict[str, Any]:
-    """The fields of the options of a check that were given; a command need not have them all."""
+    """The fields of ``Options`` that the command line sets; a command need not have all of them."""
     asked = {name: value for name, value in vars(namespace).items() if value is not None}
     same = ("frontend", "fail_on", "coremltools", "why", "output", "parity", "precision", "checkpoint")
     overrides = {name: asked[name] for name in same if name in asked}
@@ -229,6 +229,6 @@ def _releases(namespace: argparse.Namespace) -> tuple[str, ...]:
 
     if asked("coremltools") is not None or asked("trial") not in (None, NO_TRIAL):
         raise UsageError(
-            "--diff-coremltools compares by the rules alone: leave --coremltools and --trial out."
+            "--diff-coremltools compares by the rules alone: leave out --coremltools and --trial."
         )
     return tuple(parse_release(text).text for text in namespace.diff_coremltools)

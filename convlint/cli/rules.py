@@ -1,4 +1,4 @@
-"""The commands about rules: show, list, test and begin one; and ``doctor``, which speaks of versions."""
+"""The commands about rules (show, list, test, new), and ``doctor``, which is about versions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             rule = finding.rule
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
         if diagnosis.findings:
-            out.write("\n\n`convlint rule CODE` says more.\n")
+            out.write("\n\n`convlint rule CODE` explains each.\n")
         measured = measured_words(diagnosis.versions)
         out.write(f"\n{measured[:1].upper()}{measured[1:]}.\n")
         if diagnosis.healthy:
@@ -83,7 +83,7 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
-    """Run the examples of the named rules, of all where none is named; exit code 1 where one fails."""
+    """Run the examples of the named rules, or of all rules; exit code 1 where one fails."""
     chosen = _chosen(rulebook, options.rules)
     from convlint.output.json import dumps
     from convlint.output.proofs import proofs_text, proofs_to_dict
@@ -106,7 +106,7 @@ def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
 
 
 def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: TextIO) -> int:
-    """Write a template, and say how it is used."""
+    """Write a template, and say how to use it."""
     from convlint.rules.rulebook import shipped_folder
     from convlint.rules.scaffold import new_rule
 
@@ -120,7 +120,7 @@ def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out:
     )
     code = path.name.partition("-")[0]
     option = "" if known else f" --rule-path {folder}"
-    sys.stderr.write(f"its examples are proved by: convlint rules test {code}{visible(option)}\n")
+    sys.stderr.write(f"prove its examples with: convlint rules test {code}{visible(option)}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Checking jobs one after another in one process: ask the cache, check, keep, suppress."""
+"""Checking jobs one after another in one process: ask the cache, check, store, suppress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CACHED_NOTE = (
 
 
 class Session:
-    """One process that checks models. What it imports for one model it has for the next."""
+    """Checks models in one process, so that what one model imports is loaded for the next."""
 
     def __init__(self, cache: Cache | None = None, *, debug: bool = False, quiet: bool = False) -> None:
         self.cache = cache
@@ -34,9 +34,9 @@ class Session:
         self._cleaned = False
 
     def check(self, job: Job, place: str = "") -> Outcome:
-        """The outcome of one job, with what its comments and settings silence taken out.
+        """The outcome of one job, without the findings that its comments and settings silence.
 
-        ``place`` says in the progress line which of several it is.
+        ``place`` is shown in the progress line, and says which of several jobs it is.
         """
         from convlint.checking.suppress import suppress
 
@@ -71,7 +71,7 @@ class Session:
                 return check_source(job.name, source, job.options, progress)
 
     def _note_sources(self, job: Job) -> None:
-        """Note what the files hold that are about to be imported, each when this process first reads it."""
+        """Note the digest of each file that is about to be imported, before this process first reads it."""
         from convlint.runs.cache.fingerprint import digest_file
         from convlint.runs.cache.sources import closure_of, files_it_depends_on
 
@@ -82,7 +82,7 @@ class Session:
     def _is_as_read(self, path: str, digest: str) -> bool:
         if path in self._digests:
             return self._digests[path] == digest
-        try:  # found at run time alone: no change since this process began
+        try:  # imported at run time only: it must not have changed since this process began
             return os.stat(path).st_ctime_ns < self._start
         except OSError:
             return False
@@ -92,9 +92,9 @@ class Session:
 
         sources = sources_of(job, self._before, self._read)
         if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
-            return  # a file was saved meanwhile: nobody knows which text the result is of
+            return  # a file was saved meanwhile: which text the result is for is unknown
         if job_digest(job) != key:
-            return  # so was a rule
+            return  # a rule was saved meanwhile
         cache.store(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:
@@ -103,7 +103,7 @@ class Session:
 
 
 def _measures(job: Job) -> bool:
-    """Whether a job writes or measures something, which no kept report has."""
+    """Whether a job writes or measures something, which no cached report can replace."""
     options = job.options
     return bool(
         options.output or options.parity or options.precision or options.compress or options.checkpoint
@@ -111,7 +111,7 @@ def _measures(job: Job) -> bool:
 
 
 def _lasting(report: Report) -> bool:
-    """Whether another check would come to the same: what took too long or crashed may not do so again."""
+    """Whether another check would give the same result: a timeout or a crash may not happen again."""
     return report.graph is not None and all(
         trial.status in ("converted", "failed") for trial in report.trials
     )

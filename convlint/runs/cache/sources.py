@@ -1,7 +1,7 @@
-"""What a result came from: files by content, files that must not be there, packages by release.
+"""What a result came from: files by content, files that must not exist, packages by release.
 
 What Python imported while the model was checked is known afterwards; what its files would import is
-read from them (:mod:`convlint.runs.cache.imports`). A result counts on both.
+read from them (:mod:`convlint.runs.cache.imports`). A result depends on both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _JUDGED_BY_RELEASE = ("torch", "coremltools", "convlint")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a result came from, as it was then."""
+    """What a result came from, as it was at that time."""
 
     files: Mapping[str, str]
     absent: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Sources:
 
 
 def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) -> Sources:
-    """The sources of a job that was just checked, in a process that had the modules ``before`` already.
+    """The sources of a job that was just checked, in a process that already had the modules ``before``.
 
-    ``others`` are files that earlier jobs of the process are read to import: that they are loaded says
-    nothing of this job. What else is loaded may have been found by any job at run time, and counts.
+    ``others`` are files that earlier jobs of the process import: that they are loaded says nothing about
+    this job. Everything else that is loaded counts, because any job may have imported it at run time.
     """
     closure = closure_of(job)
     own, installed = _imported(before)
@@ -59,7 +59,7 @@ def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) 
 
 
 def closure_of(job: Job) -> Closure:
-    """What a job's files would import: those of its model, and those of the converters that it names."""
+    """The files that a job's model and its converters would import."""
     from convlint.runs.cache.imports import Closure, import_closure
 
     root = job.root or os.getcwd()
@@ -73,7 +73,7 @@ def closure_of(job: Job) -> Closure:
 
 
 def files_it_depends_on(job: Job) -> Iterator[str]:
-    """The files that the patterns of ``depends`` name, from the job's folder on."""
+    """The files that match the patterns of ``depends``, relative to the job's folder."""
     root = Path(job.root or os.getcwd())
     for pattern in job.depends:
         if os.path.isabs(pattern):

@@ -22,7 +22,7 @@ from convlint.rules.rulebook import Rulebook
 
 PACKAGES = ("torch", "coremltools", "numpy", "rich", "networkx")
 NATIVE_LIBRARY = "libmilstoragepython"
-"""The part of coremltools that is compiled and writes weights; without it nothing is serialised."""
+"""The compiled part of coremltools, which writes weights; without it nothing can be serialised."""
 
 
 MEASURED: tuple[Mapping[str, str], ...] = (
@@ -30,12 +30,12 @@ MEASURED: tuple[Mapping[str, str], ...] = (
     {"torch": "2.7.1", "coremltools": "9.0", "numpy": "2.3"},
     {"torch": "2.15.0", "coremltools": "9.1.dev1", "numpy": "2.3"},
 )
-"""The sets of releases that the tests run with: all of them with the first, a selection with the oldest and
-the newest (the Makefile has the same)."""
+"""The sets of releases that the tests run with: all tests with the first, a selection with the oldest and
+the newest. The Makefile has the same sets."""
 
 
 def measured_words(versions: Mapping[str, str | None]) -> str:
-    """Whether the installed set is one that convlint was measured with, and which were."""
+    """A sentence: whether convlint was measured with the installed set of releases, and with which it was."""
 
     def same(releases: Mapping[str, str]) -> bool:
         return all(
@@ -54,7 +54,7 @@ def measured_words(versions: Mapping[str, str | None]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Versions by name (None where absent), why the native library does not load, what rules say of both."""
+    """Versions by name (None where absent), why the native library does not load, and the findings."""
 
     versions: dict[str, str | None]
     native_error: str
@@ -62,12 +62,12 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that a check with its trial needs is there."""
+        """Whether a check with its trial can run here."""
         return not self.native_error and all(self.versions.values())
 
 
 def diagnose(rulebook: Rulebook) -> Diagnosis:
-    """Look at this environment, for both frontends."""
+    """The diagnosis of this environment, for both frontends."""
     from convlint import __version__
 
     versions: dict[str, str | None] = {"convlint": __version__, "python": platform.python_version()}
@@ -77,7 +77,7 @@ def diagnose(rulebook: Rulebook) -> Diagnosis:
 
 
 def _findings(rulebook: Rulebook, versions: Mapping[str, str | None], problem: str) -> tuple[Finding, ...]:
-    """What the environment rules say, each once, whichever frontend it is about."""
+    """The findings of the environment rules for both frontends, each once."""
     coremltools = versions["coremltools"]
     environment = Environment(
         coremltools=coremltools,

@@ -1,7 +1,7 @@
 """One page for each rule, and the schema of the configuration: ``python -m convlint.tools.docs``.
 
-The pages say what the rule files say and nothing else. ``--check`` writes nothing and says which
-files are stale.
+The pages contain what the rule files say and nothing else. ``--check`` writes nothing and lists the
+stale files.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def index(rulebook: Rulebook) -> str:
 
 
 def replacements(rulebook: Rulebook) -> str:
-    """What to write instead: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
+    """The page of replacements: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
     from convlint.rewrites.table import all_rewrites
 
     parts = [
@@ -96,7 +96,7 @@ def replacements(rulebook: Rulebook) -> str:
 
 
 def bugs(rulebook: Rulebook) -> str:
-    """Wrong conversions: what converts without a word and computes something else."""
+    """The page of wrong conversions: what converts silently and computes something else."""
     rows = []
     for rule in rulebook:
         if rule.differs != "float32" or not rule.bad:
@@ -115,7 +115,7 @@ def bugs(rulebook: Rulebook) -> str:
         rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, frontend, advice)))
     parts = [
         "# Wrong conversions",
-        "What coremltools converts without a word, and what then computes something else than PyTorch at"
+        "What coremltools converts silently, and what then computes something else than PyTorch at"
         " float32. Generated from the rules by `python -m convlint.tools.docs`. The test-suite converts and"
         " runs each case with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and"
         " what stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
@@ -131,7 +131,7 @@ def bugs(rulebook: Rulebook) -> str:
 
 
 BOTH_RELEASES = "9.0 and 9.1.dev1"
-"""What a rule without bounds was run with."""
+"""The releases that a rule without bounds was run with."""
 
 
 def _marked_line(code: str) -> str:
@@ -159,7 +159,7 @@ def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
 
 
 def beside(rulebook: Rulebook) -> Mapping[Path, str]:
-    """The pages that stand beside the folder of the rules."""
+    """The pages beside the folder of the rules, by their paths."""
     return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook)}
 
 
@@ -176,7 +176,7 @@ def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
 
 
 def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
-    """Bring the folder up to date; the names of the pages that changed."""
+    """Bring the folder up to date, and return the names of the changed pages."""
     changed = stale(rulebook, folder)
     expected = pages(rulebook)
     folder.mkdir(parents=True, exist_ok=True)
@@ -192,12 +192,12 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
 
 
 def schema_text() -> str:
-    """The file of the schema that editors read."""
+    """The text of the schema file that editors read."""
     return json.dumps(config_schema(), indent=2) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the pages, or with ``--check`` say which are stale (exit code 1)."""
+    """Write the pages, or with ``--check`` list the stale ones (exit code 1)."""
     if any(argument != "--check" for argument in arguments):
         sys.stderr.write("usage: python -m convlint.tools.docs [--check]\n")
         return 2

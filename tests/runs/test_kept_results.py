@@ -155,7 +155,7 @@ def test_baseline_write_check_and_prune(place: Path) -> None:
     (place / "known.json").write_text(json.dumps(known))
     stale = check(place, "--baseline", "known.json")
     assert stale.code == 1
-    assert "`convlint baseline prune` takes them out" in stale.err
+    assert "`convlint baseline prune` removes them" in stale.err
     assert baseline("prune").code == 0
     assert check(place, "--baseline", "known.json").code == 0
     assert check(place, "--baseline", "known.json", "--no-baseline").code == 1

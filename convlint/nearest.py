@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def edit_distance(one: str, other: str) -> int:
-    """How many slips of the keyboard lie between two words: a letter added, lost, changed or swapped."""
+    """The number of typing mistakes between two words: a letter added, lost, changed or swapped."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -22,7 +22,7 @@ def edit_distance(one: str, other: str) -> int:
 def nearest_names(word: str, names: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """Up to ``count`` of ``names`` that ``word`` may have meant, all equally near.
 
-    Case does not count. A word of three letters may have one slip, longer ones one in three.
+    Case does not count. One letter in three may be wrong, and at least one.
     """
     folded = word.casefold()
     allowed = max(1, len(folded) // 3) if folded else -1
@@ -36,6 +36,6 @@ def nearest_names(word: str, names: Iterable[str], count: int = 3) -> tuple[str,
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """``" Did you mean a or b?"`` with a leading space, or nothing where no name is near."""
+    """``" Did you mean a or b?"`` with a leading space; empty where no name is near."""
     near = nearest_names(word, names)
     return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -1,6 +1,6 @@
 """Trained weights from a file, without running any code that the file holds.
 
-``torch.load`` with ``weights_only=True`` reads tensors and plain containers and refuses all else
+``torch.load`` with ``weights_only=True`` reads tensors and plain containers, and refuses all else
 (https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only); safetensors holds nothing else.
 """
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import torch
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict", "weights")
-"""Where training scripts put the weights beside their optimizer."""
+"""The keys under which training scripts store the weights beside their optimizer."""
 _PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and Lightning put before every name."""
+"""The prefixes that DataParallel, torch.compile and Lightning put before every name."""
 
 
 def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
@@ -43,13 +43,13 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
                 " safetensors."
             ) from error
         raise _damaged(shown, text) from error
-    except Exception as error:  # a file that is none may raise anything while it is taken apart
+    except Exception as error:  # a damaged file may raise anything while it is parsed
         raise _damaged(shown, one_line(str(error)) or type(error).__name__) from error
     return _tensors(content, shown)
 
 
 def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> torch.nn.Module:
-    """``module`` with these weights; a :class:`UsageError` where they are those of another model.
+    """``module`` with these weights; a :class:`UsageError` where they belong to another model.
 
     On the meta device, where a tensor has no data, names and shapes are compared and nothing is copied.
     """
@@ -59,7 +59,7 @@ def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> t
     weights = _renamed(state, expected)
     absent = _may_be_absent(module, weights)
     problems = [f"it has no {name}" for name in expected if name not in weights and name not in absent]
-    problems += [f"it has {name}, which the model has not" for name in weights if name not in expected]
+    problems += [f"it has {name}, which the model lacks" for name in weights if name not in expected]
     problems += [
         f"{name} is {_shape(weights[name])} there and {_shape(tensor)} in the model"
         for name, tensor in expected.items()
@@ -79,7 +79,7 @@ def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> t
 
 
 def _may_be_absent(module: torch.nn.Module, weights: Mapping[str, Any]) -> set[str]:
-    """Names that a checkpoint need not have: all but one of tied parameters, counters of batch norms."""
+    """Names that a checkpoint may lack: all but one of tied parameters, and counters of batch norms."""
     by_parameter: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         by_parameter.setdefault(id(parameter), []).append(name)
@@ -94,7 +94,7 @@ def _read_safetensors(path: str, shown: str) -> dict[str, torch.Tensor]:
         raise UsageError(f"{shown} needs safetensors: pip install safetensors.") from error
     try:
         return dict(load_file(path))
-    except Exception as error:  # SafetensorError, and what a header that is none leads to
+    except Exception as error:  # SafetensorError, and whatever a damaged header leads to
         raise _damaged(shown, one_line(str(error)) or type(error).__name__) from error
 
 
@@ -106,7 +106,7 @@ def _damaged(shown: str, text: str) -> UsageError:
 
 
 def _reason(text: str) -> str:
-    """The words of torch's refusal that name what was found."""
+    """The part of torch's refusal that names what it refused."""
     for mark in (
         "Unsupported global:",
         "Unsupported class",
@@ -136,7 +136,7 @@ def _tensors(content: Any, shown: str) -> dict[str, torch.Tensor]:
 
 
 def _renamed(state: Mapping[str, Any], expected: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``state`` without a prefix that all its names have and the model's have not."""
+    """``state`` without a prefix that all its names have and the model's names lack."""
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state) and not any(n.startswith(prefix) for n in expected):
             state = {name.removeprefix(prefix): value for name, value in state.items()}

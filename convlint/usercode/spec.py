@@ -1,7 +1,7 @@
 """From a model spec, ``module:attr`` or ``path.py:attr``, to something that builds the model.
 
-All user code that runs here runs inside :func:`convlint.sandbox.user_code`, and whatever it raises
-becomes one paragraph with the user's own line.
+All user code runs inside :func:`convlint.sandbox.user_code`, and whatever it raises becomes one
+paragraph with the user's own line.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 
 _FETCHERS = ("/huggingface_hub/", "/torch/hub.py", "/urllib/request.py", "/requests/", "/httpx/", "/gdown/")
-"""Files that an exception comes through where something could not be fetched."""
+"""Files in the traceback of an exception about a failed download."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can be built.
 
-    ``build`` may be called several times and makes a new module each time, except where
-    ``instance`` says that the spec names an object which already exists. ``path`` is the file that
-    the spec's module lies in. ``parameters`` are those of ``forward``, where known without building.
+    ``build`` may be called several times and makes a new module each time, except where ``instance`` is
+    true: then the spec names an existing object. ``path`` is the file of the spec's module.
+    ``parameters`` are those of ``forward``, where known without building.
     """
 
     name: str
@@ -61,12 +61,12 @@ def load_model(
     root: str | None = None,
     timeout: float | None = None,
 ) -> LoadedModel:
-    """Import what ``spec`` names and check that it can be called with these arguments.
+    """Import what ``spec`` names, and check that it can be called with these arguments.
 
     ``args`` are values, ``arg_exprs`` Python expressions that are evaluated for each build, in a
     namespace of the module's own names and of every top-level module. Relative paths and modules
-    are looked for in ``root``, the working directory where none is given. Importing and building
-    may each take ``timeout`` seconds.
+    start from ``root``, by default the working directory. Importing and building may each take
+    ``timeout`` seconds.
     """
     where, attribute = split_spec(spec, root)
     for name, text in (arg_exprs or {}).items():
@@ -80,7 +80,7 @@ def load_model(
         )
     with explaining(f"reading {spec}"), time_limit(timeout), user_code():
         entry = _attribute(module, where, attribute)
-    import torch  # after the user's module, so that a wrong name is answered at once
+    import torch  # after the user's module, so that a wrong name is reported at once
 
     path = getattr(module, "__file__", None)
     _check_name(path)
@@ -91,13 +91,13 @@ def load_model(
         raise UsageError(f"the argument {twice} of {spec} is given both as a value and as an expression.")
     if isinstance(entry, torch.nn.Module):
         if arg_texts:
-            raise UsageError(f"{spec} is an object that exists already: it takes no arguments.")
+            raise UsageError(f"{spec} is an object that already exists: it takes no arguments.")
         return LoadedModel(spec, lambda: entry, True, path, _parameters(type(entry)))
     is_class = isinstance(entry, type) and issubclass(entry, torch.nn.Module)
     if isinstance(entry, ModuleType) or not callable(entry) or (isinstance(entry, type) and not is_class):
         kind = "a class" if isinstance(entry, type) else f"an object of type {type(entry).__name__}"
         raise ModelError(
-            f"{spec} is {kind}, and no model comes of it: name an nn.Module subclass, a function that"
+            f"{spec} is {kind}, not a model: name an nn.Module subclass, a function that"
             " returns an nn.Module, or an nn.Module object."
         )
     _check_arguments(spec, entry, arg_texts)
@@ -122,12 +122,12 @@ def load_model(
 
 
 def _check_name(path: str | None) -> None:
-    """Refuse a path that is no UTF-8: torch notes the files of what it traces, and takes no other names."""
+    """Refuse a path that is not UTF-8: torch notes the files of what it traces, and takes no others."""
     try:
         (path or "").encode()
     except UnicodeEncodeError:
         raise ModelError(
-            f"the name of {shown_path(path or '')} is not UTF-8, and torch traces no code of such files:"
+            f"the name of {shown_path(path or '')} is not UTF-8, and torch cannot trace such files:"
             " rename the file or its folder."
         ) from None
 
@@ -155,7 +155,7 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def explaining(action: str) -> Iterator[None]:
-    """Turn whatever user code raises while ``action`` into a :class:`ModelError` with its own line."""
+    """Turn whatever user code raises inside into a :class:`ModelError` that names ``action`` and the line."""
     try:
         with noted(action):
             yield
@@ -179,13 +179,13 @@ def _what_happened(error: BaseException) -> str:
 
 
 def _fetching_hint(error: BaseException) -> str:
-    """How to build with random weights, where fetching trained ones failed."""
+    """How to build with random weights, where a download of trained ones failed; else empty."""
     seen: BaseException | None = error
     while seen is not None:
         frames = traceback.extract_tb(seen.__traceback__)
         if any(part in frame.filename.replace(os.sep, "/") for frame in frames for part in _FETCHERS):
             return (
-                " It wanted to fetch trained weights. Random ones do for a check: pass weights=None and"
+                " It tried to download trained weights. A check needs only random ones: pass weights=None and"
                 " weights_backbone=None (torchvision), encoder_weights=None (segmentation_models_pytorch) or"
                 " pretrained=False, with --arg where this is its own argument."
             )
@@ -226,7 +226,7 @@ def _check_arguments(spec: str, constructor: Callable[..., Any], arguments: Mapp
     """Refuse arguments that the signature does not have, before anything runs."""
     try:
         signature = inspect.signature(constructor)
-    except (TypeError, ValueError):  # built without one
+    except (TypeError, ValueError):  # it has no signature
         return
     named = {
         name: parameter
@@ -242,15 +242,15 @@ def _check_arguments(spec: str, constructor: Callable[..., Any], arguments: Mapp
     if missing:
         raise UsageError(
             f"{spec} needs the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)}: give"
-            f" --arg {missing[0]}=VALUE, or --arg-expr '{missing[0]}=EXPRESSION' for what is not a literal."
+            f" --arg {missing[0]}=VALUE, or --arg-expr '{missing[0]}=EXPRESSION' for anything but a literal."
         )
 
 
 def _without_weights(constructor: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments that keep a library's constructor from fetching trained weights.
+    """The arguments that keep a library's constructor from downloading trained weights.
 
-    A check is about the architecture, and may run where there is no network. Of the user's own functions
-    nothing is known but their names.
+    A check is about the architecture, and may run without a network. Functions of the user's own are left
+    alone: nothing is known about what their arguments mean.
     """
     path = getattr(sys.modules.get(getattr(constructor, "__module__", "") or ""), "__file__", None)
     if not path or not is_library(path):
@@ -270,7 +270,7 @@ def _without_weights(constructor: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _parameters(module_class: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the parameters of ``forward``, without ``self`` and what takes any number."""
+    """Names of the parameters of ``forward``, without ``self``, ``*args`` and ``**kwargs``."""
     try:
         parameters = list(inspect.signature(module_class.forward).parameters.values())  # type: ignore[attr-defined]
     except (AttributeError, TypeError, ValueError):

@@ -42,7 +42,8 @@ def on_the_line(text: str, replacement: Replacement) -> str | None:
         ),
         ("def g():\n    import torch\ndef f(a, b):\n    return torch.hypot(a, b)  #!", None),
         (
-            "class Net:\n    import torch\n    def forward(self, a, b):\n        return torch.hypot(a, b)  #!",
+            "class Net:\n    import torch\n    def forward(self, a, b):\n"
+            "        return torch.hypot(a, b)  #!",
             None,
         ),
         ("import torch\nz = [torch.hypot(a, b) for torch in others]  #!", None),

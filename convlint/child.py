@@ -50,7 +50,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChildResult:
     """What came of the child: how it ended, what it sent, and the index that it last was at."""
 
     ending: Ending
@@ -61,7 +61,7 @@ class Outcome:
 
 def run_in_child(
     work: Callable[[Channel], None], timeout: float | None, hear: Callable[[Any], None] = lambda sent: None
-) -> Outcome:
+) -> ChildResult:
     """Run ``work`` in a forked child, and end the child after ``timeout`` seconds.
 
     ``hear`` is called with each thing that the child sends, as it arrives. An exception out of ``work``
@@ -91,7 +91,7 @@ def _run(
     timeout: float | None,
     folder: str | None,
     hear: Callable[[Any], None],
-) -> Outcome:
+) -> ChildResult:
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     memory[: _POSITION.size] = _POSITION.pack(-1)
     reading, writing = os.pipe()
@@ -114,10 +114,10 @@ def _run(
     position = int(_POSITION.unpack(memory[: _POSITION.size])[0])
     memory.close()
     if late:
-        return Outcome("timeout", sent, position, f"ended after {timeout:g} s")
+        return ChildResult("timeout", sent, position, f"ended after {timeout:g} s")
     if status != 0:
-        return Outcome("crashed", sent, position, _told(status))
-    return Outcome("finished", sent, position)
+        return ChildResult("crashed", sent, position, _exit_text(status))
+    return ChildResult("finished", sent, position)
 
 
 def _work_and_exit(
@@ -203,7 +203,7 @@ def _messages(data: bytearray) -> Iterator[Any]:
         yield message
 
 
-def _told(status: int) -> str:
+def _exit_text(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)

@@ -168,14 +168,14 @@ def foreign_part(package: str) -> str:
     return ""
 
 
-def put_package(made: str, real: str) -> None:
+def put_package(complete: str, real: str) -> None:
     """Move a package that is complete to its place; the one that stands there goes when this is done."""
     import shutil
 
     from convlint.files import beside
 
     if not os.path.lexists(real):
-        os.rename(made, real)
+        os.rename(complete, real)
         return
     foreign = foreign_part(real)
     if foreign:
@@ -183,7 +183,7 @@ def put_package(made: str, real: str) -> None:
     old = beside(Path(real), ".old")
     os.rename(real, old)
     try:
-        os.rename(made, real)
+        os.rename(complete, real)
     except BaseException:
         if not os.path.lexists(real):
             os.rename(old, real)

@@ -41,7 +41,7 @@ def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None
             os.fsync(stream.fileno())
         with _locked(path, needed=expected is not None), contextlib.suppress(FileNotFoundError):
             before = os.stat(path)
-            if not _made_like(temporary, path, before):
+            if not _copy_attributes(temporary, path, before):
                 _write_over(path, data, expected)
                 return
             if expected is not None and path.read_bytes() != expected:
@@ -79,12 +79,12 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(f".convlint-{os.getpid()}-{os.urandom(4).hex()}{ending}")
 
 
-def _made_like(temporary: Path, path: Path, before: os.stat_result) -> bool:
+def _copy_attributes(temporary: Path, path: Path, before: os.stat_result) -> bool:
     """Give the new file what the old one is beside its content; False where only the old one can have it."""
     if before.st_nlink > 1:
         return False
-    made = os.stat(temporary)
-    if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
+    after = os.stat(temporary)
+    if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
         try:
             os.chown(temporary, before.st_uid, before.st_gid)
         except OSError:

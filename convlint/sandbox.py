@@ -17,7 +17,7 @@ from types import FrameType
 from typing import IO, Any, NoReturn, TextIO
 
 from convlint.destination import STANDARD
-from convlint.supervision import keep_last_words, noted_limit
+from convlint.supervision import noted_limit, record_last_words
 
 
 class UserExit(Exception):
@@ -49,7 +49,7 @@ def user_code() -> Iterator[None]:
     code swallows it. What comes out is an ``Exception`` whose text can be read, and the working folder
     is one that is there.
     """
-    with _stdout_to_stderr(), _kept_folder(), _interrupts() as interrupted:
+    with _stdout_to_stderr(), _usable_folder(), _interrupts() as interrupted:
         try:
             yield
         except SystemExit as error:
@@ -63,11 +63,11 @@ def user_code() -> Iterator[None]:
         except BaseException as error:
             text = _text_of(error)
             if text is None:
-                told = f"{type(error).__name__}, whose text cannot be read"
-                raise UnreadableError(told).with_traceback(error.__traceback__) from None
+                message = f"{type(error).__name__}, whose text cannot be read"
+                raise UnreadableError(message).with_traceback(error.__traceback__) from None
             if not isinstance(error, Exception):
-                told = f"it raised {type(error).__name__}{': ' if text else ''}{text}"
-                raise UserExit(told).with_traceback(error.__traceback__) from error
+                message = f"it raised {type(error).__name__}{': ' if text else ''}{text}"
+                raise UserExit(message).with_traceback(error.__traceback__) from error
             raise
         finally:
             if interrupted is not None and interrupted.is_set() and not _is_interrupt():
@@ -88,7 +88,7 @@ def _text_of(error: BaseException) -> str | None:
 
 
 @contextlib.contextmanager
-def _kept_folder() -> Iterator[None]:
+def _usable_folder() -> Iterator[None]:
     """Go back to the working folder where the code has left it for one that is gone."""
     try:
         before = os.getcwd()
@@ -130,7 +130,7 @@ def _ask_to_end(number: int, frame: FrameType | None) -> None:
     again = _asked_to_end and time.monotonic() - _asked_at < _ONE_WISH
     if not again:
         _asked_to_end, _asked_at = number, time.monotonic()
-        keep_last_words(frame)
+        record_last_words(frame)
         raise_interrupt()
 
 
@@ -315,8 +315,8 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         with noted_limit(seconds):
             yield
     except _StillRunning as error:
-        told = f"not finished after {seconds:g} s, and it caught the interruption"
-        raise TimeLimitExceeded(told).with_traceback(error.__traceback__) from None
+        message = f"not finished after {seconds:g} s, and it caught the interruption"
+        raise TimeLimitExceeded(message).with_traceback(error.__traceback__) from None
     finally:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)

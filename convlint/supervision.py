@@ -39,11 +39,11 @@ class Board:
         self.write_run(-1, 0)
 
     def read_run(self) -> tuple[int, int, int]:
-        model, told, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
-        return model, told, code
+        model, reported, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
+        return model, reported, code
 
-    def write_run(self, model: int, told: int, code: int = 0) -> None:
-        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told, code)
+    def write_run(self, model: int, reported: int, code: int = 0) -> None:
+        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, reported, code)
 
     def read(self) -> tuple[bool, float, str]:
         done, deadline, length = _HEAD.unpack_from(self._memory)
@@ -77,7 +77,7 @@ class Ended:
     code: int
     problem: str = ""
     model: int = -1
-    told: int = 0
+    reported: int = 0
     asked: int = 0
 
 
@@ -100,8 +100,8 @@ def fork() -> Ended | None:
         os.close(traces)
         _board, _last_words, _bound = board, False, False
         _renew_threads()
-        _tell_of_crashes(writing)
-        _tell_of_exits()
+        _report_crashes(writing)
+        _report_exits()
         return None
     os.close(writing)
     try:
@@ -134,13 +134,13 @@ def note_model(number: int) -> None:
         _board.write_run(number, _board.read_run()[1])
 
 
-def note_told(number: int) -> None:
+def note_reported(number: int) -> None:
     """Say that so many models are told of, which nobody has to do again."""
     if _board is not None:
         _board.write_run(_board.read_run()[0], number)
 
 
-def keep_last_words(frame: FrameType | None) -> None:
+def record_last_words(frame: FrameType | None) -> None:
     """Leave on the board what is being done, and the user's line, whatever is noted while it unwinds."""
     global _last_words
     if _board is not None and not _last_words:
@@ -228,7 +228,7 @@ class _Watch:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        return self._told(status)
+        return self._ending(status)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         """A terminal tells both of Ctrl-C, ``kill`` one of them; told twice, a process ends all the same."""
@@ -250,7 +250,7 @@ class _Watch:
             self.killed = True
             os.kill(self.child, signal.SIGKILL)
 
-    def _told(self, status: int) -> Ended:
+    def _ending(self, status: int) -> Ended:
         finished, _, words = self.board.read()
         code = os.waitstatus_to_exitcode(status)
         if not finished:
@@ -287,7 +287,7 @@ class _Watch:
         return next((_shown(path, int(line)) for path, line in lines if _is_own(path)), "")
 
 
-def _tell_of_crashes(descriptor: int) -> None:
+def _report_crashes(descriptor: int) -> None:
     """Have Python write where it was into the pipe when a signal ends it."""
     import faulthandler
 
@@ -295,17 +295,17 @@ def _tell_of_crashes(descriptor: int) -> None:
     faulthandler.enable(descriptor, all_threads=False)
 
 
-def _tell_of_exits() -> None:
+def _report_exits() -> None:
     """Note the line that calls ``os._exit``, which leaves no other trace. Forks of this process just exit."""
     leave: Any = os._exit
     mine = os.getpid()
 
-    def leave_and_tell(status: int) -> None:
+    def report_and_leave(status: int) -> None:
         if _board is not None and os.getpid() == mine and not _board.read()[0]:
-            keep_last_words(sys._getframe(1))
+            record_last_words(sys._getframe(1))
         leave(status)
 
-    os._exit = leave_and_tell  # type: ignore[assignment]
+    os._exit = report_and_leave  # type: ignore[assignment]
 
 
 def _own_line(frame: FrameType | None) -> str:

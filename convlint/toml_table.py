@@ -93,25 +93,25 @@ class Table:
 
     def texts(self, name: str, default: Any = _MISSING) -> tuple[str, ...]:
         """A list of strings that are not blank."""
-        found = []
+        strings = []
         for index, item in enumerate(self.get(name, list, default) or (), 1):
             if type(item) is not str or not item.strip():
                 self.problem(
                     f"{name}[{index}]", f"a string that is not empty is needed, not {type_name(item)}"
                 )
             else:
-                found.append(item)
-        return tuple(found)
+                strings.append(item)
+        return tuple(strings)
 
     def tables(self, name: str, allowed: Collection[str]) -> list[Table]:
         """The tables of an array ``[[name]]``."""
-        found = []
+        tables = []
         for index, item in enumerate(self.get(name, list, ()) or (), 1):
             if type(item) is dict:
-                found.append(Table(item, f"{self.path(name)}[{index}]", allowed, self.problems))
+                tables.append(Table(item, f"{self.path(name)}[{index}]", allowed, self.problems))
             else:
                 self.problem(f"{name}[{index}]", f"a table is needed, not {type_name(item)}")
-        return found
+        return tables
 
     def table(self, name: str, allowed: Collection[str]) -> Table:
         """The table ``name``, empty where it is missing or wrong."""

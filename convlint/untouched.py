@@ -50,7 +50,7 @@ def untouched(*things: Any) -> Iterator[None]:
     generators, defaults. Functions that others call inside see the same thread's lock as their own.
     """
     with one_at_a_time:
-        restores = [*_of_process(), *_Keeper().kept(things)]
+        restores = [*_of_process(), *_Snapshot().restores_of(things)]
         try:
             yield
         finally:
@@ -96,10 +96,10 @@ def _of_process() -> Iterator[_Restore]:
         ),
         lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
     )
-    yield pair(torch.get_default_device, lambda value: torch.set_default_device(_given(value)))
+    yield pair(torch.get_default_device, lambda value: torch.set_default_device(_settable_device(value)))
 
 
-def _given(device: torch.device) -> torch.device | None:
+def _settable_device(device: torch.device) -> torch.device | None:
     """A default device as it was set; the CPU is what there is where none was."""
     return None if device.type == "cpu" else device
 
@@ -118,7 +118,7 @@ def _device_generator(name: str, device: Any) -> _Restore:
     return lambda: device.set_rng_state(state)
 
 
-class _Keeper:
+class _Snapshot:
     """Notes what modules, tensors and plain containers hold, and how to bring it back."""
 
     def __init__(self) -> None:
@@ -128,11 +128,11 @@ class _Keeper:
         self._kinds: set[str] = set()
         self._left = LIMIT
 
-    def kept(self, things: Any) -> list[_Restore]:
-        self._keep(things)
+    def restores_of(self, things: Any) -> list[_Restore]:
+        self._note(things)
         return self.restores
 
-    def _keep(self, thing: Any) -> None:
+    def _note(self, thing: Any) -> None:
         """Follow containers and modules without recursion, which deep models would exhaust."""
         import torch
 

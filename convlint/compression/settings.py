@@ -48,19 +48,19 @@ class Setting:
 
 def parse_settings(texts: Iterable[str], target: str) -> tuple[Setting, ...]:
     """The settings that ``--compress`` names, once; a :class:`UsageError` for what the target cannot read."""
-    given = list(texts)
-    words = [word.strip() for text in given for word in text.split(",") if word.strip()]
-    if given and not words:
+    listed = list(texts)
+    words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
+    if listed and not words:
         raise UsageError(f"--compress names no setting. Known: {_FORMS}.")
-    found = tuple(dict.fromkeys(setting for word in words for setting in _parse(word)))
-    late = [setting for setting in found if order(setting.needs) > order(target)]
+    settings = tuple(dict.fromkeys(setting for word in words for setting in _parse(word)))
+    late = [setting for setting in settings if order(setting.needs) > order(target)]
     if late:
         needs = max((setting.needs for setting in late), key=order)
         raise UsageError(
             f"--compress {', '.join(map(str, late))} makes a model that only {needs} and later can read, and"
             f" the target is {target}: give --target {needs}, or leave it out."
         )
-    return found
+    return settings
 
 
 def _parse(word: str) -> Iterator[Setting]:

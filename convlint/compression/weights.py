@@ -28,7 +28,7 @@ def weights_of(program: Any, parameters: Iterable[str]) -> list[Weight]:
     """Every constant of numbers that an operation reads, each once; ``parameters`` are the model's names."""
     names = {re.sub(r"\W", "_", name): name for name in parameters}
     seen: set[Any] = set()
-    found = []
+    weights = []
     for operation in adapter.operations(program):
         if _is_constexpr(operation):
             continue
@@ -43,8 +43,8 @@ def weights_of(program: Any, parameters: Iterable[str]) -> list[Weight]:
             size = stored_bytes(variable)
             if size:
                 layer = _layer(variable.name, names) or str(operation.name)
-                found.append(Weight(f"{operation.name}.{name}", layer, variable, size, compressed))
-    return found
+                weights.append(Weight(f"{operation.name}.{name}", layer, variable, size, compressed))
+    return weights
 
 
 def stored_bytes(variable: Any) -> int:

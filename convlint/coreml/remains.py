@@ -35,11 +35,11 @@ _OF_DTYPE: Mapping[str, str] = MappingProxyType({"type_as": "other"})
 def folded_calls(calls: Iterable[OpCall], *, ios18: bool) -> frozenset[str]:
     """The names of the calls of which nothing is left in the program."""
     stays = STAYS if ios18 else (*STAYS, *STAYS_BELOW_IOS18)
-    found: set[str] = set()
+    folded: set[str] = set()
     for call in calls:
-        if _is_known(call, found) and not _any(function_of(call.op), stays):
-            found.add(call.name)
-    return frozenset(found)
+        if _is_known(call, folded) and not _any(function_of(call.op), stays):
+            folded.add(call.name)
+    return frozenset(folded)
 
 
 def _is_known(call: OpCall, known: set[str]) -> bool:
@@ -47,8 +47,8 @@ def _is_known(call: OpCall, known: set[str]) -> bool:
     if function in _OF_SHAPE:
         return all(isinstance(size, int) for out in call.outputs if out is not None for size in out.shape)
     skipped = _OF_DTYPE.get(function)
-    given = (value for name, value in call.args.items() if name != skipped)
-    return all(_has_value(tensor, known) for value in given for tensor in _tensors(value))
+    values = (value for name, value in call.args.items() if name != skipped)
+    return all(_has_value(tensor, known) for value in values for tensor in _tensors(value))
 
 
 def _has_value(tensor: TensorArg | str, known: set[str]) -> bool:

@@ -132,8 +132,8 @@ def snapshot(version: str | None = None) -> Snapshot:
     if version is None:
         final = [name for name in known if "dev" not in name]
         return _read((final or known)[-1], "")
-    wanted = parse_release(version)
-    older = [name for name in known if parse_release(name) <= wanted]
+    requested = parse_release(version)
+    older = [name for name in known if parse_release(name) <= requested]
     return _read(older[-1] if older else known[0], version)
 
 
@@ -161,29 +161,29 @@ def installed_snapshot() -> Snapshot:
     return Snapshot(version, frozenset(registered_converters()), unwraps, version, counts)
 
 
-def with_foreign(found: Snapshot) -> Snapshot:
-    """``found`` with what the user has registered with coremltools, where that is loaded at all."""
+def with_foreign(supported: Snapshot) -> Snapshot:
+    """``supported`` with what the user has registered with coremltools, where that is loaded at all."""
     if "coremltools" not in sys.modules:
-        return found
+        return supported
     from convlint.coremltools_adapter import foreign_converters
 
     own = foreign_converters()
-    return replace(found, names=found.names | own, own=own) if own else found
+    return replace(supported, names=supported.names | own, own=own) if own else supported
 
 
 def count_inputs() -> dict[str, dict[str, str]]:
     """How many inputs each converter of the installed release takes, asked one by one; takes seconds."""
     from convlint.coremltools_adapter import accepted_counts, registered_converters
 
-    found: dict[str, dict[str, str]] = {}
+    by_frontend: dict[str, dict[str, str]] = {}
     for frontend in ("export", "torchscript"):
         by_name = {name: accepted_counts(name, frontend, _MOST_INPUTS) for name in registered_converters()}
-        found[frontend] = {
+        by_frontend[frontend] = {
             name: _as_text(counts)
             for name, counts in by_name.items()
             if counts and len(counts) <= _MOST_INPUTS
         }
-    return found
+    return by_frontend
 
 
 def _as_text(counts: tuple[int, ...]) -> str:
@@ -196,15 +196,15 @@ def _as_text(counts: tuple[int, ...]) -> str:
     return ",".join(map(str, (*(count for count in counts if count < first), first))) + "+"
 
 
-def write(found: Snapshot, folder: Path = DATA) -> Path:
+def write(supported: Snapshot, folder: Path = DATA) -> Path:
     """Store a snapshot as data, in a form that shows a small change as a small change."""
     data = {
-        "coremltools": found.version,
-        "unwraps_dunders": found.unwraps_dunders,
-        "counts": {frontend: dict(sorted(counts.items())) for frontend, counts in found.counts.items()},
-        "names": sorted(found.names),
+        "coremltools": supported.version,
+        "unwraps_dunders": supported.unwraps_dunders,
+        "counts": {frontend: dict(sorted(counts.items())) for frontend, counts in supported.counts.items()},
+        "names": sorted(supported.names),
     }
-    path = folder / f"supported-{found.version}.json"
+    path = folder / f"supported-{supported.version}.json"
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -214,13 +214,13 @@ def main(arguments: Sequence[str]) -> int:
     if any(argument != "--write" for argument in arguments):
         sys.stderr.write("usage: python -m convlint.coreml.supported [--write]\n")
         return 2
-    found = replace(installed_snapshot(), counts=count_inputs())
-    lines = [f"coremltools {found.version}: {len(found.names)} converters"]
-    if found.version in known_versions():
-        change = sorted(found.names ^ snapshot(found.version).names)
+    installed = replace(installed_snapshot(), counts=count_inputs())
+    lines = [f"coremltools {installed.version}: {len(installed.names)} converters"]
+    if installed.version in known_versions():
+        change = sorted(installed.names ^ snapshot(installed.version).names)
         lines.append(f"stored snapshot: {len(change)} differences {' '.join(change)}".strip())
     if "--write" in arguments:
-        lines.append(f"wrote {write(found).name}")
+        lines.append(f"wrote {write(installed).name}")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

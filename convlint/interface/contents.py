@@ -41,10 +41,10 @@ def parse_contents(text: str, dtype: str, shape: tuple[int, ...]) -> Contents:
         return Contents(0, end - 1)
     low, dots, high = body.partition("..")
     if dots:
-        found = Contents(_number(low, whole), _number(high, whole))
-        if found.low > found.high:
+        contents = Contents(_number(low, whole), _number(high, whole))
+        if contents.low > contents.high:
             raise WrongContents(f"the range {body} is reversed; write {high.strip()}..{low.strip()}")
-        return found
+        return contents
     numbers = tuple(_number(part, whole) for part in body.split(","))
     if len(numbers) == 1:
         return Contents(numbers[0], numbers[0])

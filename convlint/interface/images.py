@@ -63,12 +63,12 @@ class Image:
 
 def parse_image(text: str, shape: tuple[int, ...]) -> Image:
     """Read ``image``, ``image(bgr)`` or ``image(mean=0.485/0.456/0.406,std=0.229/0.224/0.225)``."""
-    found = re.fullmatch(r"image\s*(?:\(([^()]*)\))?", text)
-    if not found:
+    match = re.fullmatch(r"image\s*(?:\(([^()]*)\))?", text)
+    if not match:
         raise WrongImage(f"{text!r} is written image, image(bgr) or image(mean=0.5,std=0.25)")
     layout: Layout | None = None
     numbers: dict[str, tuple[float, ...]] = {}
-    for word in filter(None, (part.strip() for part in (found[1] or "").split(","))):
+    for word in filter(None, (part.strip() for part in (match[1] or "").split(","))):
         name, equals, value = (part.strip() for part in word.partition("="))
         if equals and name in ("mean", "std") and name not in numbers:
             numbers[name] = _numbers(name, value)

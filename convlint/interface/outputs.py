@@ -40,12 +40,12 @@ def parse_output(text: str) -> OutputSpec:
     name, kind = name.strip(), kind.strip()
     if colon and not re.fullmatch(r"\w+(\.\w+)*", name or "_"):
         raise _wrong(text, f"{name!r} cannot name an output")
-    found = re.fullmatch(r"image\s*(?:\(\s*(\w*)\s*\))?", kind)
-    if not found:
+    match = re.fullmatch(r"image\s*(?:\(\s*(\w*)\s*\))?", kind)
+    if not match:
         raise _wrong(text, f"{kind!r} is no kind of output; image is the one that can be asked for")
-    layout = next((each for each in OUTPUT_LAYOUTS if each == found[1]), None)
-    if found[1] and layout is None:
-        raise _wrong(text, f"{found[1]!r} is not one of {', '.join(OUTPUT_LAYOUTS)}")
+    layout = next((each for each in OUTPUT_LAYOUTS if each == match[1]), None)
+    if match[1] and layout is None:
+        raise _wrong(text, f"{match[1]!r} is not one of {', '.join(OUTPUT_LAYOUTS)}")
     return OutputSpec(name or None, layout)
 
 

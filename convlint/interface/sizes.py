@@ -116,12 +116,12 @@ def _fixed(text: str) -> tuple[int, ...]:
 
 
 def _range(text: str) -> Range:
-    found = re.fullmatch(r"\[\s*(-?[0-9]+)\s*\.\.\s*(-?[0-9]*)\s*\]", text)
-    if not found:
+    match = re.fullmatch(r"\[\s*(-?[0-9]+)\s*\.\.\s*(-?[0-9]*)\s*\]", text)
+    if not match:
         raise WrongSizes(f"{text!r} is no range; it is written [224..512], both ends included")
-    if not found[2]:
+    if not match[2]:
         raise WrongSizes(f"{text!r} has no upper end, which an ML Program must have")
-    low, high = _size(found[1], text), _size(found[2], text)
+    low, high = _size(match[1], text), _size(match[2], text)
     if low > high:
         raise WrongSizes(f"the range {text} is reversed; write [{high}..{low}]")
     if low == high:

@@ -81,10 +81,10 @@ def functional_states(program: Any, module: nn.Module) -> Functional | None:
         meta = node_meta(value)
         assert meta is not None
         states.append(State(buffer, name if read else "", returned, meta))
-        applied.append(_told(states[-1], places[buffer]))
+        applied.append(_change_of(states[-1], places[buffer]))
     start = {state.given: own(module.get_buffer(state.buffer)) for state in states if state.given}
-    made = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
-    return Functional(made, tuple(states), tuple(applied), start)
+    converted = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
+    return Functional(converted, tuple(states), tuple(applied), start)
 
 
 def _mutations(draft: Draft) -> list[tuple[str, Any, Any]]:
@@ -110,11 +110,11 @@ def _drop_copies(draft: Draft) -> None:
 
 def _take_mutations_out(draft: Draft) -> dict[str, Any]:
     """The new value of each buffer, which is no output of the draft any more."""
-    found = _mutations(draft)
-    kept = [(value, spec) for buffer, value, spec in found if not buffer]
-    next(iter(reversed(draft.graph.nodes))).args = (tuple(value for value, _ in kept),)
-    draft.signature.output_specs = [spec for _, spec in kept]
-    return {buffer: value for buffer, value, _ in found if buffer}
+    mutations = _mutations(draft)
+    outputs = [(value, spec) for buffer, value, spec in mutations if not buffer]
+    next(iter(reversed(draft.graph.nodes))).args = (tuple(value for value, _ in outputs),)
+    draft.signature.output_specs = [spec for _, spec in outputs]
+    return {buffer: value for buffer, value, _ in mutations if buffer}
 
 
 def _as_input(draft: Draft, buffer: str, name: str) -> bool:
@@ -142,16 +142,16 @@ def _as_output(draft: Draft, value: Any, name: str) -> None:
     """
     last = next(iter(reversed(draft.graph.nodes)))
     others = {origin(other) or other for other in last.args[0] if isinstance(other, torch.fx.Node)}
-    made, source = value, origin(value) or value
+    output, source = value, origin(value) or value
     if source.op != "call_function" or source in others:
         aten = torch.ops.aten
         is_bool = value.meta["val"].dtype is torch.bool
         op = aten.logical_or.default if is_bool else aten.maximum.default
         with draft.graph.inserting_before(last):
-            made = draft.graph.create_node("call_function", op, (value, value))
-        made.meta = dict(value.meta)
-    made.name = name
-    last.args = ((*last.args[0], made),)
+            output = draft.graph.create_node("call_function", op, (value, value))
+        output.meta = dict(value.meta)
+    output.name = name
+    last.args = ((*last.args[0], output),)
     draft.signature.output_specs.append(OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(name), None))
 
 
@@ -162,23 +162,23 @@ def _structure(program: Any, states: Sequence[State]) -> tuple[Any, Any]:
         return pytree.tree_unflatten([0] * spec.num_leaves, spec)
 
     args, kwargs = example(program.call_spec.in_spec)
-    given = {state.given: 0 for state in states if state.given}
+    inputs = {state.given: 0 for state in states if state.given}
     returned = {state.returned: 0 for state in states}
     result = example(program.call_spec.out_spec)
-    return pytree.tree_structure((args, {**kwargs, **given})), pytree.tree_structure((result, returned))
+    return pytree.tree_structure((args, {**kwargs, **inputs})), pytree.tree_structure((result, returned))
 
 
 def _free(name: str, taken: set[str]) -> str:
-    found = name
+    candidate = name
     number = 1
-    while found in taken:
+    while candidate in taken:
         number += 1
-        found = f"{name}_{number}"
-    taken.add(found)
-    return found
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate
 
 
-def _told(state: State, place: Place) -> Applied:
+def _change_of(state: State, place: Place) -> Applied:
     title = f"given back as the output {state.returned!r} ({state.meta}); the model never reads it"
     if state.given:
         title = (
@@ -209,7 +209,7 @@ class FunctionalReference(nn.Module):
         return result, {state.returned: tensors[state.buffer] for state in states}
 
 
-def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, inputs: Inputs) -> str:
+def steps_problem(original: nn.Module, changed: nn.Module, functional: Functional, inputs: Inputs) -> str:
     """How several steps with the state handed on differ from those of the model; empty where they agree."""
     state = dict(functional.start)
     with (
@@ -224,7 +224,7 @@ def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, 
             args, kwargs = pytree.tree_map(own, sample)
             expected = [tensor.clone() for tensor in tensor_leaves(original(*args, **kwargs))]
             args, kwargs = pytree.tree_map(own, sample)
-            result, returned = made(*args, **kwargs, **{name: own(value) for name, value in state.items()})
+            result, returned = changed(*args, **kwargs, **{name: own(value) for name, value in state.items()})
             problem = module_difference(tensor_leaves(result), expected).beyond(FIXED)
             if problem:
                 return f"in step {step + 1}: {problem}"

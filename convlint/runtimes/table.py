@@ -32,8 +32,8 @@ class Runtime:
     def function(self) -> Callable[[RuntimeSubject], Tried]:
         """What tries the runtime."""
         module, _, name = self.attempt.partition(":")
-        found: Callable[[RuntimeSubject], Tried] = getattr(importlib.import_module(module), name)
-        return found
+        attempt: Callable[[RuntimeSubject], Tried] = getattr(importlib.import_module(module), name)
+        return attempt
 
 
 def _runtime(name: str, title: str, modules: str, package: str, install: str, attempt: str) -> Runtime:

@@ -33,7 +33,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = single_line(error)
         if "Unsupported" in text or "GLOBAL" in text or "allowlist" in text or "not an allowed" in text:
@@ -45,7 +45,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
         raise _damaged(shown, text) from error
     except Exception as error:  # a file that is none may raise anything while it is taken apart
         raise _damaged(shown, one_line(str(error)) or type(error).__name__) from error
-    return _tensors(found, shown)
+    return _tensors(content, shown)
 
 
 def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> torch.nn.Module:
@@ -56,14 +56,14 @@ def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> t
     import torch
 
     expected = module.state_dict()
-    given = _renamed(state, expected)
-    absent = _may_be_absent(module, given)
-    problems = [f"it has no {name}" for name in expected if name not in given and name not in absent]
-    problems += [f"it has {name}, which the model has not" for name in given if name not in expected]
+    weights = _renamed(state, expected)
+    absent = _may_be_absent(module, weights)
+    problems = [f"it has no {name}" for name in expected if name not in weights and name not in absent]
+    problems += [f"it has {name}, which the model has not" for name in weights if name not in expected]
     problems += [
-        f"{name} is {_shape(given[name])} there and {_shape(tensor)} in the model"
+        f"{name} is {_shape(weights[name])} there and {_shape(tensor)} in the model"
         for name, tensor in expected.items()
-        if name in given and given[name].shape != tensor.shape
+        if name in weights and weights[name].shape != tensor.shape
     ]
     if problems:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -73,17 +73,17 @@ def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> t
         )
     with torch.no_grad():
         for name, tensor in expected.items():
-            if not tensor.is_meta and name in given:
-                tensor.copy_(given[name])
+            if not tensor.is_meta and name in weights:
+                tensor.copy_(weights[name])
     return module
 
 
-def _may_be_absent(module: torch.nn.Module, given: Mapping[str, Any]) -> set[str]:
+def _may_be_absent(module: torch.nn.Module, weights: Mapping[str, Any]) -> set[str]:
     """Names that a checkpoint need not have: all but one of tied parameters, counters of batch norms."""
     by_parameter: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         by_parameter.setdefault(id(parameter), []).append(name)
-    tied = {name for names in by_parameter.values() if any(n in given for n in names) for name in names}
+    tied = {name for names in by_parameter.values() if any(n in weights for n in names) for name in names}
     return tied | {name for name, _ in module.named_buffers() if name.endswith("num_batches_tracked")}
 
 
@@ -118,19 +118,19 @@ def _reason(text: str) -> str:
     return text[:160]
 
 
-def _tensors(found: Any, shown: str) -> dict[str, torch.Tensor]:
+def _tensors(content: Any, shown: str) -> dict[str, torch.Tensor]:
     import torch
 
     for name in _INSIDE:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
             break
-    if isinstance(found, Mapping):
-        tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    if isinstance(content, Mapping):
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
         if tensors:
             return tensors
     raise UsageError(
-        f"the checkpoint {shown} holds a {type(found).__name__} without tensors; give what"
+        f"the checkpoint {shown} holds a {type(content).__name__} without tensors; give what"
         " torch.save(model.state_dict(), path) writes."
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 from convlint.errors import UsageError
 from convlint.sandbox import time_limit, user_code
 from convlint.usercode.importing import import_file, import_module
-from convlint.usercode.spec import told
+from convlint.usercode.spec import explaining
 
 _registered: dict[tuple[str, str], Mapping[str, Any]] = {}
 """What each module has put into the table; a module is imported once, and registers only then."""
@@ -53,7 +53,7 @@ def _of_module(name: str, root: str | None, timeout: float | None) -> Mapping[st
     if known is not None:
         return known
     before = adapter.converter_table()
-    with told(f"importing the converters {name}"), time_limit(timeout), user_code():
+    with explaining(f"importing the converters {name}"), time_limit(timeout), user_code():
         if name.endswith(".py"):
             import_file(os.path.join(folder, os.path.expanduser(name)), name)
         else:

@@ -29,10 +29,10 @@ def _schema(op: str) -> Any:
     """torch's schema of ``namespace.name.overload``, None where it knows none."""
     import torch
 
-    found: Any = torch.ops
+    overload: Any = torch.ops
     for part in op.split("."):
-        found = getattr(found, part, None)
-    return getattr(found, "_schema", None)
+        overload = getattr(overload, part, None)
+    return getattr(overload, "_schema", None)
 
 
 def _filled(template: Replacement, op: str, schema: Any, name: str) -> Replacement | None:

@@ -49,7 +49,7 @@ def import_file(path: str, shown: str) -> ModuleType:
         folder = folder.parent
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()
-    _forget_neighbours(str(folder))
+    _unload_neighbours(str(folder))
     _put_first(str(folder))
     if len(parts) == 1:
         return _run_file(file)
@@ -112,7 +112,7 @@ def _put_first(folder: str) -> None:
     importlib.invalidate_caches()
 
 
-def _forget_neighbours(folder: str) -> None:
+def _unload_neighbours(folder: str) -> None:
     """Forget modules of earlier files' folders where ``folder`` has its own of that name.
 
     Two models in two folders may each have a ``layers.py`` beside them, and each means its own.
@@ -141,9 +141,9 @@ def _nearest_module(name: str, missing: str, folder: str) -> str:
         return f" {parent} is a module, not a package."
     search = list(package.__path__) if package is not None else None
     siblings = [module.name for module in pkgutil.iter_modules(search)]
-    found = nearest_names(last, siblings)
+    near = nearest_names(last, siblings)
     rest = name[len(missing) :]
-    meant = [".".join(filter(None, (parent, sibling))) + rest for sibling in found]
+    meant = [".".join(filter(None, (parent, sibling))) + rest for sibling in near]
     if meant:
         return f" Did you mean {' or '.join(meant)}?"
     return "" if parent else " Is it installed in this environment, and is this the right folder?"

@@ -50,7 +50,7 @@ def models_below(folder: Path) -> tuple[FoundModel, ...]:
     modules = {name: each for name, each in classes.items() if _is_module(each.node, classes)}
     whole = {name: each for name, each in modules.items() if _forward(each.node, classes) is not None}
     top = {name: each for name, each in whole.items() if name not in used} or whole
-    return tuple(_found(name, each, classes) for name, each in sorted(top.items()))
+    return tuple(_described(name, each, classes) for name, each in sorted(top.items()))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -103,9 +103,9 @@ def _method(
             return item
     for base in node.bases if depth < 20 else ():
         known = classes.get(ast.unparse(base).rpartition(".")[2])
-        found = _method(known.node, name, classes, depth + 1) if known is not None else None
-        if found is not None:
-            return found
+        method = _method(known.node, name, classes, depth + 1) if known is not None else None
+        if method is not None:
+            return method
     return None
 
 
@@ -113,7 +113,7 @@ def _forward(node: ast.ClassDef, classes: dict[str, _Class]) -> ast.FunctionDef 
     return _method(node, "forward", classes)
 
 
-def _found(name: str, each: _Class, classes: dict[str, _Class]) -> FoundModel:
+def _described(name: str, each: _Class, classes: dict[str, _Class]) -> FoundModel:
     forward = _forward(each.node, classes)
     constructor = _method(each.node, "__init__", classes)
     return FoundModel(

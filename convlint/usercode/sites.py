@@ -115,7 +115,7 @@ def _is_generated(path: str, before: tuple[str, int, str] | None) -> bool:
 def place_of_text(stack: str) -> Place:
     """The place of a stack as torch.fx keeps it: the text of ``traceback.format_list``."""
     return place_of_frames(
-        (found["path"], int(found["line"]), found["function"] or "") for found in _FRAME.finditer(stack)
+        (frame["path"], int(frame["line"]), frame["function"] or "") for frame in _FRAME.finditer(stack)
     )
 
 

@@ -72,45 +72,45 @@ def load_model(
     for name, text in (arg_exprs or {}).items():
         compile_expression(name, text)
     folder = os.path.abspath(root or os.getcwd())
-    with told(f"importing {where}"), time_limit(timeout), user_code():
+    with explaining(f"importing {where}"), time_limit(timeout), user_code():
         module = (
             import_file(os.path.join(folder, os.path.expanduser(where)), where)
             if _is_file(where)
             else import_module(where, folder)
         )
-    with told(f"reading {spec}"), time_limit(timeout), user_code():
-        found = _attribute(module, where, attribute)
+    with explaining(f"reading {spec}"), time_limit(timeout), user_code():
+        entry = _attribute(module, where, attribute)
     import torch  # after the user's module, so that a wrong name is answered at once
 
     path = getattr(module, "__file__", None)
     _check_name(path)
     values, expressions = dict(args or {}), dict(arg_exprs or {})
-    given = {name: repr(value) for name, value in values.items()} | expressions
-    if len(given) < len(values) + len(expressions):
+    arg_texts = {name: repr(value) for name, value in values.items()} | expressions
+    if len(arg_texts) < len(values) + len(expressions):
         twice = ", ".join(values.keys() & expressions.keys())
         raise UsageError(f"the argument {twice} of {spec} is given both as a value and as an expression.")
-    if isinstance(found, torch.nn.Module):
-        if given:
+    if isinstance(entry, torch.nn.Module):
+        if arg_texts:
             raise UsageError(f"{spec} is an object that exists already: it takes no arguments.")
-        return LoadedModel(spec, lambda: found, True, path, _parameters(type(found)))
-    is_class = isinstance(found, type) and issubclass(found, torch.nn.Module)
-    if isinstance(found, ModuleType) or not callable(found) or (isinstance(found, type) and not is_class):
-        kind = "a class" if isinstance(found, type) else f"an object of type {type(found).__name__}"
+        return LoadedModel(spec, lambda: entry, True, path, _parameters(type(entry)))
+    is_class = isinstance(entry, type) and issubclass(entry, torch.nn.Module)
+    if isinstance(entry, ModuleType) or not callable(entry) or (isinstance(entry, type) and not is_class):
+        kind = "a class" if isinstance(entry, type) else f"an object of type {type(entry).__name__}"
         raise ModelError(
             f"{spec} is {kind}, and no model comes of it: name an nn.Module subclass, a function that"
             " returns an nn.Module, or an nn.Module object."
         )
-    _check_arguments(spec, found, given)
-    unfetched = {name: value for name, value in _without_weights(found).items() if name not in given}
-    values, given = {**unfetched, **values}, {**{k: repr(v) for k, v in unfetched.items()}, **given}
-    call = f"{attribute}({', '.join(f'{name}={text}' for name, text in given.items())})"
+    _check_arguments(spec, entry, arg_texts)
+    unfetched = {name: value for name, value in _without_weights(entry).items() if name not in arg_texts}
+    values, arg_texts = {**unfetched, **values}, {**{k: repr(v) for k, v in unfetched.items()}, **arg_texts}
+    call = f"{attribute}({', '.join(f'{name}={text}' for name, text in arg_texts.items())})"
     namespace = vars(module)
 
     def build() -> nn.Module:
-        with told(f"building {call}"), time_limit(timeout), user_code():
+        with explaining(f"building {call}"), time_limit(timeout), user_code():
             kwargs = copy.deepcopy(values)
             kwargs |= {name: evaluate_expression(name, text, namespace) for name, text in expressions.items()}
-            model = found(**kwargs)
+            model = entry(**kwargs)
         if not isinstance(model, torch.nn.Module):
             raise ModelError(
                 f"{spec} returned a {type(model).__name__}, not an nn.Module: write a function that returns"
@@ -118,7 +118,7 @@ def load_model(
             )
         return model
 
-    return LoadedModel(spec, build, False, path, _parameters(found) if is_class else ())
+    return LoadedModel(spec, build, False, path, _parameters(entry) if is_class else ())
 
 
 def _check_name(path: str | None) -> None:
@@ -154,7 +154,7 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def told(action: str) -> Iterator[None]:
+def explaining(action: str) -> Iterator[None]:
     """Turn whatever user code raises while ``action`` into a :class:`ModelError` with its own line."""
     try:
         with noted(action):
@@ -175,10 +175,10 @@ def _what_happened(error: BaseException) -> str:
     else:
         message = one_line(error.msg if isinstance(error, SyntaxError) else str(error))
         text = f"raised {type(error).__name__}" + (f": {message}" if message else "")
-    return text.rstrip(".") + _where(error) + _wanted_to_fetch(error)
+    return text.rstrip(".") + _where(error) + _fetching_hint(error)
 
 
-def _wanted_to_fetch(error: BaseException) -> str:
+def _fetching_hint(error: BaseException) -> str:
     """How to build with random weights, where fetching trained ones failed."""
     seen: BaseException | None = error
     while seen is not None:
@@ -206,26 +206,26 @@ def _where(error: BaseException) -> str:
 
 
 def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
-    found: Any = module
+    value: Any = module
     shown = where
     for part in attribute.split("."):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError as error:
-            names = [name for name in dir(found) if not name.startswith("_")]
+            names = [name for name in dir(value) if not name.startswith("_")]
             hint = did_you_mean(part, names)
-            classes = classes_in_file(getattr(found, "__file__", None) or "")
+            classes = classes_in_file(getattr(value, "__file__", None) or "")
             if not hint and classes:
                 hint = f" It defines {', '.join(classes[:8])}."
             raise ModelError(f"{shown} has no attribute {part!r}.{hint}") from error
-        shown = f"{shown}:{part}" if found is not module and shown == where else f"{shown}.{part}"
-    return found
+        shown = f"{shown}:{part}" if value is not module and shown == where else f"{shown}.{part}"
+    return value
 
 
-def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, str]) -> None:
+def _check_arguments(spec: str, constructor: Callable[..., Any], arguments: Mapping[str, str]) -> None:
     """Refuse arguments that the signature does not have, before anything runs."""
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(constructor)
     except (TypeError, ValueError):  # built without one
         return
     named = {
@@ -235,10 +235,10 @@ def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, s
     }
     takes = f" It takes {', '.join(map(str, named.values()))}." if named else " It takes none."
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
-        for name in given:
+        for name in arguments:
             if name not in named:
                 raise UsageError(f"{spec} has no argument {name!r}.{did_you_mean(name, named) or takes}")
-    missing = [name for name, p in named.items() if p.default is p.empty and name not in given]
+    missing = [name for name, p in named.items() if p.default is p.empty and name not in arguments]
     if missing:
         raise UsageError(
             f"{spec} needs the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)}: give"
@@ -246,17 +246,17 @@ def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, s
         )
 
 
-def _without_weights(found: Callable[..., Any]) -> dict[str, Any]:
+def _without_weights(constructor: Callable[..., Any]) -> dict[str, Any]:
     """The arguments that keep a library's constructor from fetching trained weights.
 
     A check is about the architecture, and may run where there is no network. Of the user's own functions
     nothing is known but their names.
     """
-    path = getattr(sys.modules.get(getattr(found, "__module__", "") or ""), "__file__", None)
+    path = getattr(sys.modules.get(getattr(constructor, "__module__", "") or ""), "__file__", None)
     if not path or not is_library(path):
         return {}
     try:
-        parameters = inspect.signature(found).parameters
+        parameters = inspect.signature(constructor).parameters
     except (TypeError, ValueError):
         return {}
     named: dict[str, Any] = {}

@@ -47,8 +47,8 @@ class Reference(nn.Module):
         """The recording for these inputs: the last one again where it was made with the same."""
         last: Recording | None = vars(self)["_last"]
         if last is None or not same_leaves(pytree.tree_leaves((args, kwargs)), last.run.leaves):
-            given = pytree.tree_map(own, (args, kwargs))
-            last = vars(self)["_last"] = record(vars(self)["_original"], *given, lines=False)
+            inputs = pytree.tree_map(own, (args, kwargs))
+            last = vars(self)["_last"] = record(vars(self)["_original"], *inputs, lines=False)
         if way_of(last)[0] != self._way:
             raise OtherWay("the model takes another branch for other inputs")
         return last
@@ -111,7 +111,7 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
     traced = recording.run.traced
     left = recording.cut.left if recording.cut is not None else frozenset()
     # Constants that only what is left out reads come in other numbers for other inputs.
-    kept = needed_for(traced.graph, recording.ends) - left
+    needed = needed_for(traced.graph, recording.ends) - left
     places: dict[Node, int] = {}
     numbers: list[float] = []
 
@@ -127,7 +127,7 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
 
     steps: list[Any] = []
     for node in traced.graph.nodes:
-        if node not in kept:
+        if node not in needed:
             continue
         places[node] = len(places)
         if node.op == "get_attr":

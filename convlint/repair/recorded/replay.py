@@ -84,17 +84,17 @@ def _steps(recording: Recording, refused: TrialFailure | None) -> Iterator[Appli
             site=refused.site,
             caller=refused.caller,
         )
-    made: dict[tuple[Any, ...], Applied] = {}
+    changes: dict[tuple[Any, ...], Applied] = {}
     for decision in recording.decisions:
         title = (
             f"the value that Python reads here was {decision.value!r} for the example input, and is taken for"
             " that always"
         )
-        add_call(made, decision.node, "branch", title, "unsafe")
+        add_call(changes, decision.node, "branch", title, "unsafe")
     for node in recording.cut.first if recording.cut is not None else ():
         title = "left out of the model with all that follows from it: its sizes follow from data"
-        add_call(made, node, "split", title, "unsafe")
-    yield from made.values()
+        add_call(changes, node, "split", title, "unsafe")
+    yield from changes.values()
 
 
 def left_out(recording: Recording) -> LeftOut | None:

@@ -45,8 +45,8 @@ def judge(
     if not any(trial.status == "converted" for trial in trials):
         findings += findings_of_trial(findings, trials[:1], rules, environment)
     if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
-        # The other frontend converts: what this one refuses is no longer an error. It may be the only one that
-        # was tried, where torch.export gives no program.
+        # The other frontend converts: what this one refuses is no longer an error. It may be the only one
+        # that was tried, where torch.export gives no program.
         findings = tuple(
             replace(finding, severity="warning")
             if finding.severity == "error" and finding.rule.category in BLOCKING and not _is_frozen(finding)

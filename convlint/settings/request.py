@@ -60,7 +60,7 @@ def jobs_of(request: Request, project: Project) -> list[Job]:
     jobs = [project.model(name) for name in dict.fromkeys(request.models)] or list(project.models)
     if not jobs:
         raise UsageError(
-            "nothing to check: give a model such as torchvision.models:resnet50 with its --input, or"
+            "no model is named: give one such as torchvision.models:resnet50 with its --input, or"
             " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` starts one)."
         )
     for option, value in _OF_ONE.items():

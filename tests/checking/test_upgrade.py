@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Convlint
-from reports import REPORT
+from reports import REPORT, rule
 
 from convlint.checking.upgrade import compare_reports
+from convlint.model import Finding, Subject
 
 NET = """
 import torch
@@ -87,3 +88,15 @@ def test_one_of_two_ops_of_a_line_may_be_fixed() -> None:
     assert (
         compare_reports(replace(REPORT, findings=(one,)), replace(REPORT, findings=(two,))).exit_code() == 1
     )
+
+
+def test_what_names_a_version_in_its_message_is_the_same_finding_in_both() -> None:
+    """Without op and line, a finding is known by what the rule looked at and not by its words."""
+    numpy = rule("CL501", "numpy-too-new", "warning", category="environment")
+    subject = Subject("environment", "numpy")
+    before, after = (
+        Finding(numpy, "warning", f"numpy 2.4 with coremltools {release}", "", None, subject=subject)
+        for release in ("9.0", "9.1")
+    )
+    upgrade = compare_reports(replace(REPORT, findings=(before,)), replace(REPORT, findings=(after,)))
+    assert (upgrade.fixed, upgrade.broken, upgrade.same) == ((), (), 1)

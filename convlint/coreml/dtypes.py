@@ -1,8 +1,8 @@
-"""The dtypes that coremltools gives to the tensors of a graph, where they are not PyTorch's.
+"""The dtypes that coremltools gives to the tensors of a graph, where they differ from PyTorch's.
 
-Some converters ignore a ``dtype`` argument, or take the dtype of a number for that of the tensor:
-``torch.zeros(3, dtype=torch.bool)`` is float32 in Core ML. An op further on may refuse such a
-tensor, so rules ask for the dtype that it really has (``coreml_dtype`` in conditions).
+Some converters ignore a ``dtype`` argument, or use the dtype of a number for that of the tensor:
+``torch.zeros(3, dtype=torch.bool)`` is float32 in Core ML. A later op may refuse such a tensor, so
+rules ask for its real dtype (``coreml_dtype`` in conditions).
 
 The tables follow the converters of coremltools 9.0 and, where they differ, 9.1.dev1:
 https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py
@@ -28,10 +28,10 @@ COREML_DTYPES = {
     "int8": "int8",
     "uint8": "uint8",
 }
-"""What coremltools makes of PyTorch's dtypes where it heeds them."""
+"""The Core ML dtypes of PyTorch's dtypes, for converters that respect them."""
 
 Unusual = Mapping[tuple[str, int], str]
-"""Core ML dtypes by the name of an op call, or of an input, and the number of its output."""
+"""Core ML dtypes by the name of an op call or input, and the number of its output."""
 
 _ORDER = ("bool", "int8", "uint8", "int16", "int32", "fp16", "fp32")
 _FIXED_IN = parse_release("9.1.dev0")
@@ -39,7 +39,7 @@ _Typed = Callable[[Any], str]
 """The Core ML dtype of an argument of a call."""
 
 _FLOAT32 = frozenset("div empty eye new_empty new_ones new_zeros rand randn randn_like zeros".split())
-"""Converters that make float32, whatever they are asked for."""
+"""Converters that always give float32, whatever dtype they are asked for."""
 _OF_NUMBER = {"fill": "value", "full_like": "fill_value", "new_full": "fill_value", "scalar_tensor": "s"}
 _PROMOTED = frozenset(
     "add addmm baddbmm bmm cat clamp clip conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
@@ -56,7 +56,7 @@ _OWN = frozenset(
     "isnan le logical_and logical_not logical_or logical_xor lt ne nonzero one_hot randint "
     "scaled_dot_product_attention searchsorted".split()
 )
-"""Converters whose result has its own dtype, that of PyTorch, whatever the operands have."""
+"""Converters whose result has PyTorch's dtype, whatever the dtypes of the operands."""
 _SPREAD = frozenset("broadcast_tensors meshgrid".split())
 """Converters with one result for each tensor of a list."""
 
@@ -64,7 +64,7 @@ _SPREAD = frozenset("broadcast_tensors meshgrid".split())
 def coreml_dtypes(
     calls: Iterable[OpCall], coremltools: Release | None, inputs: Iterable[Port] = ()
 ) -> dict[tuple[str, int], str]:
-    """The Core ML dtype of each result and input where it is not the usual one for its dtype in PyTorch."""
+    """The Core ML dtypes of results and inputs that differ from the usual one for their PyTorch dtype."""
     fixed = coremltools is not None and coremltools >= _FIXED_IN
     # The table for inputs has no 16-bit integers: frontend/torch/utils.py, TORCH_DTYPE_TO_MIL_DTYPE.
     unusual = {(port.name, 0): "int32" for port in inputs if port.meta and port.meta.dtype == "int16"}
@@ -82,7 +82,7 @@ def coreml_dtypes(
 
 
 def with_dtypes(value: Any, unusual: Unusual) -> Any:
-    """``value`` with each tensor in it told its Core ML dtype, where that is not the usual one."""
+    """``value`` with the Core ML dtype noted on each tensor in it that has an unusual one."""
     if isinstance(value, TensorArg):
         dtype = unusual.get((value.call or value.name, value.output))
         return replace(value, coreml=dtype) if dtype else value
@@ -103,7 +103,7 @@ def _typed(value: Any, unusual: Unusual) -> str:
 
 
 def _results(call: OpCall, typed: _Typed, fixed: bool) -> tuple[str, ...]:
-    """What the converter of ``call`` makes of each result; empty where it is the usual dtype, or unknown."""
+    """The Core ML dtypes of the results of ``call``; empty for the usual dtype and for an unknown one."""
     name = call.op.split(".")[1]
     args = call.args
     first = typed(next(iter(args.values()), None))
@@ -124,7 +124,7 @@ def _result(call: OpCall, name: str, first: str, typed: _Typed, fixed: bool) -> 
         return ""
     if name in _PROMOTED:
         return _promoted(_operands(args), typed)
-    # Most of the others hand their first operand to one MIL op, which keeps its dtype.
+    # Most other converters pass their first operand to one MIL op, which keeps its dtype.
     operand = next((value for value in args.values() if isinstance(value, TensorArg | tuple)), None)
     if isinstance(operand, TensorArg) and call.out is not None and operand.meta.dtype == call.out.dtype:
         return typed(operand)
@@ -134,7 +134,7 @@ def _result(call: OpCall, name: str, first: str, typed: _Typed, fixed: bool) -> 
 def _dtype_of_created(
     name: str, args: Mapping[str, Any], first: str, typed: _Typed, fixed: bool
 ) -> str | None:
-    """The dtype of a tensor that is made from sizes and numbers; None where ``name`` makes none."""
+    """The dtype of a tensor created from sizes and numbers; None where ``name`` creates none."""
     if name in _FLOAT32 and not (name == "div" and fixed and _divides_whole(args, typed)):
         return "fp32"
     if name == "ones_like":
@@ -158,7 +158,7 @@ def _dtype_of_created(
 def _dtype_of_computed(
     name: str, args: Mapping[str, Any], first: str, typed: _Typed, fixed: bool
 ) -> str | None:
-    """The dtype of a result that follows a law of its own; None where there is none for ``name``."""
+    """The dtype of a result with a rule of its own; None where ``name`` has no such rule."""
     if name == "floor_divide" and not fixed:
         return "fp32"
     if name in ("copy", "type_as"):
@@ -197,7 +197,7 @@ def _divides_whole(args: Mapping[str, Any], typed: _Typed) -> bool:
 
 
 def _written(args: Mapping[str, Any], typed: _Typed) -> str:
-    """Indices alone make a scatter, which turns booleans into numbers; beside a slice they do not."""
+    """The dtype of ``index_put``: with indices only it is a scatter, which turns booleans into integers."""
     scatters = all(index is not None for index in args.get("indices") or ())
     dtype = typed(args.get("self"))
     return "int32" if dtype == "bool" and scatters else dtype

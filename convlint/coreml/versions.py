@@ -1,7 +1,7 @@
 """Releases and deployment targets that can be compared, and the bounds that rules put on them.
 
-Both the rule files (``applies``) and the ``where`` language speak of them. Standard library only,
-because ``convlint rule`` must start without anything else.
+Both the rule files (``applies``) and the ``where`` language use them. Standard library only, because
+``convlint rule`` must start without anything else.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bounds that must all hold, such as ``>=8,<10``."""
+    """Bounds, such as ``>=8,<10``, all of which must hold."""
 
     source: str
     terms: tuple[tuple[str, Release | Target], ...]

@@ -1,4 +1,4 @@
-"""What is done to try each runtime. Each function runs in a process of its own and imports what it needs."""
+"""One function for each runtime that tries it, in a process of its own, and imports what it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _APPLE_ONLY = "runs on Apple devices alone"
 
 
 def try_mobile(subject: RuntimeSubject) -> Tried:
-    """A TorchScript trace for the lite interpreter of PyTorch Mobile, optimised where this torch can."""
+    """PyTorch Mobile: a TorchScript trace for its lite interpreter, optimised where this torch can."""
     import torch
 
     from convlint.torch_adapter import mobile_bytes, mobile_module
@@ -60,7 +60,7 @@ def _executorch(subject: RuntimeSubject, partitioner: Any, *, run: bool) -> Trie
     except Exception as error:
         if "Core ATen" not in str(error):
             raise
-        # The check stops at its first op; without it, all that no backend took can be listed.
+        # The check stops at its first op; without it, all ops that no backend took can be listed.
         unchecked = EdgeCompileConfig(_check_ir_validity=False)
         edge = to_edge_transform_and_lower(
             subject.exported(), partitioner=[partitioner], compile_config=unchecked

@@ -1,4 +1,4 @@
-"""The report as JSON types: everything that the terminal shows, under keys that stay."""
+"""The report as JSON types: everything that the terminal shows, under stable keys."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
 
 
 def finding_to_dict(finding: Finding) -> dict[str, Any]:
-    """One finding with its calls, replacements and what its rule says."""
+    """One finding with its calls, its replacements and the texts of its rule."""
     return {
         "code": finding.rule.code,
         "name": finding.rule.name,
@@ -88,7 +88,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _replacement(replacement: Replacement) -> dict[str, Any]:
-    """One replacement: ``example`` where its code is the rule's, ``edit`` the change of the user's line."""
+    """One replacement: ``example`` says that its code is the rule's, ``edit`` changes the user's line."""
     names = ("title", "kind", "safety", "before", "after", "rtol", "proof")
     return {
         **{name: plain(getattr(replacement, name)) for name in names},
@@ -111,7 +111,7 @@ def _call(call: OpCall) -> dict[str, Any]:
 
 
 def _argument(value: Any) -> Any:
-    """A tensor as the name of its node, anything else as it is: its shape stands under ``inputs``."""
+    """A tensor as the name of its node (its shape is under ``inputs``), anything else unchanged."""
     if is_dataclass(value) and hasattr(value, "name"):
         return {"tensor": value.name}
     if isinstance(value, list | tuple):

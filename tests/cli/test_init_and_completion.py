@@ -95,7 +95,7 @@ class TestInit:
         ]
         assert "entry: convlint check --changed" in (tmp_path / ".pre-commit-config.yaml").read_text()
         again = convlint("init", "--yes")
-        assert (again.code, "holds a configuration already" in again.err) == (2, True)
+        assert (again.code, "already holds a configuration" in again.err) == (2, True)
 
     def test_a_hook_file_that_is_there_is_left_alone(self, convlint: Convlint, tmp_path: Path) -> None:
         (tmp_path / "models.py").write_text(MODELS)

@@ -99,7 +99,7 @@ def test_sizes_are_read_and_written(
         ("1x{8,8}", "is in it twice"),
         ("{1x8,1x8x8}", "2 and 3 axes"),
         ("1x{8,16}x{8,16,32}", "list whole shapes instead"),
-        ("1x{8,16}x[8..16]", "no mixture of both"),
+        ("1x{8,16}x[8..16]", "does not allow both"),
         ("1x{" + ",".join(map(str, range(1, 131))) + "}", "130 shapes, and Core ML takes 128"),
     ],
 )

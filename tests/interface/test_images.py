@@ -67,7 +67,7 @@ def test_pictures_are_read_and_written(text: str, image: Image) -> None:
         ("1x3x8x8:image(rgba)", "not one of rgb, bgr, gray"),
         ("1x3x8x8:image(mean=1/2)", "mean has 2 numbers"),
         ("1x3x8x8:image(std=0)", "std must be above 0"),
-        ("1x3x8x8:image(std=x)", "no list of numbers"),
+        ("1x3x8x8:image(std=x)", "not a list of numbers"),
         ("1x3x8x8:image(std=nan)", "must be finite"),
         ("1x3x8x8:image(bgr,rgb)", "each once"),
         ("1x3x8x8:image(bgr", "is written image"),

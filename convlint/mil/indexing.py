@@ -1,9 +1,9 @@
 """Gather and scatter.
 
-Up to iOS16 an index may be negative; from iOS17 on it may not, which these functions know by
-``validate_indices``, an argument that older ops do not have. What an index outside the range reads is
-undefined in Core ML: here it is NaN, or the smallest integer, so that a comparison shows it. What it
-would write is dropped.
+Up to iOS16 an index may be negative; from iOS17 on it may not. These functions tell the two apart by
+``validate_indices``, an argument that older ops do not have. Reading at an index outside the range is
+undefined in Core ML: here it gives NaN, or the smallest integer, so that a comparison shows it. Writing
+there does nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COMBINE: dict[str, Callable[..., None] | None] = {
 
 
 def _resolved(indices: Tensor, size: int, validate: bool | None) -> tuple[Tensor, Tensor | None]:
-    """Indices that can be read, and where they were invalid (None: nowhere)."""
+    """Valid indices, and a mask of those that were invalid (None without any)."""
     resolved = indices.long()
     if validate is None:
         resolved = torch.where(resolved < 0, resolved + size, resolved)
@@ -102,7 +102,7 @@ def gather_nd(
 def _combined(data: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: str) -> Tensor:
     """A copy of ``data`` with ``updates`` combined into ``places``, one after the other in order."""
     if mode not in _COMBINE:
-        raise UnsupportedOperation(f"{mode!r} is no scatter mode of MIL.")
+        raise UnsupportedOperation(f"{mode!r} is not a scatter mode of MIL.")
     out = data.numpy().copy()
     where = tuple(place.numpy() for place in places)
     values = updates.numpy()

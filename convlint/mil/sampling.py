@@ -1,4 +1,4 @@
-"""Reading an image at computed places: crop_resize, resample and affine."""
+"""Reads an image at computed places: crop_resize, resample and affine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return a - c / 2, b - d / 2, a + c / 2, b + d / 2
     if mode == "CENTER_SIZE_WIDTH_FIRST":
         return b - d / 2, a - c / 2, b + d / 2, a + c / 2
-    raise UnsupportedOperation(f"{mode!r} is no box coordinate mode of MIL.")
+    raise UnsupportedOperation(f"{mode!r} is not a box coordinate mode of MIL.")
 
 
 def crop_resize(
@@ -123,7 +123,7 @@ def resample(
     coordinates_mode: str,
     align_corners: bool,
 ) -> Tensor:
-    """``x`` read at the places that ``coordinates`` (N, h, w, 2) names, in the order x, y."""
+    """``x`` read at the places in ``coordinates`` (N, h, w, 2), in the order x, y."""
     height, width = x.shape[-2:]
     places = coordinates.float()
     column = _unnormalised(places[..., 0], width, coordinates_mode, align_corners)
@@ -148,7 +148,7 @@ def affine(
     coordinates_mode: str,
     align_corners: bool,
 ) -> Tensor:
-    """Resampled on a grid over [-1, 1] that the matrix has moved."""
+    """``x`` resampled on a grid over [-1, 1] that the matrix transforms."""
     if align_corners:
         axes = [
             torch.linspace(-1, 1, size) if size > 1 else -torch.ones(1)

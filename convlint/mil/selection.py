@@ -19,7 +19,7 @@ def topk(
     return_indices: bool = True,
     output_indices_dtype: str = "",
 ) -> tuple[Tensor, Tensor] | Tensor:
-    """Always sorted, equal values in the order of their indices; Core ML promises neither."""
+    """The largest or smallest values, sorted, ties in the order of indices; Core ML promises neither."""
     count = x.shape[axis] if k == -1 else k
     values, indices = torch.sort(x, dim=axis, descending=not ascending, stable=True)
     values, indices = values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
@@ -48,7 +48,7 @@ def _overlap(boxes: Tensor) -> Tensor:
 def _suppressed(
     boxes: Tensor, scores: Tensor, iou: float, score_threshold: float | None, limit: int, per_class: bool
 ) -> list[int]:
-    """The indices of the boxes that are kept, best first. ``scores`` is (boxes, classes)."""
+    """The indices of the remaining boxes, best first. ``scores`` is (boxes, classes)."""
     best, kind = scores.max(-1)
     overlap = _overlap(boxes).double()
     chosen: list[int] = []
@@ -71,14 +71,14 @@ def non_maximum_suppression(
     score_threshold: float | None = None,
     per_class_suppression: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Greedy suppression; what is missing of ``max_boxes`` is zero, its indices -1.
+    """Greedy suppression; rows up to ``max_boxes`` are filled with zeros, and indices with -1.
 
     From iOS17 on there is no score threshold, the boxes stand last, and no count is returned.
     """
     modern = score_threshold is None
     if modern:
-        # An overlap that is equal to the threshold goes as in PyTorch, which compares with the number as it
-        # was written and not with its nearest float32:
+        # An overlap equal to the threshold is treated as in PyTorch, which compares with the number as
+        # written, not with its nearest float32:
         # https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/test/test_torch_ops.py
         iou_threshold = float(str(np.float32(iou_threshold)))
         boxes, scores = boxes.transpose(1, 2), scores.transpose(1, 2)
@@ -101,7 +101,7 @@ def non_maximum_suppression(
 
 
 def classify(probabilities: Tensor, classes: list[Any]) -> tuple[Any, dict[Any, float]]:
-    """The label of the largest probability, and all labels with theirs."""
+    """The label of the largest probability, and all labels with their probabilities."""
     flat = probabilities.flatten()
     return classes[int(flat.argmax())], dict(zip(classes, flat.tolist(), strict=True))
 

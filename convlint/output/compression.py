@@ -12,11 +12,11 @@ from convlint.text import one_line, shown_path
 RANDOM = "The weights are random: sizes and targets hold, errors will be others after training."
 _HEAD = ("needs", "weights", "of plain", "error", "SNR")
 _HURT = 3
-"""How many layers a row names."""
+"""The number of layers that a row names."""
 
 
 def heading(compression: Compression) -> str:
-    """What the table is of."""
+    """The heading of the table: target, precision and weights."""
     weights = (
         f"weights of {shown_path(compression.checkpoint)}" if compression.checkpoint else "random weights"
     )
@@ -24,7 +24,7 @@ def heading(compression: Compression) -> str:
 
 
 def remark(compression: Compression) -> str:
-    """What its errors do not say; empty where they were measured with weights that were given."""
+    """The limits of the table's errors; empty where they were measured with trained weights."""
     small = (
         vanished(compression.plain.errors, compression.precision)
         if compression.plain.errors is not None
@@ -35,7 +35,7 @@ def remark(compression: Compression) -> str:
 
 
 def compression_rows(compression: Compression) -> list[tuple[str, ...]]:
-    """The table for pages that draw one: a head, and for each setting its numbers and its layers."""
+    """The table as rows for a page: a head, and for each setting its numbers and its layers."""
     rows: list[tuple[str, ...]] = [("setting", *_HEAD, "layers")]
     for row in (compression.plain, *compression.rows):
         if row.detail:
@@ -46,7 +46,7 @@ def compression_rows(compression: Compression) -> list[tuple[str, ...]]:
 
 
 def compression_lines(compression: Compression) -> Iterator[str]:
-    """A heading, the table, and for each setting the layers that pay most."""
+    """A heading, the table, and for each setting the layers that suffer most."""
     yield heading(compression)
     table: list[tuple[str, ...]] = [("", *_HEAD)]
     table += [

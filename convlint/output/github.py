@@ -15,7 +15,7 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render_github(run: Run) -> str:
-    """One command a finding, and one for each model that could not be judged."""
+    """One command for each finding, and one for each model that could not be judged."""
     lines = [_finding(shown) for shown in shown_findings(run)]
     for outcome in run.outcomes:
         if outcome.error is not None:

@@ -9,7 +9,7 @@ _INDEX = re.compile(r"(?:(?<![^.])|(?<=_))\d+(?![^.])")
 
 
 def fold_modules(paths: Iterable[str]) -> list[tuple[str, int]]:
-    """Module paths that differ in their indices only, as one path each, and how many calls it stands for.
+    """Module paths with those that differ only in their indices as one, and the number of calls of each.
 
     ``layers.0.norm`` to ``layers.11.norm`` become ``layers.{0-11}.norm``, in the order of the first, and
     ``encoder_layer_0`` to ``encoder_layer_11`` become ``encoder_layer_{0-11}``.

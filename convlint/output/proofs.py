@@ -1,4 +1,4 @@
-"""How the examples of rules came out: a table for people, and JSON."""
+"""The results of the rules' examples: a table for people, and JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS: dict[Outcome, str] = {
 
 
 def proofs_text(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> str:
-    """One line a rule, under it what did not pass, and the sum at the end."""
+    """One line for each rule, under it the examples that did not pass, and the totals at the end."""
     rows = [(p.rule.code, p.rule.name, _WORDS[p.outcome], _examples(p)) for p in proofs]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     lines = []
@@ -64,7 +64,7 @@ def proofs_to_dict(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> 
 
 
 def _examples(proof: RuleProof) -> str:
-    """``2 bad, 1 good, 1 replace``, with those that were skipped."""
+    """``2 bad, 1 good, 1 replace``, with the number of skipped ones."""
     kinds = Counter(each.kind for each in proof.proofs)
     text = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "no examples"
     skipped = proof.count("skipped")

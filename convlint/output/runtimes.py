@@ -28,7 +28,7 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """One table, and under it what each runtime refuses or leaves out."""
+    """One table, and under it the ops that each runtime refuses or leaves to the CPU."""
     lines = [f"{comparison.model}  for {comparison.target}", ""]
     table = [("", "verdict", "size", "error", "time"), *map(_cells, comparison.results)]
     widths = [max(len(row[column]) for row in table) for column in range(5)]

@@ -93,7 +93,7 @@ def _result(
     fixes = [fix for each in finding.replacements for fix in _fixes(each, base)]
     if fixes:
         result["fixes"] = fixes
-    # A result without the list is not suppressed; one with an empty list says so of all the others.
+    # Once one result has the list, SARIF wants it on all: an empty list says that one is not suppressed.
     result["suppressions"] = [_suppression(suppression, base)] if suppression is not None else []
     return result
 
@@ -141,7 +141,7 @@ def _uri(path: str) -> str:
 
 
 def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
-    """The change of the finding's own line: one that was parsed, and computes the same."""
+    """The fix for the finding's own line, where the edit was parsed and computes the same."""
     edit = replacement.edit
     place = place_in(base, Site(edit.path, edit.line)) if edit is not None else None
     if edit is None or place is None or replacement.safety != "safe":
@@ -190,7 +190,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _help(rule: Rule) -> dict[str, str]:
-    """The rule in words; services that show Markdown show the page of the rule."""
+    """The rule as text, and as Markdown for services that show it."""
     why = rule.why.strip()
     whole = f"convlint rule {rule.code} shows the whole page."
     sources = "\n".join(f"- {source}" for source in rule.sources)
@@ -199,7 +199,7 @@ def _help(rule: Rule) -> dict[str, str]:
 
 
 def _invocation(run: Run) -> dict[str, Any]:
-    """That the run happened, and what else it has to say: models that were not checked, stale entries."""
+    """The invocation, with notifications: models that were not checked, unused comments, stale entries."""
     notes: list[tuple[str, str]] = []
     for outcome in run.outcomes:
         if outcome.error is not None:

@@ -16,7 +16,7 @@ DEFAULT = "default"
 
 
 def settings_text(project: Project, jobs: Sequence[Job], cache: str | None) -> str:
-    """TOML that says the same as all layers together, the origin of each value behind it."""
+    """TOML with the settings of all layers together, and the origin of each value behind it."""
     lines = [f"# {shown_path(project.file)}" if project.file else "# no configuration file"]
     for value, name, origin in _of_project(project, cache):
         lines.append(_line(name, value, origin))

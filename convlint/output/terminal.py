@@ -1,4 +1,4 @@
-"""The report for people: findings first, then what was tried, and the verdict as the last line."""
+"""The report for people: findings first, then the trials, and the verdict as the last line."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _DIM = "bright_black"
 MOST_LINES = 16
-"""A replacement of more lines is named, and not shown: it is a whole model."""
+"""A replacement with more lines is named but not shown, because it is a whole model."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
 def console_of(out: TextIO) -> Console | Plain:
-    """A rich console where colours can be shown or are forced, else the stream alone."""
+    """A rich console where colours can be shown or are forced, else the plain stream."""
     if not (out.isatty() or os.environ.get("FORCE_COLOR")):
         return Plain(out)
     from rich.console import Console
@@ -66,14 +66,14 @@ def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> 
 
 
 def render_text(report: Report) -> str:
-    """The report as plain text, one line a paragraph."""
+    """The report as plain text, one line for each paragraph."""
     buffer = StringIO()
     render(report, Plain(buffer))
     return buffer.getvalue()
 
 
 def render_run(run: Run) -> str:
-    """Every report of a run as plain text, and the errors in the place of others."""
+    """Every report of a run as plain text, with errors in place of missing reports."""
     return "\n".join(
         render_text(outcome.report)
         if outcome.report is not None
@@ -89,7 +89,7 @@ def _head(page: Page, report: Report) -> None:
 
 
 def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings that say the same of different lines, together: errors first, else in their order."""
+    """Findings grouped by what they say of different lines: errors first, else in their order."""
     groups: dict[object, list[Finding]] = {}
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.severity)):
         key = (finding.rule.code, finding.severity, finding.message, finding.replacements)
@@ -169,7 +169,7 @@ def _replacement(page: Page, replacement: Replacement, code: str) -> None:
 
 
 def _captures(page: Page, report: Report) -> None:
-    # What has no exception stopped nothing: sizes that the model does not bear are findings.
+    # An entry without an exception stopped nothing: sizes that the model does not accept are findings.
     failures = [failure for failure in report.capture_failures if failure.error_type]
     if not failures:
         return
@@ -183,7 +183,7 @@ def _captures(page: Page, report: Report) -> None:
 
 
 def _refusals(page: Page, report: Report) -> None:
-    """What the trial said that no finding has shown already, and what may only follow from that."""
+    """Write the refusals that no finding has shown, and those that may only be consequences."""
     missed = [failure for failure in unforeseen(report) if not failure.follows]
     follows = Counter(failure.op for failure in unforeseen(report) if failure.follows)
     details = [(trial.frontend, trial.detail) for trial in trials_of(report) if trial.detail]
@@ -223,7 +223,7 @@ def _disagreements(page: Page, report: Report) -> None:
 
 
 def _divergence(page: Page, report: Report) -> None:
-    """Where the converted program parts from PyTorch."""
+    """Write where the converted program first differs from PyTorch."""
     if report.parity is None or report.parity.first_divergence is None:
         return
     first = report.parity.first_divergence
@@ -241,7 +241,7 @@ def _divergence(page: Page, report: Report) -> None:
 
 
 def _compression(page: Page, report: Report) -> None:
-    """The table of precisions and compressions, where one was asked for."""
+    """Write the table of precisions and compressions, where one was measured."""
     if report.compression is None:
         return
     from convlint.output.compression import compression_lines

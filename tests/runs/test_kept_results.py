@@ -168,7 +168,7 @@ def test_a_comment_silences_and_an_unused_one_is_told(place: Path) -> None:
     ran = check(place, "nets/noted.py:Bad", "--input", "1x4", "--input", "1x4", "--no-trial")
     assert ran.code == 0
     assert "1 finding: 1 by a comment" in ran.out
-    assert ran.out.splitlines()[-1].endswith("ignore[CL105] silences nothing here: take it out")
+    assert ran.out.splitlines()[-1].endswith("ignore[CL105] silences nothing here: remove it")
 
 
 def test_a_thousand_models_are_looked_through_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""One self-contained page: what was found, where it would run, and the model as a picture.
+"""One self-contained page: the findings, where the model would run, and the model as a picture.
 
-The findings are plain HTML, so that the page is read without scripts too; the picture is drawn from JSON
-by the script of ``web``. The page may load nothing, and says so to the browser itself
+The findings are plain HTML, so that the page can be read without scripts; the script of ``web`` draws the
+picture from JSON. The page may load nothing, and tells the browser so
 (https://www.w3.org/TR/CSP3/): a model's names cannot bring in code, nor can anything be fetched.
 """
 
@@ -35,7 +35,7 @@ from convlint.text import count
 
 
 def render_html(run: Run) -> str:
-    """The page of a run. Several models stand in one page, and a list chooses between them."""
+    """The page of a run. Several models are on one page, and a list chooses between them."""
     sections = [_section(outcome, number) for number, outcome in enumerate(run.outcomes)]
     return page_of([outcome.model for outcome in run.outcomes], sections)
 

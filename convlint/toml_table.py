@@ -26,11 +26,11 @@ class Problems:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.found: list[str] = []
+        self.messages: list[str] = []
 
     def add(self, key: str, what: str) -> None:
         """Note one mistake."""
-        self.found.append(f"{self.path}: {key}: {what}" if key else f"{self.path}: {what}")
+        self.messages.append(f"{self.path}: {key}: {what}" if key else f"{self.path}: {what}")
 
 
 class Table:

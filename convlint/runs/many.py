@@ -147,8 +147,8 @@ def _job(spec: str | Mapping[str, Any] | Job, options: Options, inputs: tuple[In
 
 
 def _raise(problems: Problems) -> None:
-    if problems.found:
-        raise SettingsError(problems.found)
+    if problems.messages:
+        raise SettingsError(problems.messages)
 
 
 def _answered(path: Path) -> set[str]:

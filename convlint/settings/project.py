@@ -153,8 +153,8 @@ def _project(data: Mapping[str, Any], file: Path) -> Project:
     names = [job.name for job in jobs if job is not None]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         whole.problem("models", f"two models are named {name!r}")
-    if problems.found:
-        raise SettingsError(problems.found)
+    if problems.messages:
+        raise SettingsError(problems.messages)
     for name in _PATHS:
         if name in values:
             values[name] = _inside(file.parent, values[name])
@@ -173,11 +173,11 @@ def job_of(table: Table, options: Options, root: str) -> Job | None:
 
     None where something in the table is wrong, which the table notes.
     """
-    before = len(table.problems.found)
+    before = len(table.problems.messages)
     values = read_table(table, {**MODEL, **SETTINGS})
     if "spec" not in table:
         table.problem("spec", 'missing; it names the model: spec = "my/models.py:Segmenter"')
-    if len(table.problems.found) > before:
+    if len(table.problems.messages) > before:
         return None
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
     origin = f"{table.problems.path}: {table.key}" if table.key else table.problems.path
@@ -223,8 +223,8 @@ def _of_variable(variable: str, key: Key, text: str) -> Any:
     assert key.of_text is not None
     table = Table({variable: key.of_text(text)}, "", (variable,), Problems("the environment"))
     value = key.parse(table, variable)
-    if table.problems.found:
-        raise SettingsError(table.problems.found)
+    if table.problems.messages:
+        raise SettingsError(table.problems.messages)
     return value
 
 

@@ -108,7 +108,7 @@ def _options(configured: Options, request: Request) -> Options:
         compress=parse_settings(request.compress, options.target),
     )
     if options.output is not None and options.trial != "full":
-        raise UsageError("--output keeps what --trial full writes: give both.")
+        raise UsageError("--output is the package that --trial full writes: give both.")
     if options.trial is None and options.parity is not None:
         raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
     if options.trial is None and (options.compress or options.precision is not None):

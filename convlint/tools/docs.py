@@ -85,7 +85,7 @@ def replacements(rulebook: Rulebook) -> str:
         rows.append(f"| {ops} | {rewrite.title} | {_codes(rulebook, rewrite.ops)} | {rewrite.safety} |")
     parts += [
         "## In the graph",
-        "What `convlint.fix` puts in the place of a call that coremltools refuses, where PyTorch has no"
+        "What `convlint.fix` puts in place of a call that coremltools refuses, where PyTorch has no"
         " decomposition of it, or one that does not convert. Each is compared with its op on PyTorch's own"
         " samples by the test-suite, and again on your model when it is applied. Beside these, fix spells out"
         " default arguments, computes once what depends on no input, carries tensors of rank above 5 in lower"

@@ -1,4 +1,4 @@
-"""Kept results: told again while nothing has changed, and never in the way."""
+"""Cached results: reported again while nothing has changed, and never in the way."""
 
 from __future__ import annotations
 

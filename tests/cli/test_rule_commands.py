@@ -169,9 +169,9 @@ def test_doctor_tells_what_the_rules_say_of_the_versions(convlint: Convlint, tmp
     (numpy / "METADATA").write_text("Name: numpy\nVersion: 2.4.1\n", encoding="utf-8")
     paths = f"{tmp_path / 'old'}:{ROOT}"
     ran = convlint("doctor", "--format", "json", PYTHONPATH=paths)
-    told = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
-    assert told["CL501"]["message"].startswith(
+    findings = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
+    assert findings["CL501"]["message"].startswith(
         "numpy 2.4.1 breaks the TorchScript frontend of coremltools 9.0"
     )
-    assert told["CL501"]["severity"] == "warning"
+    assert findings["CL501"]["severity"] == "warning"
     assert "warning CL501 numpy-too-new: numpy 2.4.1" in convlint("doctor", PYTHONPATH=paths).out

@@ -146,8 +146,8 @@ def test_releases_and_the_program_are_in_the_key(job: Job, monkeypatch: pytest.M
 def test_installed_releases_are_those_of_the_metadata() -> None:
     from importlib.metadata import version
 
-    found = fingerprint.installed_releases()
-    assert {name: found[name] for name in ("torch", "coremltools", "numpy", "pytest")} == {
+    releases = fingerprint.installed_releases()
+    assert {name: releases[name] for name in ("torch", "coremltools", "numpy", "pytest")} == {
         name: version(name) for name in ("torch", "coremltools", "numpy", "pytest")
     }
 

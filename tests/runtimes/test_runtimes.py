@@ -128,13 +128,18 @@ def test_a_runtime_that_hangs_or_dies_takes_no_other_with_it() -> None:
         "missing", "Missing", ("no_such_package",), "no-such-package", "convlint[missing]", "a:b"
     )
     source = Source(Net, None, lambda: ((torch.randn(1, 3, 8, 8),), {}))
-    found = compare_runtimes("net", source, "iOS17", (*runtimes, missing), 1.0)
-    assert [result.status for result in found.results] == ["timed out", "crashed", "refuses", "not installed"]
-    assert "ended after 1 s" in found.results[0].detail
-    assert "SIGABRT" in found.results[1].detail
-    assert "KeyError" in found.results[2].tried.error
-    assert not found.accepted
-    text = comparison_text(found)
+    comparison = compare_runtimes("net", source, "iOS17", (*runtimes, missing), 1.0)
+    assert [result.status for result in comparison.results] == [
+        "timed out",
+        "crashed",
+        "refuses",
+        "not installed",
+    ]
+    assert "ended after 1 s" in comparison.results[0].detail
+    assert "SIGABRT" in comparison.results[1].detail
+    assert "KeyError" in comparison.results[2].tried.error
+    assert not comparison.accepted
+    text = comparison_text(comparison)
     assert "Missing: pip install 'convlint[missing]'" in text
     assert "fail: KeyError" in text
 
@@ -170,9 +175,9 @@ def test_the_command(project: Path) -> None:
     assert lines[3].split()[:4] == ["TorchScript", "for", "PyTorch", "Mobile"]
     out = StringIO()
     compare(_options(*words, "--format", "json"), out)
-    told = json.loads(out.getvalue())
-    assert [runtime["door"] for runtime in told["doors"]] == ["mobile", "litert"]
-    assert told["doors"][0]["tried"]["max_rel_error"] == 0
+    document = json.loads(out.getvalue())
+    assert [runtime["door"] for runtime in document["doors"]] == ["mobile", "litert"]
+    assert document["doors"][0]["tried"]["max_rel_error"] == 0
 
 
 def test_bad_use_of_the_command(project: Path) -> None:

@@ -60,7 +60,7 @@ class Place:
             if self.path in _STREAMS:
                 _write_all(STANDARD[_STREAMS[self.path]], data)
                 return
-            again = look_at(self.option, self.real, self.kind)
+            again = checked_place(self.option, self.real, self.kind)
             if again.is_stream:
                 descriptor = os.open(again.real, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
                 try:
@@ -80,7 +80,7 @@ class Place:
         return self.path in _STREAMS or (os.path.exists(self.real) and not os.path.isfile(self.real))
 
 
-def look_at(option: str, path: str, kind: Kind) -> Place:
+def checked_place(option: str, path: str, kind: Kind) -> Place:
     """The place at ``path``; a :class:`UsageError` where ``option`` may not write there."""
     shown = f"{option} {shown_path(path)}"
     if path in _STREAMS:
@@ -106,8 +106,8 @@ def look_at(option: str, path: str, kind: Kind) -> Place:
     return Place(option, path, real, kind)
 
 
-def look_at_package(option: str, path: str) -> str:
-    """The absolute path of a model package for ``path``; refused like :func:`look_at`.
+def checked_package(option: str, path: str) -> str:
+    """The absolute path of a model package for ``path``; refused like :func:`checked_place`.
 
     A path without an ending gets ``.mlpackage``, as coremltools does it.
     """
@@ -191,7 +191,7 @@ def put_package(complete: str, real: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def refuse_twice(places: Iterable[Place]) -> None:
+def refuse_shared_paths(places: Iterable[Place]) -> None:
     """Raise where two outputs have one path, so that the second would replace the first."""
     seen: dict[object, Place] = {}
     for place in places:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convlint.checking.suppress import decided
+from convlint.checking.suppress import with_exit_code
 from convlint.destination import Kind, Place
 from convlint.errors import UsageError
 from convlint.model import Finding, Report, Severity, Suppression
@@ -53,7 +53,7 @@ class Baseline:
             for (code, file, module), number in sorted(allowed.items())
             if current[code, file, module] < number
         ]
-        return decided(replace(report, findings=tuple(left), suppressed=suppressed), fail_on), stale
+        return with_exit_code(replace(report, findings=tuple(left), suppressed=suppressed), fail_on), stale
 
     def pruned(self, outcomes: Iterable[Outcome], folder: str, models: Collection[str]) -> Baseline:
         """This baseline without findings that are gone, and without models other than ``models``."""
@@ -95,7 +95,7 @@ def _was_seen(outcome: Outcome) -> bool:
     return report is not None and (report.graph is not None or bool(report.findings))
 
 
-def earlier(path: str, *, required: bool) -> Baseline | None:
+def baseline_to_replace(path: str, *, required: bool) -> Baseline | None:
     """The baseline that a write will replace; an unreadable one is an error if ``required``, else None."""
     if not os.path.isfile(path) or not os.path.getsize(path):
         return None

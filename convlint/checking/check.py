@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
-from convlint.checking.judgement import exit_code, judge, verdict, weighed
+from convlint.checking.judgement import exit_code, judge, verdict, with_rule_severity
 from convlint.checking.offers.own_lines import on_own_lines
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial, disagreements, export_trial
@@ -20,7 +20,7 @@ from convlint.checking.suppress import suppress
 from convlint.compression.settings import parse_settings
 from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
 from convlint.coreml.targets import normalise_target
-from convlint.destination import look_at_package
+from convlint.destination import checked_package
 from convlint.errors import ModelError
 from convlint.interface.outputs import parse_outputs
 from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
@@ -90,7 +90,7 @@ def check(
         outputs=parse_outputs(outputs),
     )
     if output is not None:
-        look_at_package("output", output)
+        checked_package("output", output)
     with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
         return suppress(check_source(name, source, options), fail_on)
 
@@ -149,13 +149,13 @@ class _Check:
         environment = self.environment()
         trials = self.trials(captured)
         with self.timed("match"):
-            findings = self.judged(captured, rules, environment, trials)
+            findings = self.findings(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
             self.explain(why, captured.graph, environment)
         findings, fix_proof = self.decomposed(findings, captured, environment, trials)
         findings = on_own_lines(findings)
         convertible = verdict(captured, findings, trials)
-        parity = weighed(self.parity(trials), findings)
+        parity = with_rule_severity(self.parity(trials), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -186,7 +186,7 @@ class _Check:
         with self.timed("trial"):
             return Frontends(self.source, self.options, self.progress, self.notes).trials(captured)
 
-    def judged(
+    def findings(
         self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
     ) -> tuple[Finding, ...]:
         """The findings of rules and trials, with what the rules offer for this model."""

@@ -34,7 +34,7 @@ MEASURED: tuple[Mapping[str, str], ...] = (
 the newest. The Makefile has the same sets."""
 
 
-def measured_words(versions: Mapping[str, str | None]) -> str:
+def measured_text(versions: Mapping[str, str | None]) -> str:
     """A sentence: whether convlint was measured with the installed set of releases, and with which it was."""
 
     def same(releases: Mapping[str, str]) -> bool:

@@ -12,8 +12,8 @@ from convlint.checking.reconcile import (
     deciding_trial,
     export_trial,
     findings_of_trial,
+    is_taken_apart,
     mark_trial,
-    taken_apart,
 )
 from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
 from convlint.rules.match import Environment, group_findings, match_environment, match_failures, match_graph
@@ -39,7 +39,7 @@ def judge(
         traced = captured.frontend == "torchscript"
         where = replace(environment, frontend="torchscript") if traced else environment
         fired = match_graph(rules, captured.graph, where)
-        matches += [match for match in fired if not (traced and taken_apart(match, trials))]
+        matches += [match for match in fired if not (traced and is_taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):
@@ -115,7 +115,7 @@ def exit_code(
     return 1 if convertible == "no" else 0
 
 
-def weighed(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
+def with_rule_severity(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
     """``compared`` with the severity of the rule that names the differing call, where one does."""
     first = compared.first_divergence if compared is not None else None
     if compared is None or first is None:

@@ -61,7 +61,7 @@ def findings_of_trial(
     places = {_place(finding) for finding in errors}
     places |= {_place(call) for finding in errors for call in finding.calls}
     interface = any(finding.rule.category == "interface" for finding in errors)
-    unforeseen = [
+    uncovered = [
         failure
         for trial in trials
         for failure in trial.failures
@@ -70,11 +70,11 @@ def findings_of_trial(
         and _place(failure) not in places
         and not (failure.stage in ("input", "output") and interface)
     ]
-    findings_of_rules = group_findings(match_trial(rules, unforeseen, environment))
+    findings_of_rules = group_findings(match_trial(rules, uncovered, environment))
     return tuple(replace(finding, trial="failed") for finding in findings_of_rules)
 
 
-def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
+def is_taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
     """Whether a rule about all ops matched a call that the tracer takes apart, so that its parts count."""
     call = match.subject.thing
     if not isinstance(call, OpCall) or not any("*" in block.names for block in match.rule.matches):
@@ -105,14 +105,14 @@ def disagreements(
         return ()
     everything = group_findings(match_graph(rules, captured.graph, environment))
     errors = [f for f in everything if f.severity == "error" and f.rule.category in BLOCKING]
-    foretold = {call.name for finding in errors for call in finding.calls}
+    predicted = {call.name for finding in errors for call in finding.calls}
     refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
     # After an early end of the conversion, the remaining calls were never tried.
     tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
     differences = [
         Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
         for node, failure in refused.items()
-        if node not in foretold and failure.stage in ("frontend", "backend")
+        if node not in predicted and failure.stage in ("frontend", "backend")
     ]
     if tried_all:
         differences += [

@@ -65,12 +65,12 @@ def suppress(
         silenced += [Suppression(removed, "module", "per-module-ignores")] if removed is not None else []
         left += [remaining] if remaining is not None else []
     ignores = tuple(_ignore(comment, used, report) for comment in sorted(comments, key=_order))
-    return decided(
+    return with_exit_code(
         replace(report, findings=tuple(left), suppressed=tuple(silenced), ignores=ignores), fail_on
     )
 
 
-def decided(report: Report, fail_on: Severity) -> Report:
+def with_exit_code(report: Report, fail_on: Severity) -> Report:
     """The report with the exit code of the remaining findings.
 
     A model that does not convert, or converts to other numbers, is no failure where the error that says so
@@ -84,9 +84,9 @@ def decided(report: Report, fail_on: Severity) -> Report:
     parity = report.parity
     apart = parity is not None and parity.status in ("differs", "overflows")
     apart = apart and parity is not None and SEVERITIES.index(parity.severity) <= worst
-    weighed = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
+    numeric = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
     refused = report.convertible == "no" and not known
-    return replace(report, exit_code=int(failing or refused or (apart and not weighed)))
+    return replace(report, exit_code=int(failing or refused or (apart and not numeric)))
 
 
 def unused_ignores(reports: Iterable[Report]) -> list[IgnoreComment]:

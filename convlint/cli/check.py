@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.cli.requests import CheckRequest, StorageOptions
-from convlint.destination import UNWRITTEN, look_at, look_at_package, make_folder_of
+from convlint.destination import UNWRITTEN, checked_package, checked_place, make_folder_of
 from convlint.errors import ModelError, UsageError
 from convlint.model.run import Outcome, Run
 from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
@@ -127,7 +127,7 @@ def _with_packages(jobs: list[Job], files: Sequence[Destination]) -> list[Job]:
 def _with_package(job: Job, files: Sequence[Destination]) -> Job:
     if job.options.output is None:
         return job
-    package = look_at_package("--output", job.options.output)
+    package = checked_package("--output", job.options.output)
     if any(file.place is not None and file.place.real == package for file in files):
         raise UsageError(f"--output and --output-file name one path, {shown_path(package)}.")
     return replace(job, options=replace(job.options, output=package))
@@ -173,7 +173,7 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
         BASELINE,
         DEFAULT_FILE,
         baseline_of,
-        earlier,
+        baseline_to_replace,
         read_baseline,
         write_baseline,
     )
@@ -184,9 +184,9 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
     if path is None:
         path = os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
     folder = os.path.dirname(os.path.abspath(path))
-    place = look_at("--baseline", path, BASELINE)
+    place = checked_place("--baseline", path, BASELINE)
     old = read_baseline(path) if prune else None
-    known = earlier(path, required=bool(request.models.models)) if old is None else None
+    known = baseline_to_replace(path, required=bool(request.models.models)) if old is None else None
     make_folder_of(place)
     with closing(_outcomes(jobs, request, cache_of(request.storage, project))) as checked:
         outcomes = list(checked)

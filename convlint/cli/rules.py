@@ -46,7 +46,7 @@ def rules(options: argparse.Namespace, out: TextIO) -> int:
 
 def doctor(options: argparse.Namespace, out: TextIO) -> int:
     """Show this environment; exit code 1 where a check with its trial cannot run."""
-    from convlint.checking.doctor import NATIVE_LIBRARY, diagnose, measured_words
+    from convlint.checking.doctor import NATIVE_LIBRARY, diagnose, measured_text
 
     diagnosis = diagnose(_rulebook(options))
     if options.format == "json":
@@ -57,7 +57,7 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             for f in diagnosis.findings
         ]
         facts = {
-            "measured": measured_words(diagnosis.versions),
+            "measured": measured_text(diagnosis.versions),
             "native_error": diagnosis.native_error,
             "healthy": diagnosis.healthy,
             "findings": findings,
@@ -73,7 +73,7 @@ def doctor(options: argparse.Namespace, out: TextIO) -> int:
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
         if diagnosis.findings:
             out.write("\n\n`convlint rule CODE` explains each.\n")
-        measured = measured_words(diagnosis.versions)
+        measured = measured_text(diagnosis.versions)
         out.write(f"\n{measured[:1].upper()}{measured[1:]}.\n")
         if diagnosis.healthy:
             out.write("A trial conversion can run here.\n")

@@ -11,7 +11,7 @@ from convlint.model.graph import Graph, OpCall
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.remarks import is_example, remark_of
 from convlint.model.rule import Replacement, Rule
-from convlint.model.verdict import unforeseen, verdict
+from convlint.model.verdict import unnamed_refusals, verdict
 
 if TYPE_CHECKING:
     from convlint.model.report import Report
@@ -41,7 +41,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "ignores": plain(report.ignores),
         "trial": plain(report.trial),
         "trials": plain(report.trials),
-        "unforeseen_failures": plain(unforeseen(report)),
+        "unforeseen_failures": plain(unnamed_refusals(report)),
         "disagreements": plain(report.disagreements),
         "capture_method": report.capture_method,
         "capture_failures": plain(report.capture_failures),

@@ -103,7 +103,7 @@ def refusals(report: Report) -> tuple[TrialFailure, ...]:
     return tuple({(_place(failure), failure.error): failure for failure in failures}.values())
 
 
-def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
+def trial_failures_of(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
     """The failures of the trials for the ops of this finding."""
     places = _places(finding)
     if not finding.op and finding.trial != "failed":
@@ -111,7 +111,7 @@ def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
     return tuple(failure for failure in refusals(report) if _place(failure) in places)
 
 
-def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
+def unnamed_refusals(report: Report) -> tuple[TrialFailure, ...]:
     """The refusals of the trials that no finding names, not even a silenced one.
 
     An error at the op and line of a refusal names it; a refusal without an op is named by a finding whose
@@ -258,7 +258,7 @@ def _does_not_convert(report: Report) -> Verdict:
         )
     # Refusals of the other frontend do not block this one.
     deciding = report.trial.failures if report.trial is not None else ()
-    missed = sum(1 for failure in unforeseen(report) if not failure.follows and failure in deciding)
+    missed = sum(1 for failure in unnamed_refusals(report) if not failure.follows and failure in deciding)
     silenced = _silenced_errors(report)
     if silenced and not errors and not missed:
         how = "the baseline" if any(each.kind == "baseline" for each in report.suppressed) else "comments"

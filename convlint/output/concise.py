@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from convlint.model import Finding, IgnoreComment, Report, Site
 from convlint.model.remarks import help_line
 from convlint.model.run import Run
-from convlint.model.verdict import unforeseen, wrong_numbers
+from convlint.model.verdict import unnamed_refusals, wrong_numbers
 from convlint.text import one_line, shown_path
 
 
@@ -44,7 +44,7 @@ def unused_line(ignore: IgnoreComment) -> str:
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield f"{_place(report, finding.site or finding.caller)}: {_text(finding)}"
-    for failure in unforeseen(report):
+    for failure in unnamed_refusals(report):
         if failure.follows:
             continue
         words = [failure.op or failure.stage, failure.error_type, failure.error]

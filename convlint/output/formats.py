@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from convlint.destination import Place, look_at, make_folder_of, refuse_twice
+from convlint.destination import Place, checked_place, make_folder_of, refuse_shared_paths
 from convlint.errors import UsageError
 from convlint.model.run import Run
 from convlint.nearest import did_you_mean
@@ -63,8 +63,8 @@ def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
     Their folders are created once all of them may be written.
     """
     requested = [destination(text) for text in texts]
-    looked_at = [look_at(_option(each), each.path, REPORT) for each in requested]
-    refuse_twice(looked_at)
+    looked_at = [checked_place(_option(each), each.path, REPORT) for each in requested]
+    refuse_shared_paths(looked_at)
     for place in looked_at:
         make_folder_of(place)
     return tuple(

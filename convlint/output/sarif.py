@@ -11,7 +11,7 @@ from typing import Any
 from convlint.model import Finding, Replacement, Rule, Site, Suppression
 from convlint.model.remarks import help_line
 from convlint.model.run import Outcome, Run
-from convlint.model.verdict import unforeseen, verdict, wrong_numbers
+from convlint.model.verdict import unnamed_refusals, verdict, wrong_numbers
 from convlint.output.json import dumps
 from convlint.output.places import Shown, place_in, places_of
 from convlint.text import one_line, visible
@@ -207,7 +207,7 @@ def _invocation(run: Run) -> dict[str, Any]:
         if outcome.report is not None:
             notes += [
                 ("error", f"{outcome.model}: the trial refused {each.op or each.stage}: {each.error}")
-                for each in unforeseen(outcome.report)
+                for each in unnamed_refusals(outcome.report)
                 if not each.follows
             ]
             if outcome.report.graph is None or wrong_numbers(outcome.report):

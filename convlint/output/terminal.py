@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
 from convlint.model.remarks import code_of, remark_of
 from convlint.model.run import Run
-from convlint.model.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
+from convlint.model.verdict import Kind, tally, trial_failures_of, trials_of, unnamed_refusals, verdict
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
 from convlint.output.places import shown_place
@@ -122,7 +122,7 @@ def _place(page: Page, report: Report, finding: Finding) -> None:
     op = f"{finding.op}{repeats}" if repeats or finding.op not in finding.message else ""
     if modules or op:
         page.put((" ".join(filter(None, (op, modules and f"in {modules}"))), _DIM), indent=4, hang=2)
-    said = {_error(failure): None for failure in foretold(report, finding)}
+    said = {_error(failure): None for failure in trial_failures_of(report, finding)}
     if said or finding.trial:
         text = "; ".join(said) or {"failed": "refused", "converted": "converted"}.get(
             finding.trial, finding.trial
@@ -184,8 +184,8 @@ def _captures(page: Page, report: Report) -> None:
 
 def _refusals(page: Page, report: Report) -> None:
     """Write the refusals that no finding has shown, and those that may only be consequences."""
-    missed = [failure for failure in unforeseen(report) if not failure.follows]
-    follows = Counter(failure.op for failure in unforeseen(report) if failure.follows)
+    missed = [failure for failure in unnamed_refusals(report) if not failure.follows]
+    follows = Counter(failure.op for failure in unnamed_refusals(report) if failure.follows)
     details = [(trial.frontend, trial.detail) for trial in trials_of(report) if trial.detail]
     if not (missed or follows or details):
         return

@@ -16,7 +16,7 @@ from convlint import coremltools_adapter as adapter
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import Channel, run_in_child
 from convlint.placement.mil_reader import read_mil
-from convlint.placement.operations import Operation, housed
+from convlint.placement.operations import Operation, with_modules
 from convlint.text import single_line
 from convlint.trial.conversion import mark_origins
 from convlint.trial.light import take_weights
@@ -85,4 +85,4 @@ def _with_places(operations: Sequence[Operation], origins: Sequence[str], progra
         placed.append(
             replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
         )
-    return housed(placed)
+    return with_modules(placed)

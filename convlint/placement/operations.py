@@ -58,7 +58,7 @@ class Operation:
         yield from self.outputs
 
 
-def housed(operations: Sequence[Operation]) -> list[Operation]:
+def with_modules(operations: Sequence[Operation]) -> list[Operation]:
     """The operations, with those that passes created put into the module of their readers.
 
     An operation with readers in several modules goes into the innermost module around them. Linear time.

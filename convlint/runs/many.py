@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.checking.options import Options
-from convlint.destination import Kind, look_at, make_folder_of
+from convlint.destination import Kind, checked_place, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, SettingsError, UsageError
 from convlint.interface.inputs import InputSpec, parse_inputs
 from convlint.model import SCHEMA_VERSION, Report
@@ -156,7 +156,7 @@ def _answered(path: Path) -> set[str]:
 
     Every whole line is read, and the beginning of a cut-off one, before the file is changed.
     """
-    place = look_at("results", str(path), _ROWS)
+    place = checked_place("results", str(path), _ROWS)
     make_folder_of(place)
     if place.is_stream or not os.path.exists(place.real):
         return set()

@@ -12,7 +12,7 @@ from convlint.capture.names import located
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import ChildResult, run_in_child
 from convlint.coreml.precision import Precision
-from convlint.destination import UNWRITTEN, look_at_package, put_package, reason_of
+from convlint.destination import UNWRITTEN, checked_package, put_package, reason_of
 from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.sandbox import stop_if_interrupted
@@ -52,7 +52,7 @@ def run_trial(
     """
     import coremltools
 
-    package = look_at_package("output", output) if output is not None else None
+    package = checked_package("output", output) if output is not None else None
     temporary = beside(Path(package), ".mlpackage") if package is not None else None
 
     known = (

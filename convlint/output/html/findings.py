@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
 from convlint.model.placement import Interval, Plan
 from convlint.model.remarks import code_of, remark_of
-from convlint.model.verdict import unforeseen
+from convlint.model.verdict import unnamed_refusals
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.html.markup import Child, Markup, link, tag
@@ -205,7 +205,7 @@ def trouble(report: Report) -> Markup | None:
         )
         for failure in report.capture_failures
     ]
-    parts += [_refusal(failure) for failure in unforeseen(report) if not failure.follows]
+    parts += [_refusal(failure) for failure in unnamed_refusals(report) if not failure.follows]
     parts += [tag("p", note, class_="quiet") for note in report.notes]
     return tag("section", tag("h2", "From the capture and the trial"), parts) if parts else None
 

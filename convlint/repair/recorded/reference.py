@@ -33,7 +33,7 @@ class Reference(nn.Module):
         vars(self)["_original"] = original
         vars(self)["_last"] = recording
         self._cut = recording.cut is not None
-        self._way, _ = way_of(recording)
+        self._way, _ = branch_signature(recording)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         original: nn.Module = vars(self)["_original"]
@@ -49,7 +49,7 @@ class Reference(nn.Module):
         if last is None or not same_leaves(pytree.tree_leaves((args, kwargs)), last.run.leaves):
             inputs = pytree.tree_map(own, (args, kwargs))
             last = vars(self)["_last"] = record(vars(self)["_original"], *inputs, lines=False)
-        if way_of(last)[0] != self._way:
+        if branch_signature(last)[0] != self._way:
             raise OtherWay("the model takes another branch for other inputs")
         return last
 
@@ -80,12 +80,12 @@ def same_leaves(some: Sequence[Any], others: Sequence[Any]) -> bool:
 
 def frozen_for(original: nn.Module, recording: Recording, inputs: Inputs, seeds: int) -> bool:
     """Whether other inputs, on the same branches, give other numbers where the recording has constants."""
-    way, numbers = way_of(recording)
+    way, numbers = branch_signature(recording)
     for seed in range(1, seeds):
         args, kwargs = fixed_inputs(inputs, seed)
         try:
             with unchanged_buffers(original):
-                other = way_of(record(original, args, kwargs, lines=False))
+                other = branch_signature(record(original, args, kwargs, lines=False))
         except Exception:  # the model checks its values; the comparison meets the error again
             continue
         if other[0] == way and other[1] != numbers:
@@ -106,7 +106,7 @@ def replays(original: nn.Module, recording: Recording, inputs: Inputs) -> str:
     return f"replayed, {problem}" if problem else ""
 
 
-def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
+def branch_signature(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
     """The calls up to the cut with their arguments, and separately the floats in them."""
     traced = recording.run.traced
     left = recording.cut.left if recording.cut is not None else frozenset()

@@ -10,6 +10,8 @@ from convlint.output.formats import FORMATS
 from convlint.runtimes.table import NAMES
 from convlint.settings.keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 
+FORMAT_HELP = "write this format to standard output; default: terminal"
+
 
 def add_check_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint check`` takes."""
@@ -39,7 +41,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "float16"),
         const="float32",
         metavar="PRECISION",
-        help="also run the converted program and compare it with PyTorch; default: float32; or float16",
+        help="also run the converted program and compare it with PyTorch, at float32 or float16;"
+        " default: float32",
     )
     how.add_argument(
         "--precision",
@@ -70,7 +73,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--why", metavar="RULE", help="explain for each op why this rule did not fire")
     _add_storage_options(parser)
     shown = parser.add_argument_group("what to show")
-    shown.add_argument("--format", choices=FORMATS, default="terminal", help="default: terminal")
+    shown.add_argument("--format", choices=FORMATS, default="terminal", help=FORMAT_HELP)
     text = "also write this file; its ending names the format where FORMAT: does not; repeatable"
     shown.add_argument("--output-file", action="append", metavar="[FORMAT:]PATH", help=text)
     add_picture_options(shown)
@@ -110,7 +113,7 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     text = "try only this runtime; repeatable; default: all"
     how.add_argument("--runtime", action="append", choices=NAMES, help=text)
     how.add_argument("--door", dest="runtime", action="append", choices=NAMES, help=argparse.SUPPRESS)
-    text = "stop each runtime after this time; default: 120"
+    text = "stop each runtime after this many seconds; default: 120"
     how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     _add_converters(how)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
@@ -156,9 +159,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
     where.add_argument(
-        "--chip", metavar="CHIP", help="run on this chip: A12 to A19 Pro, M1 to M6; default: A17Pro"
+        "--chip", metavar="CHIP", help="forecast for this chip: A12 to A19 Pro, M1 to M6; default: A17Pro"
     )
-    text = "run on this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
+    text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
     where.add_argument("--os", metavar="OS", help=text)
     text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
     where.add_argument("--compute-units", default="all", metavar="UNITS", help=text)
@@ -169,13 +172,14 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--target", metavar="TARGET", help=text)
     text = "plan PyTorch's own ops, without a conversion"
     where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
-    text = "stop user code and conversion after this time each; default: 120"
+    text = "stop user code and conversion after this many seconds each; default: 120"
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
-    text = "default: terminal"
     shown = parser.add_argument_group("what to show")
-    shown.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
+    shown.add_argument(
+        "--format", choices=("terminal", "json", "markdown"), default="terminal", help=FORMAT_HELP
+    )
     add_picture_options(shown)
     shown.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
@@ -229,7 +233,7 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     trial.add_argument(
         "--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="run the rules alone"
     )
-    text = "stop user code and trial after this time each; default: 120"
+    text = "stop user code and trial after this many seconds each; default: 120"
     how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     how.add_argument(
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from convlint import __version__
 from convlint.cli.options import (
+    FORMAT_HELP,
     add_baseline_options,
     add_check_options,
     add_compare_options,
@@ -157,7 +158,8 @@ def _add_rule(subparsers: argparse._SubParsersAction[Parser]) -> None:
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
-    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
+    text = "write this format; default: markdown"
+    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help=text)
 
 
 def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -192,13 +194,22 @@ def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
         )
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
         _add_rule_paths(parser)
-        parser.add_argument("--format", choices=("terminal", "json"), help="default: terminal")
+        parser.add_argument("--format", choices=("terminal", "json"), help=FORMAT_HELP)
         parser.set_defaults(parser=parser)
-    text = "code, beginning of one, name or category; default: all"
+    text = "run these: code, beginning of one, name or category; default: all"
     parsers["test"].add_argument("rules", nargs="*", metavar="RULE", default=[], help=text)
     new = parsers["new"]
-    new.add_argument("name", metavar="NAME", help="small letters, digits and hyphens: max-pool-kernel")
-    new.add_argument("--category", choices=tuple(CATEGORIES), default="support", help="default: support")
+    new.add_argument(
+        "name",
+        metavar="NAME",
+        help="name of the rule: small letters, digits and hyphens, such as max-pool-kernel",
+    )
+    new.add_argument(
+        "--category",
+        choices=tuple(CATEGORIES),
+        default="support",
+        help="put the rule there; default: support",
+    )
     text = "write into this folder; default: the first of rule-paths, else rules"
     new.add_argument("--path", metavar="DIR", default=None, help=text)
 
@@ -224,9 +235,7 @@ def _add_rule_paths(parser: argparse._ActionsContainer) -> None:
 
 
 def _add_terminal_or_json(parser: Parser) -> None:
-    parser.add_argument(
-        "--format", choices=("terminal", "json"), default="terminal", help="default: terminal"
-    )
+    parser.add_argument("--format", choices=("terminal", "json"), default="terminal", help=FORMAT_HELP)
 
 
 def _add_check(subparsers: argparse._SubParsersAction[Parser]) -> None:

@@ -230,7 +230,7 @@ SETTINGS: Mapping[str, Key] = {
     "frontend": Key(
         _choice(*FRONTENDS),
         {"enum": list(FRONTENDS), "default": "auto"},
-        "the way into coremltools",
+        "the frontend of coremltools that converts",
         str,
     ),
     "trial": Key(

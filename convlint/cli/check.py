@@ -264,7 +264,7 @@ class _Stream:
 
         if self._shown > 1:
             self._out.write("\n")
-        render(report, console_of(self._out), quiet=self._request.quiet)
+        render(report, console_of(self._out), quiet=self._request.quiet, full=self._request.full)
 
     def _concise(self, report: Report) -> None:
         from convlint.model.verdict import verdict

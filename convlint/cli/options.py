@@ -80,6 +80,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     text = "forecast for this chip in the page and the drawing; default: A17Pro"
     shown.add_argument("--chip", metavar="CHIP", help=text)
     shown.add_argument("--os", metavar="OS", help="forecast for this system: iOS17, macOS14 and so on")
+    text = "show every finding in full: all helps, the lines of warnings, and notes"
+    shown.add_argument("--full", action="store_true", help=text)
     shown.add_argument("-q", "--quiet", action="store_true", help="show findings only")
     text = "show every setting and where it comes from, and check nothing"
     shown.add_argument("--show-settings", action="store_true", help=text)

@@ -59,6 +59,7 @@ class CheckRequest(ModelCommand):
     chip: str | None = None
     os: str | None = None
     show_settings: bool = False
+    full: bool = False
     releases: tuple[str, ...] = ()
     ended: Mapping[int, str] = field(default_factory=dict)
     reported: int = 0
@@ -109,6 +110,7 @@ def check_request(namespace: argparse.Namespace) -> CheckRequest:
         chip=asked("chip"),
         os=asked("os"),
         show_settings=bool(asked("show_settings")),
+        full=bool(asked("full")),
         releases=_releases(namespace),
         ended=asked("ended", {}),
         reported=asked("reported", 0),

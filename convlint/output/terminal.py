@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
 from io import StringIO
 from math import isinf
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
-from convlint.model.remarks import code_of, remark_of
+from convlint.model import Report, Trial
 from convlint.model.run import Run
-from convlint.model.verdict import Kind, tally, trial_failures_of, trials_of, unnamed_refusals, verdict
-from convlint.output.modules import fold_modules
+from convlint.model.verdict import Kind, tally, trials_of, unnamed_refusals, verdict
+from convlint.output.findings import (
+    COLOURS,
+    DIM,
+    error_text,
+    put_findings,
+    put_short_findings,
+    put_site,
+    put_sites,
+    times,
+)
 from convlint.output.page import Page, Plain, Span
-from convlint.output.places import shown_place
 from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
 
     from convlint.model.parity import Parity, SizeRun
 
-_COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
     "converts": ("✓", "bold green"),
     "converts-differently": ("✗", "bold red"),
@@ -31,10 +36,6 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
     "does-not-convert": ("✗", "bold red"),
     "unknown": ("?", "bold yellow"),
 }
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
-_DIM = "bright_black"
-MOST_LINES = 16
-"""A replacement with more lines is named but not shown, because it is a whole model."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
@@ -47,13 +48,18 @@ def console_of(out: TextIO) -> Console | Plain:
     return Console(file=out, highlight=False)
 
 
-def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> None:
-    """Write the report to ``console``; ``quiet`` leaves out all but the findings."""
+def render(report: Report, console: Console | Plain, *, quiet: bool = False, full: bool = True) -> None:
+    """Write the report to ``console``; ``quiet`` leaves out all but the findings.
+
+    Without ``full`` the verdict comes first, errors have their best helps, a rule's warnings are one line and
+    notes are counted.
+    """
     page = Page(console)
     if not quiet:
         _head(page, report)
-    for group in _groups(report.findings):
-        _findings(page, report, group)
+        if not full:
+            _verdict(page, report)
+    put_findings(page, report) if full else put_short_findings(page, report)
     if quiet:
         return
     _captures(page, report)
@@ -84,88 +90,15 @@ def render_run(run: Run) -> str:
 
 def _head(page: Page, report: Report) -> None:
     through = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
-    page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", _DIM))
+    page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", DIM))
     page.gap()
 
 
-def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings grouped by what they say of different lines: errors first, else in their order."""
-    groups: dict[object, list[Finding]] = {}
-    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.severity)):
-        key = (finding.rule.code, finding.severity, finding.message, finding.replacements)
-        groups.setdefault(key, []).append(finding)
-    return list(groups.values())
-
-
-def _findings(page: Page, report: Report, group: list[Finding]) -> None:
-    finding = group[0]
-    rule = finding.rule
-    colour = _COLOURS[finding.severity]
-    places = ("", "") if len(group) == 1 else (f"  ({len(group)} places)", _DIM)
-    title = (f" {rule.code} {rule.name}", "bold")
-    page.put((finding.severity, colour), title, ": ", finding.message, places, hang=2)
-    for each in group:
-        _place(page, report, each)
-    for replacement in finding.replacements:
-        _replacement(page, replacement, finding.rule.code)
-    page.put((f"why: convlint rule {rule.code} ({rule.confidence})", _DIM), indent=2, hang=2)
+def _verdict(page: Page, report: Report) -> None:
+    result = verdict(report)
+    sign, colour = _SIGNS[result.kind]
+    page.put((f"{sign} {result.headline}", colour), hang=2)
     page.gap()
-
-
-def _place(page: Page, report: Report, finding: Finding) -> None:
-    _sites(page, finding.site, finding.caller)
-    folded = fold_modules(call.module for call in finding.calls) if finding.calls else [(finding.module, 1)]
-    types = {call.module_type.rpartition(".")[2] for call in finding.calls} - {""}
-    of_type = f" ({types.pop()})" if len(types) == 1 else ""
-    modules = ", ".join(f"{path}{of_type}{_times(repeats)}" for path, repeats in folded if path)
-    repeats = "" if modules else _times(len(finding.calls))
-    op = f"{finding.op}{repeats}" if repeats or finding.op not in finding.message else ""
-    if modules or op:
-        page.put((" ".join(filter(None, (op, modules and f"in {modules}"))), _DIM), indent=4, hang=2)
-    said = {_error(failure): None for failure in trial_failures_of(report, finding)}
-    if said or finding.trial:
-        text = "; ".join(said) or {"failed": "refused", "converted": "converted"}.get(
-            finding.trial, finding.trial
-        )
-        page.put((f"trial: {text}", _DIM), indent=4, hang=2)
-
-
-def _times(number: int) -> str:
-    return f" ×{number}" if number > 1 else ""
-
-
-def _sites(page: Page, site: Site | None, caller: Site | None) -> None:
-    _site(page, site)
-    if caller is not None and caller != site:
-        _site(page, caller, "called from ")
-
-
-def _site(page: Page, site: Site | None, before: str = "") -> None:
-    if site is None:
-        return
-    function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (shown_place(site), page.link("cyan", site.path, site.line))
-    page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
-    if site.source.strip():
-        number = f"{site.line} │ "
-        page.put((number, _DIM), site.source.strip(), indent=4, hang=len(number))
-
-
-def _replacement(page: Page, replacement: Replacement, code: str) -> None:
-    remark = f"  ({said})" if (said := remark_of(replacement)) else ""
-    page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
-    code_shown = code_of(replacement)
-    sides = (("- ", code_shown.before, "red"), ("+ ", code_shown.after, "green")) if code_shown else ()
-    lines = [(sign + line, colour) for sign, text, colour in sides for line in text.strip("\n").splitlines()]
-    if len(lines) > MOST_LINES:
-        page.put((f"convlint rule {code} shows the code, {len(lines)} lines", _DIM), indent=6, hang=2)
-        lines = []
-    if code_shown is not None and code_shown.heading and lines:
-        page.put((code_shown.heading, _DIM), indent=6, hang=2)
-    for line in lines:
-        page.put(line, indent=6, hang=2, code=True)
-    if replacement.proof:
-        page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
 
 
 def _captures(page: Page, report: Report) -> None:
@@ -178,7 +111,7 @@ def _captures(page: Page, report: Report) -> None:
     for failure in failures:
         error = ": ".join(filter(None, (failure.error_type, one_line(failure.message))))
         page.put((failure.method, "bold"), f": {error}", indent=2, hang=2)
-        _sites(page, failure.site, failure.caller)
+        put_sites(page, failure.site, failure.caller)
     page.gap()
 
 
@@ -191,23 +124,17 @@ def _refusals(page: Page, report: Report) -> None:
         return
     page.put(("From the trial", "bold"))
     for frontend, detail in details:
-        page.put((f"{frontend}: ", _DIM), detail, indent=2, hang=2)
+        page.put((f"{frontend}: ", DIM), detail, indent=2, hang=2)
     for failure in missed:
         stage = "" if failure.stage == "frontend" or not failure.op else f" [{failure.stage}]"
         module = f" in {failure.module}" if failure.module and failure.site is None else ""
         name = failure.op or failure.stage
-        page.put((name, "bold"), (stage + module, _DIM), ": ", _error(failure), indent=2, hang=2)
-        _sites(page, failure.site, failure.caller)
+        page.put((name, "bold"), (stage + module, DIM), ": ", error_text(failure), indent=2, hang=2)
+        put_sites(page, failure.site, failure.caller)
     if follows:
-        ops = ", ".join(f"{op}{_times(repeats)}" for op, repeats in follows.items())
-        page.put((f"refused after another, perhaps only because of it: {ops}", _DIM), indent=2, hang=2)
+        ops = ", ".join(f"{op}{times(repeats)}" for op, repeats in follows.items())
+        page.put((f"refused after another, perhaps only because of it: {ops}", DIM), indent=2, hang=2)
     page.gap()
-
-
-def _error(failure: TrialFailure) -> str:
-    return (
-        f"{failure.error_type}: {one_line(failure.error)}" if failure.error_type else one_line(failure.error)
-    )
 
 
 def _disagreements(page: Page, report: Report) -> None:
@@ -217,8 +144,8 @@ def _disagreements(page: Page, report: Report) -> None:
     for each in report.disagreements:
         words = f": the rules say {each.static}, the trial says {each.trial}"
         detail = f"  ({each.detail})" if each.detail else ""
-        page.put((each.op or "the whole model", "bold"), words, (detail, _DIM), indent=2, hang=2)
-        _site(page, each.site)
+        page.put((each.op or "the whole model", "bold"), words, (detail, DIM), indent=2, hang=2)
+        put_site(page, each.site)
     page.gap()
 
 
@@ -228,15 +155,15 @@ def _divergence(page: Page, report: Report) -> None:
         return
     first = report.parity.first_divergence
     what = "overflows" if report.parity.status == "overflows" else "computes something else"
-    colour = _COLOURS[report.parity.severity]
+    colour = COLOURS[report.parity.severity]
     page.put((f"The converted program {what}, first here", colour))
     module = f" in {first.module}" if first.module else ""
     operation = f"the MIL operation {first.mil_op}" if first.mil_op else "an operation"
-    became = (f"{module}, converted to {operation} named {first.mil_name!r}", _DIM)
+    became = (f"{module}, converted to {operation} named {first.mil_name!r}", DIM)
     page.put((first.op, "bold"), became, indent=2, hang=2)
     if shown := first.example_text:
         page.put(shown, indent=4, hang=2)
-    _sites(page, first.site, first.caller)
+    put_sites(page, first.site, first.caller)
     page.gap()
 
 
@@ -302,7 +229,7 @@ def _summary(page: Page, report: Report) -> None:
         rows.append(("time", _durations(report)))
     rows += [("note", note) for note in report.notes]
     for label, text in rows:
-        page.put((f"{label:7}", _DIM), text, hang=7)
+        page.put((f"{label:7}", DIM), text, hang=7)
     page.gap()
 
 

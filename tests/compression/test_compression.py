@@ -284,7 +284,7 @@ def test_check_shows_the_table_with_the_weights_of_a_checkpoint(project: Path) -
     assert [row["setting"] for row in table["rows"]] == ["palettize:1"]
     assert table["rows"][0]["bytes"] == palette.bytes
 
-    wrong = replace(job, checkpoint=str(project / "wide.safetensors"))
+    wrong = replace(job, options=replace(job.options, checkpoint=str(project / "wide.safetensors")))
     save_file(nn.Linear(32, 64).state_dict(), project / "wide.safetensors")
     outcome = Session(quiet=True).check(wrong)
     assert outcome.error is not None

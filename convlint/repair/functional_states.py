@@ -36,11 +36,11 @@ STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A buffer as the input ``given``, empty where nothing reads it, and the output ``returned``."""
+    """A buffer as the input ``input``, empty where nothing reads it, and the output ``output``."""
 
     buffer: str
-    given: str
-    returned: str
+    input: str
+    output: str
     meta: TensorMeta
 
 
@@ -82,7 +82,7 @@ def functional_states(program: Any, module: nn.Module) -> Functional | None:
         assert meta is not None
         states.append(State(buffer, name if read else "", returned, meta))
         applied.append(_change_of(states[-1], places[buffer]))
-    start = {state.given: own(module.get_buffer(state.buffer)) for state in states if state.given}
+    start = {state.input: own(module.get_buffer(state.buffer)) for state in states if state.input}
     converted = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
     return Functional(converted, tuple(states), tuple(applied), start)
 
@@ -162,8 +162,8 @@ def _structure(program: Any, states: Sequence[State]) -> tuple[Any, Any]:
         return pytree.tree_unflatten([0] * spec.num_leaves, spec)
 
     args, kwargs = example(program.call_spec.in_spec)
-    inputs = {state.given: 0 for state in states if state.given}
-    returned = {state.returned: 0 for state in states}
+    inputs = {state.input: 0 for state in states if state.input}
+    returned = {state.output: 0 for state in states}
     result = example(program.call_spec.out_spec)
     return pytree.tree_structure((args, {**kwargs, **inputs})), pytree.tree_structure((result, returned))
 
@@ -179,10 +179,10 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _change_of(state: State, place: Place) -> Applied:
-    title = f"returned as the output {state.returned!r} ({state.meta}); the model never reads it"
-    if state.given:
+    title = f"returned as the output {state.output!r} ({state.meta}); the model never reads it"
+    if state.input:
         title = (
-            f"taken as the input {state.given!r} and returned as the output {state.returned!r}"
+            f"taken as the input {state.input!r} and returned as the output {state.output!r}"
             f" ({state.meta}): pass the new value to the next call"
         )
     return Applied(f"buffer {state.buffer}", "state", title, site=place.site, caller=place.caller)
@@ -202,11 +202,11 @@ class FunctionalReference(nn.Module):
         original, states = vars(self)["_original"], vars(self)["_states"]
         tensors: dict[str, Any] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         for state in states:
-            value = kwargs.pop(state.given) if state.given else tensors[state.buffer]
+            value = kwargs.pop(state.input) if state.input else tensors[state.buffer]
             tensors[state.buffer] = value.clone()
         with borrowed(original):
             result = torch.func.functional_call(original, tensors, args, kwargs)
-        return result, {state.returned: tensors[state.buffer] for state in states}
+        return result, {state.output: tensors[state.buffer] for state in states}
 
 
 def steps_problem(original: nn.Module, changed: nn.Module, functional: Functional, inputs: Inputs) -> str:
@@ -228,5 +228,5 @@ def steps_problem(original: nn.Module, changed: nn.Module, functional: Functiona
             problem = module_difference(tensor_leaves(result), expected).beyond(FIXED)
             if problem:
                 return f"in step {step + 1}: {problem}"
-            state = {one.given: returned[one.returned].clone() for one in functional.states if one.given}
+            state = {one.input: returned[one.output].clone() for one in functional.states if one.input}
     return ""

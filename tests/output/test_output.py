@@ -25,7 +25,7 @@ from convlint.model import (
     TrialFailure,
 )
 from convlint.model.as_dict import report_to_dict
-from convlint.model.verdict import unforeseen, verdict
+from convlint.model.verdict import unnamed_refusals, verdict
 from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict
 from convlint.output.modules import fold_modules
@@ -267,14 +267,14 @@ class TestVerdict:
         assert "could not be captured" in verdict(replace(REPORT, convertible="unknown", graph=None)).headline
 
     def test_consequences_are_not_counted(self) -> None:
-        missed = {failure.op: failure.follows for failure in unforeseen(REPORT)}
+        missed = {failure.op: failure.follows for failure in unnamed_refusals(REPORT)}
         assert missed == {"aten.narrow.default": "", "aten.add.Tensor": "hypot"}
         assert "1 more refusal" in verdict(REPORT).headline
 
     def test_the_other_frontend_saying_the_same_is_not_news(self) -> None:
         words = TRIAL.failures[0].error
         other = replace(TRIAL, frontend="torchscript", failures=(TrialFailure("", words, stage="input"),))
-        assert unforeseen(replace(REPORT, trials=(TRIAL, other))) == unforeseen(REPORT)
+        assert unnamed_refusals(replace(REPORT, trials=(TRIAL, other))) == unnamed_refusals(REPORT)
 
     def test_the_frontend_that_converts_is_named_where_another_does_not(self) -> None:
         other = replace(TRIAL, status="converted", frontend="torchscript", failures=())
@@ -287,7 +287,7 @@ class TestVerdict:
     def test_the_same_refusal_in_many_blocks_counts_once(self) -> None:
         failures = tuple(TrialFailure("aten.x", "no", site=HYPOT_SITE, module=f"l.{i}") for i in range(5))
         trial = replace(TRIAL, failures=failures)
-        assert len(unforeseen(replace(REPORT, trial=trial, trials=(trial,)))) == 1
+        assert len(unnamed_refusals(replace(REPORT, trial=trial, trials=(trial,)))) == 1
 
 
 class TestConcise:

@@ -15,7 +15,7 @@ from torch import nn
 
 import convlint
 from convlint.child import Channel, run_in_child
-from convlint.model.verdict import unforeseen, verdict
+from convlint.model.verdict import unnamed_refusals, verdict
 from convlint.output.concise import render_concise
 
 
@@ -243,7 +243,7 @@ class Silenced(nn.Module):
 def test_what_is_silenced_does_not_come_back_as_a_refusal() -> None:
     report = convlint.check(Silenced(), torch.rand(4))
     assert not report.findings
-    assert not unforeseen(report)
+    assert not unnamed_refusals(report)
     assert render_concise(report) == ""
     assert verdict(report).headline == "Does not convert (1 known error, silenced by comments)."
 

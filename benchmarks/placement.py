@@ -33,6 +33,7 @@ from convlint.placement.rules import judge
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "placement.md"
+LATENCIES = ROOT / "docs" / "placement-latencies.md"
 PLOT = ROOT / "docs" / "placement-latency.svg"
 CALIBRATION = DATA / "calibration.toml"
 FITTED = (
@@ -426,13 +427,15 @@ def cited(source: str) -> str:
 
 
 def write_page(pages: dict[str, list[str]]) -> None:
-    """Put each part between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, lines in pages.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
-    PAGE.write_text(text, encoding="utf-8")
+    """Put each part between its marks, on the page that has them."""
+    for page in (PAGE, LATENCIES):
+        text = page.read_text(encoding="utf-8")
+        for name, lines in pages.items():
+            begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+            before, mark, rest = text.partition(begin)
+            if mark:
+                text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The worked examples of the pages on inputs and outputs, and of the README: their output is the one shown."""
+"""The worked examples of the README and of the pages on inputs and outputs show what convlint prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convlint.cli.program import main
 
 PAGES = ("flexible-shapes", "images", "states", "types-and-names")
 COMMAND = re.compile(r"^```bash\n(convlint .*?)\n```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
-REPORT = re.compile(r"<!-- report: begin -->\n```text\n\$ (convlint .*?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+REPORT = re.compile(r"report: begin -->\n```text\n\$ (convlint .*?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"\d+\.\d\d")
 MODEL = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```", re.MULTILINE | re.DOTALL)
 

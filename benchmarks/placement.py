@@ -25,11 +25,11 @@ from benchmarks.corpora.timed_models import Timed, builders, timed, unseen
 from convlint.model.placement import UNITS, Interval
 from convlint.placement.chips import DATA, Device, find_device
 from convlint.placement.cost import Cost
-from convlint.placement.estimate import Calibration, ane_ms, forget_tables
+from convlint.placement.estimate import Calibration, ane_ms, clear_tables
 from convlint.placement.forecast import plan_operations
 from convlint.placement.operations import Operation
 from convlint.placement.planner import costs_of
-from convlint.placement.rules import judge
+from convlint.placement.rules import judge_placement
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "placement.md"
@@ -100,7 +100,7 @@ def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]
     misses = []
     for name, (kind, operations) in kept["one_op"].items():
         own = [operation for operation in operations if operation.kind == kind]
-        verdicts = [judge(operation, device) for operation in own or operations]
+        verdicts = [judge_placement(operation, device) for operation in own or operations]
         allowed = tuple(unit for unit in UNITS if all(unit in verdict.allowed for verdict in verdicts))
         wanted = tuple(unit for unit in UNITS if unit in units[name])
         on_ane += ("ANE" in allowed) == ("ANE" in wanted)
@@ -130,7 +130,7 @@ class Sample:
     def __init__(self, row: Timed, operations: Sequence[Operation], costs: Sequence[Cost]) -> None:
         self.row = row
         self.device = device_of(row)
-        verdicts = [judge(operation, self.device) for operation in operations]
+        verdicts = [judge_placement(operation, self.device) for operation in operations]
         pairs = list(zip(costs, verdicts, strict=True))
         self.costs = [cost for cost, verdict in pairs if "ANE" in verdict.allowed]
         made = plan_operations(row.name, list(operations), self.device, "mil", "cpu+ane")
@@ -328,7 +328,7 @@ def main(argv: Sequence[str]) -> int:
     ratios = [predicted / sample.row.milliseconds for sample, predicted in checked]
     if options.fit:
         write_calibration(fit(samples, PRIOR), *low_high(ratios))
-        forget_tables()
+        clear_tables()
     planned = planned_unseen(kept)
     pages = {
         "one-op": [*told, "", *miss_table(misses)],

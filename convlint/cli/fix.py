@@ -71,7 +71,7 @@ def fix(request: FixRequest, out: TextIO) -> int:
 def _fixed(
     source: Source, job: Job, request: FixRequest, progress: Callable[[str], None]
 ) -> tuple[Any, Inputs, Fixed]:
-    """The module with real weights, its inputs, and what the fix made of it."""
+    """The fixed model, with the module with real weights and the inputs that it came from."""
     from convlint.capture.build import build_on_cpu
     from convlint.capture.flexible import dynamic_shapes
     from convlint.capture.methods import Source
@@ -97,14 +97,14 @@ def _fixed(
 
 
 def _checked(words: Sequence[str]) -> Checked:
-    """What ``convlint check`` says of the model as its files stand now, in a fresh process."""
+    """The result of ``convlint check`` on the files as they are now, in a fresh process."""
     from convlint.output.fixed import Checked
 
     command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        told = json.loads(done.stdout)
-        reports = told.get("reports", told.get("models", [told]))
+        answer = json.loads(done.stdout)
+        reports = answer.get("reports", answer.get("models", [answer]))
         headline = str(reports[0]["verdict"]["headline"])
     except (ValueError, KeyError, IndexError, AttributeError, TypeError):
         lines = (done.stderr or done.stdout).strip().splitlines()
@@ -117,19 +117,19 @@ def _checked(words: Sequence[str]) -> Checked:
 def source_changes(
     fixed: Fixed, rules: Sequence[Rule], project: str, *, unsafe: bool
 ) -> tuple[list[Edit], list[Refusal]]:
-    """The edits of the user's lines that say in source what was changed, and the lines without one."""
+    """The edits that make the changes in the user's source, and the lines that no edit can change."""
     edits: dict[Edit, None] = {}
     refusals: dict[tuple[str, int], Refusal] = {}
     for change in fixed.applied:
         mine = [for_op(rule, change.op) for rule in rules if _about(rule, change.op)]
         site = change.caller or change.site
         if site is None or change.kind in ("record", "split", "state"):
-            continue  # said of the model, not of how a line is written
-        found = find_edit(site, mine, project, unsafe=unsafe)
-        if isinstance(found, Edit):
-            edits[found] = None
+            continue  # a change of the whole model, which no line of source can express
+        edit = find_edit(site, mine, project, unsafe=unsafe)
+        if isinstance(edit, Edit):
+            edits[edit] = None
         else:
-            refusals[site.path, site.line] = found
+            refusals[site.path, site.line] = edit
     lines = {(edit.path, edit.line) for edit in edits}
     return list(edits), [refusal for place, refusal in refusals.items() if place not in lines]
 

@@ -98,11 +98,11 @@ def _dense_from_table(indices: Tensor, lut: Tensor, vector_axis: int | None) -> 
         sizes = [1] * indices.dim()
         sizes[axis] = size
         group = group * count + (torch.arange(size) // (size // count)).reshape(sizes)
-    found = lut.reshape(-1, width)[group * palettes + indices.long()]
+    values = lut.reshape(-1, width)[group * palettes + indices.long()]
     if width == 1:
-        return found.squeeze(-1)
+        return values.squeeze(-1)
     axis = (vector_axis or 0) % indices.dim()
-    return found.movedim(-1, axis + 1).flatten(axis, axis + 1)
+    return values.movedim(-1, axis + 1).flatten(axis, axis + 1)
 
 
 def constexpr_lut_to_dense(

@@ -19,7 +19,7 @@ from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
 from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
 from convlint.mil.inputs import check_names, input_tensor
 from convlint.mil.plan import Argument, Result, Step, plan_block
-from convlint.mil.settling import fitted, kept_from_zero, limited
+from convlint.mil.settling import fitted, limited, without_underflow
 from convlint.mil.table import ACCUMULATING
 from convlint.text import single_line
 
@@ -121,10 +121,10 @@ class Machine:
             if adapter.is_state(variable):
                 self.values[variable] = variable.name
                 self.prepare_state(variable)
-        found = self.run_block(function)
+        results = self.run_block(function)
         return {
-            variable.name: _given(value, adapter.value_type(variable)[0])
-            for variable, value in zip(function.outputs, found, strict=True)
+            variable.name: _output_array(value, adapter.value_type(variable)[0])
+            for variable, value in zip(function.outputs, results, strict=True)
         }
 
     def prepare_state(self, variable: Any) -> None:
@@ -179,9 +179,9 @@ class Machine:
     def outputs(self, step: Step) -> tuple[Any, ...]:
         kind = step.operation.op_type
         if step.function is not None:
-            given = {argument.name: self.argument(argument) for argument in step.arguments}
-            found = step.function(**given)
-            return found if isinstance(found, tuple) else (found,)
+            arguments = {argument.name: self.argument(argument) for argument in step.arguments}
+            result = step.function(**arguments)
+            return result if isinstance(result, tuple) else (result,)
         special = getattr(self, f"_{kind}", None)
         if special is None:
             raise UnsupportedOperation(
@@ -231,10 +231,10 @@ class Machine:
         if kind is None or isinstance(value, (str, list)):
             return value
         declared = tensor_of(np.asarray(value), carrier(dtype) or kind)
-        found = kind.settle(declared)
+        settled = kind.settle(declared)
         if self.precision == "float16":
-            found = kept_from_zero(declared, found)
-        return found if shape is None else found.reshape([int(size) for size in found.shape])
+            settled = without_underflow(declared, settled)
+        return settled if shape is None else settled.reshape([int(size) for size in settled.shape])
 
     def _cond(self, operation: Any) -> list[Any]:
         taken = operation.blocks[0 if bool(self.value(operation.pred)) else 1]
@@ -260,5 +260,5 @@ class Machine:
         return [value]
 
 
-def _given(value: Any, dtype: str) -> Any:
+def _output_array(value: Any, dtype: str) -> Any:
     return numpy_of(value, dtype) if isinstance(value, torch.Tensor) else value

@@ -33,12 +33,12 @@ def band_part(x: Tensor, lower: int = -1, upper: int = -1) -> Tensor:
     """Zero outside the band, also where the input is infinite."""
     row = torch.arange(x.shape[-2]).unsqueeze(1)
     column = torch.arange(x.shape[-1]).unsqueeze(0)
-    kept = torch.ones(x.shape[-2:], dtype=torch.bool)
+    band = torch.ones(x.shape[-2:], dtype=torch.bool)
     if lower >= 0:
-        kept &= row - column <= lower
+        band &= row - column <= lower
     if upper >= 0:
-        kept &= column - row <= upper
-    return torch.where(kept, x, torch.zeros((), dtype=x.dtype))
+        band &= column - row <= upper
+    return torch.where(band, x, torch.zeros((), dtype=x.dtype))
 
 
 def cumsum(x: Tensor, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:

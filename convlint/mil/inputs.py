@@ -23,18 +23,18 @@ _WIDEST = {"b": torch.bool, "c": torch.complex128, "f": torch.float64, "i": torc
 
 def check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
     """That every declared input is there, and no other."""
-    wanted = f"It takes {', '.join(sorted(declared)) or 'none'}."
+    expected = f"It takes {', '.join(sorted(declared)) or 'none'}."
     if not isinstance(inputs, Mapping):
         raise ExecutionError(
             f"the inputs are a {type(inputs).__name__}, and the program needs a dictionary of arrays by "
-            f"name. {wanted}"
+            f"name. {expected}"
         )
     missing = sorted(declared.keys() - inputs.keys())
     unknown = sorted(str(name) for name in inputs.keys() - declared.keys())
     if missing or unknown:
         problems = [f"{', '.join(missing)} missing"] if missing else []
         problems += [f"{', '.join(unknown)} unknown"] if unknown else []
-        raise ExecutionError(f"the inputs do not fit the program: {'; '.join(problems)}. {wanted}")
+        raise ExecutionError(f"the inputs do not fit the program: {'; '.join(problems)}. {expected}")
 
 
 def input_tensor(

@@ -49,12 +49,12 @@ def plan_block(block: Any, precision: Precision | None) -> tuple[Step, ...]:
     """The steps of a block in order; constants are no steps."""
     operations = [operation for operation in block.operations if operation.op_type != "const"]
     own = {variable for operation in operations for variable in operation.outputs} | set(_inputs(block))
-    kept = set(block.outputs)
+    alive = set(block.outputs)
     steps = []
     for operation in reversed(operations):
         used = own & ({*_reads(operation), *operation.outputs})
-        last = tuple(used - kept)
-        kept |= used
+        last = tuple(used - alive)
+        alive |= used
         steps.append(_step(operation, last, precision))
     return tuple(reversed(steps))
 

@@ -81,13 +81,13 @@ def resize(
     """The last ``resized_dims`` axes; a zero in ``shape`` keeps the size of the input."""
     if resized_dims == 0:
         return x
-    wanted = [
+    sizes = [
         int(size) or x.shape[axis]
         for axis, size in zip(range(-resized_dims, 0), shape.tolist()[-resized_dims:], strict=True)
     ]
     if interpolation_mode == "LINEAR":
-        return _linear(x.float(), wanted, sampling_mode)
-    for axis, count in zip(range(-resized_dims, 0), wanted, strict=True):
+        return _linear(x.float(), sizes, sampling_mode)
+    for axis, count in zip(range(-resized_dims, 0), sizes, strict=True):
         if sampling_mode in ("DEFAULT", "UNALIGN_CORNERS"):
             x = _nearest(x, axis, count)
         else:

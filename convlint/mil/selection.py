@@ -51,16 +51,16 @@ def _suppressed(
     """The indices of the boxes that are kept, best first. ``scores`` is (boxes, classes)."""
     best, kind = scores.max(-1)
     overlap = _overlap(boxes).double()
-    kept: list[int] = []
+    chosen: list[int] = []
     for index in best.argsort(descending=True, stable=True).tolist():
-        if len(kept) == limit:
+        if len(chosen) == limit:
             break
         if score_threshold is not None and best[index] < score_threshold:
             break
-        rivals = [other for other in kept if not per_class or kind[other] == kind[index]]
+        rivals = [other for other in chosen if not per_class or kind[other] == kind[index]]
         if not rivals or not bool((overlap[index, rivals] > iou).any()):
-            kept.append(index)
-    return kept
+            chosen.append(index)
+    return chosen
 
 
 def non_maximum_suppression(
@@ -88,13 +88,13 @@ def non_maximum_suppression(
     out_indices = torch.full((batch, max_boxes), -1)
     counts = torch.zeros(batch, dtype=torch.long)
     for row in range(batch):
-        kept = _suppressed(
+        chosen = _suppressed(
             boxes[row], scores[row], iou_threshold, score_threshold, max_boxes, per_class_suppression
         )
-        counts[row] = len(kept)
-        out_boxes[row, : len(kept)] = boxes[row, kept]
-        out_scores[row, : len(kept)] = scores[row, kept]
-        out_indices[row, : len(kept)] = torch.tensor(kept, dtype=torch.long)
+        counts[row] = len(chosen)
+        out_boxes[row, : len(chosen)] = boxes[row, chosen]
+        out_scores[row, : len(chosen)] = scores[row, chosen]
+        out_indices[row, : len(chosen)] = torch.tensor(chosen, dtype=torch.long)
     if modern:
         return out_boxes.transpose(1, 2), out_scores.transpose(1, 2), out_indices
     return out_boxes, out_scores, out_indices, counts

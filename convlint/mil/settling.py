@@ -10,7 +10,7 @@ _SMALL = 400
 """Elements of a constant up to which coremltools looks for numbers that became zero."""
 
 
-def kept_from_zero(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+def without_underflow(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
     """``half``, where a number of a small constant that would round to zero is the smallest there is.
 
     So does the conversion to float16, for the sake of epsilons:
@@ -27,7 +27,7 @@ def fitted(value: torch.Tensor, shape: tuple[int | None, ...] | None, what: str)
     if shape is None or value.shape == shape:
         return value
     if len(shape) == value.dim() and all(
-        size is None or size == found for size, found in zip(shape, value.shape, strict=True)
+        size is None or size == actual for size, actual in zip(shape, value.shape, strict=True)
     ):
         return value
     if None not in shape and [s for s in shape if s != 1] == [s for s in value.shape if s != 1]:

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from convlint.mil.failures import ExecutionError
 
 
-def resolved_shape(current: Sequence[int], wanted: Sequence[int]) -> list[int]:
+def resolved_shape(current: Sequence[int], requested: Sequence[int]) -> list[int]:
     """The shape that ``reshape`` means.
 
     A zero takes over the size of the input, counted from the right (iOS17; before, the ranks had to be
     equal, where that is the same), or one where the input has no such axis; -1 is what remains.
     """
-    shape = [int(size) for size in wanted]
+    shape = [int(size) for size in requested]
     offset = len(current) - len(shape)
     for axis, size in enumerate(shape):
         if size == 0:
@@ -29,8 +29,8 @@ def resolved_shape(current: Sequence[int], wanted: Sequence[int]) -> list[int]:
         shape[shape.index(-1)] = math.prod(current) // rest if rest else 0
     if math.prod(shape) != math.prod(current):
         raise ExecutionError(
-            f"reshape from {tuple(current)} to {tuple(int(size) for size in wanted)} changes the number of "
-            "elements. The program was made for another input size; run it with the size of its declaration."
+            f"reshape from {tuple(current)} to {tuple(int(size) for size in requested)} changes the number of"
+            " elements. The program was made for another input size; run it with the size of its declaration."
         )
     return shape
 

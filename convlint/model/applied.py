@@ -67,10 +67,10 @@ class LeftOut:
     modules: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        given = ", ".join(f"{one.name or one.variable or 'a tensor'} {one.meta}" for one in self.outputs)
+        outputs = ", ".join(f"{one.name or one.variable or 'a tensor'} {one.meta}" for one in self.outputs)
         ops = ", ".join(dict.fromkeys(call.op for call in self.calls[:4]))
         return (
-            f"it gives {given}; {count(sum(call.calls for call in self.calls), 'call')} from {ops} on"
+            f"it gives {outputs}; {count(sum(call.calls for call in self.calls), 'call')} from {ops} on"
             " are left out"
         )
 

@@ -71,9 +71,9 @@ class Divergence:
             return ""
         name = self.op.split(".")[1] if "." in self.op else self.op
         numbers = ", ".join(f"{value:.6g}" for value in self.example.arguments)
-        given = f"({numbers})" if numbers else ""
+        arguments = f"({numbers})" if numbers else ""
         there, here = f"{self.example.pytorch:.6g}", f"{self.example.program:.6g}"
-        return f"{name}{given} is {there} in PyTorch and {here} in the program"
+        return f"{name}{arguments} is {there} in PyTorch and {here} in the program"
 
     def __str__(self) -> str:
         where = f" at {self.site}" if self.site is not None else ""

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from convlint.capture.given import given_model
+from convlint.capture.given import given_source
 from convlint.capture.methods import Inputs, Source
 from convlint.coreml.targets import normalise_target
-from convlint.errors import ModelError, UsageError
-from convlint.interface.inputs import given_inputs
+from convlint.errors import UsageError
 from convlint.model import Frontend, FrontendChoice
 from convlint.model.parity import DeviceRun, Parity, Precision
 from convlint.numerics.conclusion import Conclusion
@@ -48,28 +47,20 @@ def parity(
     TorchScript where export refuses. At float32 a model that comes out equal is run
     once more on numbers at which functions change branch, unless ``edge_cases`` (once ``corners``) is False.
     """
-    import torch
-
     _refuse_unknown(precision, frontend, seeds)
     target = normalise_target(target)
-    args, named, _ = given_inputs(example_inputs, kwargs)
-    model = given_model(model, lambda: (args, named))
-    instance = model if isinstance(model, torch.nn.Module) else None
-    if instance is None and not callable(model):
-        raise ModelError(
-            f"the model is a {type(model).__name__}; give a torch.nn.Module or a function that builds one."
+    with given_source(model, example_inputs, kwargs) as (_, source):
+        return compare(
+            replace(source, specs=()),
+            target,
+            precision,
+            seeds,
+            frontend,
+            accumulator_limit=accumulator_limit,
+            tolerance=tolerance,
+            timeout=timeout,
+            edge_cases=edge_cases if corners is None else corners,
         )
-    return compare(
-        Source(None if instance is not None else model, instance, lambda: (args, named)),
-        target,
-        precision,
-        seeds,
-        frontend,
-        accumulator_limit=accumulator_limit,
-        tolerance=tolerance,
-        timeout=timeout,
-        edge_cases=edge_cases if corners is None else corners,
-    )
 
 
 def _refuse_unknown(precision: str, frontend: str, seeds: int) -> None:

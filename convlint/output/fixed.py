@@ -60,8 +60,8 @@ class FixReport:
         """The places that are fixed in the module and the program alone."""
         done = {(site.path, site.line) for site in self.in_source}
         places = (change.caller or change.site for change in self.fixed.applied)
-        found = {(site.path, site.line): site for site in places if site is not None}
-        return tuple(site for place, site in found.items() if place not in done)
+        sites = {(site.path, site.line): site for site in places if site is not None}
+        return tuple(site for place, site in sites.items() if place not in done)
 
     @property
     def exit_code(self) -> int:

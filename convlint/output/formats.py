@@ -62,13 +62,13 @@ def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
 
     Their folders are made when all of them may be written.
     """
-    found = [destination(text) for text in texts]
-    looked_at = [look_at(_option(each), each.path, REPORT) for each in found]
+    requested = [destination(text) for text in texts]
+    looked_at = [look_at(_option(each), each.path, REPORT) for each in requested]
     refuse_twice(looked_at)
     for place in looked_at:
         make_folder_of(place)
     return tuple(
-        Destination(each.format, each.path, place) for each, place in zip(found, looked_at, strict=True)
+        Destination(each.format, each.path, place) for each, place in zip(requested, looked_at, strict=True)
     )
 
 

@@ -50,8 +50,8 @@ def _finding(shown: Shown) -> str:
 
 
 def _command(name: str, text: str, **properties: str) -> str:
-    given = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
-    return f"::{name} {given}::{_escape(text)}"
+    parameters = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
+    return f"::{name} {parameters}::{_escape(text)}"
 
 
 def _escape(text: str, more: str = "") -> str:

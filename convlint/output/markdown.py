@@ -34,8 +34,8 @@ def render_markdown(run: Run) -> str:
     if run.stale:
         lines += ["", "### The baseline is stale", "", *(f"- {escape(each)}" for each in run.stale)]
     if run.unused_ignores:
-        told = [f"- {escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
-        lines += ["", "### Comments that silence nothing", "", *told]
+        comments = [f"- {escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
+        lines += ["", "### Comments that silence nothing", "", *comments]
     return "\n".join(lines) + "\n"
 
 
@@ -56,10 +56,10 @@ def _section(outcome: Outcome, base: str) -> list[str]:
     report = outcome.report
     if report is None:
         return []
-    return [*_found(outcome, report, base), *_compression(report)]
+    return [*_findings(outcome, report, base), *_compression(report)]
 
 
-def _found(outcome: Outcome, report: Report, base: str) -> list[str]:
+def _findings(outcome: Outcome, report: Report, base: str) -> list[str]:
     if not (report.findings or report.exit_code):
         return []
     lines = ["", "<details open>" if report.exit_code else "<details>"]

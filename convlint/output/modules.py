@@ -26,14 +26,14 @@ def _fold(paths: list[str]) -> str:
     return _INDEX.sub(lambda _: next(shown), paths[0])
 
 
-def _indices(found: set[int]) -> str:
+def _indices(indices: set[int]) -> str:
     """``{0-11}`` or ``{0-3,7}``; a single index stays as it is."""
     runs: list[list[int]] = []
-    for index in sorted(found):
+    for index in sorted(indices):
         if runs and index == runs[-1][1] + 1:
             runs[-1][1] = index
         else:
             runs.append([index, index])
-    if len(found) == 1:
+    if len(indices) == 1:
         return str(runs[0][0])
     return "{" + ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs) + "}"

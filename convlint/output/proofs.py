@@ -36,9 +36,12 @@ def proofs_text(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> str
     outcomes = Counter(proof.outcome for proof in proofs)
     parts = [f"{outcomes[word]} {word}" for word in _WORDS if outcomes[word]]
     skipped = sum(proof.count("skipped") for proof in proofs)
-    told = f"; {count(skipped, 'example')} skipped" if skipped else ""
+    skipped_text = f"; {count(skipped, 'example')} skipped" if skipped else ""
     with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines += ["", f"{count(len(proofs), 'rule')}: {', '.join(parts) or 'none'}{told} ({with_versions})"]
+    lines += [
+        "",
+        f"{count(len(proofs), 'rule')}: {', '.join(parts) or 'none'}{skipped_text} ({with_versions})",
+    ]
     return "".join(f"{visible(line)}\n" for line in lines)
 
 

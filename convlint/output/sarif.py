@@ -27,7 +27,9 @@ def render_sarif(run: Run) -> str:
 
     rules: dict[str, Rule] = {}
     results = [
-        _result(*each, run.base, rules) for outcome in run.outcomes for each in _told(outcome, run.base)
+        _result(*each, run.base, rules)
+        for outcome in run.outcomes
+        for each in _shown_findings(outcome, run.base)
     ]
     log = {
         "$schema": SCHEMA,
@@ -52,7 +54,7 @@ def render_sarif(run: Run) -> str:
     return dumps(log)
 
 
-def _told(outcome: Outcome, base: str) -> Iterator[tuple[Shown, Suppression | None]]:
+def _shown_findings(outcome: Outcome, base: str) -> Iterator[tuple[Shown, Suppression | None]]:
     """The findings of a model, then those that were silenced."""
     if outcome.report is None:
         return
@@ -160,13 +162,13 @@ def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
 
 
 def _suppression(suppression: Suppression, base: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"kind": _SUPPRESSIONS[suppression.kind], "status": "accepted"}
+    entry: dict[str, Any] = {"kind": _SUPPRESSIONS[suppression.kind], "status": "accepted"}
     reason = visible(suppression.reason) or suppression.kind
-    told["justification"] = reason
+    entry["justification"] = reason
     place = place_in(base, suppression.site)
     if place is not None:
-        told["location"] = {"physicalLocation": _physical(*place)}
-    return told
+        entry["location"] = {"physicalLocation": _physical(*place)}
+    return entry
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def calibration() -> Calibration:
     return Calibration(**_table("calibration")["ane"])
 
 
-def forget_tables() -> None:
+def clear_tables() -> None:
     """Read the files anew, after a fit has written one."""
     calibration.cache_clear()
     _table.cache_clear()

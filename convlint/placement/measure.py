@@ -67,12 +67,12 @@ def measure(plan: Plan, source: Source, timeout: float | None) -> Measured:
         path = str(Path(folder) / "model.mlpackage")
         model.save(path)
         compiled = ct.models.utils.compile_model(path, str(Path(folder) / "model.mlmodelc"))
-        ops, unmatched = compare(plan, _compute_plan(compiled, plan.compute_units))
+        ops, unmatched = compare_with_measured(plan, _compute_plan(compiled, plan.compute_units))
         times = {words: _predict_ms(path, feed, words) for words in COMPUTE_UNITS}
     return Measured(platform.processor(), ops, times, unmatched)
 
 
-def compare(plan: Plan, compute_plan: Any) -> tuple[tuple[Compared, ...], int]:
+def compare_with_measured(plan: Plan, compute_plan: Any) -> tuple[tuple[Compared, ...], int]:
     """Each op of the plan beside the op of a compute plan that writes a value of the same name."""
     planned = {op.name: op for op in plan.ops}
     compared = []

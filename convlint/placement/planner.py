@@ -26,7 +26,7 @@ from convlint.placement.chips import Device
 from convlint.placement.cost import Cost, cost_of
 from convlint.placement.estimate import around, call_ms, segmenter, segmenter_ms, total, unit_ms
 from convlint.placement.operations import Operation
-from convlint.placement.rules import Precision, Verdict, judge
+from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
 from convlint.placement.segments import divide
 
 
@@ -61,7 +61,7 @@ class Planner:
         self.asked = COMPUTE_UNITS[compute_units]
         self.graph = graphs.graph_of(operations)
         self.costs = costs_of(operations)
-        self.verdicts = [judge(operation, device, precision) for operation in operations]
+        self.verdicts = [judge_placement(operation, device, precision) for operation in operations]
         chip = device.chip
         self.prices = segmenter(chip)
         self.times = [unit_ms(cost, chip) for cost in self.costs]
@@ -196,12 +196,12 @@ class Planner:
     def causes(self, layout: Layout) -> list[Cause]:
         """Why each op is where it is: a segment off the engine is too small where none of it is refused."""
         causes: list[Cause] = ["runs"] * len(self.operations)
-        wanted: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
+        preferred: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
         for members in layout.islands:
             unit = layout.units[members[0]]
-            if unit == wanted:
+            if unit == preferred:
                 continue
-            refused = [index for index in members if wanted not in self.verdicts[index].allowed]
+            refused = [index for index in members if preferred not in self.verdicts[index].allowed]
             for index in members:
                 causes[index] = "outweighed" if refused else "too small"
             for index in refused:
@@ -237,7 +237,9 @@ _DIVISION = {
 }
 
 
-def _explained(unit: Unit, cause: Cause, verdict: Verdict, source: str) -> tuple[str, Confidence, str]:
+def _explained(
+    unit: Unit, cause: Cause, verdict: PlacementVerdict, source: str
+) -> tuple[str, Confidence, str]:
     """Reason, confidence and source of where one op is."""
     if cause in _DIVISION:
         return _DIVISION[cause], "reported", source

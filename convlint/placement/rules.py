@@ -48,7 +48,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PlacementVerdict:
     """What a table says of one op: the units that take it, and the words for why not the Neural Engine."""
 
     allowed: tuple[Unit, ...]
@@ -87,7 +87,9 @@ def placement_table() -> Table:
     return Table({kind: tuple(some) for kind, some in rules.items()}, runs)
 
 
-def judge(operation: Operation, device: Device, precision: Precision = "float16") -> Verdict:
+def judge_placement(
+    operation: Operation, device: Device, precision: Precision = "float16"
+) -> PlacementVerdict:
     """Which units take ``operation`` on this device. The CPU takes everything."""
     table = placement_table()
     generation = device.chip.generation
@@ -104,12 +106,12 @@ def judge(operation: Operation, device: Device, precision: Precision = "float16"
     allowed = tuple(unit for unit in UNITS if unit not in refused)
     if why is not None:
         reason = render(why.reason, names) + _assumed(why.measured, generation)
-        return Verdict(allowed, reason, why.confidence, why.sources[0], why.code)
+        return PlacementVerdict(allowed, reason, why.confidence, why.sources[0], why.code)
     known = table.runs.get(operation.kind)
     if known is None:
         text = f"nobody has published where Core ML runs {operation.kind}; it is taken for refused"
-        return Verdict(tuple(unit for unit in allowed if unit != "ANE"), text, "reported", "")
-    return Verdict(allowed, f"supported{_assumed(known[1], generation)}", "reported", known[0])
+        return PlacementVerdict(tuple(unit for unit in allowed if unit != "ANE"), text, "reported", "")
+    return PlacementVerdict(allowed, f"supported{_assumed(known[1], generation)}", "reported", known[0])
 
 
 def _is_general(rule: PlacementRule) -> bool:

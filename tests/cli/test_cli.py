@@ -167,7 +167,7 @@ def test_concise_puts_findings_on_stdout_and_the_verdict_on_stderr(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("check", "nothing to check"),
+        ("check", "no model is named"),
         ("check net.py:Net", "Its forward takes x, mask."),
         ("check net.py:Net --model first", "either SPEC or --model"),
         ("check --model first", "no [[tool.convlint.models]]"),

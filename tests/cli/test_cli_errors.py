@@ -208,7 +208,7 @@ def test_a_broken_configuration_is_told(convlint: Convlint, models: Path) -> Non
 
 
 def test_nothing_to_check_is_told(convlint: Convlint) -> None:
-    assert_told(convlint("check"), 2, "nothing to check")
+    assert_told(convlint("check"), 2, "no model is named")
 
 
 @pytest.mark.parametrize("missing", ["coremltools", "coremltools.libmilstoragepython"])

@@ -184,7 +184,7 @@ def test_a_library_is_never_edited(tmp_path: Path, convlint: Convlint) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "name the model to fix"),
+        ((), 2, "no model is named: give one"),
         (("net.py:Net",), 2, "no input is given for net.py:Net"),
         (("net.py:Nett", "--input", "1x3x8x8"), 3, "Nett"),
         (("net.py:Net", "--input", "1x5x8x8"), 3, "running the model's forward raised"),
@@ -276,7 +276,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(edit.os, "replace", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         apply_edits([edit])
     assert (tmp_path / "m.py").read_text() == text

@@ -106,13 +106,13 @@ def test_a_new_rule_goes_where_the_project_keeps_its_rules(convlint: Convlint, f
     assert ran.code == 0
     written = Path(ran.out.strip())
     assert (written.name, written.parent.name) == ("MY101-another.toml", "own")
-    assert ran.err == "its examples are proved by: convlint rules test MY101\n"
+    assert ran.err == "prove its examples with: convlint rules test MY101\n"
 
 
 def test_a_new_rule_without_a_project_says_how_it_is_found(convlint: Convlint, tmp_path: Path) -> None:
     ran = new(convlint, "mine", "--category", "ane")
     assert (tmp_path / "rules" / "MY200-mine.toml").is_file()
-    assert ran.err == "its examples are proved by: convlint rules test MY200 --rule-path rules\n"
+    assert ran.err == "prove its examples with: convlint rules test MY200 --rule-path rules\n"
 
 
 def test_a_shipped_rule_goes_into_its_category_under_the_next_free_code(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_sizes_are_read_and_written(
         ("1x[8..9999999999]", "must be at most"),
         ("1x{}", "empty"),
         ("1x{8}", "one choice only; write 8"),
-        ("1x{8,8}", "stands in it twice"),
+        ("1x{8,8}", "is in it twice"),
         ("{1x8,1x8x8}", "2 and 3 axes"),
         ("1x{8,16}x{8,16,32}", "list whole shapes instead"),
         ("1x{8,16}x[8..16]", "no mixture of both"),

@@ -233,9 +233,9 @@ def test_output_specs_are_read_and_written(text: str, name: str | None, layout: 
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        (["y:picture"], "'picture' is no kind of output"),
+        (["y:picture"], "'picture' is not a kind of output"),
         (["y:image(rgba)"], "'rgba' is not one of rgb, bgr, gray, gray16"),
-        (["y:image(mean=0.5)"], "is no kind of output"),
+        (["y:image(mean=0.5)"], "is not a kind of output"),
         (["y z:image"], "'y z' cannot name an output"),
         (["y:image", "y:image(bgr)"], "two output specs are about 'y'"),
     ],

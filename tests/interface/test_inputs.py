@@ -163,11 +163,11 @@ def test_listed_values_stand_in_their_order() -> None:
     ("text", "says"),
     [
         ("3:int64=1,2", "it lists 2 values for 3 elements"),
-        ("3:int64=1.5", "'1.5' is no integer"),
+        ("3:int64=1.5", "'1.5' is not an integer"),
         ("3:int64=9..2", "the range 9..2 is reversed; write 2..9"),
         ("3:int64<0", "below a number above 0"),
         ("3:float32<4", "is for integers"),
-        ("3:int64=many", "'many' is no value; write =100, =10,6,3, =0..31999 or <32000"),
+        ("3:int64=many", "'many' is not a value; write =100, =10,6,3, =0..31999 or <32000"),
         ("[2..4]:int64=1,2", "a list of values fits one shape"),
         ("ids=1x64<9", "values follow a dtype"),
     ],

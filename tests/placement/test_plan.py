@@ -18,7 +18,7 @@ from convlint.placement.estimate import segmenter
 from convlint.placement.forecast import plan_operations
 from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
 from convlint.placement.operations import Operation
-from convlint.placement.rules import judge
+from convlint.placement.rules import judge_placement
 from convlint.placement.segments import divide
 
 IMAGE = (1, 64, 56, 56)
@@ -141,7 +141,7 @@ class TestRules:
         self, kind: str, attributes: dict[str, object], chip: str, on_ane: bool
     ) -> None:
         op = replace(operation(kind), attributes=attributes)
-        verdict = judge(op, find_device(chip, None))
+        verdict = judge_placement(op, find_device(chip, None))
         assert ("ANE" in verdict.allowed) is on_ane
         assert "CPU" in verdict.allowed
         assert verdict.reason
@@ -162,11 +162,11 @@ class TestRules:
     def test_tensors_have_limits_of_their_own(
         self, shape: tuple[int, ...], dtype: str, chip: str, on_ane: bool
     ) -> None:
-        verdict = judge(operation("relu", shape=shape, dtype=dtype), find_device(chip, None))
+        verdict = judge_placement(operation("relu", shape=shape, dtype=dtype), find_device(chip, None))
         assert ("ANE" in verdict.allowed) is on_ane
 
     def test_a_program_in_float32_is_not_for_the_engine(self) -> None:
-        verdict = judge(operation("conv"), find_device("M4", None), "float32")
+        verdict = judge_placement(operation("conv"), find_device("M4", None), "float32")
         assert "ANE" not in verdict.allowed
         assert verdict.confidence == "documented"
 
@@ -175,11 +175,11 @@ class TestRules:
     )
     def test_a_lookup_names_the_rule_of_its_op(self, op: str, code: str) -> None:
         lookup = replace(operation("gather"), op=op, attributes={"indices_const": False})
-        assert judge(lookup, find_device("M4", None)).code == code
+        assert judge_placement(lookup, find_device("M4", None)).code == code
 
     def test_what_was_measured_on_another_chip_says_so(self) -> None:
-        assert "measured on M4" in judge(operation("cumsum"), find_device("A14", None)).reason
-        assert "measured" not in judge(operation("cumsum"), find_device("M4", None)).reason
+        assert "measured on M4" in judge_placement(operation("cumsum"), find_device("A14", None)).reason
+        assert "measured" not in judge_placement(operation("cumsum"), find_device("M4", None)).reason
 
 
 PRICES = segmenter(chips()["M4"])

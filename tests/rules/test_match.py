@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convlint.coreml.supported import snapshot
-from convlint.model import CaptureFailure, Graph, OpCall, Port, Rule, Site, TensorArg, TensorMeta
+from convlint.model import CaptureFailure, Graph, OpCall, Port, Rule, Site, Subject, TensorArg, TensorMeta
 from convlint.rules.match import (
     Environment,
     explain,
@@ -213,6 +213,11 @@ def test_an_output_that_is_another_port_is_told() -> None:
     }
     findings = group_findings(match_graph(Rulebook((twice, unread)), graph(**ports), HERE))
     assert [finding.message for finding in findings] == ["clone is relu", "x"]
+    assert [(each.subject.kind, each.subject.name) for each in findings] == [
+        ("output", "clone"),
+        ("input", "x"),
+    ]
+    assert [each.subject.thing for each in findings] == [ports["outputs"][1], ports["inputs"][0]]
 
 
 def test_capture_failures_and_versions_are_subjects_too() -> None:
@@ -227,10 +232,12 @@ def test_capture_failures_and_versions_are_subjects_too() -> None:
         "head",
         (),
     )
+    assert finding.subject == Subject("capture", "data-dependent-branch", failure)
     tested = replace(HERE, torch="2.7.0")
     assert match_environment(book, tested) == []
     (found,) = match_environment(book, replace(tested, numpy="2.4.0", frontend="torchscript"))
     assert found.rule.code == "CL501"
+    assert group_findings([found])[0].subject == Subject("environment", "numpy")
 
 
 def test_a_near_miss_names_every_false_condition_with_its_values() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import pytest
@@ -66,6 +66,31 @@ def test_an_unknown_chip_is_refused_whatever_is_shown(convlint: Convlint, comman
     assert done.code == 2
     assert "A17" in done.err
     assert "Did you mean A17 Pro?" in done.err
+
+
+@dataclass
+class Batch:
+    x: torch.Tensor
+    mask: torch.Tensor
+
+
+class OfBatch(nn.Module):
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return torch.relu(batch.x) * batch.mask
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [
+        (convlint.check, lambda report: report.convertible == "yes"),
+        (convlint.parity, lambda parity: parity.status == "equal"),
+        (convlint.plan, lambda plan: plan.level == "mil"),
+        (convlint.fix, lambda fixed: fixed.converts == "yes"),
+    ],
+    ids=["check", "parity", "plan", "fix"],
+)
+def test_every_function_takes_the_same_inputs(function: Any, answer: Any) -> None:
+    assert answer(function(OfBatch(), (Batch(torch.randn(1, 4), torch.rand(1, 4)),)))
 
 
 CONFIGURED = Project(

@@ -6,7 +6,6 @@ change is the same change; elsewhere the code is an example, and says nothing of
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +13,9 @@ from functools import lru_cache
 
 from convlint.installed import is_library
 from convlint.model import Finding, LineEdit, Replacement, Site
-from convlint.repair.source.edit import Edit, SourceFile, edit_of, imported_names
+from convlint.repair.source.edit import Edit, edit_of
+from convlint.repair.source.files import SourceFile
+from convlint.repair.source.match import Module
 
 
 def on_own_lines(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -39,17 +40,16 @@ def line_edit(site: Site, replacement: Replacement) -> LineEdit | None:
     """What the line at ``site`` becomes; None where it is written otherwise, or is not the user's."""
     if is_library(site.path) or not replacement.before.strip():
         return None
-    read = _read(site.path, _changed(site.path))
-    if read is None:
+    module = _module(site.path, _changed(site.path))
+    if module is None:
         return None
-    source, tree, names = read
-    text = source.text
+    text = module.source.text
     lines = text.splitlines()
     if not 0 < site.line <= len(lines):
         return None
     if site.source.strip() and lines[site.line - 1].strip() != site.source.strip():
         return None
-    edit = edit_of(source, tree, site, "", replacement, names)
+    edit = edit_of(module, site, "", replacement)
     return _line_edit(text, edit) if edit is not None else None
 
 
@@ -61,14 +61,14 @@ def _changed(path: str) -> int:
 
 
 @lru_cache(maxsize=32)
-def _read(path: str, changed: int) -> tuple[SourceFile, ast.Module, dict[str, str]] | None:
-    """The file and its tree; None where it is no Python that can be read."""
+def _module(path: str, changed: int) -> Module | None:
+    """The file, parsed; None where it is no Python that can be read."""
     try:
-        source = SourceFile.read(path)
-        tree = ast.parse(source.text)
+        module = Module(SourceFile.read(path))
+        module.names  # noqa: B018 - parses the file
     except (OSError, LookupError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return source, tree, imported_names(tree)
+    return module
 
 
 def _line_edit(text: str, edit: Edit) -> LineEdit:

@@ -56,13 +56,13 @@ def shown_order(findings: Sequence[Finding], wins: Wins) -> list[Finding]:
     return sorted(findings, key=key)
 
 
-def findings(report: Report, told: Sequence[Finding], places: Places) -> Markup:
+def findings(report: Report, shown: Sequence[Finding], places: Places) -> Markup:
     """Every finding with its source, its replacements and the way to its ops."""
-    head = tag("h2", "Findings ", tag("span", str(len(told)), class_="count"))
-    if not told:
+    head = tag("h2", "Findings ", tag("span", str(len(shown)), class_="count"))
+    if not shown:
         silenced = f" {count(len(report.suppressed), 'finding')} silenced." if report.suppressed else ""
         return tag("section", head, tag("p", f"Nothing was found.{silenced}", class_="quiet"))
-    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(told)])
+    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(shown)])
 
 
 def _finding(finding: Finding, at: int, places: Places) -> Markup:
@@ -142,17 +142,17 @@ def _excerpt(site: Site | None, before: str = "") -> Markup | None:
         return None
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
     place = tag("figcaption", before, tag("span", shown_place(site), class_="path"), function)
-    found = excerpt_of(site)
-    if found is None:
+    excerpt = excerpt_of(site)
+    if excerpt is None:
         return tag("figure", place, class_="excerpt")
     lines: list[Child] = [
         tag(
             "span",
             tag("i", str(number)),
             f"{text}\n",
-            class_="line here" if number == found.line else "line",
+            class_="line here" if number == excerpt.line else "line",
         )
-        for number, text in found.lines
+        for number, text in excerpt.lines
     ]
     return tag("figure", place, tag("pre", lines), class_="excerpt")
 

@@ -93,15 +93,15 @@ class _Diagram:
 
     def _children(self, box: int) -> list[Part]:
         """Modules and ops of a box in program order, what is alike and in a row as one."""
-        found: list[tuple[int, Part]] = []
+        children: list[tuple[int, Part]] = []
         for child in self._boxes.get(box, ()):
             each = self._picture.boxes[child]
             nodes = self._all[child]
             if nodes:
-                found.append((nodes[0], Part(each.name, each.type, (child,), nodes)))
-        found += [(node, Part("", "", (), (node,))) for node in self._own.get(box, ())]
+                children.append((nodes[0], Part(each.name, each.type, (child,), nodes)))
+        children += [(node, Part("", "", (), (node,))) for node in self._own.get(box, ())]
         parts: list[Part] = []
-        for _, part in sorted(found, key=lambda pair: pair[0]):
+        for _, part in sorted(children, key=lambda pair: pair[0]):
             if parts and (joined := self._joined(parts[-1], part)) is not None:
                 parts[-1] = joined
             else:
@@ -179,8 +179,8 @@ def _rows(part: Part) -> list[list[int]]:
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _skips(part: Part, rows: list[list[int]]) -> int:

@@ -103,12 +103,12 @@ class Finder:
 
     def of_finding(self, finding: Finding) -> tuple[int, ...]:
         """The nodes of its calls: the very calls, else those of their op and line, else those of the line."""
-        found: dict[int, None] = {}
+        nodes: dict[int, None] = {}
         for call in finding.calls:
-            found |= dict.fromkeys(self._of_call(call))
-        if not found and finding.site is not None:
-            found |= dict.fromkeys(self._by.get(("site", finding.site.path, finding.site.line), ()))
-        return tuple(sorted(found))
+            nodes |= dict.fromkeys(self._of_call(call))
+        if not nodes and finding.site is not None:
+            nodes |= dict.fromkeys(self._by.get(("site", finding.site.path, finding.site.line), ()))
+        return tuple(sorted(nodes))
 
     def box_of(self, path: str) -> int | None:
         """The innermost box that holds this module path, None for the model itself."""
@@ -215,7 +215,7 @@ class _Boxes:
         self._children: dict[tuple[str, ...], list[tuple[str, ...] | int]] = {(): []}
         self._functions: dict[int, str] = {}
         self._model = model
-        self._made: list[Box] = []
+        self._built: list[Box] = []
         self._places: dict[int, int] = {}
 
     def put(self, node: int, path: tuple[str, ...], type_: str, site: Site | None) -> None:
@@ -232,33 +232,33 @@ class _Boxes:
 
     def placed(self) -> list[int]:
         """The number of the box of every node, in the order of the nodes."""
-        self._make()
+        self._build()
         return [self._places[node] for node in sorted(self._places)]
 
     def all(self) -> tuple[Box, ...]:
         """Every box, each after the one around it."""
-        self._make()
-        return tuple(self._made)
+        self._build()
+        return tuple(self._built)
 
-    def _make(self) -> None:
-        if self._made:
+    def _build(self) -> None:
+        if self._built:
             return
-        self._made.append(Box(self._model, "", -1, "model", self._types[()]))
+        self._built.append(Box(self._model, "", -1, "model", self._types[()]))
         waiting: deque[tuple[list[tuple[str, ...] | int], int]] = deque([(self._children[()], 0)])
         while waiting:
             children, box = waiting.popleft()
-            outer = self._made[box]
+            outer = self._built[box]
             if len(children) > MOST_CHILDREN:
                 for name, run in self._runs(children):
-                    self._made.append(Box(name, outer.path, box, "run", self._function(run)))
-                    waiting.append((run, len(self._made) - 1))
+                    self._built.append(Box(name, outer.path, box, "run", self._function(run)))
+                    waiting.append((run, len(self._built) - 1))
                 continue
             for child in children:
                 if isinstance(child, int):
                     self._places[child] = box
                     continue
-                self._made.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
-                waiting.append((self._children[child], len(self._made) - 1))
+                self._built.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
+                waiting.append((self._children[child], len(self._built) - 1))
 
     def _function(self, run: list[tuple[str, ...] | int]) -> str:
         """The function that most of a run was written in, which says more of it than its numbers."""

@@ -22,14 +22,17 @@ def main() -> int:
 
     os.chdir(ROOT)  # the report names the file from here, as a reader's own command does
     from convlint.interface.inputs import parse_inputs
-    from convlint.output.terminal import render, render_text
+    from convlint.output.page import Plain
+    from convlint.output.terminal import render
     from convlint.runs.session import Session
     from convlint.settings.jobs import Job
 
     job = Job(SPEC, SPEC, inputs=parse_inputs([INPUT]))
     report = Session(quiet=True).check(job).report
     assert report is not None
-    text = render_text(report).strip("\n")
+    buffer = io.StringIO()
+    render(report, Plain(buffer), full=False)
+    text = buffer.getvalue().strip("\n")
     command = f"$ convlint check {SPEC} --input {INPUT}"
     assert text.count("\n") < LONGEST, "too long for a README"
     picture = "![The same report in a terminal](docs/report.svg)"
@@ -38,7 +41,7 @@ def main() -> int:
     old = page.read_text(encoding="utf-8")
     page.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, old, flags=re.DOTALL), encoding="utf-8")
     console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True, highlight=False)
-    render(report, console)
+    render(report, console, full=False)
     drawing = console.export_svg(title="convlint check")
     (ROOT / "docs" / "report.svg").write_text(drawing, encoding="utf-8")
     return 0

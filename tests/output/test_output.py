@@ -18,6 +18,7 @@ from convlint.model import (
     SCHEMA_VERSION,
     CaptureFailure,
     Finding,
+    LineEdit,
     Replacement,
     Report,
     Site,
@@ -29,6 +30,7 @@ from convlint.model.verdict import unnamed_refusals, verdict
 from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict
 from convlint.output.modules import fold_modules
+from convlint.output.page import Plain
 from convlint.output.rules import rule_markdown, rules_text
 from convlint.output.terminal import console_of, render, render_text
 from convlint.text import one_line, shown_path, single_line, visible
@@ -212,6 +214,52 @@ class TestTerminal:
         assert [line.partition(" ")[0] for line in told] == sorted(
             (finding.severity for finding in REPORT.findings), key=("error", "warning", "note").index
         )
+
+
+class TestShort:
+    """What ``convlint check`` shows without ``--full``."""
+
+    def shown(self, report: Report) -> list[str]:
+        buffer = StringIO()
+        render(report, Plain(buffer), full=False)
+        return buffer.getvalue().splitlines()
+
+    def test_the_verdict_comes_first_and_last(self) -> None:
+        lines = self.shown(REPORT)
+        assert lines[2] == f"✗ {verdict(REPORT).headline}"
+        assert lines[-1] == f"✗ {verdict(REPORT).headline} {verdict(REPORT).next_step}"
+
+    def test_the_warnings_of_a_rule_are_one_line(self) -> None:
+        (warning,) = (each for each in REPORT.findings if each.severity == "warning")
+        other = replace(warning, site=Site("models/unet.py", 99, "y.softmax(1)", "forward"))
+        lines = self.shown(replace(REPORT, findings=(*REPORT.findings, other)))
+        told = [line for line in lines if line.startswith("warning ")]
+        assert told == [
+            "warning CL201 softmax-axis: softmax over axis 1 keeps the Neural Engine waiting"
+            "  models/unet.py:70 and 1 more line"
+        ]
+
+    def test_notes_are_counted_and_named(self) -> None:
+        note = replace(REPORT.findings[0], rule=rule("CL430", "undeclared-image", "note"), severity="note")
+        lines = self.shown(replace(CLEAN, findings=(note, note)))
+        assert "2 notes: CL430 undeclared-image  --full shows them" in lines
+
+    def test_an_error_has_its_two_best_helps(self) -> None:
+        error = next(each for each in REPORT.findings if each.severity == "error")
+        own = LineEdit("m.py", 1, 1, 1, 4, "b", "a", "b")
+        helps = (
+            Replacement("a newer release", kind="upgrade"),
+            Replacement("words", kind="advice"),
+            Replacement("an example", before="f(x)", after="g(x)"),
+            Replacement("the line itself", before="f(x)", after="g(x)", edit=own),
+        )
+        lines = self.shown(replace(REPORT, findings=(replace(error, replacements=helps),)))
+        shown = [line.strip() for line in lines if line.startswith("  help: ")]
+        assert shown == ["help: the line itself", "help: an example"]
+        assert "  2 more helps: --full" in lines
+
+    def test_a_clean_model_takes_a_dozen_lines(self) -> None:
+        assert len(self.shown(CLEAN)) <= 12
 
 
 class TestVerdict:

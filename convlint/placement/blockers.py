@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convlint.model.placement import Blocker, Plan
-from convlint.placement.planner import Layout, Planner, shifted
+from convlint.placement.planner import Division, Planner, shifted
 
 MOST = 24
 """How many blockers are priced; each price needs a new division of the whole program."""
@@ -15,7 +15,7 @@ from dividing the program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.1
 
 
 def blockers_of(
-    planner: Planner, layout: Layout, plan: Plan, replacements: Mapping[str, Sequence[str]]
+    planner: Planner, layout: Division, plan: Plan, replacements: Mapping[str, Sequence[str]]
 ) -> tuple[Blocker, ...]:
     """The blockers, most expensive first. Ops refused at one line for one reason are one blocker."""
     if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
@@ -36,7 +36,7 @@ def _estimate(plan: Plan, members: Sequence[int]) -> float:
 
 def _blocker(
     planner: Planner,
-    layout: Layout,
+    layout: Division,
     plan: Plan,
     members: list[int],
     replacements: Mapping[str, Sequence[str]],

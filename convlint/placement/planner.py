@@ -31,7 +31,7 @@ from convlint.placement.segments import divide
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Division:
     """A division of the program with its islands and crossings."""
 
     units: tuple[Unit, ...]
@@ -87,7 +87,7 @@ class Planner:
         ]
         return other
 
-    def layout(self, freed: Collection[int] = ()) -> Layout:
+    def layout(self, freed: Collection[int] = ()) -> Division:
         """The division; ``freed`` ops are assumed to run on the Neural Engine."""
         units = divide(self.beliefs, self.allowed(freed), self.prices)
         islands = graphs.islands_of(self.graph, units)
@@ -99,7 +99,7 @@ class Planner:
             + sum(crossing.cost_ms for crossing in crossings)
             + sum(call_ms(units[members[0]], self.device.chip) for members in islands)
         )
-        return Layout(tuple(units), tuple(islands), tuple(crossings), milliseconds)
+        return Division(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
     def allowed(self, freed: Collection[int] = ()) -> list[tuple[Unit, ...]]:
         """The requested units that each op may run on; the CPU where none is left."""
@@ -109,7 +109,7 @@ class Planner:
             choices.append(tuple(unit for unit in self.asked if unit in units) or ("CPU",))
         return choices
 
-    def plan(self, model: str, level: Level, layout: Layout) -> Plan:
+    def plan(self, model: str, level: Level, layout: Division) -> Plan:
         """The plan without its blockers and what-ifs."""
         ops = self.placed(layout)
         islands = tuple(
@@ -136,19 +136,19 @@ class Planner:
             longest_chain=graphs.longest_chain(self.graph, [op.latency_ms.mid for op in ops]),
         )
 
-    def island_ms(self, layout: Layout, members: Sequence[int]) -> Interval:
+    def island_ms(self, layout: Division, members: Sequence[int]) -> Interval:
         """The time of one island: that of its ops, and of the call that begins it."""
         unit = layout.units[members[0]]
         return around(
             sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
         )
 
-    def latency(self, layout: Layout) -> Interval:
+    def latency(self, layout: Division) -> Interval:
         """The time of the whole program: islands, and crossings between them."""
         moved = sum(crossing.cost_ms for crossing in layout.crossings)
         return total([self.island_ms(layout, members) for members in layout.islands] + [around(moved, "CPU")])
 
-    def share(self, layout: Layout) -> Share:
+    def share(self, layout: Division) -> Share:
         """The share of each unit by time and by number of ops."""
         times = dict.fromkeys(UNITS, 0.0)
         counts = dict.fromkeys(UNITS, 0.0)
@@ -157,7 +157,7 @@ class Planner:
             counts[unit] += 1
         return Share(_shares(times), _shares(counts))
 
-    def placed(self, layout: Layout) -> tuple[PlacedOp, ...]:
+    def placed(self, layout: Division) -> tuple[PlacedOp, ...]:
         """Every op with its unit, and why it is there."""
         causes = self.causes(layout)
         return tuple(
@@ -193,7 +193,7 @@ class Planner:
             padding=cost.padding,
         )
 
-    def causes(self, layout: Layout) -> list[Cause]:
+    def causes(self, layout: Division) -> list[Cause]:
         """Why each op is where it is: a segment off the engine is too small where none of it is refused."""
         causes: list[Cause] = ["runs"] * len(self.operations)
         preferred: Unit = "ANE" if "ANE" in self.asked else self.asked[0]

@@ -33,6 +33,7 @@ from convlint.placement.rules import judge_placement
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "placement.md"
+LATENCIES = ROOT / "docs" / "placement-latencies.md"
 PLOT = ROOT / "docs" / "placement-latency.svg"
 CALIBRATION = DATA / "calibration.toml"
 FITTED = (
@@ -333,7 +334,8 @@ def main(argv: Sequence[str]) -> int:
         "one-op": [*told, "", *miss_table(misses)],
         "latency": latency_tables(checked),
         "rows": row_table(checked),
-        "unseen": unseen_table(planned),
+        "unseen-rows": unseen_table(planned),
+        "unseen": unseen_summary(planned),
         "left-out": left_out(kept),
     }
     for name, lines in pages.items():
@@ -398,21 +400,26 @@ def planned_unseen(kept: Collected) -> list[tuple[Timed, Interval]]:
 
 
 def unseen_table(planned: Sequence[tuple[Timed, Interval]]) -> list[str]:
-    """Each of those with its whole range, and how far they are off."""
-    lines = ["| model | chip | published | planned | range | source |", "|---|---|---|---|---|---|"]
+    """Each of those with its whole range."""
+    return [
+        "| model | chip | published | planned | range | source |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.name} | {row.chip} | {row.milliseconds:g} | {latency.mid:.3g} "
+            f"| {latency.low:.3g} to {latency.high:.3g} | {cited(row.source)} |"
+            for row, latency in planned
+        ),
+    ]
+
+
+def unseen_summary(planned: Sequence[tuple[Timed, Interval]]) -> list[str]:
+    """How far they are off."""
     pairs = [(latency.mid, row.milliseconds) for row, latency in planned]
     inside = sum(latency.low <= row.milliseconds <= latency.high for row, latency in planned)
-    lines += [
-        f"| {row.name} | {row.chip} | {row.milliseconds:g} | {latency.mid:.3g} "
-        f"| {latency.low:.3g} to {latency.high:.3g} | {cited(row.source)} |"
-        for row, latency in planned
-    ]
     if len(pairs) < 2:
         return ["None was converted in this run."]
     errors = [error_of(mid / told) for mid, told in pairs]
     return [
-        *lines,
-        "",
         f"{len(pairs)} latencies: **median error {statistics.median(errors):.0%}**, "
         f"**rank correlation {rank_correlation(pairs):.2f}**, "
         f"{sum(error <= 1 for error in errors) / len(pairs):.0%} within a factor of two, "
@@ -426,13 +433,15 @@ def cited(source: str) -> str:
 
 
 def write_page(pages: dict[str, list[str]]) -> None:
-    """Put each part between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, lines in pages.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
-    PAGE.write_text(text, encoding="utf-8")
+    """Put each part between its marks, on the page that has them."""
+    for page in (PAGE, LATENCIES):
+        text = page.read_text(encoding="utf-8")
+        for name, lines in pages.items():
+            begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+            before, mark, rest = text.partition(begin)
+            if mark:
+                text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

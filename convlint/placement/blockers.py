@@ -1,4 +1,4 @@
-"""What keeps ops off the Neural Engine, ordered by the gain of moving them there."""
+"""The blockers, which keep ops off the Neural Engine, ordered by the gain of removing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model to its plan: capture, convert, place."""
+"""Makes the plan of a model: capture, convert, place."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def judge(
 
 
 def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
-    """What depends on an input in PyTorch, but is constant in the program of the trace that converts."""
+    """The values that depend on an input in PyTorch, but are constants in a converting trace."""
     provisos = list(captured.reads) if frontend == "torchscript" else []
     converted = [trial for trial in trials if trial.status == "converted"]
     provisos += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]

@@ -42,7 +42,9 @@ def judge(
         matches += [match for match in fired if not (traced and is_taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
-    if not any(trial.status == "converted" for trial in trials):
+    if any(trial.status == "converted" for trial in trials):
+        findings = tuple(finding for finding in findings if not _is_settled(finding))
+    else:
         findings += findings_of_trial(findings, trials[:1], rules, environment)
     if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
         # The other frontend converts, so what this one refuses is no longer an error. TorchScript may be the
@@ -59,6 +61,11 @@ def judge(
         for finding in findings  # the value that the trace freezes is the same line, reported once
         if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
     )
+
+
+def _is_settled(finding: Finding) -> bool:
+    """Whether a rule was not sure that an op converts, which a conversion of the model has answered."""
+    return finding.rule.severity == finding.severity == "warning" and finding.rule.category == "support"
 
 
 def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:

@@ -98,6 +98,6 @@ def test_rules_of_the_engine_are_silent_about_what_is_not_there(convlint: Convli
     )
     ran = convlint("check", "net.py:Positions", "--input", "4x8", "--no-trial", "--format", "concise")
     assert "CL2" not in ran.out
-    ran = convlint("check", "net.py:Steps", "--input", "4:int32", "--no-trial")
+    ran = convlint("check", "net.py:Steps", "--input", "4:int32", "--no-trial", "--full")
     assert ran.out.count("note CL203") == 1
     assert "(4 places)" in ran.out

@@ -25,7 +25,7 @@ from convlint.text import shown_path
 class Edit:
     """One expression replaced: ``start`` and ``end`` are offsets in the text of ``source``.
 
-    ``needs`` is the edit that must be made with it: the import of what it calls.
+    ``needs`` is the edit that must be made with it: the import of the helper that it calls.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Edit:
     safety: str
     source: SourceFile = field(default_factory=lambda: SourceFile(b""))
     needs: Edit | None = None
+    calls_helper: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,14 @@ class Helpers:
 
     ``rewrites`` are pairs of an overload and the rewrite that a model needed for it. ``functions`` are the
     public ones by name: what they are in PyTorch, and the key of their rewrites; empty where PyTorch writes
-    them in Python. ``decomposed`` are ops for which PyTorch's own decomposition is enough.
+    them in Python. ``decomposed`` are ops for which PyTorch's own decomposition is enough. With ``nested``,
+    what helpers call is handed to helpers too.
     """
 
     rewrites: frozenset[tuple[str, str]] = frozenset()
     functions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     decomposed: frozenset[str] = frozenset()
+    nested: bool = False
 
     def joined(self, other: Helpers) -> Helpers:
         """Both together. A name that both have is that of ``other``, which is the newer one."""
@@ -93,6 +95,7 @@ class Helpers:
             self.rewrites | other.rewrites,
             {**self.functions, **other.functions},
             self.decomposed | other.decomposed,
+            self.nested or other.nested,
         )
 
 
@@ -120,6 +123,7 @@ def file_text(helpers: Helpers, made_with: str) -> str:
             "rewrites": sorted(helpers.rewrites),
             "functions": {name: list(helpers.functions[name]) for name in sorted(helpers.functions)},
             "decomposed": sorted(helpers.decomposed),
+            "nested": helpers.nested,
         }
     )
     digest = hashlib.sha256(body.encode()).hexdigest()
@@ -137,6 +141,7 @@ def read_helpers(text: str) -> Helpers | None:
             frozenset((str(op), str(name)) for op, name in record["rewrites"]),
             {name: (str(full), str(key)) for name, (full, key) in record["functions"].items()},
             frozenset(map(str, record["decomposed"])),
+            bool(record["nested"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -267,7 +272,8 @@ def _table(helpers: Helpers, pieces: Pieces) -> str:
     return (
         "_OVERLOADS: dict[str, Any] = {\n" + "".join(f"{row}\n" for row in rows) + "}\n"
         "_NAMES: dict[str, str] = {\n" + spelled + "}\n"
-        f"_DECOMPOSED: tuple[str, ...] = ({f'{chr(10)}{composed}' if composed else ''})"
+        f"_DECOMPOSED: tuple[str, ...] = ({f'{chr(10)}{composed}' if composed else ''})\n"
+        f"_NESTED = {helpers.nested}"
     )
 
 

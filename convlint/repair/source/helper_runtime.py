@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 _OVERLOADS: dict[str, Any] = {}
 _NAMES: dict[str, str] = {}
 _DECOMPOSED: tuple[str, ...] = ()
+_NESTED = False
 # What follows is written into helper files.
 
 
@@ -55,7 +56,8 @@ def _real_tensors() -> Iterator[None]:
 
 def _call(key: str, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What the first helper that takes these arguments computes; else what ``original`` does."""
-    result = _tried(key, args, kwargs)
+    with _Convertible(key) if _NESTED else contextlib.nullcontext():
+        result = _tried(key, args, kwargs)
     return original(*args, **kwargs) if result is NotImplemented else result
 
 
@@ -165,9 +167,9 @@ def convertible() -> TorchFunctionMode:
 
 
 class _Convertible(TorchFunctionMode):
-    def __init__(self) -> None:
+    def __init__(self, *busy: str) -> None:
         super().__init__()
-        self._busy: set[Any] = set()
+        self._busy: set[Any] = set(busy)
 
     def __torch_function__(
         self, func: Any, classes: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

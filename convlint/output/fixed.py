@@ -144,8 +144,9 @@ def _shown_diff(report: FixReport) -> Iterator[str]:
 
 def _to_do(page: Page, report: FixReport) -> None:
     """What to do now, in one line, and the lines to paste where the context is needed."""
-    page.gap()
     unwritten = bool(report.diff) and not report.written
+    if unwritten or report.covered:
+        page.gap()
     if unwritten:
         page.put(("To do now", "bold"), "  the same command with --write makes what the diff shows")
     if report.covered:
@@ -169,13 +170,11 @@ def context_lines(helper_file: str) -> tuple[str, ...]:
 
 def _refusals(page: Page, report: FixReport) -> None:
     """The lines that no edit says and no context covers, and why."""
-    covered = {(site.path, site.line) for site in report.covered}
-    left = [one for one in report.refusals if (one.site.path, one.site.line) not in covered]
-    if not left and not (report.context and report.context.problem):
+    if not report.refusals and not (report.context and report.context.problem):
         return
     page.gap()
     page.put(("Lines without an edit", "bold"))
-    for refusal in left:
+    for refusal in report.refusals:
         page.put(f"{shown_path(refusal.site.path)}:{refusal.site.line}: {refusal.reason}", indent=2, hang=2)
     if report.context is not None and report.context.problem:
         page.put(
@@ -271,10 +270,16 @@ def last_line(report: FixReport) -> tuple[str, str, str]:
         return "✗", "bold red", text
     if report.checked is not None:
         files = " and ".join(map(shown_path, report.written))
+        many = len(report.written) > 1
         if report.checked.exit_code == 0:
-            return "✓", "bold green", f"{files} converts as it is written now."
-        text = f"{files} is not done: {report.checked.headline} To convert now: {IN_MEMORY}."
+            how = "convert as they are" if many else "converts as it is"
+            return "✓", "bold green", f"{files} {how} written now."
+        how = "are" if many else "is"
+        text = f"{files} {how} not done: {report.checked.headline} To convert now: {IN_MEMORY}."
         return "✗", "bold red", text
+    if report.written:
+        helper = shown_path(report.helper_file)
+        return "✓", "bold green", f"Converts after {changes}, with the lines above and {helper}."
     text = f"Converts after {changes}, made in memory: {IN_MEMORY}."
     if report.diff:
         lines = count(len({(site.path, site.line) for site in report.edits}), "line")

@@ -220,21 +220,24 @@ class _Search:
             for change in self.edits[edit]:
                 self.refused.pop(change, None)
         self._fill(edits, ())
-        if self.changes.helper_edits:
-            self._extend(context=False)
 
     def prove_context(self) -> None:
-        """The third form, for all that no edit says."""
+        """The third form, for all that no edit says; where nothing is left, that the edits are enough."""
         left = [change for change in self.applied if change in self.refused or not _site(change)]
+        if not left and self.changes.helper_edits:
+            self._extend(context=False)
         if left and self.can_write and any(_is_helped(change) for change in left):
             covered = self.changes.helpers
             self._fill(self.changes.edits, self.applied)
             problem = self._extend(context=True)
-            sites = tuple(dict.fromkeys(site for change in left if (site := _site(change)) is not None))
+            places = (change.site or change.caller for change in left)
+            sites = tuple(dict.fromkeys(site for site in places if site is not None))
             self.changes.context = Context(sites, problem)
             if problem:
                 self.changes.helpers = covered
                 self._write_down()
+            else:
+                self.refused.clear()
         done = {(edit.path, edit.line) for edit in self.changes.edits}
         refusals = {(one.site.path, one.site.line): one for one in self.refused.values()}
         self.changes.refusals += [one for place, one in refusals.items() if place not in done]
@@ -245,6 +248,7 @@ class _Search:
         for number in range(_ROUNDS):
             path = self.changes.place.path if context else ""
             result = converted(self.changes.edits, self.original, self._files(), path)
+
             if result.problem or result.status == "converted":
                 return result.problem
             more = {

@@ -85,17 +85,27 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
     ``context`` is the path of a helper file whose context is open meanwhile, and whose table of
     decompositions is used.
     """
-    result, problem = _in_fresh_python(
-        edits, original, files, {"target": original.target, "context": context}
+    import torch
+
+    from convlint.capture.walk import graph_of_program
+    from convlint.trial.run import run_trial
+
+    with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
+        file = os.path.join(folder, "program.pt2")
+        result, problem = _in_fresh_python(edits, original, files, {"context": context, "program": file})
+        if problem:
+            return Converted("not run", problem=problem)
+        if result["problem"]:
+            return Converted("not run", problem=f"plain torch.export refuses it: {result['problem']}")
+        problem = _apart(result["exported"], original, train=False)
+        if problem:
+            return Converted("differs", problem=f"the exported program gives other values: {problem}")
+        program = torch.export.load(file)  # tried here, where coremltools is imported already
+    trial = run_trial(
+        program, graph_of_program(program), "export", original.target, "passes", original.timeout
     )
-    if problem:
-        return Converted("not run", problem=problem)
-    if result["problem"]:
-        return Converted("not run", problem=f"plain torch.export refuses it: {result['problem']}")
-    problem = _apart(result["exported"], original, train=False)
-    if problem:
-        return Converted("differs", problem=f"the exported program gives other values: {problem}")
-    return Converted(result["status"], tuple(result["refused"]))
+    refused = tuple(failure.op or one_line(failure.error)[:200] for failure in trial.failures)
+    return Converted(str(trial.status), refused)
 
 
 def _problem(edits: Sequence[Edit], original: Original, files: Files) -> str:
@@ -219,9 +229,7 @@ def _exported(module: Any, job: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     from convlint.capture.outputs import tensor_leaves
-    from convlint.capture.walk import graph_of_program
     from convlint.sandbox import user_code
-    from convlint.trial.run import run_trial
 
     args, kwargs = job["inputs"]
     helpers = _module_at(job["context"]) if job["context"] else None
@@ -232,15 +240,10 @@ def _exported(module: Any, job: Mapping[str, Any]) -> dict[str, Any]:
         with torch.no_grad():
             outputs = [tensor.clone() for tensor in tensor_leaves(program.module()(*args, **kwargs))]
         program = program.run_decompositions(helpers.decompositions() if helpers is not None else {})
+        torch.export.save(program, job["program"])
     except Exception as error:
         return {"problem": one_line(f"{type(error).__name__}: {error}")[:300]}
-    trial = run_trial(program, graph_of_program(program), "export", job["target"], "passes", job["timeout"])
-    return {
-        "problem": "",
-        "exported": outputs,
-        "status": str(trial.status),
-        "refused": [failure.op or one_line(failure.error)[:200] for failure in trial.failures],
-    }
+    return {"problem": "", "exported": outputs}
 
 
 def _module_at(path: str) -> Any:

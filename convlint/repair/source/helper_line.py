@@ -64,6 +64,8 @@ _CALLERS: dict[str, tuple[str, ...]] = {
 }
 """Functions that PyTorch writes in Python, or composes, by the op that they call."""
 
+_NO_TENSORS = ("self", "cls", "torch", "F", "nn", "np")
+
 
 @dataclass(frozen=True, slots=True)
 class Public:
@@ -226,10 +228,10 @@ def _assigns_itself(module: Module, node: ast.Call) -> bool:
 
 
 def _is_no_tensor(receiver: ast.expr) -> bool:
-    """Whether a method is called on the module itself."""
+    """Whether a method is called on the module itself, or on something that bears the name of a module."""
     if isinstance(receiver, ast.Call):
         return isinstance(receiver.func, ast.Name) and receiver.func.id == "super"
-    return isinstance(receiver, ast.Name) and receiver.id in ("self", "cls")
+    return isinstance(receiver, ast.Name) and receiver.id in _NO_TENSORS
 
 
 def _resolved(full: str) -> Any:

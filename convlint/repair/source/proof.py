@@ -251,7 +251,7 @@ def _module_at(path: str) -> Any:
     loader = SourceFileLoader("coreml_ops", path)
     spec = spec_from_loader("coreml_ops", loader)
     assert spec is not None
-    module = module_from_spec(spec)
+    module = sys.modules["coreml_ops"] = module_from_spec(spec)
     loader.exec_module(module)
     return module
 

@@ -25,14 +25,15 @@ from benchmarks.corpora.timed_models import Timed, builders, timed, unseen
 from convlint.model.placement import UNITS, Interval
 from convlint.placement.chips import DATA, Device, find_device
 from convlint.placement.cost import Cost
-from convlint.placement.estimate import Calibration, ane_ms, forget_tables
+from convlint.placement.estimate import Calibration, ane_ms, clear_tables
 from convlint.placement.forecast import plan_operations
 from convlint.placement.operations import Operation
 from convlint.placement.planner import costs_of
-from convlint.placement.rules import judge
+from convlint.placement.rules import judge_placement
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "placement.md"
+LATENCIES = ROOT / "docs" / "placement-latencies.md"
 PLOT = ROOT / "docs" / "placement-latency.svg"
 CALIBRATION = DATA / "calibration.toml"
 FITTED = (
@@ -99,7 +100,7 @@ def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]
     misses = []
     for name, (kind, operations) in kept["one_op"].items():
         own = [operation for operation in operations if operation.kind == kind]
-        verdicts = [judge(operation, device) for operation in own or operations]
+        verdicts = [judge_placement(operation, device) for operation in own or operations]
         allowed = tuple(unit for unit in UNITS if all(unit in verdict.allowed for verdict in verdicts))
         wanted = tuple(unit for unit in UNITS if unit in units[name])
         on_ane += ("ANE" in allowed) == ("ANE" in wanted)
@@ -129,7 +130,7 @@ class Sample:
     def __init__(self, row: Timed, operations: Sequence[Operation], costs: Sequence[Cost]) -> None:
         self.row = row
         self.device = device_of(row)
-        verdicts = [judge(operation, self.device) for operation in operations]
+        verdicts = [judge_placement(operation, self.device) for operation in operations]
         pairs = list(zip(costs, verdicts, strict=True))
         self.costs = [cost for cost, verdict in pairs if "ANE" in verdict.allowed]
         made = plan_operations(row.name, list(operations), self.device, "mil", "cpu+ane")
@@ -327,13 +328,14 @@ def main(argv: Sequence[str]) -> int:
     ratios = [predicted / sample.row.milliseconds for sample, predicted in checked]
     if options.fit:
         write_calibration(fit(samples, PRIOR), *low_high(ratios))
-        forget_tables()
+        clear_tables()
     planned = planned_unseen(kept)
     pages = {
         "one-op": [*told, "", *miss_table(misses)],
         "latency": latency_tables(checked),
         "rows": row_table(checked),
-        "unseen": unseen_table(planned),
+        "unseen-rows": unseen_table(planned),
+        "unseen": unseen_summary(planned),
         "left-out": left_out(kept),
     }
     for name, lines in pages.items():
@@ -398,21 +400,26 @@ def planned_unseen(kept: Collected) -> list[tuple[Timed, Interval]]:
 
 
 def unseen_table(planned: Sequence[tuple[Timed, Interval]]) -> list[str]:
-    """Each of those with its whole range, and how far they are off."""
-    lines = ["| model | chip | published | planned | range | source |", "|---|---|---|---|---|---|"]
+    """Each of those with its whole range."""
+    return [
+        "| model | chip | published | planned | range | source |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.name} | {row.chip} | {row.milliseconds:g} | {latency.mid:.3g} "
+            f"| {latency.low:.3g} to {latency.high:.3g} | {cited(row.source)} |"
+            for row, latency in planned
+        ),
+    ]
+
+
+def unseen_summary(planned: Sequence[tuple[Timed, Interval]]) -> list[str]:
+    """How far they are off."""
     pairs = [(latency.mid, row.milliseconds) for row, latency in planned]
     inside = sum(latency.low <= row.milliseconds <= latency.high for row, latency in planned)
-    lines += [
-        f"| {row.name} | {row.chip} | {row.milliseconds:g} | {latency.mid:.3g} "
-        f"| {latency.low:.3g} to {latency.high:.3g} | {cited(row.source)} |"
-        for row, latency in planned
-    ]
     if len(pairs) < 2:
         return ["None was converted in this run."]
     errors = [error_of(mid / told) for mid, told in pairs]
     return [
-        *lines,
-        "",
         f"{len(pairs)} latencies: **median error {statistics.median(errors):.0%}**, "
         f"**rank correlation {rank_correlation(pairs):.2f}**, "
         f"{sum(error <= 1 for error in errors) / len(pairs):.0%} within a factor of two, "
@@ -426,13 +433,15 @@ def cited(source: str) -> str:
 
 
 def write_page(pages: dict[str, list[str]]) -> None:
-    """Put each part between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, lines in pages.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
-    PAGE.write_text(text, encoding="utf-8")
+    """Put each part between its marks, on the page that has them."""
+    for page in (PAGE, LATENCIES):
+        text = page.read_text(encoding="utf-8")
+        for name, lines in pages.items():
+            begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+            before, mark, rest = text.partition(begin)
+            if mark:
+                text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

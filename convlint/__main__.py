@@ -8,7 +8,7 @@ from typing import NoReturn
 
 def run() -> NoReturn:
     """Run the command line as a program of its own."""
-    # Imports and a check make many small objects and keep them: collecting every 700 costs a tenth of it.
+    # Imports and a check make many long-lived objects: collecting after every 700 costs a tenth of the time.
     gc.set_threshold(100_000, 50, 100)
     from convlint.cli.program import run as run_command_line
 

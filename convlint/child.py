@@ -1,8 +1,8 @@
 """A forked child for work that may hang, crash or eat the memory.
 
-Forking pays the imports once: the child has torch, coremltools and the captured model at hand. It
-says where it is in shared memory and sends results as it has them, so that whatever happens to it
-the parent knows how far it came.
+Forking pays for the imports once: the child has torch, coremltools and the captured model. It notes
+its position in shared memory and sends each result at once, so whatever happens to it, the parent
+knows how far it got.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LENGTH = struct.Struct("Q")
 
 @dataclass(slots=True)
 class Channel:
-    """The child's side: ``send`` a picklable thing, ``at`` the index of what is being worked on."""
+    """The child's side: ``send`` sends a picklable thing, ``at`` notes the index of the current work."""
 
     descriptor: int
     memory: mmap.mmap
@@ -50,8 +50,8 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of the child: how it ended, what it sent, and the index that it last was at."""
+class ChildResult:
+    """How the child ended, what it sent, and the last index that it noted."""
 
     ending: Ending
     sent: list[Any] = field(default_factory=list)
@@ -61,11 +61,11 @@ class Outcome:
 
 def run_in_child(
     work: Callable[[Channel], None], timeout: float | None, hear: Callable[[Any], None] = lambda sent: None
-) -> Outcome:
+) -> ChildResult:
     """Run ``work`` in a forked child, and end the child after ``timeout`` seconds.
 
     ``hear`` is called with each thing that the child sends, as it arrives. An exception out of ``work``
-    counts as a crash. Ctrl-C ends the child first. Temporary files of the child are gone with it.
+    counts as a crash. Ctrl-C ends the child first. The child's temporary files are removed with it.
     """
     with _own_folder() as folder:
         return _run(work, timeout, folder, hear)
@@ -73,9 +73,9 @@ def run_in_child(
 
 @contextlib.contextmanager
 def _own_folder() -> Iterator[str | None]:
-    """A folder for what coremltools would remove at its exit, which a child never comes to: whole packages.
+    """A folder for temporary packages, which coremltools would remove at an exit that a child never reaches.
 
-    None where there is no room for one, since most children need none.
+    None where the folder cannot be created: most children do not need it.
     """
     try:
         folder = tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid()), ignore_cleanup_errors=True)
@@ -91,7 +91,7 @@ def _run(
     timeout: float | None,
     folder: str | None,
     hear: Callable[[Any], None],
-) -> Outcome:
+) -> ChildResult:
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     memory[: _POSITION.size] = _POSITION.pack(-1)
     reading, writing = os.pipe()
@@ -114,25 +114,25 @@ def _run(
     position = int(_POSITION.unpack(memory[: _POSITION.size])[0])
     memory.close()
     if late:
-        return Outcome("timeout", sent, position, f"ended after {timeout:g} s")
+        return ChildResult("timeout", sent, position, f"ended after {timeout:g} s")
     if status != 0:
-        return Outcome("crashed", sent, position, _told(status))
-    return Outcome("finished", sent, position)
+        return ChildResult("crashed", sent, position, _exit_text(status))
+    return ChildResult("finished", sent, position)
 
 
 def _work_and_exit(
     work: Callable[[Channel], None], channel: Channel, timeout: float | None, folder: str | None
 ) -> None:
-    """Never returns: the parent's clean-up, its buffers and its threads are not the child's."""
+    """Run ``work`` and exit without returning: the parent's clean-up and buffers are not the child's."""
     code = 70
-    gc.freeze()  # looking for rubbish among what the parent has would copy all of it
+    gc.freeze()  # collecting the parent's objects would copy all of their memory
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        # The parent ends this child in time. Where the parent itself was killed, the alarm does.
+        # The parent ends this child in time; the alarm does where the parent itself was killed.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, 0 if timeout is None else timeout + _GRACE)
-        faulthandler.disable()  # a crash is told by the parent, not by a dump into the user's terminal
+        faulthandler.disable()  # the parent reports a crash, instead of a dump into the user's terminal
         _single_thread()
         _release_descriptors(channel.descriptor)
         if folder is not None:
@@ -146,11 +146,11 @@ def _work_and_exit(
 
 
 def _release_descriptors(own: int) -> None:
-    """Let go of every file and pipe of the parent but ``own``.
+    """Close every file and pipe of the parent but ``own``.
 
-    Whoever reads the other end of a pipe waits until its last copy is closed: the terminal's reader,
-    a pool that watches for the death of its worker, another trial of the same process. The numbers
-    stay taken, so that an object of the parent that closes its own number here hits nothing else.
+    The reader of a pipe waits until its last copy is closed: the terminal's reader, a pool that watches
+    for the death of its worker, another trial of the same process. The numbers stay in use, so that an
+    object of the parent that closes its number here closes nothing else.
     """
     descriptors = {0, 1, 2}
     with contextlib.suppress(OSError):
@@ -162,19 +162,19 @@ def _release_descriptors(own: int) -> None:
 
 
 def _single_thread() -> None:
-    """A fork has none of the parent's worker threads: an OpenMP region would wait for them for ever."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # of what is loaded from here on
+    """Use one thread: a fork lacks the parent's workers, and an OpenMP region would wait for them."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # for libraries loaded from here on
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
-    # scikit-learn, which coremltools' palettes call, has an OpenMP of its own, and brings its switch along.
+    # scikit-learn, which coremltools' palettes use, has an OpenMP of its own, and threadpoolctl with it.
     switch = sys.modules.get("threadpoolctl")
     if switch is not None:
         switch.threadpool_limits(1)
 
 
 def _receive(descriptor: int, deadline: float | None, hear: Callable[[Any], None]) -> tuple[list[Any], bool]:
-    """Everything that arrives until the pipe closes, and whether the deadline came first."""
+    """Everything received until the pipe closes, and whether the deadline came first."""
     data = bytearray()
     messages: list[Any] = []
     while True:
@@ -193,7 +193,7 @@ def _receive(descriptor: int, deadline: float | None, hear: Callable[[Any], None
 
 
 def _messages(data: bytearray) -> Iterator[Any]:
-    """The whole messages in ``data``, which are taken out of it; what is left is the beginning of one."""
+    """Take the complete messages out of ``data``, which keeps the beginning of the next one."""
     while len(data) >= _LENGTH.size:
         end = _LENGTH.size + int(_LENGTH.unpack_from(data)[0])
         if end > len(data):
@@ -203,7 +203,7 @@ def _messages(data: bytearray) -> Iterator[Any]:
         yield message
 
 
-def _told(status: int) -> str:
+def _exit_text(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)

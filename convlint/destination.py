@@ -1,8 +1,8 @@
-"""What an option that writes may write to: a new path, or a file of its own kind. Asked before any work.
+"""Where an option may write: to a new path, or over a file of its own kind. Checked before any work.
 
-Whatever else stands at a path is somebody's work, and is refused with a sentence. What is replaced is
-replaced when the new one is complete beside it. A link stays a link: what it leads to is looked at, and
-written. Devices and pipes are written to as they are. docs/writing.md has the table.
+Anything else at a path is somebody's work, and refused with a sentence. A file is replaced once the new
+one is complete beside it. A link stays a link: its target is checked and written. Devices and pipes are
+written to as they are. docs/writing.md has the table.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from convlint.files import replace_file
 from convlint.text import shown_path
 
 STANDARD = {1: 1, 2: 2}
-"""Where standard output and standard error are to be written, since a check keeps stdout for its report."""
+"""Paths that mean standard output and standard error, and the descriptors that replace them in a check."""
 
 UNWRITTEN = "the package was not written"
-"""How a trial says that its model converts, and that the disk did not take it."""
+"""How a trial says that its model converts but could not be written to disk."""
 
 _STREAMS = {
     name: number
@@ -29,16 +29,16 @@ _STREAMS = {
     for name in (f"/dev/{word}", f"/dev/fd/{number}", f"/proc/self/fd/{number}")
 }
 _HEAD = 1 << 16
-"""How much of a file is read to know its kind."""
+"""How many bytes of a file are read to recognise its kind."""
 _WRITABLE = 0o222
 _CONTENT = (stat.S_IFREG, stat.S_IFDIR)
 _BESIDE_MANIFEST = ("Manifest.json", "executorch_debug_handle_mapping.json")
-"""What coremltools writes into a package that the manifest does not name."""
+"""Files that coremltools writes into a package without naming them in the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The files that an option writes: what they are called, and how their beginning is known."""
+    """A kind of file that an option writes: its name for messages, and how to recognise its beginning."""
 
     name: str
     known: Callable[[bytes], object]
@@ -46,7 +46,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path that may be written: as it was given for ``option``, and where its links lead, absolute."""
+    """A path that may be written: as given for ``option``, and as the absolute target of its links."""
 
     option: str
     path: str
@@ -54,13 +54,13 @@ class Place:
     kind: Kind
 
     def write(self, text: str) -> None:
-        """Write all of it. What stands there by now is looked at once more."""
+        """Write the whole text, after checking once more what is at the path now."""
         data = text.encode("utf-8", "surrogateescape")
         try:
             if self.path in _STREAMS:
                 _write_all(STANDARD[_STREAMS[self.path]], data)
                 return
-            again = look_at(self.option, self.real, self.kind)
+            again = checked_place(self.option, self.real, self.kind)
             if again.is_stream:
                 descriptor = os.open(again.real, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
                 try:
@@ -70,18 +70,18 @@ class Place:
             else:
                 replace_file(Path(again.real), data)
         except BrokenPipeError:
-            raise UsageError(f"cannot write {shown_path(self.path)}: nobody reads it any more.") from None
+            raise UsageError(f"cannot write {shown_path(self.path)}: its reader is gone.") from None
         except OSError as error:
             raise UsageError(f"cannot write {shown_path(self.path)}: {reason_of(error)}.") from error
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is a device or a pipe, which has no content to be lost."""
+        """Whether it is a device or a pipe, which has no content to lose."""
         return self.path in _STREAMS or (os.path.exists(self.real) and not os.path.isfile(self.real))
 
 
-def look_at(option: str, path: str, kind: Kind) -> Place:
-    """The place that ``path`` is, or a :class:`UsageError` where ``option`` may not write there."""
+def checked_place(option: str, path: str, kind: Kind) -> Place:
+    """The place at ``path``; a :class:`UsageError` where ``option`` may not write there."""
     shown = f"{option} {shown_path(path)}"
     if path in _STREAMS:
         return Place(option, path, path, kind)
@@ -106,10 +106,10 @@ def look_at(option: str, path: str, kind: Kind) -> Place:
     return Place(option, path, real, kind)
 
 
-def look_at_package(option: str, path: str) -> str:
-    """Where a model package for ``path`` goes, from the root on; refused like :func:`look_at`.
+def checked_package(option: str, path: str) -> str:
+    """The absolute path of a model package for ``path``; refused like :func:`checked_place`.
 
-    A path without an ending gets ``.mlpackage``, as coremltools gives it.
+    A path without an ending gets ``.mlpackage``, as coremltools does it.
     """
     shown = f"{option} {shown_path(path)}"
     base, ending = os.path.splitext(path.rstrip(os.sep))
@@ -142,9 +142,9 @@ def look_at_package(option: str, path: str) -> str:
 
 
 def foreign_part(package: str) -> str:
-    """What makes a path no model package, or more than one; empty for a package and nothing else.
+    """Why a path is not a model package alone; empty for a package without foreign files.
 
-    A package says in its manifest which files are its own.
+    The manifest of a package lists its files.
     """
     import json
 
@@ -168,14 +168,14 @@ def foreign_part(package: str) -> str:
     return ""
 
 
-def put_package(made: str, real: str) -> None:
-    """Move a package that is complete to its place; the one that stands there goes when this is done."""
+def put_package(complete: str, real: str) -> None:
+    """Move a complete package to its place, and then remove the one that it replaces."""
     import shutil
 
     from convlint.files import beside
 
     if not os.path.lexists(real):
-        os.rename(made, real)
+        os.rename(complete, real)
         return
     foreign = foreign_part(real)
     if foreign:
@@ -183,7 +183,7 @@ def put_package(made: str, real: str) -> None:
     old = beside(Path(real), ".old")
     os.rename(real, old)
     try:
-        os.rename(made, real)
+        os.rename(complete, real)
     except BaseException:
         if not os.path.lexists(real):
             os.rename(old, real)
@@ -191,8 +191,8 @@ def put_package(made: str, real: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def refuse_twice(places: Iterable[Place]) -> None:
-    """Raise where two outputs are to go into one file, in which the second would replace the first."""
+def refuse_shared_paths(places: Iterable[Place]) -> None:
+    """Raise where two outputs have one path, so that the second would replace the first."""
     seen: dict[object, Place] = {}
     for place in places:
         if place.is_stream:
@@ -211,7 +211,7 @@ def refuse_twice(places: Iterable[Place]) -> None:
 
 
 def make_folder_of(place: Place) -> None:
-    """Make the folder that a new file is to lie in."""
+    """Create the folder for a new file."""
     try:
         if not place.is_stream:
             os.makedirs(os.path.dirname(place.real), exist_ok=True)
@@ -220,20 +220,20 @@ def make_folder_of(place: Place) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """The system's words for what went wrong."""
+    """The system's text for an error."""
     return str(error.strerror or error).rstrip(".")
 
 
 def _followed(shown: str, path: str) -> str:
-    """Where the links of ``path`` lead. One that leads nowhere is refused: nobody knows what it is for."""
+    """The target of ``path`` through its links; a dangling link is refused."""
     try:
         real = os.path.realpath(path)
         if os.path.islink(path.rstrip(os.sep)) and stat.S_IFMT(os.stat(path).st_mode) not in _CONTENT:
             return os.path.abspath(path)  # an open pipe (/dev/fd/63) leads to no path
     except FileNotFoundError:
         raise UsageError(
-            f"{shown} is a link to {os.path.realpath(path)}, which is not there: name that, or take the link"
-            " away."
+            f"{shown} is a link to {os.path.realpath(path)}, which does not exist: name that, or remove"
+            " the link."
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {shown}: {getattr(error, 'strerror', None) or error}.") from error
@@ -241,7 +241,7 @@ def _followed(shown: str, path: str) -> str:
 
 
 def _status(shown: str, real: str) -> os.stat_result | None:
-    """What stands at a path, None for nothing; a path that cannot be is refused."""
+    """The status of the file at a path, None for no file; an impossible path is refused."""
     try:
         return os.stat(real)
     except FileNotFoundError:
@@ -251,7 +251,7 @@ def _status(shown: str, real: str) -> os.stat_result | None:
 
 
 def _folder_takes(shown: str, folder: str) -> None:
-    """Raise where no file can be made in ``folder``, or the folder itself cannot be made."""
+    """Raise where ``folder`` cannot be written to or created."""
     while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
@@ -261,7 +261,7 @@ def _folder_takes(shown: str, folder: str) -> None:
 
 
 def _is_own(shown: str, real: str, kind: Kind) -> None:
-    """Raise where a file is neither empty nor one that the option wrote before."""
+    """Raise where a file is neither empty nor of the kind that the option writes."""
     try:
         with open(real, "rb") as stream:
             head = stream.read(_HEAD)

@@ -14,7 +14,7 @@ class UsageError(ConvlintError):
 
 
 class FileError(UsageError):
-    """A file that cannot be used; ``problems`` has every mistake with its path (exit code 2)."""
+    """A file that cannot be used; ``problems`` lists every mistake with its path (exit code 2)."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

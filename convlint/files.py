@@ -16,7 +16,7 @@ except ImportError:  # Windows
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that others see the old content or the new one, never a part."""
+    """Write a file so that readers see the old content or the new one, never a part."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8") as stream:
@@ -28,10 +28,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None:
-    """Make ``path`` hold ``data``, complete beside it first; what else the file is stays as it was.
+    """Replace the content of ``path`` by ``data`` at once, and leave the rest of the file as it was.
 
-    Its mode, owner, extended attributes and its other names (hard links) stay. ``path`` is no link.
-    With ``expected``, a file that holds anything else by now is left alone: :class:`Changed`.
+    Its mode, owner, extended attributes and other names (hard links) stay. ``path`` must not be a link.
+    Raises :class:`Changed` where ``expected`` is given and the file holds anything else by now.
     """
     temporary = beside(path, ".tmp")
     try:
@@ -41,7 +41,7 @@ def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None
             os.fsync(stream.fileno())
         with _locked(path, needed=expected is not None), contextlib.suppress(FileNotFoundError):
             before = os.stat(path)
-            if not _made_like(temporary, path, before):
+            if not _copy_attributes(temporary, path, before):
                 _write_over(path, data, expected)
                 return
             if expected is not None and path.read_bytes() != expected:
@@ -57,9 +57,9 @@ def replace_file(path: Path, data: bytes, expected: bytes | None = None) -> None
 
 @contextlib.contextmanager
 def _locked(path: Path, *, needed: bool) -> Iterator[None]:
-    """Keep others who do the same out, between the last look at a file and its replacement.
+    """Lock out other writers between the last look at a file and its replacement.
 
-    Whoever waited holds the lock of a file that was replaced meanwhile, and sees that when it looks.
+    A process that waited holds the lock of the replaced file, and notices that when it looks.
     """
     if not needed or fcntl is None:
         yield
@@ -71,20 +71,20 @@ def _locked(path: Path, *, needed: bool) -> Iterator[None]:
 
 
 class Changed(Exception):
-    """A file is not what it was when it was read."""
+    """A file has changed since it was read."""
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A name in the folder of ``path`` that nobody has, short enough for every file system."""
+    """An unused name in the folder of ``path``, short enough for every file system."""
     return path.with_name(f".convlint-{os.getpid()}-{os.urandom(4).hex()}{ending}")
 
 
-def _made_like(temporary: Path, path: Path, before: os.stat_result) -> bool:
-    """Give the new file what the old one is beside its content; False where only the old one can have it."""
+def _copy_attributes(temporary: Path, path: Path, before: os.stat_result) -> bool:
+    """Copy owner, mode and attributes to the new file; False where only the old file can have them."""
     if before.st_nlink > 1:
         return False
-    made = os.stat(temporary)
-    if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
+    after = os.stat(temporary)
+    if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
         try:
             os.chown(temporary, before.st_uid, before.st_gid)
         except OSError:
@@ -98,7 +98,7 @@ def _made_like(temporary: Path, path: Path, before: os.stat_result) -> bool:
 
 
 def _write_over(path: Path, data: bytes, expected: bytes | None) -> None:
-    """Write into the file itself, so that its other names show it too; the old content where that fails."""
+    """Write into the file itself, so that its other names see it too; restore the old content on failure."""
     with open(path, "r+b") as stream:
         old = stream.read()
         if expected is not None and old != expected:
@@ -120,6 +120,6 @@ def _fill(descriptor: int, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file; that it is gone already, or may not be removed, does not matter."""
+    """Remove a file if it exists and may be removed."""
     with contextlib.suppress(OSError):
         path.unlink()

@@ -1,7 +1,7 @@
-"""What the names of ops have in common: the operation that several names stand for, and its function.
+"""The operation and the function that several names of ops stand for.
 
-``aten.add_.Scalar`` is an overload of the function ``add``. What a rule proposes for one function says
-nothing of another, so that a rule of several says of which.
+``aten.add_.Scalar`` is an overload of the function ``add``. A replacement for one function says nothing
+about another, so a rule about several functions says which one it is for.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _BUILT_IN = ("aten", "prim")
 
 
 def operation_of(op: str) -> str:
-    """The one name of an operation, whichever frontend names it: rules and trials are compared by it.
+    """The one name of an operation in every frontend, by which rules and trials are compared.
 
     ``add`` for ``aten.add_.Tensor`` of an exported graph, ``aten::add_`` of a trace and ``add`` of
-    coremltools; ``torchvision.nms`` for ``torchvision.nms.default`` and ``torchvision::nms``. Overload
-    and the mark of a write in place are left out. A name without a namespace stands for itself.
+    coremltools; ``torchvision.nms`` for ``torchvision.nms.default`` and ``torchvision::nms``. It has no
+    overload and no underscore of an in-place op. A name without a namespace stands for itself.
     """
     namespace, dot, name = op.lower().replace("::", ".").partition(".")
     if not dot:

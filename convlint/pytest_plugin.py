@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("float32", "float16"),
         help="also run each converted model of --convlint, and compare it with PyTorch",
     )
-    group.addoption("--no-convlint-cache", action="store_true", help="check models anew, and keep nothing")
+    group.addoption("--no-convlint-cache", action="store_true", help="check models anew, and cache nothing")
     parser.addini("convlint_target", "deployment target of the fixture `convlint`", default="")
     parser.addini("convlint_config", "the configuration that --convlint reads", default="")
     parser.addini(
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Checker:
-    """What the fixture gives: called, it checks a model and returns the report."""
+    """The value of the fixture: call it to check a model and get the report."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
@@ -72,7 +72,7 @@ class Checker:
 
 @pytest.fixture(name="convlint")
 def convlint_fixture(request: pytest.FixtureRequest) -> Checker:
-    """Call it with a model and inputs for the report; its ``assert_convertible`` fails with the report."""
+    """A :class:`Checker`: call it for a report, or use its ``assert_convertible``."""
     target = request.config.getini("convlint_target")
     options: dict[str, Any] = {"target": target} if target else {}
     for mark in reversed(list(request.node.iter_markers("convlint"))):
@@ -130,7 +130,7 @@ class _Model(pytest.Item):
 
 
 class _Failed(Exception):
-    """A configured model did not pass; its text is what there is to say."""
+    """A configured model did not pass; the text says why."""
 
 
 def _jobs(config: pytest.Config) -> list[Job]:
@@ -147,7 +147,7 @@ def _jobs(config: pytest.Config) -> list[Job]:
     if not jobs:
         raise pytest.UsageError(
             "--convlint: no model is configured in [[tool.convlint.models]] of pyproject.toml;"
-            " `convlint init` begins a configuration."
+            " `convlint init` starts a configuration."
         )
     precision = config.getoption("--convlint-parity")
     return [replace(job, options=replace(job.options, parity=precision)) for job in jobs]

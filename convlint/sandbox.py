@@ -1,7 +1,7 @@
-"""Running other people's code without being taken along by it.
+"""Runs other people's code safely.
 
 User code may print, call ``sys.exit``, or never return. :func:`user_code` keeps its prints out of
-the report and its exits inside an exception; :func:`time_limit` ends what does not end by itself.
+the report and turns its exits into exceptions; :func:`time_limit` ends what does not end by itself.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from types import FrameType
 from typing import IO, Any, NoReturn, TextIO
 
 from convlint.destination import STANDARD
-from convlint.supervision import keep_last_words, noted_limit
+from convlint.supervision import noted_limit, record_last_words
 
 
 class UserExit(Exception):
-    """User code called ``sys.exit``, or raised what ends a program by itself."""
+    """User code called ``sys.exit``, or raised an exception that ends a program."""
 
 
 class UnreadableError(Exception):
-    """User code raised an exception that cannot say what it is."""
+    """User code raised an exception whose text cannot be read."""
 
 
 class Terminated(KeyboardInterrupt):
-    """The program was asked to end by SIGTERM; it ends as it does by Ctrl-C."""
+    """SIGTERM asked the program to end; it ends as it does after Ctrl-C."""
 
 
 class _StillRunning(BaseException):
-    """What interrupts code that caught the first interruption; most code catches ``Exception`` alone."""
+    """Interrupts code that caught the first interruption; most code catches only ``Exception``."""
 
 
 class TimeLimitExceeded(TimeoutError):
@@ -42,14 +42,14 @@ class TimeLimitExceeded(TimeoutError):
 
 @contextlib.contextmanager
 def user_code() -> Iterator[None]:
-    """While open, whatever the code prints goes to stderr, and its wish to exit is a :class:`UserExit`.
+    """Send what the code inside prints to stderr, and turn its exit into a :class:`UserExit`.
 
-    Prints are caught at the level of the file descriptor too, so that C libraries and child
+    Prints are redirected at the level of the file descriptor too, so that C libraries and child
     processes cannot write into a report on stdout. A real Ctrl-C still interrupts, even where the
-    code swallows it. What comes out is an ``Exception`` whose text can be read, and the working folder
-    is one that is there.
+    code swallows it. Only an ``Exception`` with a readable text comes out, and the working folder exists
+    afterwards.
     """
-    with _stdout_to_stderr(), _kept_folder(), _interrupts() as interrupted:
+    with _stdout_to_stderr(), _usable_folder(), _interrupts() as interrupted:
         try:
             yield
         except SystemExit as error:
@@ -63,11 +63,11 @@ def user_code() -> Iterator[None]:
         except BaseException as error:
             text = _text_of(error)
             if text is None:
-                told = f"{type(error).__name__}, whose text cannot be read"
-                raise UnreadableError(told).with_traceback(error.__traceback__) from None
+                message = f"{type(error).__name__}, whose text cannot be read"
+                raise UnreadableError(message).with_traceback(error.__traceback__) from None
             if not isinstance(error, Exception):
-                told = f"it raised {type(error).__name__}{': ' if text else ''}{text}"
-                raise UserExit(told).with_traceback(error.__traceback__) from error
+                message = f"it raised {type(error).__name__}{': ' if text else ''}{text}"
+                raise UserExit(message).with_traceback(error.__traceback__) from error
             raise
         finally:
             if interrupted is not None and interrupted.is_set() and not _is_interrupt():
@@ -80,7 +80,7 @@ def _is_interrupt() -> bool:
 
 
 def _text_of(error: BaseException) -> str | None:
-    """What an exception says, None where that raises something itself."""
+    """The text of an exception; None where asking for it raises another one."""
     try:
         return str(error)
     except BaseException:
@@ -88,8 +88,8 @@ def _text_of(error: BaseException) -> str | None:
 
 
 @contextlib.contextmanager
-def _kept_folder() -> Iterator[None]:
-    """Go back to the working folder where the code has left it for one that is gone."""
+def _usable_folder() -> Iterator[None]:
+    """Go back to the working folder where the code has changed to one that no longer exists."""
     try:
         before = os.getcwd()
     except OSError:
@@ -106,14 +106,14 @@ def _kept_folder() -> Iterator[None]:
 
 
 _asked_to_end = 0
-"""The signal that asked this program to end: whoever catches the exception does not take it back."""
+"""The signal that asked this program to end; catching the exception does not undo that."""
 
 
 def listen_for_end() -> None:
-    """Take Ctrl-C and SIGTERM as wishes that hold, for a whole program.
+    """Remember Ctrl-C and SIGTERM for the whole program.
 
-    An ``except:`` around somebody's import can swallow the exception, and what follows would go on
-    and write. :func:`stop_if_interrupted` raises it again.
+    An ``except:`` around somebody's import can swallow the exception, and the program would go on and
+    write. :func:`stop_if_interrupted` raises it again.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
@@ -122,7 +122,7 @@ def listen_for_end() -> None:
 
 _asked_at = 0.0
 _ONE_WISH = 1.0
-"""Seconds in which a second signal is the first one, told by the terminal and by the parent process."""
+"""Seconds in which a second signal counts as the first: the terminal and the parent process both send it."""
 
 
 def _ask_to_end(number: int, frame: FrameType | None) -> None:
@@ -130,26 +130,26 @@ def _ask_to_end(number: int, frame: FrameType | None) -> None:
     again = _asked_to_end and time.monotonic() - _asked_at < _ONE_WISH
     if not again:
         _asked_to_end, _asked_at = number, time.monotonic()
-        keep_last_words(frame)
+        record_last_words(frame)
         raise_interrupt()
 
 
 def raise_interrupt() -> NoReturn:
-    """Raise what the signal that came stands for."""
+    """Raise the exception of the signal that was received."""
     if _asked_to_end == signal.SIGTERM:
         raise Terminated
     raise KeyboardInterrupt
 
 
 def stop_if_interrupted() -> None:
-    """Raise once more where the program was asked to end, and something caught that."""
+    """Raise again where the program was asked to end and something swallowed the exception."""
     if _asked_to_end:
         raise_interrupt()
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """For imports of libraries: a Ctrl-C that they catch is raised again at the end."""
+    """Raise a Ctrl-C again at the end that the code inside swallowed, as imports of libraries do."""
     with _interrupts() as interrupted:
         try:
             yield
@@ -159,17 +159,17 @@ def interruptible() -> Iterator[None]:
 
 
 class _Asked:
-    """The wish of a whole program, where it is listened for."""
+    """Stands for an event: set once the program was asked to end."""
 
     def is_set(self) -> bool:
         return bool(_asked_to_end)
 
 
 def claim_stdout() -> TextIO:
-    """Keep stdout for the report alone: a private stream to it, while all else is sent to stderr.
+    """A private stream to stdout for the report; everything else goes to stderr from now on.
 
-    For a whole process, once: what user code prints late, from a thread or while Python shuts
-    down, cannot reach the report either.
+    Once for a whole process: what user code prints late, from a thread or while Python shuts down,
+    cannot reach the report either.
     """
     sys.stdout.flush()
     private = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
@@ -180,10 +180,10 @@ def claim_stdout() -> TextIO:
 
 
 def open_closed_streams() -> None:
-    """Give this process the standard streams that it was started without.
+    """Open the standard streams that this process was started without.
 
-    Else the next file that anybody opens would have the number of one, and whatever is printed by C
-    would be written into it.
+    Otherwise the next opened file would get the number of one, and prints of C code would be written
+    into it.
     """
     for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         try:
@@ -202,8 +202,8 @@ def open_closed_streams() -> None:
 def leave_behind(code: int) -> None:
     """End this process at once where user code left something running in it; else do nothing.
 
-    A thread that is no daemon, or a child process, would otherwise keep the process for as long as it
-    runs itself, which may be for ever. Clean-up at exit is then left out, so the streams are flushed here.
+    A non-daemon thread or a child process would otherwise keep the process alive, perhaps for ever. The
+    clean-up at exit is skipped then, so the streams are flushed here.
     """
     processes = sys.modules.get("multiprocessing")
     children = [child for child in processes.active_children() if not child.daemon] if processes else []
@@ -231,10 +231,10 @@ def _stdout_to_stderr() -> Iterator[None]:
             yield
     finally:
         _flush(sys.stderr)
-        import ctypes  # here, because a kept result is told without running anything
+        import ctypes  # here, because a cached result is shown without running anything
 
         with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).fflush(None)  # what C code printed may wait in a buffer of its own
+            ctypes.CDLL(None).fflush(None)  # prints of C code may be in a buffer of its own
         if saved >= 0:
             os.dup2(saved, 1)
             os.close(saved)
@@ -257,13 +257,13 @@ def _redirect_descriptor(source: int, destination: int) -> None:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event | _Asked | None]:
-    """An event that a real Ctrl-C sets; None where somebody else listens for it."""
+    """An event that a real Ctrl-C sets; None where somebody else handles it."""
     handler = signal.getsignal(signal.SIGINT)
     if handler is _ask_to_end:
         yield _Asked()
         return
     if threading.current_thread() is not threading.main_thread() or handler is signal.SIG_IGN:
-        yield threading.Event()  # no Ctrl-C comes here: threads get none, and programs in the background
+        yield threading.Event()  # never set: threads and programs in the background get no Ctrl-C
         return
     if handler is not signal.default_int_handler:
         yield None
@@ -282,7 +282,7 @@ def _interrupts() -> Iterator[threading.Event | _Asked | None]:
 
 
 _PATIENCE = 2
-"""How often code is interrupted by an ``Exception``: one may come where it is expected, as in an export."""
+"""How often code is interrupted by an ``Exception``: some code, as in an export, expects and catches one."""
 
 
 @contextlib.contextmanager
@@ -290,9 +290,9 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise :class:`TimeLimitExceeded` inside the body when it runs longer than ``seconds``.
 
     Works on the main thread of systems with SIGALRM; elsewhere, and with None, there is no limit.
-    Code that swallows the exception is interrupted again every second, in the end by what is no
-    ``Exception``, and told of. Limits nest: the outer one goes on counting. What catches everything, or never
-    comes back from C, is ended from outside where a program is supervised (:mod:`convlint.supervision`).
+    Code that swallows the exception is interrupted again every second, in the end by a
+    ``BaseException``, and the error says so. Limits nest: the outer one goes on counting. A supervising
+    process ends code that catches everything or never returns from C (:mod:`convlint.supervision`).
     """
     if (
         seconds is None
@@ -315,12 +315,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         with noted_limit(seconds):
             yield
     except _StillRunning as error:
-        told = f"not finished after {seconds:g} s, and it caught the interruption"
-        raise TimeLimitExceeded(told).with_traceback(error.__traceback__) from None
+        message = f"not finished after {seconds:g} s, and it caught the interruption"
+        raise TimeLimitExceeded(message).with_traceback(error.__traceback__) from None
     finally:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        finally:  # once more: the alarm may have rung while it was being turned off
+        finally:  # again, because the alarm may have rung while it was being turned off
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous_handler)
             if previous_delay:

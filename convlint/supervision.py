@@ -1,8 +1,8 @@
-"""A process that watches the one in which other people's code runs, and says what became of it.
+"""A parent process that watches the one in which other people's code runs, and reports how it ended.
 
-A model may end its process (``os._exit``), crash it, or never give it back. So the program forks before
-anything heavy is imported: the child does the work, and notes on a board in shared memory what it is
-doing, until when, and that it came to its end. The parent only waits.
+A model may end its process (``os._exit``), crash it, or hang. So the program forks before anything heavy
+is imported: the child does the work, and notes on a board in shared memory what it is doing, until when,
+and that it has finished. The parent only waits.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ GRACE = 5.0
 """Seconds after a time limit in which a process may still end by itself."""
 _TICK = 0.5
 _HEAD = struct.Struct("=?dH")
-"""Whether the work came to its end, until when (0: no limit), how long the words are that follow."""
+"""Whether the work has finished, its deadline (0: no limit), and the length of the words that follow."""
 _RUN = struct.Struct("=iii")
-"""The number of the model that is worked on, -1 where it is not one of several, how many were told, and the
-exit code of the work that came to its end."""
+"""The number of the current model (-1 where there are not several), how many models were reported, and the
+exit code of finished work."""
 _LEAVING = 10.0
-"""Seconds that a process whose work is done may take to end, with what a model registered for its exit."""
+"""Seconds that a process with finished work may take to end, with a model's own exit handlers."""
 
 
 class Board:
-    """What the child says of itself."""
+    """The shared memory in which the child notes its state."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
         self.write_run(-1, 0)
 
     def read_run(self) -> tuple[int, int, int]:
-        model, told, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
-        return model, told, code
+        model, reported, code = _RUN.unpack_from(self._memory, mmap.PAGESIZE)
+        return model, reported, code
 
-    def write_run(self, model: int, told: int, code: int = 0) -> None:
-        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, told, code)
+    def write_run(self, model: int, reported: int, code: int = 0) -> None:
+        _RUN.pack_into(self._memory, mmap.PAGESIZE, model, reported, code)
 
     def read(self) -> tuple[bool, float, str]:
         done, deadline, length = _HEAD.unpack_from(self._memory)
@@ -68,16 +68,16 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the child ended: with this code at the end of its work, else what there is to say of it.
+    """How the child ended: the exit code, and the ``problem`` where it did not finish its work.
 
-    ``model`` is the number of the one that was worked on, where there are several (else -1), and ``told``
-    how many were told before. ``asked`` is the signal that asked the parent to end meanwhile.
+    ``model`` is the number of the model that it worked on (-1 where there are not several), ``reported``
+    how many models it had reported. ``asked`` is the signal that asked the parent to end meanwhile.
     """
 
     code: int
     problem: str = ""
     model: int = -1
-    told: int = 0
+    reported: int = 0
     asked: int = 0
 
 
@@ -89,7 +89,7 @@ _ends_itself = False
 
 
 def fork() -> Ended | None:
-    """Go on in a child, where None is returned; the parent gets what became of it."""
+    """Fork: None in the child, which goes on; in the parent how the child ended."""
     global _board, _last_words, _bound
     board = Board()
     traces, writing = os.pipe()
@@ -100,8 +100,8 @@ def fork() -> Ended | None:
         os.close(traces)
         _board, _last_words, _bound = board, False, False
         _renew_threads()
-        _tell_of_crashes(writing)
-        _tell_of_exits()
+        _report_crashes(writing)
+        _report_exits()
         return None
     os.close(writing)
     try:
@@ -111,9 +111,9 @@ def fork() -> Ended | None:
 
 
 def _renew_threads() -> None:
-    """Make torch's pool of threads anew, where torch was loaded before the fork, as a fork has none of them.
+    """Create torch's pool of threads again, where torch was loaded before the fork: a fork has no threads.
 
-    Left to the first backward pass, its thread and this one would both make it, and one of them dies of that.
+    Left to the first backward pass, its thread and this one would both create the pool, and one would crash.
     """
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -121,7 +121,7 @@ def _renew_threads() -> None:
 
 
 def note(words: str) -> None:
-    """Say on the board what is being done."""
+    """Note on the board what is being done."""
     global _doing
     _doing = words
     if _board is not None and not _last_words:
@@ -129,19 +129,19 @@ def note(words: str) -> None:
 
 
 def note_model(number: int) -> None:
-    """Say which of several models is worked on, -1 for none."""
+    """Note the number of the current model, -1 for none."""
     if _board is not None:
         _board.write_run(number, _board.read_run()[1])
 
 
-def note_told(number: int) -> None:
-    """Say that so many models are told of, which nobody has to do again."""
+def note_reported(number: int) -> None:
+    """Note how many models have been reported, which the next child need not report again."""
     if _board is not None:
         _board.write_run(_board.read_run()[0], number)
 
 
-def keep_last_words(frame: FrameType | None) -> None:
-    """Leave on the board what is being done, and the user's line, whatever is noted while it unwinds."""
+def record_last_words(frame: FrameType | None) -> None:
+    """Note what is being done and the user's line, and ignore later notes while the stack unwinds."""
     global _last_words
     if _board is not None and not _last_words:
         _board.write(words=f"{_doing}\n{_own_line(frame)}")
@@ -150,7 +150,7 @@ def keep_last_words(frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def noted(words: str) -> Iterator[None]:
-    """Say for a while that something else is being done."""
+    """Note something else as being done, for as long as this is open."""
     before = _doing
     note(words)
     try:
@@ -160,14 +160,14 @@ def noted(words: str) -> Iterator[None]:
 
 
 def end_when_late() -> None:
-    """End this process, a worker, a while after a time limit: nobody else watches it."""
+    """End this worker process some time after a time limit, because no parent watches it."""
     global _ends_itself
     _ends_itself = True
 
 
 @contextlib.contextmanager
 def _watchdog(seconds: float) -> Iterator[None]:
-    """Python's own thread for hangs, which needs nothing of the code that hangs."""
+    """End the process by Python's own watchdog thread, which needs no help from the code that hangs."""
     import faulthandler
 
     with open(os.devnull, "w") as nowhere:
@@ -180,7 +180,7 @@ def _watchdog(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def noted_limit(seconds: float) -> Iterator[None]:
-    """Say for a while that it will have an end; the sooner of two limits holds."""
+    """Note a deadline for as long as this is open; the sooner of two limits holds."""
     if _board is None:
         with _watchdog(seconds) if _ends_itself else contextlib.nullcontext():
             yield
@@ -196,14 +196,14 @@ def noted_limit(seconds: float) -> Iterator[None]:
 
 
 def done(code: int) -> None:
-    """The work came to its end with this code: how the process ends from here on says nothing more."""
+    """Note that the work finished with this code; how the process ends from here on does not matter."""
     if _board is not None:
         _board.write_run(*_board.read_run()[:2], code)
         _board.write(done=True)
 
 
 class _Watch:
-    """The parent's side: waits, passes signals on, and ends what does not end itself."""
+    """The parent's side: waits, passes signals on, and kills a child that does not end."""
 
     def __init__(self, child: int, board: Board, traces: int) -> None:
         self.child = child
@@ -228,10 +228,10 @@ class _Watch:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        return self._told(status)
+        return self._ending(status)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        """A terminal tells both of Ctrl-C, ``kill`` one of them; told twice, a process ends all the same."""
+        """Pass a signal on: a terminal sends Ctrl-C to both processes, ``kill`` to one."""
         self.passed_on = number
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child, number)
@@ -244,13 +244,13 @@ class _Watch:
                 os.kill(self.child, signal.SIGKILL)
             return
         over = 0 < deadline < time.monotonic()
-        # Ticks are counted, and not the clock: after the program was stopped (Ctrl-Z), the child comes first.
+        # Ticks count, not the clock: after the program was stopped (Ctrl-Z), the child gets its turn first.
         self.late = self.late + 1 if over else 0
         if self.late * _TICK > GRACE:
             self.killed = True
             os.kill(self.child, signal.SIGKILL)
 
-    def _told(self, status: int) -> Ended:
+    def _ending(self, status: int) -> Ended:
         finished, _, words = self.board.read()
         code = os.waitstatus_to_exitcode(status)
         if not finished:
@@ -263,7 +263,10 @@ class _Watch:
         doing = doing or "the work on the model"
         if self.killed:
             how = "did not end: it went on after its time limit, and caught every interruption"
-        elif code in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # it ended in order, as if it was asked to
+        elif code in (
+            128 + signal.SIGINT,
+            128 + signal.SIGTERM,
+        ):  # an orderly end, as if it had been asked to
             how = f"ended the process by the signal {signal.Signals(code - 128).name}"
         elif code >= 0:
             how = f"ended the process with exit code {code}, as os._exit does"
@@ -275,7 +278,7 @@ class _Watch:
         return Ended(3, f"{doing} {how}{', at ' if place else ''}{place}.", *self.board.read_run()[:2])
 
     def _place_of_crash(self) -> str:
-        """The innermost line of the user's own, of what Python wrote about a crash."""
+        """The innermost line of the user's code in Python's traceback of a crash."""
         import re
 
         os.set_blocking(self.traces, False)
@@ -287,29 +290,29 @@ class _Watch:
         return next((_shown(path, int(line)) for path, line in lines if _is_own(path)), "")
 
 
-def _tell_of_crashes(descriptor: int) -> None:
-    """Have Python write where it was into the pipe when a signal ends it."""
+def _report_crashes(descriptor: int) -> None:
+    """Have Python write its traceback into the pipe when a signal ends it."""
     import faulthandler
 
-    os.set_blocking(descriptor, False)  # nobody reads before the end: what does not fit is left out
+    os.set_blocking(descriptor, False)  # nobody reads before the end: what does not fit is dropped
     faulthandler.enable(descriptor, all_threads=False)
 
 
-def _tell_of_exits() -> None:
-    """Note the line that calls ``os._exit``, which leaves no other trace. Forks of this process just exit."""
+def _report_exits() -> None:
+    """Note the line that calls ``os._exit``, which leaves no other trace. Forks of this process only exit."""
     leave: Any = os._exit
     mine = os.getpid()
 
-    def leave_and_tell(status: int) -> None:
+    def report_and_leave(status: int) -> None:
         if _board is not None and os.getpid() == mine and not _board.read()[0]:
-            keep_last_words(sys._getframe(1))
+            record_last_words(sys._getframe(1))
         leave(status)
 
-    os._exit = leave_and_tell  # type: ignore[assignment]
+    os._exit = report_and_leave  # type: ignore[assignment]
 
 
 def _own_line(frame: FrameType | None) -> str:
-    """The innermost line of the user's own that led to ``frame``."""
+    """The innermost line of the user's code that led to ``frame``."""
     while frame is not None:
         if _is_own(frame.f_code.co_filename):
             return _shown(frame.f_code.co_filename, frame.f_lineno)
@@ -331,12 +334,12 @@ def _shown(path: str, line: int) -> str:
 
 
 def _end_with_parent() -> None:
-    """Have the system end this process with the one that watches it, where it can (Linux)."""
+    """Have the system end this process when its parent ends, where it can (Linux)."""
     global _bound
     if _bound or not sys.platform.startswith("linux"):
         return
     _bound = True
-    import ctypes  # here, because a kept result is told without it
+    import ctypes  # here, because a cached result is shown without it
 
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
@@ -346,7 +349,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _remove_folders(child: int) -> None:
-    """Remove the temporary folders of a child that could not: their names tell whose they are."""
+    """Remove the temporary folders that a killed child left; their names say whose they are."""
     import glob
     import shutil
     import tempfile

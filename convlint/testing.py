@@ -55,7 +55,7 @@ def quiet_check(
 
 
 def failure_text(report: Report) -> str:
-    """The report under a line that says what was expected."""
+    """The report under a line with what was expected."""
     from convlint.output.terminal import render_text
 
     return f"{report.model} was to convert to Core ML for {report.target}\n\n{render_text(report)}"

@@ -1,4 +1,4 @@
-"""How foreign text is shown: paths, messages and source lines that the user or a library wrote."""
+"""Shows foreign text safely: paths, messages and source lines of the user or a library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 
 def shown_path(path: str) -> str:
-    """The path relative to the working directory when it lies inside it, else as it is; to be read alone."""
+    """The path for messages: relative to the working directory where it lies inside it."""
     try:
         inside = os.path.relpath(path)
     except (ValueError, OSError):  # another drive, or a working directory that was deleted
@@ -16,15 +16,15 @@ def shown_path(path: str) -> str:
 
 
 def named(text: str) -> str:
-    """A name in one line, whatever it holds: a line that it began could be a command to who reads it."""
+    """A name as one line: a program that reads the output could take a second line for a command."""
     if text.isascii() and text.isprintable():
         return text
     return visible(text).replace("\n", "\u240a").replace("\t", "\u2409")
 
 
 def significant(number: float, digits: int) -> str:
-    """A number rounded to so many digits that count, never with an exponent: ``"180"`` for 183.2 and 2."""
-    from decimal import Decimal  # here alone: a warm check has no use for it
+    """A number rounded to ``digits`` significant digits, without an exponent: ``"180"`` for 183.2 and 2."""
+    from decimal import Decimal  # imported here, because a cached check does not need it
 
     return format(Decimal(f"{number:.{digits}g}"), "f")
 
@@ -32,8 +32,8 @@ def significant(number: float, digits: int) -> str:
 def visible(text: str) -> str:
     """``text`` with every control character spelled out, so that it cannot steer a terminal.
 
-    Newlines and tabs stay. Marks that reorder text and halves of surrogate pairs are spelled out
-    too: what is shown is what is there, and can be encoded.
+    Newlines and tabs stay. Marks that reorder text and halves of surrogate pairs are spelled out too, so
+    that the shown text is the real one, and can be encoded.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -58,9 +58,9 @@ def _spelled_out(letter: str) -> str:
 
 
 def single_line(text: object, limit: int | None = None) -> str:
-    """The text of an error, say, as a library wrote it but in one line: its first ``limit`` letters.
+    """The first ``limit`` letters of a text, such as an error message, in one line.
 
-    This is for what is stored and compared; what is shown goes through :func:`one_line`.
+    Use this for text that is stored and compared, and :func:`one_line` for text that is shown.
     """
     return " ".join(str(text).split())[:limit]
 

@@ -1,6 +1,6 @@
-"""Strict reading of one TOML table: every wrong key, type and word is noted with its place, none is fatal.
+"""Strict reading of a TOML table: notes every wrong key, type and word with its place.
 
-A reader that stops at the first mistake makes its user fix one thing a run; this one notes all.
+A reader that stopped at the first mistake would make its user fix one a run.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _MISSING = object()
 
 
 class Problems:
-    """The mistakes of one file, each as ``path: key: what, and what is allowed``."""
+    """The mistakes in one file, each as ``path: key: what is wrong, and what is allowed``."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.found: list[str] = []
+        self.messages: list[str] = []
 
     def add(self, key: str, what: str) -> None:
         """Note one mistake."""
-        self.found.append(f"{self.path}: {key}: {what}" if key else f"{self.path}: {what}")
+        self.messages.append(f"{self.path}: {key}: {what}" if key else f"{self.path}: {what}")
 
 
 class Table:
-    """One table of a TOML file under its key; ``allowed`` are the keys that it may have."""
+    """A table of a TOML file under its key; ``allowed`` are the keys that it may have."""
 
     def __init__(
         self, data: Mapping[str, Any], key: str, allowed: Collection[str], problems: Problems
@@ -60,7 +60,7 @@ class Table:
         self.problems.add(self.path(name) if name else self.key, what)
 
     def get(self, name: str, kind: type, default: Any = _MISSING) -> Any:
-        """The value of ``name`` if it is of the type ``kind``; else None, and a mistake is noted."""
+        """The value of ``name`` if it is of the type ``kind``; else None, with a mistake noted."""
         value = self.data.get(name, _MISSING)
         if value is _MISSING:
             if default is _MISSING:
@@ -93,25 +93,25 @@ class Table:
 
     def texts(self, name: str, default: Any = _MISSING) -> tuple[str, ...]:
         """A list of strings that are not blank."""
-        found = []
+        strings = []
         for index, item in enumerate(self.get(name, list, default) or (), 1):
             if type(item) is not str or not item.strip():
                 self.problem(
                     f"{name}[{index}]", f"a string that is not empty is needed, not {type_name(item)}"
                 )
             else:
-                found.append(item)
-        return tuple(found)
+                strings.append(item)
+        return tuple(strings)
 
     def tables(self, name: str, allowed: Collection[str]) -> list[Table]:
         """The tables of an array ``[[name]]``."""
-        found = []
+        tables = []
         for index, item in enumerate(self.get(name, list, ()) or (), 1):
             if type(item) is dict:
-                found.append(Table(item, f"{self.path(name)}[{index}]", allowed, self.problems))
+                tables.append(Table(item, f"{self.path(name)}[{index}]", allowed, self.problems))
             else:
                 self.problem(f"{name}[{index}]", f"a table is needed, not {type_name(item)}")
-        return found
+        return tables
 
     def table(self, name: str, allowed: Collection[str]) -> Table:
         """The table ``name``, empty where it is missing or wrong."""

@@ -1,8 +1,8 @@
-"""What a caller hands over, and what torch keeps for everybody, given back bit for bit.
+"""Restores the caller's models and tensors, and torch's global state, bit for bit.
 
-A model's ``forward`` may write to its buffers, count its calls, put hooks on itself, draw random numbers
-and change defaults; capturing and comparing do so too. The public functions do all of it inside
-:func:`untouched`, one at a time: torch.export patches the process while it traces.
+A model's ``forward`` may write to its buffers, count its calls, add hooks, draw random numbers and change
+defaults; capturing and comparing do so too. The public functions do all of it inside :func:`untouched`,
+one at a time, because torch.export patches the process while it traces.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     import torch
 
 LIMIT = 64 << 20
-"""Bytes of parameters that are copied, for the few models that write to theirs. Buffers always are."""
+"""Bytes of parameters that are copied, for the few models that write to them. Buffers are always copied."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Restore = Callable[[], None]
 one_at_a_time = threading.RLock()
-"""Held by whoever captures or runs a model: what torch.export patches belongs to the process."""
+"""Held while a model is captured or run, because torch.export patches the whole process."""
 
 
 def leaves_no_trace(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """``function`` with all its arguments, and torch's own state, left as they were."""
+    """``function``, leaving its arguments and torch's global state as they were."""
 
     @wraps(function)
     def guarded(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
@@ -44,13 +44,13 @@ def leaves_no_trace(function: Callable[_Parameters, _Result]) -> Callable[_Param
 
 @contextlib.contextmanager
 def untouched(*things: Any) -> Iterator[None]:
-    """While open, anything may happen to the modules and tensors in ``things`` and to torch's state.
+    """Restore the modules and tensors in ``things`` and torch's state at the end.
 
-    Afterwards they are as before: values, training and gradient flags, hooks, attributes, random
-    generators, defaults. Functions that others call inside see the same thread's lock as their own.
+    This covers values, training and gradient flags, hooks, attributes, random generators and defaults.
+    It may be nested in one thread.
     """
     with one_at_a_time:
-        restores = [*_of_process(), *_Keeper().kept(things)]
+        restores = [*_of_process(), *_Snapshot().restores_of(things)]
         try:
             yield
         finally:
@@ -59,7 +59,7 @@ def untouched(*things: Any) -> Iterator[None]:
 
 
 def _of_process() -> Iterator[_Restore]:
-    """What belongs to nobody's model: generators, defaults, modes."""
+    """Restores of torch's global state: generators, defaults, modes."""
     import torch
 
     def pair(get: Callable[[], Any], put: Callable[[Any], Any]) -> _Restore:
@@ -96,11 +96,11 @@ def _of_process() -> Iterator[_Restore]:
         ),
         lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
     )
-    yield pair(torch.get_default_device, lambda value: torch.set_default_device(_given(value)))
+    yield pair(torch.get_default_device, lambda value: torch.set_default_device(_settable_device(value)))
 
 
-def _given(device: torch.device) -> torch.device | None:
-    """A default device as it was set; the CPU is what there is where none was."""
+def _settable_device(device: torch.device) -> torch.device | None:
+    """The default device to set again; None for the CPU, which is the default where none was set."""
     return None if device.type == "cpu" else device
 
 
@@ -118,8 +118,8 @@ def _device_generator(name: str, device: Any) -> _Restore:
     return lambda: device.set_rng_state(state)
 
 
-class _Keeper:
-    """Notes what modules, tensors and plain containers hold, and how to bring it back."""
+class _Snapshot:
+    """Notes what modules, tensors and plain containers hold, and how to restore it."""
 
     def __init__(self) -> None:
         self.restores: list[_Restore] = []
@@ -128,11 +128,11 @@ class _Keeper:
         self._kinds: set[str] = set()
         self._left = LIMIT
 
-    def kept(self, things: Any) -> list[_Restore]:
-        self._keep(things)
+    def restores_of(self, things: Any) -> list[_Restore]:
+        self._note(things)
         return self.restores
 
-    def _keep(self, thing: Any) -> None:
+    def _note(self, thing: Any) -> None:
         """Follow containers and modules without recursion, which deep models would exhaust."""
         import torch
 
@@ -164,7 +164,7 @@ class _Keeper:
                 waiting += self._mapping(vars(one))
 
     def _has_state(self, thing: Any) -> bool:
-        """Whether an object is one of a model's own making: a cache, a configuration."""
+        """Whether an object belongs to a model, such as a cache or a configuration."""
         if not hasattr(thing, "__dict__"):
             return False
         kind = type(thing)
@@ -219,7 +219,7 @@ class _Keeper:
 
 
 def _held_by(function: Any) -> list[Any]:
-    """What a builder has at hand: a function may return a model that exists."""
+    """What a function that builds a model can reach: it may return an existing model."""
     if isinstance(function, partial):
         return [function.func, *function.args, *function.keywords.values()]
     if isinstance(function, MethodType):

@@ -2,7 +2,7 @@
 
 Known findings are counted by model, rule, file and module, not by line, so that moving code does
 not make them new; indices of repeated blocks are folded, so that a deeper network does not either.
-A count that is too high is stale and fails, so that what was mended stays mended.
+A count that is too high is stale and fails, so that what was fixed stays fixed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convlint.checking.suppress import decided
+from convlint.checking.suppress import with_exit_code
 from convlint.destination import Kind, Place
 from convlint.errors import UsageError
 from convlint.model import Finding, Report, Severity, Suppression
@@ -34,52 +34,52 @@ Known = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How many findings of each kind are known of each model."""
+    """The number of known findings of each kind, for each model."""
 
     counts: Mapping[str, Mapping[Known, int]]
 
     def apply(self, report: Report, folder: str, fail_on: Severity) -> tuple[Report, list[str]]:
-        """The report without its known findings, and the entries that claim more than there is."""
+        """The report without its known findings, and the stale entries: those with too high a count."""
         allowed = self.counts.get(report.model, {})
         older = {code for code, _, _ in allowed}
-        found = counted(report.findings, folder, older)
-        covered = {kind for kind, number in found.items() if number <= allowed.get(kind, 0)}
+        current = counted(report.findings, folder, older)
+        covered = {kind for kind, number in current.items() if number <= allowed.get(kind, 0)}
         known = [finding for finding in report.findings if _kinds(finding, folder, older) <= covered]
         left = [finding for finding in report.findings if finding not in known]
         suppressed = (*report.suppressed, *(Suppression(finding, "baseline", "known") for finding in known))
         stale = [
             f"{report.model}: {code} in {_place(file, module)}:"
-            f" {number} known, {found[code, file, module]} left"
+            f" {number} known, {current[code, file, module]} left"
             for (code, file, module), number in sorted(allowed.items())
-            if found[code, file, module] < number
+            if current[code, file, module] < number
         ]
-        return decided(replace(report, findings=tuple(left), suppressed=suppressed), fail_on), stale
+        return with_exit_code(replace(report, findings=tuple(left), suppressed=suppressed), fail_on), stale
 
     def pruned(self, outcomes: Iterable[Outcome], folder: str, models: Collection[str]) -> Baseline:
-        """This baseline without what is no longer found, and without models that are not among ``models``."""
+        """This baseline without findings that are gone, and without models other than ``models``."""
         counts = {model: dict(kinds) for model, kinds in self.counts.items() if model in models}
         for outcome in outcomes:
             if outcome.report is not None and _was_seen(outcome) and outcome.model in counts:
                 known = counts[outcome.model]
-                found = counted(outcome.report.findings, folder, {code for code, _, _ in known})
+                current = counted(outcome.report.findings, folder, {code for code, _, _ in known})
                 counts[outcome.model] = {
-                    kind: min(number, found[kind]) for kind, number in known.items() if found[kind]
+                    kind: min(number, current[kind]) for kind, number in known.items() if current[kind]
                 }
         return Baseline({model: kinds for model, kinds in counts.items() if kinds})
 
     def over(self, known: Baseline, models: Collection[str]) -> Baseline:
-        """This baseline, and of ``known`` those among ``models`` of which nothing was learned this time."""
-        kept = {model: kinds for model, kinds in known.counts.items() if model in models}
-        return Baseline({**kept, **self.counts})
+        """This baseline with the entries of ``known`` for those ``models`` that it says nothing about."""
+        unchanged = {model: kinds for model, kinds in known.counts.items() if model in models}
+        return Baseline({**unchanged, **self.counts})
 
 
 def counted(findings: Sequence[Finding], folder: str, codes: Collection[str] = frozenset()) -> Counter[Known]:
-    """How many findings there are of each kind, under an older code of the rule where ``codes`` has it."""
+    """The number of findings of each kind, under an older code of the rule where ``codes`` has that."""
     return Counter(kind for finding in findings for kind in _kinds(finding, folder, codes))
 
 
 def baseline_of(outcomes: Iterable[Outcome], folder: str) -> Baseline:
-    """The baseline that knows everything that these outcomes tell: nothing of a model that was not seen."""
+    """The baseline of all findings in these outcomes; models that could not be captured are left out."""
     return Baseline(
         {
             o.model: counted(o.report.findings, folder)
@@ -90,25 +90,25 @@ def baseline_of(outcomes: Iterable[Outcome], folder: str) -> Baseline:
 
 
 def _was_seen(outcome: Outcome) -> bool:
-    """Whether anything was learned of a model: what could not be captured has its findings still."""
+    """Whether the model was captured; one that was not keeps its known findings."""
     report = outcome.report
     return report is not None and (report.graph is not None or bool(report.findings))
 
 
-def earlier(path: str, *, wanted: bool) -> Baseline | None:
-    """What a file knows that is to be written anew; one that cannot be read is an error if ``wanted``."""
+def baseline_to_replace(path: str, *, required: bool) -> Baseline | None:
+    """The baseline that a write will replace; an unreadable one is an error if ``required``, else None."""
     if not os.path.isfile(path) or not os.path.getsize(path):
         return None
     try:
         return read_baseline(path)
     except UsageError:
-        if wanted:
+        if required:
             raise
         return None
 
 
 def read_baseline(path: str) -> Baseline:
-    """The baseline in a file; every mistake in it is told with the next step."""
+    """The baseline in a file; raises a :class:`UsageError` with the next step for a wrong one."""
     shown = shown_path(path)
     try:
         document = json.loads(Path(path).read_bytes())
@@ -140,11 +140,11 @@ BASELINE = Kind(
         rb'\{\s*"version":\s*[0-9]+,\s*"(?:convlint|models)"|\{\s*"convlint":\s*"[^"]*",\s*"(?:models|version)"'
     ).match,
 )
-"""What ``--baseline`` may write over."""
+"""The kind of file that ``--baseline`` may overwrite."""
 
 
 def write_baseline(place: Place, baseline: Baseline) -> None:
-    """Write a baseline so that its differences read well: sorted, one entry a line."""
+    """Write a baseline sorted, one entry a line, so that diffs of it read well."""
     from convlint import __version__
 
     blocks = []
@@ -162,11 +162,11 @@ def write_baseline(place: Place, baseline: Baseline) -> None:
 
 
 def stale_text(stale: Sequence[str]) -> str:
-    """What is wrong with a baseline that claims more than there is, and the next step."""
+    """The error text for stale entries, with the next step."""
     entries = "".join(f"\n  {entry}" for entry in stale)
     return (
         f"the baseline holds {count(len(stale), 'entry', 'entries')} for findings that are gone;"
-        f" `convlint baseline prune` takes them out:{entries}"
+        f" `convlint baseline prune` removes them:{entries}"
     )
 
 
@@ -186,7 +186,7 @@ def _kinds(finding: Finding, folder: str, codes: Collection[str] = frozenset()) 
 
 
 def _file(finding: Finding, folder: str) -> str:
-    """The finding's file in words that hold on every machine."""
+    """The finding's file as text that is the same on every machine."""
     if finding.site is None:
         return ""
     path = finding.site.path

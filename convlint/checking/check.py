@@ -1,4 +1,4 @@
-"""The pipeline: capture, match, trial, and what they come to together."""
+"""The pipeline: capture, match, trial, and the report made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
-from convlint.checking.judgement import exit_code, judge, verdict, weighed
+from convlint.checking.judgement import exit_code, judge, verdict, with_rule_severity
 from convlint.checking.offers.own_lines import on_own_lines
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial, disagreements, export_trial
@@ -20,7 +20,7 @@ from convlint.checking.suppress import suppress
 from convlint.compression.settings import parse_settings
 from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
 from convlint.coreml.targets import normalise_target
-from convlint.destination import look_at_package
+from convlint.destination import checked_package
 from convlint.errors import ModelError
 from convlint.interface.outputs import parse_outputs
 from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
@@ -63,11 +63,11 @@ def check(
     ``model`` is an ``nn.Module`` (its weights are not touched, its training flags come back) or a
     callable that builds one. ``example_inputs`` are the positional arguments of ``forward`` (a
     tensor or a tuple; a mapping is keyword arguments), ``kwargs`` the keyword arguments; only their shapes
-    and dtypes matter. Texts as on the command line (``"x=1x3x[224..512]x224:image"``) stand for both.
+    and dtypes matter. Specs as on the command line (``"x=1x3x[224..512]x224:image"``) can replace both.
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
-    ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure what these do to it.
+    ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure their effect on it.
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
-    ``outputs`` (``["y:image"]``) names outputs that Core ML shall give as pictures.
+    ``outputs`` (``["y:image"]``) names outputs that Core ML gives as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     from convlint.capture.given import given_source
@@ -90,7 +90,7 @@ def check(
         outputs=parse_outputs(outputs),
     )
     if output is not None:
-        look_at_package("output", output)
+        checked_package("output", output)
     with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
         return suppress(check_source(name, source, options), fail_on)
 
@@ -106,16 +106,16 @@ def check_source(
 ) -> Report:
     """Check the model that ``source`` gives.
 
-    ``rulebook`` are rules that are loaded already, in place of those of the options. Without
+    ``rulebook`` has rules that are already loaded, in place of those of the options. Without
     ``decompositions`` only the rules propose something: looking for what PyTorch and other releases of
     coremltools have for a refused op takes more conversions than the check itself. Nothing is suppressed
-    yet: what comments and baselines silence may change without the model.
+    yet, because comments and baselines may change while the model does not.
     """
     return _Check(name, source, options, progress, rulebook, decompositions).run()
 
 
 class _Check:
-    """One check, stage by stage. What a stage has to say beside its result goes to ``notes``."""
+    """Runs one check, stage by stage. ``notes`` collects the remarks of the stages."""
 
     def __init__(
         self,
@@ -149,13 +149,13 @@ class _Check:
         environment = self.environment()
         trials = self.trials(captured)
         with self.timed("match"):
-            findings = self.judged(captured, rules, environment, trials)
+            findings = self.findings(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
             self.explain(why, captured.graph, environment)
         findings, fix_proof = self.decomposed(findings, captured, environment, trials)
         findings = on_own_lines(findings)
         convertible = verdict(captured, findings, trials)
-        parity = weighed(self.parity(trials), findings)
+        parity = with_rule_severity(self.parity(trials), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -186,10 +186,10 @@ class _Check:
         with self.timed("trial"):
             return Frontends(self.source, self.options, self.progress, self.notes).trials(captured)
 
-    def judged(
+    def findings(
         self, captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
     ) -> tuple[Finding, ...]:
-        """What rules and trials find, with what the rules offer for this model."""
+        """The findings of rules and trials, with what the rules offer for this model."""
         findings = judge(captured, rules, environment, trials)
         if not any(finding.rule.offer for finding in findings):
             return findings
@@ -210,7 +210,7 @@ class _Check:
         environment: Environment,
         trials: tuple[Trial, ...],
     ) -> tuple[tuple[Finding, ...], str]:
-        """The findings with what PyTorch and newer releases have for them, and the proof that all convert."""
+        """The findings with what PyTorch and newer releases offer, and the proof that all of it converts."""
         errors = any(finding.severity == "error" for finding in findings)
         if not self.decompositions or captured.graph is None or not errors:
             return findings, ""
@@ -248,21 +248,20 @@ class _Check:
         return captured
 
     def environment(self) -> Environment:
-        """What to lint for: the installed coremltools, or the one that was named."""
+        """The environment to lint for: the installed coremltools, or the one in the options."""
         installed = installed_version("coremltools")
-        wanted = self.options.coremltools
-        if wanted is None and installed is not None and self.options.trial is not None and can_try() == "":
+        release = self.options.coremltools
+        if release is None and installed is not None and self.options.trial is not None and can_try() == "":
             supported = installed_snapshot()
         else:
-            supported = snapshot(wanted or installed)
+            supported = snapshot(release or installed)
         supported = with_foreign(supported)
         if not supported.exact:
             self.notes.append(
-                f"coremltools {supported.requested} is not among the snapshots;"
-                f" judged by that of {supported.version}"
+                f"coremltools {supported.requested} has no snapshot; judged by that of {supported.version}"
             )
         return Environment(
-            coremltools=wanted or installed or supported.version,
+            coremltools=release or installed or supported.version,
             torch=installed_version("torch"),
             supported=supported,
             numpy=installed_version("numpy"),
@@ -272,12 +271,12 @@ class _Check:
         )
 
     def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
-        """The converted program beside PyTorch, through the frontend that converted."""
+        """The comparison of the converted program with PyTorch, through the frontend that converted."""
         if self.options.parity is None:
             return None
         deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
-            self.notes.append("parity was not looked at: no trial converted the model")
+            self.notes.append("parity was not checked: no trial converted the model")
             return None
         from convlint.numerics.flexible import compare_sizes
 
@@ -292,13 +291,13 @@ class _Check:
             )
 
     def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
-        """What precision and compression make of the model, where they were asked for."""
+        """What precision and compression do to the model, where the options ask for them."""
         options = self.options
         if options.precision is None and not options.compress:
             return None
         deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
-            self.notes.append("compression was not looked at: no trial converted the model")
+            self.notes.append("compression was not measured: no trial converted the model")
             return None
         from convlint.compression.measure import measure_settings
 

@@ -22,7 +22,7 @@ from convlint.rules.rulebook import Rulebook
 
 PACKAGES = ("torch", "coremltools", "numpy", "rich", "networkx")
 NATIVE_LIBRARY = "libmilstoragepython"
-"""The part of coremltools that is compiled and writes weights; without it nothing is serialised."""
+"""The compiled part of coremltools, which writes weights; without it nothing can be serialised."""
 
 
 MEASURED: tuple[Mapping[str, str], ...] = (
@@ -30,27 +30,31 @@ MEASURED: tuple[Mapping[str, str], ...] = (
     {"torch": "2.7.1", "coremltools": "9.0", "numpy": "2.3"},
     {"torch": "2.15.0", "coremltools": "9.1.dev1", "numpy": "2.3"},
 )
-"""The sets of releases that the tests run with: all of them with the first, a selection with the oldest and
-the newest (the Makefile has the same)."""
+"""The sets of releases that the tests run with: all tests with the first, a selection with the oldest and
+the newest. The Makefile has the same sets."""
 
 
-def measured_words(versions: Mapping[str, str | None]) -> str:
-    """Whether the installed set is one that convlint was measured with, and which were."""
+def measured_text(versions: Mapping[str, str | None]) -> str:
+    """A sentence: whether convlint was measured with the installed set of releases, and with which it was."""
 
-    def same(wanted: Mapping[str, str]) -> bool:
-        return all((versions.get(name) or "").split("+")[0].startswith(want) for name, want in wanted.items())
+    def same(releases: Mapping[str, str]) -> bool:
+        return all(
+            (versions.get(name) or "").split("+")[0].startswith(want) for name, want in releases.items()
+        )
 
-    def told(one: Mapping[str, str]) -> str:
+    def described(one: Mapping[str, str]) -> str:
         return f"torch {one['torch']} with coremltools {one['coremltools']}"
 
     if any(map(same, MEASURED)):
         return "this set of releases is one that the tests run with"
-    return f"this set of releases was not measured; {', '.join(map(told, MEASURED))} were, with numpy 2.3"
+    return (
+        f"this set of releases was not measured; {', '.join(map(described, MEASURED))} were, with numpy 2.3"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Versions by name (None where absent), why the native library does not load, what rules say of both."""
+    """Versions by name (None where absent), why the native library does not load, and the findings."""
 
     versions: dict[str, str | None]
     native_error: str
@@ -58,12 +62,12 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that a check with its trial needs is there."""
+        """Whether a check with its trial can run here."""
         return not self.native_error and all(self.versions.values())
 
 
 def diagnose(rulebook: Rulebook) -> Diagnosis:
-    """Look at this environment, for both frontends."""
+    """The diagnosis of this environment, for both frontends."""
     from convlint import __version__
 
     versions: dict[str, str | None] = {"convlint": __version__, "python": platform.python_version()}
@@ -73,7 +77,7 @@ def diagnose(rulebook: Rulebook) -> Diagnosis:
 
 
 def _findings(rulebook: Rulebook, versions: Mapping[str, str | None], problem: str) -> tuple[Finding, ...]:
-    """What the environment rules say, each once, whichever frontend it is about."""
+    """The findings of the environment rules for both frontends, each once."""
     coremltools = versions["coremltools"]
     environment = Environment(
         coremltools=coremltools,
@@ -101,12 +105,12 @@ def installed_version(package: str) -> str | None:
 
 def native_error() -> str:
     """Why the native library of coremltools does not load; empty where it does."""
-    found = importlib.util.find_spec("coremltools")
-    if found is None or found.origin is None:
+    package_spec = importlib.util.find_spec("coremltools")
+    if package_spec is None or package_spec.origin is None:
         return "coremltools is not installed"
     name = f"coremltools.{NATIVE_LIBRARY}"
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = Path(found.origin).with_name(NATIVE_LIBRARY + suffix)
+        path = Path(package_spec.origin).with_name(NATIVE_LIBRARY + suffix)
         if path.is_file():
             try:
                 spec = importlib.util.spec_from_file_location(name, path)

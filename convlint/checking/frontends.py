@@ -1,4 +1,4 @@
-"""The frontends of coremltools that a model is tried through, and whether anything can be tried here."""
+"""Trials through the frontends of coremltools, and whether any trial can run here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Frontends:
-    """One model and how it is asked about. What is worth telling beside the trials goes to ``notes``."""
+    """Runs the trials of one model. Remarks beside the trials go to ``notes``."""
 
     source: Source
     options: Options
@@ -29,7 +29,7 @@ class Frontends:
     notes: list[str]
 
     def trials(self, captured: Capture) -> tuple[Trial, ...]:
-        """One trial for each frontend that was asked for; with auto, the second where the first refuses."""
+        """A trial for each requested frontend; "auto" tries TorchScript where torch.export is refused."""
         level = self.options.trial
         if level is None:
             return ()
@@ -45,16 +45,16 @@ class Frontends:
         if problem:
             self.notes.append(f"the trial did not run: {problem}")
             return ()
-        made: list[Trial] = []
+        trials: list[Trial] = []
         choice = self.options.frontend
         if choice != "torchscript" and captured.program is not None:
-            made.append(self.trial("export", captured.program, captured, level))
-        refused = not (made and made[0].status == "converted")
+            trials.append(self.trial("export", captured.program, captured, level))
+        refused = not (trials and trials[0].status == "converted")
         if choice == "torchscript" or (choice == "auto" and refused and self.worth_tracing(captured)):
-            made.append(self.torchscript(captured, level))
-        if len(made) == 2:
-            self.notes += compare_frontends(*made)
-        return tuple(made)
+            trials.append(self.torchscript(captured, level))
+        if len(trials) == 2:
+            self.notes += compare_frontends(*trials)
+        return tuple(trials)
 
     def trial(
         self, frontend: Frontend, model: Any, captured: Capture, level: TrialLevel, inputs: Any = ()
@@ -82,7 +82,7 @@ class Frontends:
         return replace(trial, provisos=captured.provisos) if frontend == "export" else trial
 
     def worth_tracing(self, captured: Capture) -> bool:
-        """Whether TorchScript is tried unasked: a trace runs the model, and knows no states."""
+        """Whether "auto" may try TorchScript: a trace runs the model, and knows no states."""
         ports = captured.graph.inputs if captured.graph is not None else ()
         states = [port.name for port in ports if port.kind == "state" and port.mutated]
         if states:
@@ -105,7 +105,7 @@ class Frontends:
         return real_program(self.source, program, self.options.timeout)
 
     def torchscript(self, captured: Capture, level: TrialLevel) -> Trial:
-        """The trial through TorchScript; a model that cannot be traced is refused there."""
+        """The trial through TorchScript, a failed one where the model cannot be traced."""
         from convlint.trial.trace import input_types, trace_torchscript
 
         self.progress("tracing to TorchScript")
@@ -126,7 +126,7 @@ class Frontends:
 
 
 def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Proviso, ...]:
-    """What a trace fixed by reading it, and what it lost in another way where no line is known to read."""
+    """The provisos of a trace: what it froze by reading, else what it lost where no reading line is known."""
     reads = tuple(reads)
     return (*reads, *(each for each in provisos if each.kind != "frozen" or not reads))
 
@@ -134,22 +134,30 @@ def _together(reads: Iterable[Proviso], provisos: Iterable[Proviso]) -> tuple[Pr
 def _untraced(error: Exception, level: TrialLevel) -> Trial:
     from convlint.capture.failures import describe_failure
 
-    told = describe_failure("torch.jit.trace", error)
-    stage = "input" if told.kind == "owned-name" else "trace"  # which a trace takes, and the converter not
+    described = describe_failure("torch.jit.trace", error)
+    stage = (
+        "input" if described.kind == "owned-name" else "trace"
+    )  # a trace takes such names, the converter does not
     failure = TrialFailure(
-        "", told.message or "no message", told.error_type, told.site, told.caller, told.module, stage=stage
+        "",
+        described.message or "no message",
+        described.error_type,
+        described.site,
+        described.caller,
+        described.module,
+        stage=stage,
     )
     return Trial("failed", (failure,), 0.0, level, "torchscript", installed_version("coremltools") or "")
 
 
 def can_try() -> str:
-    """Why no trial can run here, empty where one can."""
+    """Why no trial can run here; empty where one can."""
     if importlib.util.find_spec("coremltools") is None:
         return "coremltools is not installed; pip install coremltools adds it"
     from convlint.capture.methods import quiet_torch
 
     try:
-        with quiet_torch(), interruptible():  # it catches whatever its own imports raise
+        with quiet_torch(), interruptible():  # coremltools catches whatever its own imports raise
             import coremltools  # noqa: F401
     except Exception as error:  # a broken installation may raise anything
         return f"coremltools cannot be imported ({type(error).__name__}: {error})"

@@ -1,4 +1,4 @@
-"""What rules and trials come to together: findings, a verdict, an exit code."""
+"""Judges by rules and trials together: findings, a verdict, an exit code."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from convlint.checking.reconcile import (
     deciding_trial,
     export_trial,
     findings_of_trial,
+    is_taken_apart,
     mark_trial,
-    taken_apart,
 )
 from convlint.model import SEVERITIES, CaptureFailure, Convertible, Finding, Frontend, Severity, Trial
 from convlint.rules.match import Environment, group_findings, match_environment, match_failures, match_graph
 from convlint.rules.rulebook import Rulebook
 
 FROZEN = "frozen-by-trace"
-"""The kind of capture failure that is what a trace fixes."""
+"""The kind of capture failure for a value that a trace freezes."""
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 def judge(
     captured: Capture, rules: Rulebook, environment: Environment, trials: tuple[Trial, ...]
 ) -> tuple[Finding, ...]:
-    """The findings of the rules, with what the trials said of each and what the trials alone refused."""
-    # What is merely worth knowing of the versions is for `convlint doctor`, not for every report.
+    """The findings of the rules, each with the trials' answer, and findings for what only trials refused."""
+    # Notes about versions belong in `convlint doctor`, not in every report.
     matches = [m for m in match_environment(rules, environment) if m.rule.severity != "note"]
-    matches += match_failures(rules, failures_to_tell(captured, environment.frontend, trials), environment)
+    matches += match_failures(rules, failures_to_report(captured, environment.frontend, trials), environment)
     if captured.graph is not None:
-        # Where nothing could be exported, the ops are those of a trace, and meet that frontend's converters.
+        # Without an export the ops are those of a trace, and meet the converters of that frontend.
         traced = captured.frontend == "torchscript"
         where = replace(environment, frontend="torchscript") if traced else environment
         fired = match_graph(rules, captured.graph, where)
-        matches += [match for match in fired if not (traced and taken_apart(match, trials))]
+        matches += [match for match in fired if not (traced and is_taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if not any(trial.status == "converted" for trial in trials):
         findings += findings_of_trial(findings, trials[:1], rules, environment)
     if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
-        # The other frontend is open: what this one refuses is no longer an error. It may be the only one that
-        # was tried, where torch.export gives no program.
+        # The other frontend converts, so what this one refuses is no longer an error. TorchScript may be the
+        # only one that was tried, where torch.export gives no program.
         findings = tuple(
             replace(finding, severity="warning")
             if finding.severity == "error" and finding.rule.category in BLOCKING and not _is_frozen(finding)
@@ -56,13 +56,13 @@ def judge(
     lines = {str(finding.site) for finding in findings if _is_frozen(finding)}
     return tuple(
         finding
-        for finding in findings  # what the trace fixes there is the same line, reported once
+        for finding in findings  # the value that the trace freezes is the same line, reported once
         if _is_frozen(finding) or finding.rule.category != "capture" or str(finding.site) not in lines
     )
 
 
 def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
-    """What follows from an input in PyTorch, and does not in the program of the trace that converts."""
+    """What depends on an input in PyTorch, but is constant in the program of the trace that converts."""
     provisos = list(captured.reads) if frontend == "torchscript" else []
     converted = [trial for trial in trials if trial.status == "converted"]
     provisos += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]
@@ -77,7 +77,7 @@ def _is_frozen(finding: Finding) -> bool:
 
 
 def _by_own_converter(finding: Finding, environment: Environment) -> bool:
-    """Whether a rule about coremltools' converter is beside the point, as the user has put another there."""
+    """Whether a rule about coremltools' converter does not apply, because the user has replaced it."""
     return (
         finding.rule.category == "support"
         and bool(finding.op)
@@ -86,7 +86,7 @@ def _by_own_converter(finding: Finding, environment: Environment) -> bool:
 
 
 def verdict(captured: Capture, findings: tuple[Finding, ...], trials: tuple[Trial, ...]) -> Convertible:
-    """Whether the model converts: the word of a trial, else that of the rules."""
+    """Whether the model converts, by a trial, else by the rules."""
     if any(trial.status == "converted" for trial in trials):
         return "yes"
     if any(trial.status == "failed" for trial in trials):
@@ -103,7 +103,7 @@ def exit_code(
     compared: Parity | None,
     fail_on: Severity,
 ) -> int:
-    """What the process ends with: 3 without a graph, 1 for findings as bad as ``fail_on``."""
+    """The exit code: 3 without a graph, 1 for findings at or above ``fail_on``, else 0."""
     worst = SEVERITIES.index(fail_on)
     if captured.graph is None:
         return 3
@@ -115,8 +115,8 @@ def exit_code(
     return 1 if convertible == "no" else 0
 
 
-def weighed(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
-    """A difference is as bad as the rule says that names its call, where one does."""
+def with_rule_severity(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | None:
+    """``compared`` with the severity of the rule that names the differing call, where one does."""
     first = compared.first_divergence if compared is not None else None
     if compared is None or first is None:
         return compared
@@ -133,18 +133,18 @@ def weighed(compared: Parity | None, findings: tuple[Finding, ...]) -> Parity | 
 
 
 def static_verdict(findings: Iterable[Finding], *, exported: bool) -> Convertible:
-    """What the rules alone say; ``exported`` is whether torch.export gave a program to convert."""
+    """The verdict of the rules alone; ``exported`` says whether torch.export gave a program."""
     if any(finding.severity == "error" and finding.rule.category in BLOCKING for finding in findings):
         return "no"
     return "yes" if exported else "unknown"
 
 
-def failures_to_tell(
+def failures_to_report(
     captured: Capture, frontend: Frontend, trials: Iterable[Trial] = ()
 ) -> Iterator[CaptureFailure]:
-    """The capture failures worth a finding: odd outputs, what a trace fixes, and what stopped an export.
+    """The capture failures worth a finding: odd outputs, frozen values, and what stopped an export.
 
-    What torch.export refuses is nothing to the TorchScript frontend.
+    What torch.export refuses does not matter to the TorchScript frontend.
     """
     seen = set()
     for failure in captured.failures:

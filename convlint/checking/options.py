@@ -30,17 +30,17 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to check one model: the only place where this is said.
+    """How to check one model.
 
-    The command line, the configuration, the environment and the Python functions all end here. A field
-    that the configuration knows has the name of its key there. ``target`` and ``frontend`` are as in
-    coremltools; ``trial`` is None for the rules alone; ``timeout`` are seconds for the user's code and for
-    a trial. ``parity`` runs the converted program too, at that precision; ``precision`` and ``compress``
-    measure what these do to it, with the weights of ``checkpoint``. ``output`` is the package that a trial
-    of the level "full" writes, ``why`` a rule to be explained where it does not fire, ``coremltools`` a
+    The command line, the configuration, the environment and the Python functions all fill this class. A
+    field that the configuration knows has the name of its key. ``target`` and ``frontend`` are as in
+    coremltools; ``trial`` is None for the rules alone; ``timeout`` is in seconds, for the user's code and
+    for a trial each. ``parity`` also runs the converted program, at that precision; ``precision`` and
+    ``compress`` measure their effect, with the weights of ``checkpoint``. ``output`` is the package that a
+    trial of the level "full" writes, ``why`` a rule to explain where it does not fire, ``coremltools`` a
     release to lint for instead of the installed one.
 
-    ``origins`` says of each field that is not left at its default where its value comes from.
+    ``origins`` says where the value of each field comes from that is not left at its default.
     """
 
     target: str = DEFAULT_TARGET
@@ -71,7 +71,7 @@ class Options:
                 raise UsageError(f"{name} must be one of {', '.join(words)}, not {value!r}.{hint}")
 
     def over(self, values: Mapping[str, Any], origin: str) -> Options:
-        """These options with ``values``, which come from ``origin``, laid over them."""
+        """These options, overridden by ``values``, which come from ``origin``."""
         if not values:
             return self
         return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})

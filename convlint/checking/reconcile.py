@@ -1,4 +1,4 @@
-"""Rules and trial beside each other: what each says of the same op, and where they differ."""
+"""Compares rules and trial: what each says of the same op, and where they differ."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from convlint.capture.methods import Capture
 
 BLOCKING = ("capture", "support", "interface")
-"""Categories whose errors stop a conversion; the others change what a conversion gives."""
+"""Categories whose errors stop a conversion; errors of others change its result."""
 
 
 def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Finding, ...]:
-    """Each finding with what the trial said of its ops."""
+    """The findings, each with the trial's answer for its ops."""
     if trial is None or trial.status in ("timeout", "crashed"):
         return tuple(findings)
-    # The names of a trace are not those of the graph: there, op and line say which call is meant, and since
-    # it ends at its first refusals, what it does not name was not tried.
+    # A trace has other names than the graph, so op and line identify a call there. It ends at its first
+    # refusals, so a call that it does not name was not tried.
     traced = trial.frontend == "torchscript"
     refused = {failure.node for failure in trial.failures if failure.node}
     places = {_place(failure) for failure in trial.failures}
@@ -36,8 +36,8 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             and finding.severity == "warning"
             and finding.rule.category == "support"
         ):
-            continue  # the rule could not be sure, and coremltools has settled it
-        # What only the passes decide, the frontend's word does not settle.
+            continue  # the rule was not sure, and coremltools decided
+        # The frontend alone does not decide what only the passes refuse.
         if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
             calls = finding.calls
             if traced:
@@ -47,7 +47,7 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
             passed = trial.status == "converted" or all(operation_of(call.op) in passed_ops for call in calls)
             said = "failed" if named else "converted" if passed else ""
             if traced and said == "converted" and finding.rule.category == "support":
-                finding = replace(finding, severity="warning")  # of the other frontend's converters
+                finding = replace(finding, severity="warning")  # a rule about the other frontend's converters
         marked.append(replace(finding, trial=said))
     return tuple(marked)
 
@@ -55,13 +55,13 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
 def findings_of_trial(
     findings: tuple[Finding, ...], trials: Iterable[Trial], rules: Rulebook, environment: Environment
 ) -> tuple[Finding, ...]:
-    """A finding for each refusal of the trial that no error among ``findings`` covers."""
+    """Findings for the refusals of the trial that no error among ``findings`` covers."""
     errors = [finding for finding in findings if finding.severity == "error"]
     nodes = {call.name for finding in errors for call in finding.calls}
     places = {_place(finding) for finding in errors}
     places |= {_place(call) for finding in errors for call in finding.calls}
     interface = any(finding.rule.category == "interface" for finding in errors)
-    unforeseen = [
+    uncovered = [
         failure
         for trial in trials
         for failure in trial.failures
@@ -70,12 +70,12 @@ def findings_of_trial(
         and _place(failure) not in places
         and not (failure.stage in ("input", "output") and interface)
     ]
-    findings_of_rules = group_findings(match_trial(rules, unforeseen, environment))
+    findings_of_rules = group_findings(match_trial(rules, uncovered, environment))
     return tuple(replace(finding, trial="failed") for finding in findings_of_rules)
 
 
-def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
-    """Whether a rule about all ops speaks of a call that the tracer takes apart: others meet converters."""
+def is_taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
+    """Whether a rule about all ops matched a call that the tracer takes apart, so that its parts count."""
     call = match.subject.thing
     if not isinstance(call, OpCall) or not any("*" in block.names for block in match.rule.matches):
         return False
@@ -86,7 +86,7 @@ def taken_apart(match: RawMatch, trials: Iterable[Trial]) -> bool:
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    """The operation and its line: by these, names of a trace and of an exported graph are compared."""
+    """The operation and its line, which identify a call both in a trace and in an exported graph."""
     return operation_of(thing.op), str(thing.site or "")
 
 
@@ -97,22 +97,22 @@ def disagreements(
     rules: Rulebook,
     environment: Environment,
 ) -> tuple[Disagreement, ...]:
-    """Where a rule says that an op fails and it converted, or the other way round.
+    """The ops that a rule says fail and that converted, or the other way round.
 
-    All rules are asked, those that the user ignores too: ignoring a rule does not make it wrong.
+    All rules are asked, also those that the user ignores: ignoring a rule does not make it wrong.
     """
     if trial is None or captured.graph is None or trial.status in ("timeout", "crashed"):
         return ()
     everything = group_findings(match_graph(rules, captured.graph, environment))
     errors = [f for f in everything if f.severity == "error" and f.rule.category in BLOCKING]
-    foretold = {call.name for finding in errors for call in finding.calls}
+    predicted = {call.name for finding in errors for call in finding.calls}
     refused = {failure.node: failure for failure in trial.failures if failure.node and not failure.follows}
-    # Where the conversion ended early, what came after the end was never tried.
+    # After an early end of the conversion, the remaining calls were never tried.
     tried_all = trial.status == "converted" or all(f.stage != "input" for f in trial.failures)
     differences = [
         Disagreement(failure.op, "converts", "failed", failure.site, failure.error)
         for node, failure in refused.items()
-        if node not in foretold and failure.stage in ("frontend", "backend")
+        if node not in predicted and failure.stage in ("frontend", "backend")
     ]
     if tried_all:
         differences += [
@@ -128,14 +128,14 @@ def disagreements(
 
 
 def compare_frontends(first: Trial, second: Trial) -> list[str]:
-    """What the two frontends of coremltools say of the same model, as notes."""
+    """Notes on where the two frontends of coremltools differ about a model."""
     if second.status == "converted":
         return [
             f"the {first.frontend} frontend refuses the model, the {second.frontend} frontend converts it"
         ]
     notes = []
     for trial, other in ((first, second), (second, first)):
-        # A trial may end at its first refusal: of what it never came to, nothing is known.
+        # A trial may end at its first refusal; nothing is known about the ops after it.
         converted = set(map(operation_of, other.passed)) - _refused(other)
         only = sorted(operation for operation in _refused(trial) & converted if operation)
         if only:
@@ -148,7 +148,7 @@ def _refused(trial: Trial) -> set[str]:
 
 
 def export_trial(trials: tuple[Trial, ...]) -> Trial | None:
-    """The trial through torch.export, where there was one."""
+    """The trial through torch.export; None where there was none."""
     return next((trial for trial in trials if trial.frontend == "export"), None)
 
 

@@ -1,8 +1,8 @@
-"""Findings that somebody decided about: silenced by a comment in the source, or by module in the settings.
+"""Suppressed findings: silenced by a comment in the source, or by module in the settings.
 
-``# convlint: ignore[CL201] reason`` speaks for the whole statement that it stands in; on a line of
-its own, for the next one. A word in it that silences nothing is told, but only where this check has
-traced the line and asked the rule: what was not looked at may still be needed.
+``# convlint: ignore[CL201] reason`` applies to the whole statement that it stands in; on a line of its
+own, to the next one. A word in it that silences nothing is reported, but only where this check has
+traced the line and asked the rule: otherwise it may still be needed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MARK = "convlint"
 
 @dataclass(frozen=True, slots=True)
 class _Comment:
-    """A comment and the lines that it speaks for."""
+    """A comment and the lines that it applies to."""
 
     site: Site
     words: tuple[str, ...]
@@ -46,7 +46,7 @@ class _Comment:
 def suppress(
     report: Report, fail_on: Severity, per_module: Mapping[str, tuple[str, ...]] | None = None
 ) -> Report:
-    """The report with what comments and ``per_module`` silence moved from ``findings`` to ``suppressed``."""
+    """The report with the findings that comments and ``per_module`` silence moved to ``suppressed``."""
     traced = _traced(report)
     comments = [comment for path in {path for path, _ in traced} for comment in _comments(path)]
     comments = [
@@ -55,26 +55,26 @@ def suppress(
     used: set[tuple[Site, str]] = set()
     left, silenced = [], list(report.suppressed)
     for finding in report.findings:
-        found = next(_speaking(comments, finding), None)
-        if found is not None:
-            comment, words = found
+        silencing = next(_speaking(comments, finding), None)
+        if silencing is not None:
+            comment, words = silencing
             used |= {(comment.site, word) for word in words}
             silenced.append(Suppression(finding, "comment", comment.reason, comment.site))
             continue
-        kept, removed = _outside_modules(finding, per_module or {})
+        remaining, removed = _outside_modules(finding, per_module or {})
         silenced += [Suppression(removed, "module", "per-module-ignores")] if removed is not None else []
-        left += [kept] if kept is not None else []
+        left += [remaining] if remaining is not None else []
     ignores = tuple(_ignore(comment, used, report) for comment in sorted(comments, key=_order))
-    return decided(
+    return with_exit_code(
         replace(report, findings=tuple(left), suppressed=tuple(silenced), ignores=ignores), fail_on
     )
 
 
-def decided(report: Report, fail_on: Severity) -> Report:
-    """The report with the exit code of the findings that are left.
+def with_exit_code(report: Report, fail_on: Severity) -> Report:
+    """The report with the exit code of the remaining findings.
 
-    That a model does not convert, or converts to other numbers, is no failure where an error that says so was
-    silenced: somebody knows.
+    A model that does not convert, or converts to other numbers, is no failure where the error that says so
+    was silenced.
     """
     if report.graph is None or not report.suppressed:
         return report
@@ -84,13 +84,13 @@ def decided(report: Report, fail_on: Severity) -> Report:
     parity = report.parity
     apart = parity is not None and parity.status in ("differs", "overflows")
     apart = apart and parity is not None and SEVERITIES.index(parity.severity) <= worst
-    weighed = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
+    numeric = any(suppression.finding.rule.category == "numeric" for suppression in report.suppressed)
     refused = report.convertible == "no" and not known
-    return replace(report, exit_code=int(failing or refused or (apart and not weighed)))
+    return replace(report, exit_code=int(failing or refused or (apart and not numeric)))
 
 
 def unused_ignores(reports: Iterable[Report]) -> list[IgnoreComment]:
-    """Comments, or words of them, that silence nothing in any of these reports."""
+    """The comments with words that silence nothing in any of these reports."""
     merged: dict[Site, IgnoreComment] = {}
     for ignore in (ignore for report in reports for ignore in report.ignores):
         known = merged.get(ignore.site, ignore)
@@ -111,8 +111,8 @@ def _speaking(comments: Iterable[_Comment], finding: Finding) -> Iterator[tuple[
     for comment in comments:
         sites = [site for site in (finding.site, finding.caller) if site is not None]
         if any(site.path == comment.site.path and site.line in comment.lines for site in sites):
-            told = (rule.code, rule.name, rule.category, *rule.aliases)
-            words = [word for word in comment.words if answers(word, *told)]
+            names = (rule.code, rule.name, rule.category, *rule.aliases)
+            words = [word for word in comment.words if answers(word, *names)]
             if words:
                 yield comment, words
 
@@ -120,7 +120,7 @@ def _speaking(comments: Iterable[_Comment], finding: Finding) -> Iterator[tuple[
 def _outside_modules(
     finding: Finding, per_module: Mapping[str, tuple[str, ...]]
 ) -> tuple[Finding | None, Finding | None]:
-    """The finding without the calls inside silenced modules, and the finding of those alone."""
+    """The finding of the calls outside silenced modules, and that of the calls inside; None for no calls."""
     rule = finding.rule
     patterns = [
         pattern
@@ -140,7 +140,7 @@ def _outside_modules(
 
 
 def _matches(module: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern names the module or one that it lies in."""
+    """Whether a pattern matches the module or one that contains it."""
     return any(fnmatchcase(module, pattern) or fnmatchcase(module, f"{pattern}.*") for pattern in patterns)
 
 
@@ -165,7 +165,7 @@ def _comments(path: str) -> tuple[_Comment, ...]:
 @lru_cache(maxsize=256)
 def _comments_in(path: str, source: str) -> tuple[_Comment, ...]:
     """The ignore comments of a file; none in one that Python cannot read."""
-    found: list[_Comment] = []
+    comments: list[_Comment] = []
     open_ones: list[tuple[int, re.Match[str]]] = []
     start = 0
     try:
@@ -175,13 +175,13 @@ def _comments_in(path: str, source: str) -> tuple[_Comment, ...]:
                 open_ones.append((line, match))
             elif token.type == tokenize.NEWLINE:
                 covered = range(start or line, line + 1)
-                found += [_comment(path, *one, covered) for one in open_ones]
+                comments += [_comment(path, *one, covered) for one in open_ones]
                 open_ones, start = [], 0
             elif not start and token.type not in _LAYOUT:
                 start = line
     except (tokenize.TokenError, SyntaxError):
         pass
-    return tuple(found)
+    return tuple(comments)
 
 
 _LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)

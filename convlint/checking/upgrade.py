@@ -1,8 +1,8 @@
-"""What another release of coremltools would change for a model: two reports of it, compared.
+"""What another release of coremltools would change for a model: a comparison of two reports.
 
-Both reports come of the rules alone, because only one release can be installed. What blocks a
-conversion is compared by the op that it blocks and not by the rule that says so: an op that one
-release lacks and the next has but breaks is not fixed.
+Both reports come from the rules alone, because only one release can be installed. Blocking findings
+are compared by op, not by rule: an op that one release lacks, and the next has but breaks, is not
+fixed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from convlint.model import SEVERITIES, Convertible, Finding, Report, Severity
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The findings that are in one report alone: ``fixed`` in the first, ``broken`` in the second.
+    """The findings of one report only: ``fixed`` are those of the first, ``broken`` those of the second.
 
-    ``same`` counts the findings that are in both. ``convertible`` has the verdicts of both.
+    ``same`` counts the findings in both. ``convertible`` has the verdicts of both.
     """
 
     model: str
@@ -37,8 +37,8 @@ class Upgrade:
         return int(any(SEVERITIES.index(finding.severity) <= worst for finding in self.broken))
 
 
-def compare(before: Report, after: Report) -> Upgrade:
-    """What changes from one report to the other."""
+def compare_reports(before: Report, after: Report) -> Upgrade:
+    """The changes from one report to the other."""
     old = {key for finding in before.findings for key in _keys(finding)}
     new = {key for finding in after.findings for key in _keys(finding)}
     fixed = tuple(finding for finding in before.findings if not new.issuperset(_keys(finding)))
@@ -57,7 +57,7 @@ def compare(before: Report, after: Report) -> Upgrade:
 
 
 def _keys(finding: Finding) -> Iterator[tuple[str, ...]]:
-    """What a finding is about: each of its calls, else its place, else its subject."""
+    """Keys of what a finding is about: its calls, else its place, else its subject."""
     blocks = finding.severity == "error" and finding.rule.category in BLOCKING
     what = "blocked" if blocks else finding.rule.code
     if finding.calls:

@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. The commands stand in modules of their names."""
+"""The command line: arguments in, exit code out. Each command has a module of its own name."""
 
 from convlint.cli.program import main as main
 from convlint.cli.program import report_error as report_error

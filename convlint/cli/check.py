@@ -1,4 +1,4 @@
-"""The command ``check``: gather the models, check them, write to the streams and files that were named."""
+"""The command ``check``: gather the models, check them, write to stdout and the named files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cli.requests import CheckRequest, Kept
-from convlint.destination import UNWRITTEN, look_at, look_at_package, make_folder_of
+from convlint.cli.requests import CheckRequest, StorageOptions
+from convlint.destination import UNWRITTEN, checked_package, checked_place, make_folder_of
 from convlint.errors import ModelError, UsageError
 from convlint.model.run import Outcome, Run
 from convlint.output.formats import PICTURES, RENDERERS, Destination, destinations, write_files
@@ -22,7 +22,7 @@ from convlint.sandbox import stop_if_interrupted
 from convlint.settings.jobs import Job
 from convlint.settings.project import Project, find_project
 from convlint.settings.request import device_names, jobs_of
-from convlint.supervision import note_model, note_told
+from convlint.supervision import note_model, note_reported
 from convlint.text import count, named, one_line, shown_path, visible
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check(request: CheckRequest, out: TextIO) -> int:
     """Check one model, or every configured one; the exit code is the worst of all."""
     project = find_project(file=request.config)
     jobs = jobs_of(request.models, project)
-    cache = cache_of(request.kept, project)
+    cache = cache_of(request.storage, project)
     if request.show_settings:
         return _show_settings(request, project, jobs, cache, out)
     if request.releases:
@@ -49,7 +49,7 @@ def watch(request: CheckRequest, out: TextIO) -> int:
 
     project = find_project(file=request.config)
     folders = folders_of(jobs_of(request.models, project), project)
-    # A model that was named is always checked.
+    # A model named on the command line is always checked.
     narrow = request.models.spec is None
 
     def check_changed(changed: Sequence[str] | None) -> int:
@@ -62,7 +62,7 @@ def watch(request: CheckRequest, out: TextIO) -> int:
 def check_jobs(
     request: CheckRequest, project: Project, jobs: list[Job], cache: Cache | None, out: TextIO
 ) -> int:
-    """Check these jobs and write what is asked for."""
+    """Check these jobs and write the requested reports."""
     files = destinations(request.files)
     jobs = _with_packages(jobs, files)
     several = request.models.several
@@ -72,7 +72,7 @@ def check_jobs(
             " name one with --model, or write a page of all of them with --html."
         )
     device = _device(request, project, files)
-    path = _baseline_path(request.kept, project)
+    path = _baseline_path(request.storage, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
     if request.changed is not None:
@@ -81,7 +81,7 @@ def check_jobs(
         several = True
         jobs = affected_jobs(jobs, request.changed, project, cache)
         if not jobs and not request.quiet:
-            tell("convlint: no configured model reaches a changed file")
+            print_to_stderr("convlint: no configured model reaches a changed file")
     shown: list[Outcome] = []
     stale: list[str] = []
     stream = _Stream(request, out)
@@ -96,49 +96,51 @@ def check_jobs(
                 stream.count(outcome)
                 continue
             if outcome.error is not None and several:
-                tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
+                print_to_stderr(
+                    f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}"
+                )
             stream.show(outcome)
-            note_told(number + 1)
+            note_reported(number + 1)
     run = _run(shown, several, stale)
     problems = _unwritten(run)
     stop_if_interrupted()
     stream.flush()
     try:
         write_files(run, files)
-    except UsageError as error:  # the report that was asked for on standard output is given nevertheless
+    except UsageError as error:  # the report on standard output is still written
         problems.append(str(error))
     if cache is not None and cache.trouble and not request.quiet:
-        tell(f"convlint: results are not kept ({cache.trouble}); --no-cache does without them")
+        print_to_stderr(f"convlint: results are not cached ({cache.trouble}); --no-cache does without them")
     if not several and shown[0].error is not None and not problems:
         raise shown[0].error
     stream.end(run)
     for problem in problems:
-        tell(f"convlint: error: {problem}")
+        print_to_stderr(f"convlint: error: {problem}")
     return max(run.exit_code, 2) if problems else run.exit_code
 
 
 def _with_packages(jobs: list[Job], files: Sequence[Destination]) -> list[Job]:
-    """The jobs, each with the place of the package that it is to write, which was looked at."""
+    """The jobs, each with the place of the package that it will write, already checked."""
     return [_with_package(job, files) for job in jobs]
 
 
 def _with_package(job: Job, files: Sequence[Destination]) -> Job:
     if job.options.output is None:
         return job
-    package = look_at_package("--output", job.options.output)
+    package = checked_package("--output", job.options.output)
     if any(file.place is not None and file.place.real == package for file in files):
         raise UsageError(f"--output and --output-file name one path, {shown_path(package)}.")
     return replace(job, options=replace(job.options, output=package))
 
 
 def _unwritten(run: Run) -> list[str]:
-    """What is wrong with packages that could not be written, though their models convert."""
+    """Why packages could not be written, of models that convert."""
     trials = [trial for o in run.outcomes if o.report is not None for trial in o.report.trials]
     return [f"{trial.detail}." for trial in trials if trial.detail.startswith(UNWRITTEN)]
 
 
 def _device(request: CheckRequest, project: Project, files: Sequence[Destination]) -> Device | None:
-    """The device to plan for, None where no output shows a plan; an unknown one is refused in any case."""
+    """The device to plan for, None where no output shows a plan; an unknown device is always refused."""
     names = device_names(request.chip, request.os, project)
     pictured = {request.format, *(file.format for file in files)} & PICTURES
     if not pictured and names == (None, None):
@@ -157,40 +159,40 @@ def _planned(outcome: Outcome, device: Device) -> Outcome:
     return replace(outcome, plan=plan_report(outcome.report, device))
 
 
-def cache_of(kept: Kept, project: Project) -> Cache | None:
-    """The cache that the command line and the project ask for, None for none."""
-    if not kept.cache:
+def cache_of(storage: StorageOptions, project: Project) -> Cache | None:
+    """The cache that the command line and the project ask for; None without one."""
+    if not storage.cache:
         return None
-    folder = kept.cache_dir or folder_of(project)
+    folder = storage.cache_dir or folder_of(project)
     return Cache(folder) if folder is not None else None
 
 
 def baseline(request: CheckRequest, *, prune: bool) -> int:
-    """Write the baseline of every configured model, or take out of it what is gone."""
+    """Write the baseline of every configured model, or remove from it what is gone."""
     from convlint.checking.baseline import (
         BASELINE,
         DEFAULT_FILE,
         baseline_of,
-        earlier,
+        baseline_to_replace,
         read_baseline,
         write_baseline,
     )
 
     project = find_project(file=request.config)
     jobs = jobs_of(request.models, project)
-    path = _baseline_path(request.kept, project)
+    path = _baseline_path(request.storage, project)
     if path is None:
         path = os.path.join(project.root or os.getcwd(), DEFAULT_FILE)
     folder = os.path.dirname(os.path.abspath(path))
-    place = look_at("--baseline", path, BASELINE)
+    place = checked_place("--baseline", path, BASELINE)
     old = read_baseline(path) if prune else None
-    known = earlier(path, wanted=bool(request.models.models)) if old is None else None
+    known = baseline_to_replace(path, required=bool(request.models.models)) if old is None else None
     make_folder_of(place)
-    with closing(_outcomes(jobs, request, cache_of(request.kept, project))) as checked:
+    with closing(_outcomes(jobs, request, cache_of(request.storage, project))) as checked:
         outcomes = list(checked)
     for outcome in outcomes:
         if outcome.error is not None:
-            tell(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
+            print_to_stderr(f"convlint: error: {named(outcome.model)}: {one_line(str(outcome.error), 4000)}")
     configured_models = {model.name for model in project.models}
     if old is not None:
         new = old.pruned(outcomes, folder, configured_models)
@@ -202,17 +204,19 @@ def baseline(request: CheckRequest, *, prune: bool) -> int:
     write_baseline(place, new)
     mine = {outcome.model for outcome in outcomes}
     number = sum(sum(kinds.values()) for model, kinds in new.counts.items() if model in mine)
-    configured = project.baseline or request.kept.baseline
+    configured = project.baseline or request.storage.baseline
     hint = "" if configured else f'; set baseline = "{DEFAULT_FILE}" in the configuration to have it read'
-    tell(f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}")
+    print_to_stderr(
+        f"convlint: {count(number, 'known finding')} of {count(len(outcomes), 'model')} in {path}{hint}"
+    )
     return 3 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
 class _Stream:
-    """What appears on standard output: people see each model when it is done, programs one document.
+    """Writes to standard output: each model when it is done for people, one document for programs.
 
-    Where it takes no more (a reader that went away, a full disk), the files that were asked for are
-    still written, and the error is raised after that.
+    When it cannot be written to (a reader that went away, a full disk), the requested files are still
+    written, and the error is raised afterwards.
     """
 
     def __init__(self, request: CheckRequest, out: TextIO) -> None:
@@ -222,20 +226,20 @@ class _Stream:
         self._broken: OSError | None = None
 
     def show(self, outcome: Outcome) -> None:
-        """One model that is done, where people read: it stays shown, whatever the next one does."""
+        """Show one finished model at once where people read, so that it stays whatever the next one does."""
         self._put(lambda: self._show(outcome))
         self.flush()
 
     def count(self, outcome: Outcome) -> None:
-        """One model that was shown already, by a process that another model has ended since."""
+        """Count a model that an earlier process showed before another model ended that process."""
         self._shown += outcome.report is not None
 
     def flush(self) -> None:
-        """What was written so far is there before anything is written elsewhere."""
+        """Flush, so that the report so far appears before anything is written elsewhere."""
         self._put(self._out.flush)
 
     def end(self, run: Run) -> None:
-        """What is to be said of all of them."""
+        """Write what follows the last model."""
         self._put(lambda: self._end(run))
         self.flush()
         if self._broken is not None:
@@ -260,7 +264,7 @@ class _Stream:
 
         if self._shown > 1:
             self._out.write("\n")
-        render(report, console_of(self._out), quiet=self._request.quiet)
+        render(report, console_of(self._out), quiet=self._request.quiet, full=self._request.full)
 
     def _concise(self, report: Report) -> None:
         from convlint.model.verdict import verdict
@@ -270,7 +274,7 @@ class _Stream:
         if not self._request.quiet:
             self._out.flush()
             result = verdict(report)
-            tell(f"{named(report.model)}: {result.headline} {result.next_step}")
+            print_to_stderr(f"{named(report.model)}: {result.headline} {result.next_step}")
 
     def _end(self, run: Run) -> None:
         request = self._request
@@ -287,7 +291,7 @@ class _Stream:
             from convlint.checking.baseline import stale_text
 
             self._out.flush()
-            tell(f"convlint: error: {stale_text(run.stale)}")
+            print_to_stderr(f"convlint: error: {stale_text(run.stale)}")
 
 
 def _outcomes(jobs: Sequence[Job], request: CheckRequest, cache: Cache | None) -> Generator[Outcome]:
@@ -318,10 +322,10 @@ def _run(outcomes: list[Outcome], several: bool, stale: list[str]) -> Run:
     return Run(tuple(outcomes), repository_root(os.getcwd()), several, tuple(unused), tuple(stale))
 
 
-def _baseline_path(kept: Kept, project: Project) -> str | None:
-    if not kept.use_baseline:
+def _baseline_path(storage: StorageOptions, project: Project) -> str | None:
+    if not storage.use_baseline:
         return None
-    return project.baseline if kept.baseline is None else kept.baseline
+    return project.baseline if storage.baseline is None else storage.baseline
 
 
 def _baseline(path: str | None) -> Baseline | None:
@@ -347,8 +351,8 @@ def _show_settings(
 
 
 def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -> int:
-    """Say for each model what another coremltools would change; exit code 1 where something breaks."""
-    from convlint.checking.upgrade import compare
+    """Show for each model what another coremltools would change; exit code 1 where something breaks."""
+    from convlint.checking.upgrade import compare_reports
     from convlint.output.json import dumps, reports_to_dict
     from convlint.output.upgrade import upgrade_text, upgrade_to_dict
 
@@ -364,7 +368,7 @@ def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -
                 assert outcome.error is not None
                 raise outcome.error
             reports.append(outcome.report)
-        upgrade = compare(*reports)
+        upgrade = compare_reports(*reports)
         codes = [report.exit_code for report in reports if report.exit_code == 3]
         worst = max(worst, upgrade.exit_code(job.options.fail_on), *codes)
         if request.format == "json":
@@ -397,6 +401,6 @@ def tally_of_models(run: Run) -> str:
     return f"{count(len(verdicts), 'model')}: {', '.join(parts)}"
 
 
-def tell(text: str) -> None:
-    """A hint or an error for people, beside the report."""
+def print_to_stderr(text: str) -> None:
+    """Write a hint or an error for people, beside the report."""
     sys.stderr.write(f"{visible(text)}\n")

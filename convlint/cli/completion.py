@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """One option or argument: ``names`` are empty for a positional argument."""
+    """One option or argument; ``names`` is empty for a positional argument."""
 
     names: tuple[str, ...]
     choices: tuple[str, ...]

@@ -70,7 +70,7 @@ def fix(request: FixRequest, out: TextIO) -> int:
 def _fixed(
     source: Source, job: Job, request: FixRequest, progress: Callable[[str], None]
 ) -> tuple[Any, Inputs, Fixed]:
-    """The module with real weights, its inputs, and what the fix made of it."""
+    """The fixed model, with the module with real weights and the inputs that it came from."""
     from convlint.capture.build import build_on_cpu
     from convlint.capture.flexible import dynamic_shapes
     from convlint.capture.methods import Source
@@ -96,14 +96,14 @@ def _fixed(
 
 
 def _checked(words: Sequence[str]) -> Checked:
-    """What ``convlint check`` says of the model as its files stand now, in a fresh process."""
+    """The result of ``convlint check`` on the files as they are now, in a fresh process."""
     from convlint.output.fixed import Checked
 
     command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        told = json.loads(done.stdout)
-        reports = told.get("reports", told.get("models", [told]))
+        answer = json.loads(done.stdout)
+        reports = answer.get("reports", answer.get("models", [answer]))
         headline = str(reports[0]["verdict"]["headline"])
     except (ValueError, KeyError, IndexError, AttributeError, TypeError):
         lines = (done.stderr or done.stdout).strip().splitlines()

@@ -1,7 +1,7 @@
-"""``convlint init``: begin a configuration and a pre-commit hook for the models of a project.
+"""``convlint init``: start a configuration and a pre-commit hook for the models of a project.
 
-The project's files are read and not run. What cannot be read from them, the shapes of the inputs
-above all, is proposed and marked to be looked at.
+The project's files are read, not run. What they do not say, above all the shapes of the inputs, is
+guessed and marked for the user to check.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from convlint.destination import Kind, Place, look_at, reason_of
+from convlint.destination import Kind, Place, checked_place, reason_of
 from convlint.errors import UsageError
 from convlint.files import Changed, replace_file
 from convlint.settings.project import OWN_FILE, SHARED_FILE, find_project
@@ -40,8 +40,8 @@ def init(out: TextIO, *, yes: bool) -> int:
     project = find_project(folder)
     if project.file is not None and os.path.dirname(project.file) == str(folder):
         raise UsageError(
-            f"{shown_path(project.file)} holds a configuration already: add models to it by hand, or take it"
-            " out first."
+            f"{shown_path(project.file)} already holds a configuration: add models to it by hand, or remove"
+            " it first."
         )
     models = models_below(folder)
     if not models:
@@ -53,16 +53,16 @@ def init(out: TextIO, *, yes: bool) -> int:
     file = shared if shared.is_file() else folder / OWN_FILE
     table = _configuration(models, "tool.convlint." if file == shared else "")
     hook = folder / HOOK_FILE
-    place = look_at("init", str(file), Kind("a configuration", _is_text))
+    place = checked_place("init", str(file), Kind("a configuration", _is_text))
     before = Path(place.real).read_bytes() if os.path.exists(place.real) else None
     new_hook = not os.path.lexists(hook)
     if new_hook:
-        look_at("init", str(hook), Kind("a configuration of pre-commit", _is_text))
+        checked_place("init", str(hook), Kind("a configuration of pre-commit", _is_text))
     out.write(
         f"{count(len(models), 'model')} found. {shown_path(str(file))} would get:\n\n{visible(table)}\n"
     )
     if not new_hook:
-        out.write(f"{HOOK_FILE} is there already; its `repos` would take:\n\n{_HOOK}\n")
+        out.write(f"{HOOK_FILE} exists; add this to its `repos`:\n\n{_HOOK}\n")
     else:
         out.write(f"{HOOK_FILE} would be:\n\nrepos:\n{_HOOK}\n")
     out.flush()
@@ -97,7 +97,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _add(place: Place, before: bytes | None, table: str) -> None:
-    """Add the table at the end of the file, whose own bytes, mode and links stay as they are."""
+    """Append the table to the file, and leave its bytes, mode and links as they are."""
     old = before or b""
     newline = "\r\n" if b"\r\n" in old else "\n"
     gap = "" if not old else "\n" if old.endswith(b"\n") else "\n\n"

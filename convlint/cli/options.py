@@ -10,9 +10,11 @@ from convlint.output.formats import FORMATS
 from convlint.runtimes.table import NAMES
 from convlint.settings.keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 
+FORMAT_HELP = "write this format to standard output; default: terminal"
+
 
 def add_check_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that ``convlint check`` takes."""
+    """Add everything that ``convlint check`` takes."""
     what = parser.add_argument_group("what to check")
     what.add_argument(
         "spec",
@@ -26,9 +28,9 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         "--output-type",
         action="append",
         metavar="SPEC",
-        help="an output that shall be a picture, [NAME:]image[(LAYOUT)]: rgb, bgr, gray, gray16; repeatable",
+        help="declare an output as a picture, [NAME:]image[(LAYOUT)]: rgb, bgr, gray, gray16; repeatable",
     )
-    text = "only the configured models that these files reach through imports; none, and it ends at once"
+    text = "check only the configured models that import one of these files; without files, check none"
     what.add_argument("--changed", nargs="*", metavar="FILE", help=text)
     text = "check again whenever a file of a model is saved (needs the package watchfiles)"
     what.add_argument("--watch", action="store_true", help=text)
@@ -39,7 +41,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "float16"),
         const="float32",
         metavar="PRECISION",
-        help="also run the converted program and compare it with PyTorch: float32 (default) or float16",
+        help="also run the converted program and compare it with PyTorch, at float32 or float16;"
+        " default: float32",
     )
     how.add_argument(
         "--precision",
@@ -51,14 +54,14 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="SETTINGS",
         help="also compress, and show sizes and errors: int8, int4, palettize:6, palettize:1..8, prune:0.5,"
-        " w8a8; commas between several",
+        " w8a8; separate several by commas",
     )
-    text = "trained weights, from torch.save or safetensors, for whatever needs weights; default: random ones"
+    text = "load trained weights, written by torch.save or safetensors; default: random weights"
     how.add_argument("--checkpoint", metavar="FILE", help=text)
     how.add_argument(
         "--output",
         metavar="PATH",
-        help="keep the model package of --trial full here: a new path, or a package",
+        help="write the model package of --trial full here: a new path, or a package to replace",
     )
     how.add_argument(
         "--diff-coremltools",
@@ -67,23 +70,25 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         help="show what changing from one release to the other would fix and break, by the rules alone",
     )
     rules = _add_which(parser)
-    rules.add_argument("--why", metavar="RULE", help="say for each op why this rule did not fire on it")
-    _add_kept(parser)
+    rules.add_argument("--why", metavar="RULE", help="explain for each op why this rule did not fire")
+    _add_storage_options(parser)
     shown = parser.add_argument_group("what to show")
-    shown.add_argument("--format", choices=FORMATS, default="terminal", help="default: terminal")
-    text = "write a file too; the format is that of its ending where none is named; repeat for several"
+    shown.add_argument("--format", choices=FORMATS, default="terminal", help=FORMAT_HELP)
+    text = "also write this file; its ending names the format where FORMAT: does not; repeatable"
     shown.add_argument("--output-file", action="append", metavar="[FORMAT:]PATH", help=text)
     add_picture_options(shown)
-    text = "the chip that the page and the drawing forecast for; default: A17Pro"
+    text = "forecast for this chip in the page and the drawing; default: A17Pro"
     shown.add_argument("--chip", metavar="CHIP", help=text)
-    shown.add_argument("--os", metavar="OS", help="its system: iOS17, macOS14 and so on")
-    shown.add_argument("-q", "--quiet", action="store_true", help="findings only")
-    text = "show every setting with where it comes from, and check nothing"
+    shown.add_argument("--os", metavar="OS", help="forecast for this system: iOS17, macOS14 and so on")
+    text = "show every finding in full: all helps, the lines of warnings, and notes"
+    shown.add_argument("--full", action="store_true", help=text)
+    shown.add_argument("-q", "--quiet", action="store_true", help="show findings only")
+    text = "show every setting and where it comes from, and check nothing"
     shown.add_argument("--show-settings", action="store_true", help=text)
 
 
 def add_picture_options(shown: argparse._ArgumentGroup) -> None:
-    """The files that show a model as a picture; they are further output files."""
+    """Add ``--html`` and ``--svg``, which are short for an ``--output-file`` of that format."""
     pictures = (
         ("--html", "write a page with the findings and the model as a picture"),
         ("--svg", "write a drawing of the model's modules, for papers and READMEs"),
@@ -100,139 +105,149 @@ def add_picture_options(shown: argparse._ArgumentGroup) -> None:
 
 
 def add_compare_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that ``convlint compare`` takes."""
+    """Add everything that ``convlint compare`` takes."""
     what = parser.add_argument_group("what to compare")
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)
     how = parser.add_argument_group("how to compare")
-    how.add_argument("--target", metavar="TARGET", help="for the frontends of coremltools; default: iOS17")
-    text = "only this runtime; repeatable"
+    text = "convert for this target with coremltools; default: iOS17"
+    how.add_argument("--target", metavar="TARGET", help=text)
+    text = "try only this runtime; repeatable; default: all"
     how.add_argument("--runtime", action="append", choices=NAMES, help=text)
     how.add_argument("--door", dest="runtime", action="append", choices=NAMES, help=argparse.SUPPRESS)
-    how.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for each runtime; default: 120")
+    text = "stop each runtime after this many seconds; default: 120"
+    how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     _add_converters(how)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def add_fix_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that ``convlint fix`` takes."""
+    """Add everything that ``convlint fix`` takes."""
     what = parser.add_argument_group("what to fix")
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
-    what.add_argument("--model", metavar="NAME", help="a configured model")
+    what.add_argument("--model", metavar="NAME", help="use this configured model")
     what.add_argument(
         "--input",
         action="append",
         metavar="SPEC",
-        help="one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]",
+        help="describe one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; repeatable",
     )
-    what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
-    what.add_argument(
-        "--arg-expr", action="append", metavar="K=EXPR", help="a constructor argument as Python"
-    )
-    text = "the configuration, instead of the nearest convlint.toml or pyproject.toml"
+    text = "pass a constructor argument: a Python literal, else a string; repeatable"
+    what.add_argument("--arg", action="append", metavar="K=V", help=text)
+    text = "pass a constructor argument as a Python expression; repeatable"
+    what.add_argument("--arg-expr", action="append", metavar="K=EXPR", help=text)
+    text = "read this configuration; default: the nearest convlint.toml or pyproject.toml"
     what.add_argument("--config", metavar="FILE", help=text)
     how = parser.add_argument_group("how to fix")
-    how.add_argument("--target", metavar="TARGET", help="iOS15 to iOS18, iOS26 and so on; default: iOS17")
+    text = "convert for this target: iOS15 to iOS18, iOS26 and so on; default: iOS17"
+    how.add_argument("--target", metavar="TARGET", help=text)
     _add_converters(how)
-    text = "allow changes that give another result for some inputs"
+    text = "allow changes that give different outputs for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
     text = (
         "ane: lay the activations out as the Neural Engine prefers them, (batch, channels, 1, sequence);"
         " image: fold a normalisation of the input into the convolution that reads it"
     )
     how.add_argument("--for", dest="for_", choices=["ane", "image"], default="", help=text)
-    text = "make the changes that can be said in source there; never outside the project"
+    text = "write those changes that an edit of your source can make; never outside the project"
     how.add_argument("--write", action="store_true", help=text)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that ``convlint plan`` takes."""
+    """Add everything that ``convlint plan`` takes."""
     what = parser.add_argument_group("what to plan")
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
-    where.add_argument("--chip", metavar="CHIP", help="A12 to A19 Pro, M1 to M6; default: A17Pro")
-    where.add_argument("--os", metavar="OS", help="iOS17, macOS14 and so on; default: iOS17 or its equal")
     where.add_argument(
-        "--compute-units", default="all", metavar="UNITS", help="all (default), cpu, cpu+gpu or cpu+ane"
+        "--chip", metavar="CHIP", help="forecast for this chip: A12 to A19 Pro, M1 to M6; default: A17Pro"
     )
-    text = "of the conversion: float16 (default) or float32"
-    # Of its own name: that of a check asks for something else.
+    text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
+    where.add_argument("--os", metavar="OS", help=text)
+    text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
+    where.add_argument("--compute-units", default="all", metavar="UNITS", help=text)
+    text = "convert at this precision: float16 or float32; default: float16"
+    # It has a ``dest`` of its own, because --precision of a check means something else.
     where.add_argument("--precision", dest="plan_precision", default="float16", metavar="P", help=text)
-    text = "deployment target of the conversion; default: the system"
+    text = "convert for this deployment target; default: that of the system"
     where.add_argument("--target", metavar="TARGET", help=text)
     text = "plan PyTorch's own ops, without a conversion"
     where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
-    where.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for user code and conversion")
-    text = "on a Mac: ask Core ML's own compute plan too, and time predictions"
+    text = "stop user code and conversion after this many seconds each; default: 120"
+    where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
+    text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
-    text = "default: terminal"
     shown = parser.add_argument_group("what to show")
-    shown.add_argument("--format", choices=("terminal", "json", "markdown"), default="terminal", help=text)
+    shown.add_argument(
+        "--format", choices=("terminal", "json", "markdown"), default="terminal", help=FORMAT_HELP
+    )
     add_picture_options(shown)
-    shown.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    shown.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def add_baseline_options(parser: argparse.ArgumentParser) -> None:
-    """What ``convlint baseline`` takes: the models of the configuration, and how to check them."""
+    """Add what ``convlint baseline`` takes: the models of the configuration, and how to check them."""
     _add_models(parser.add_argument_group("what to check"))
     _add_how(parser)
     _add_which(parser)
-    _add_kept(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    _add_storage_options(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def _add_models(what: argparse._ArgumentGroup) -> None:
-    what.add_argument("--model", action="append", metavar="NAME", help="a configured model; repeatable")
-    what.add_argument("--all", action="store_true", help="every configured model, as without SPEC")
+    what.add_argument(
+        "--model", action="append", metavar="NAME", help="use this configured model; repeatable"
+    )
+    what.add_argument("--all", action="store_true", help="use every configured model, as without SPEC")
     what.add_argument(
         "--input",
         action="append",
         metavar="SPEC",
-        help="one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; with a name it is a keyword argument of"
-        " forward; integers are zeros without VALUES (100, 0..31999, 10,6,3)",
+        help="describe one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; with a name it is a keyword"
+        " argument of forward; integers are zeros without VALUES (100, 0..31999, 10,6,3); repeatable",
     )
-    what.add_argument("--arg", action="append", metavar="K=V", help="a constructor argument: literal or text")
+    text = "pass a constructor argument: a Python literal, else a string; repeatable"
+    what.add_argument("--arg", action="append", metavar="K=V", help=text)
     what.add_argument(
         "--arg-expr",
         action="append",
         metavar="K=EXPR",
-        help="a constructor argument as Python, evaluated like the model's own code; modules are imported"
-        " as they are named",
+        help="pass a constructor argument as a Python expression, which is run like the model's own code;"
+        " modules that it names are imported; repeatable",
     )
-    text = "the configuration, instead of the nearest convlint.toml or pyproject.toml"
+    text = "read this configuration; default: the nearest convlint.toml or pyproject.toml"
     what.add_argument("--config", metavar="FILE", help=text)
 
 
 def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     how = parser.add_argument_group("how to check")
-    how.add_argument(
-        "--target", metavar="TARGET", help="iOS15 to iOS18, iOS26, macOS12 and so on; default: iOS17"
-    )
-    how.add_argument("--frontend", choices=FRONTENDS, help="the way into coremltools; default: auto")
+    text = "convert for this target: iOS15 to iOS18, iOS26, macOS12 and so on; default: iOS17"
+    how.add_argument("--target", metavar="TARGET", help=text)
+    how.add_argument("--frontend", choices=FRONTENDS, help="convert through this frontend; default: auto")
     trial = how.add_mutually_exclusive_group()
     trial.add_argument(
         "--trial",
         choices=TRIAL_LEVELS,
-        help="how far to convert for real: the ops alone, the passes too (default), or a whole model package"
-        " with random weights",
+        help="convert this far: the ops alone, the passes too, or a whole model package with random weights;"
+        " default: passes",
     )
-    trial.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="rules alone")
-    how.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="limit for user code and trial; default: 120"
+    trial.add_argument(
+        "--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="run the rules alone"
     )
+    text = "stop user code and trial after this many seconds each; default: 120"
+    how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     how.add_argument(
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
     _add_converters(how)
-    text = "check so many models at a time, each in a process of its own; default: 1"
+    text = "check this many models at a time, each in a process of its own; default: 1"
     how.add_argument("-j", "--jobs", type=_processes, metavar="N", help=text)
     return how
 
 
 def _add_converters(how: argparse._ArgumentGroup) -> None:
-    text = "a module or file that registers converters of your own ops with coremltools; repeatable"
+    text = "load this module or file, which registers converters with coremltools; repeatable"
     how.add_argument("--converters", action="append", metavar="MODULE", help=text)
 
 
@@ -242,22 +257,23 @@ def _add_which(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--select",
         action="append",
         metavar="RULES",
-        help="only these: codes, beginnings of codes, names or categories, separated by commas",
+        help="use only these rules: codes, beginnings of codes, names or categories, separated by commas",
     )
-    rules.add_argument("--ignore", action="append", metavar="RULES", help="all but these")
+    rules.add_argument("--ignore", action="append", metavar="RULES", help="use all rules but these")
     rules.add_argument(
-        "--fail-on", choices=SEVERITIES, help="lowest severity for exit code 1; default: error"
+        "--fail-on", choices=SEVERITIES, help="exit with 1 from this severity on; default: error"
     )
     return rules
 
 
-def _add_kept(parser: argparse.ArgumentParser) -> None:
-    kept = parser.add_argument_group("what is kept")
-    kept.add_argument("--no-cache", action="store_true", help="check anew, and keep nothing")
-    text = "keep results here; default: .convlint_cache beside the configuration"
-    kept.add_argument("--cache-dir", metavar="DIR", help=text)
-    kept.add_argument("--baseline", metavar="FILE", help="known findings, which are not told")
-    kept.add_argument("--no-baseline", action="store_true", help="tell known findings too")
+def _add_storage_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("cache and baseline")
+    group.add_argument("--no-cache", action="store_true", help="check anew, and cache nothing")
+    text = "cache results here; default: .convlint_cache beside the configuration"
+    group.add_argument("--cache-dir", metavar="DIR", help=text)
+    text = "report no findings that this file knows; default: that of the configuration"
+    group.add_argument("--baseline", metavar="FILE", help=text)
+    group.add_argument("--no-baseline", action="store_true", help="report known findings too")
 
 
 def _processes(text: str) -> int:

@@ -1,7 +1,6 @@
 """The parser of the command line: every command with its options and examples.
 
-Nothing of torch, coremltools, rich or networkx is imported here, so that help and mistakes are
-answered at once.
+It imports nothing of torch, coremltools, rich or networkx, so help and mistakes are answered at once.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from convlint import __version__
 from convlint.cli.options import (
+    FORMAT_HELP,
     add_baseline_options,
     add_check_options,
     add_compare_options,
@@ -88,7 +88,7 @@ examples:
 _BASELINE_EXAMPLES = """\
 examples:
   convlint baseline write     # every configured model; check then fails on new findings alone
-  convlint baseline prune     # after findings were mended
+  convlint baseline prune     # after findings were fixed
 """
 _COMPLETION_EXAMPLES = """\
 examples:
@@ -112,7 +112,7 @@ USAGES = {
 
 
 _QUICK = partial(argparse.RawDescriptionHelpFormatter, width=80)
-"""Argparse makes a formatter for every option that is added; none needs the width of the terminal then."""
+"""A formatter of a fixed width: argparse makes one for every option, and asking the terminal is slow."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -129,7 +129,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if message:  # argparse keeps it to itself where the stream takes nothing
+        if message:  # argparse stays silent where the stream takes nothing
             (file or sys.stderr).write(message)
 
     def options(self) -> list[str]:
@@ -138,7 +138,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(only: str | None = None) -> Parser:
-    """The parser with all its commands, or with ``only`` one, which takes a tenth of the time."""
+    """The parser with all its commands, or with the command ``only``, which takes a tenth of the time."""
     parser = Parser(
         prog="convlint",
         description="Does a PyTorch architecture convert to Core ML? Asked before training, without weights.",
@@ -158,7 +158,8 @@ def _add_rule(subparsers: argparse._SubParsersAction[Parser]) -> None:
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
-    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: markdown")
+    text = "write this format; default: markdown"
+    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help=text)
 
 
 def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -168,7 +169,7 @@ def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    """``rules`` and its actions. What both take may stand on either side of the action."""
+    """Add ``rules`` and its actions. Options of both may stand on either side of the action."""
     from convlint.rules.rule import CATEGORIES
 
     text = "list the rules, run their examples, or start a new one"
@@ -181,7 +182,7 @@ def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
     for name, usage, text in (
         ("list", "", "list the rules"),
         ("test", "[RULE ...]", "run the examples of rules: report, convert, compare"),
-        ("new", "NAME", "write the file of a new rule, to be filled in"),
+        ("new", "NAME", "write the file of a new rule for you to fill in"),
     ):
         parser = parsers[name] = actions.add_parser(
             name,
@@ -193,14 +194,23 @@ def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
         )
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
         _add_rule_paths(parser)
-        parser.add_argument("--format", choices=("terminal", "json"), help="default: terminal")
+        parser.add_argument("--format", choices=("terminal", "json"), help=FORMAT_HELP)
         parser.set_defaults(parser=parser)
-    text = "code, beginning of one, name or category; default: all"
+    text = "run these: code, beginning of one, name or category; default: all"
     parsers["test"].add_argument("rules", nargs="*", metavar="RULE", default=[], help=text)
     new = parsers["new"]
-    new.add_argument("name", metavar="NAME", help="small letters, digits and hyphens: max-pool-kernel")
-    new.add_argument("--category", choices=tuple(CATEGORIES), default="support", help="default: support")
-    text = "folder of the file; default: the first of rule-paths, else rules"
+    new.add_argument(
+        "name",
+        metavar="NAME",
+        help="name of the rule: small letters, digits and hyphens, such as max-pool-kernel",
+    )
+    new.add_argument(
+        "--category",
+        choices=tuple(CATEGORIES),
+        default="support",
+        help="put the rule there; default: support",
+    )
+    text = "write into this folder; default: the first of rule-paths, else rules"
     new.add_argument("--path", metavar="DIR", default=None, help=text)
 
 
@@ -220,14 +230,12 @@ def _add(subparsers: argparse._SubParsersAction[Parser], name: str, text: str, e
 
 
 def _add_rule_paths(parser: argparse._ActionsContainer) -> None:
-    text = "a file or folder of more rules; repeat for several"
+    text = "load more rules from this file or folder; repeatable"
     parser.add_argument("--rule-path", action="append", metavar="PATH", help=text)
 
 
 def _add_terminal_or_json(parser: Parser) -> None:
-    parser.add_argument(
-        "--format", choices=("terminal", "json"), default="terminal", help="default: terminal"
-    )
+    parser.add_argument("--format", choices=("terminal", "json"), default="terminal", help=FORMAT_HELP)
 
 
 def _add_check(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -239,15 +247,17 @@ def _add_check(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_baseline(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "write down the findings of today as known, or take out of that file what is gone"
+    text = "record today's findings as known, or remove those that are gone from that file"
     parser = _add(subparsers, "baseline", text, _BASELINE_EXAMPLES)
-    parser.add_argument("action", choices=("write", "prune"), help="write it anew, or take out what is gone")
+    parser.add_argument(
+        "action", choices=("write", "prune"), help="write the file anew, or remove what is gone"
+    )
     add_baseline_options(parser)
     _add_rule_paths(parser)
 
 
 def _add_init(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "look for models in this project, and begin a configuration and a pre-commit hook"
+    text = "find the models of this project, and start a configuration and a pre-commit hook"
     parser = _add(subparsers, "init", text)
     parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
 
@@ -263,7 +273,7 @@ def _add_compare(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = _add(
         subparsers,
         "compare",
-        "try every runtime onto a device that is installed, side by side",
+        "try every installed runtime for devices, side by side",
         _COMPARE_EXAMPLES,
     )
     add_compare_options(parser)

@@ -57,7 +57,7 @@ def _planned(job: Job, device: Device, request: PlanRequest) -> tuple[Plan, Meas
             from convlint.placement.forecast import plan_capture
 
             progress("capturing")
-            # Times are those of the sizes of the example, however they may vary.
+            # Times are for the sizes of the example, even where sizes may vary.
             source = replace(source, specs=(), outputs=())
             forecast = plan_capture(
                 job.name,
@@ -80,7 +80,7 @@ def _planned(job: Job, device: Device, request: PlanRequest) -> tuple[Plan, Meas
 
 
 def declared_by(inputs: Iterable[InputSpec]) -> Declared:
-    """How the inputs say that their shapes vary."""
+    """How the shapes of the inputs vary, as the inputs declare it."""
     specs = tuple(inputs)
     if any(any(spec.ranges) for spec in specs):
         return "range"

@@ -1,7 +1,6 @@
-"""The command line: arguments in, exit code out. What the commands do stands in :mod:`convlint.cli.check`.
+"""The program: arguments in, exit code out. Each command is in a module of its own.
 
-Nothing of torch, coremltools, rich or networkx is imported here, so that help and mistakes are
-answered at once.
+It imports nothing of torch, coremltools, rich or networkx, so help and mistakes are answered at once.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _FOLDERLESS = ("completion", "doctor", "rule")
 def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
     """Run one command and return its exit code.
 
-    ``own_process`` says that stdout is ours alone: during a check, what anything else prints there
-    then goes to stderr for the rest of the process. The work is then done in a child, since a model's
-    own code may end its process; its parent returns here too, with what became of it.
+    ``own_process`` says that stdout is ours alone: during a check, what anything else prints there goes
+    to stderr for the rest of the process. The work is then done in a child process, because a model's own
+    code may end its process; the parent returns from here with the child's exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     out: TextIO = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - there may be no stdout
@@ -54,7 +53,9 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
             ended = _in_child(options)
             if ended is not None:
                 if sys.stderr.isatty():
-                    sys.stderr.write("\r\x1b[2K")  # the progress line of who cannot take it away any more
+                    sys.stderr.write(
+                        "\r\x1b[2K"
+                    )  # the progress line of a process that died before it could clear it
                 if ended.problem:
                     raise ModelError(ended.problem)
                 if ended.code in _ASKED:
@@ -78,22 +79,22 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         return error.exit_code
     except KeyboardInterrupt as error:
         code = EXIT_INTERRUPTED if type(error) is KeyboardInterrupt else EXIT_TERMINATED
-        if not watched:  # who watches knows whether it was the user or the model that asked
+        if not watched:  # a supervising parent knows whether the user or the model asked
             print(f"convlint: {_ASKED[code]}", file=sys.stderr)  # noqa: T201
         return code
     except BrokenPipeError:
-        _let_go(out)  # nobody reads any more
+        _let_go(out)  # the reader is gone
         return EXIT_BROKEN_PIPE
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             _let_go(out)
-            return _told_of_output(error)
+            return _report_output_error(error)
         if debug:
             raise
         if isinstance(error, OSError) and isinstance(error.filename, str):
             report_error(UsageError(f"cannot use {error.filename}: {error.strerror or error}."), sys.stderr)
             return UsageError.exit_code
-        hint = "this is a mistake in convlint; run again with --debug for its traceback"
+        hint = "this is a bug in convlint; run again with --debug for its traceback"
         print(  # noqa: T201
             visible(f"convlint: internal error: {type(error).__name__}: {error} ({hint})"), file=sys.stderr
         )
@@ -117,22 +118,22 @@ def run() -> NoReturn:
             _let_go(sys.stdout)
         except OSError as error:
             _let_go(sys.stdout)
-            code = _told_of_output(error)
+            code = _report_output_error(error)
     except BaseException:
         supervision.done(1)
         raise
     if code not in _ASKED:
         supervision.done(code)
-    if "convlint.usercode.spec" in sys.modules:  # which imports the user's code
+    if "convlint.usercode.spec" in sys.modules:  # the module that imports the user's code
         leave_behind(code)
-    gc.freeze()  # what is left dies with the process: looking through it once more would take a tenth of it
+    gc.freeze()  # the rest dies with the process: collecting it once more would take a tenth of the run
     sys.exit(code)
 
 
 def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
-    """Go on in a child process, where the system has such; the parent gets what became of it.
+    """Continue in a child process, where the system can fork; the parent gets how the child ended.
 
-    One of several models that ends the process is answered with that, and another child looks at the rest.
+    When one of several models ends the process, that is its result, and another child checks the rest.
     """
     from convlint import supervision
     from convlint.sandbox import listen_for_end
@@ -145,7 +146,7 @@ def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
         if not ended.problem or ended.model < 0 or ended.model in options.ended:
             return ended
         options.ended[ended.model] = ended.problem
-        options.reported = ended.told
+        options.reported = ended.reported
     listen_for_end()
     return None
 
@@ -156,7 +157,7 @@ def _runs_models(options: argparse.Namespace) -> bool:
 
 
 def _need_folder() -> None:
-    """Every path starts from the working folder, which may have been removed under the shell in it."""
+    """Raise where the working folder, from which every path starts, was removed under the shell."""
     try:
         os.stat(os.path.join(os.getcwd(), os.curdir))
     except OSError as error:
@@ -166,20 +167,20 @@ def _need_folder() -> None:
         ) from None
 
 
-def _told_of_output(error: OSError) -> int:
-    """Say that standard output takes no more, and with which exit code that ends."""
+def _report_output_error(error: OSError) -> int:
+    """Report that standard output cannot be written to, and return the exit code for that."""
     report_error(UsageError(f"cannot write to standard output: {error.strerror or error}."), sys.stderr)
     return UsageError.exit_code
 
 
 def _let_go(out: TextIO) -> None:
-    """Have what is left in the buffer of a stream go nowhere, so that its end says nothing more of it."""
+    """Discard what is left in the buffer of a stream, so that Python reports no error about it at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False) -> None:
-    """One paragraph on stderr, and a document on ``out`` where the caller asked for JSON."""
+    """Write one paragraph to stderr, and a document to ``out`` where the caller asked for JSON."""
     text = one_line(str(error), 20000)
     if isinstance(error, RuleError) or (isinstance(error, FileError) and len(error.problems) > 1):
         what = "rules" if isinstance(error, RuleError) else "configuration"
@@ -199,7 +200,7 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    # The precision may be left out, and what follows is then the model.
+    # Where the precision is left out, the next word is the model.
     arguments = [
         "--parity=float32" if word == "--parity" and ":" in following else word
         for word, following in pairwise([*arguments, ""])
@@ -218,7 +219,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run_command(namespace: argparse.Namespace, out: TextIO) -> int:
-    """Make the request of the command, and import the module of that command and no other's."""
+    """Run the command from its request, importing only the module of that command."""
     if namespace.command in ("check", "baseline", "fix", "compare", "plan"):
         return _run_models(namespace, out)
     if namespace.command == "init":

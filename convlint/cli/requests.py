@@ -1,4 +1,4 @@
-"""From what argparse read to the request of each command: here the namespace ends."""
+"""Typed requests of the commands, made from what argparse read. Nothing below sees the namespace."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What every command that runs models is asked: which models, and how it behaves meanwhile.
+class ModelCommand:
+    """What every command that runs models takes: which models, and how it behaves meanwhile.
 
     ``config`` names the configuration instead of the nearest one.
     """
@@ -35,8 +35,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is remembered between runs: results in a cache, and known findings in a baseline."""
+class StorageOptions:
+    """What is stored between runs: results in a cache, and known findings in a baseline."""
 
     cache: bool = True
     cache_dir: str | None = None
@@ -45,28 +45,29 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRequest(Run):
+class CheckRequest(ModelCommand):
     """``convlint check`` and ``convlint baseline``.
 
-    ``changed`` are the files of a change, None without ``--changed``. ``ended`` says of models by number
-    how they ended a process that checked them before, ``reported`` how many were reported by it.
+    ``changed`` has the files of a change, None without ``--changed``. ``ended`` says by the number of a
+    model how it ended an earlier process, ``reported`` how many models that process reported.
     """
 
-    kept: Kept
+    storage: StorageOptions
     processes: int = 1
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = None
     chip: str | None = None
     os: str | None = None
     show_settings: bool = False
+    full: bool = False
     releases: tuple[str, ...] = ()
     ended: Mapping[int, str] = field(default_factory=dict)
     reported: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class FixRequest(Run):
-    """``convlint fix``. ``check_again`` are the words of the same question to ``convlint check``."""
+class FixRequest(ModelCommand):
+    """``convlint fix``. ``check_again`` has the arguments of ``convlint check`` for the same model."""
 
     unsafe: bool
     purpose: Literal["", "ane", "image"]
@@ -75,15 +76,15 @@ class FixRequest(Run):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareRequest(Run):
-    """``convlint compare``. ``runtimes`` are the names of those to try, all where there are none."""
+class CompareRequest(ModelCommand):
+    """``convlint compare``. ``runtimes`` names those to try; empty means all."""
 
     runtimes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest(Run):
-    """``convlint plan``. ``target`` is the deployment target, that of the system where None."""
+class PlanRequest(ModelCommand):
+    """``convlint plan``. ``target`` is the deployment target; None means that of the system."""
 
     chip: str | None
     os: str | None
@@ -95,18 +96,21 @@ class PlanRequest(Run):
 
 
 def check_request(namespace: argparse.Namespace) -> CheckRequest:
-    """The request of ``check`` or ``baseline``; what only one of them can be asked is absent in the other."""
+    """The request of ``check`` or ``baseline``; options that only one of them has may be absent."""
     asked = vars(namespace).get
     changed = asked("changed")
     return CheckRequest(
-        **_run(namespace),
-        kept=Kept(not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")),
+        **_model_command(namespace),
+        storage=StorageOptions(
+            not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")
+        ),
         processes=asked("jobs") or 1,
         files=tuple(asked("output_file") or ()),
         changed=None if changed is None else tuple(changed),
         chip=asked("chip"),
         os=asked("os"),
         show_settings=bool(asked("show_settings")),
+        full=bool(asked("full")),
         releases=_releases(namespace),
         ended=asked("ended", {}),
         reported=asked("reported", 0),
@@ -117,11 +121,11 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
     """The request of ``fix``."""
     words = [namespace.spec] if namespace.spec is not None else []
     for option in ("model", "input", "arg", "arg_expr", "converters", "rule_path", "target", "config"):
-        given = getattr(namespace, option)
-        for value in given if isinstance(given, list) else [given] if given else []:
+        setting = getattr(namespace, option)
+        for value in setting if isinstance(setting, list) else [setting] if setting else []:
             words += [f"--{option.replace('_', '-')}", str(value)]
     return FixRequest(
-        **_run(namespace),
+        **_model_command(namespace),
         unsafe=namespace.unsafe,
         purpose=namespace.for_,
         write=namespace.write,
@@ -131,13 +135,13 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
 
 def compare_request(namespace: argparse.Namespace) -> CompareRequest:
     """The request of ``compare``."""
-    return CompareRequest(**_run(namespace), runtimes=tuple(namespace.runtime or ()))
+    return CompareRequest(**_model_command(namespace), runtimes=tuple(namespace.runtime or ()))
 
 
 def plan_request(namespace: argparse.Namespace) -> PlanRequest:
     """The request of ``plan``."""
     return PlanRequest(
-        **_run(namespace),
+        **_model_command(namespace),
         chip=namespace.chip,
         os=namespace.os,
         compute_units=namespace.compute_units,
@@ -148,7 +152,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
     )
 
 
-def _run(namespace: argparse.Namespace) -> dict[str, Any]:
+def _model_command(namespace: argparse.Namespace) -> dict[str, Any]:
     return {
         "models": _models(namespace),
         "config": namespace.config,
@@ -159,7 +163,7 @@ def _run(namespace: argparse.Namespace) -> dict[str, Any]:
 
 
 def _models(namespace: argparse.Namespace) -> Request:
-    """Which models, and what the command says over the configuration."""
+    """Which models to look at, and which settings override the configuration."""
     asked = vars(namespace).get
     models = asked("model") or ()
     args, arg_exprs = _arguments(namespace)
@@ -185,7 +189,7 @@ def _arguments(namespace: argparse.Namespace) -> tuple[dict[str, Any], dict[str,
 
 
 def _overrides(namespace: argparse.Namespace) -> dict[str, Any]:
-    """The fields of the options of a check that were given; a command need not have them all."""
+    """The fields of ``Options`` that the command line sets; a command need not have all of them."""
     asked = {name: value for name, value in vars(namespace).items() if value is not None}
     same = ("frontend", "fail_on", "coremltools", "why", "output", "parity", "precision", "checkpoint")
     overrides = {name: asked[name] for name in same if name in asked}
@@ -227,6 +231,6 @@ def _releases(namespace: argparse.Namespace) -> tuple[str, ...]:
 
     if asked("coremltools") is not None or asked("trial") not in (None, NO_TRIAL):
         raise UsageError(
-            "--diff-coremltools compares by the rules alone: leave --coremltools and --trial out."
+            "--diff-coremltools compares by the rules alone: leave out --coremltools and --trial."
         )
     return tuple(parse_release(text).text for text in namespace.diff_coremltools)

@@ -1,4 +1,4 @@
-"""The commands about rules: show, list, test and begin one; and ``doctor``, which speaks of versions."""
+"""The commands about rules (show, list, test, new), and ``doctor``, which is about versions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def rule(options: argparse.Namespace, out: TextIO) -> int:
     from convlint.output.json import dumps
     from convlint.output.rules import renamed_text, rule_markdown, rule_to_dict, rules_to_dict
 
-    found = _rulebook(options).find_all(options.rule)
+    matching = _rulebook(options).find_all(options.rule)
     if options.format == "json":
-        out.write(dumps(rule_to_dict(found[0]) if len(found) == 1 else rules_to_dict(found)))
+        out.write(dumps(rule_to_dict(matching[0]) if len(matching) == 1 else rules_to_dict(matching)))
     else:
-        out.write(rule_markdown(found[0]) if len(found) == 1 else renamed_text(options.rule, found))
+        out.write(rule_markdown(matching[0]) if len(matching) == 1 else renamed_text(options.rule, matching))
     return 0
 
 
@@ -39,51 +39,51 @@ def rules(options: argparse.Namespace, out: TextIO) -> int:
     from convlint.output.json import dumps
     from convlint.output.rules import rules_text, rules_to_dict
 
-    found: Iterable[Rule] = _rulebook(options)
-    out.write(dumps(rules_to_dict(found)) if options.format == "json" else rules_text(found))
+    rulebook: Iterable[Rule] = _rulebook(options)
+    out.write(dumps(rules_to_dict(rulebook)) if options.format == "json" else rules_text(rulebook))
     return 0
 
 
 def doctor(options: argparse.Namespace, out: TextIO) -> int:
     """Show this environment; exit code 1 where a check with its trial cannot run."""
-    from convlint.checking.doctor import NATIVE_LIBRARY, diagnose, measured_words
+    from convlint.checking.doctor import NATIVE_LIBRARY, diagnose, measured_text
 
-    found = diagnose(_rulebook(options))
+    diagnosis = diagnose(_rulebook(options))
     if options.format == "json":
         from convlint.output.json import dumps
 
-        told = [
+        findings = [
             {"code": f.rule.code, "name": f.rule.name, "severity": f.severity, "message": f.message}
-            for f in found.findings
+            for f in diagnosis.findings
         ]
         facts = {
-            "measured": measured_words(found.versions),
-            "native_error": found.native_error,
-            "healthy": found.healthy,
-            "findings": told,
+            "measured": measured_text(diagnosis.versions),
+            "native_error": diagnosis.native_error,
+            "healthy": diagnosis.healthy,
+            "findings": findings,
         }
-        out.write(dumps({"versions": found.versions, **facts}))
+        out.write(dumps({"versions": diagnosis.versions, **facts}))
     else:
-        rows = {name: version or "not installed" for name, version in found.versions.items()}
-        rows[NATIVE_LIBRARY] = found.native_error or "loads"
+        rows = {name: version or "not installed" for name, version in diagnosis.versions.items()}
+        rows[NATIVE_LIBRARY] = diagnosis.native_error or "loads"
         width = max(map(len, rows))
         out.write("".join(f"{name:{width}}  {visible(text)}\n" for name, text in rows.items()))
-        for finding in found.findings:
+        for finding in diagnosis.findings:
             rule = finding.rule
             out.write(f"\n{finding.severity} {rule.code} {rule.name}: {visible(finding.message)}")
-        if found.findings:
-            out.write("\n\n`convlint rule CODE` says more.\n")
-        measured = measured_words(found.versions)
+        if diagnosis.findings:
+            out.write("\n\n`convlint rule CODE` explains each.\n")
+        measured = measured_text(diagnosis.versions)
         out.write(f"\n{measured[:1].upper()}{measured[1:]}.\n")
-        if found.healthy:
+        if diagnosis.healthy:
             out.write("A trial conversion can run here.\n")
         else:
             out.write("A static check works here; a trial conversion does not.\n")
-    return 0 if found.healthy else 1
+    return 0 if diagnosis.healthy else 1
 
 
 def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
-    """Run the examples of the named rules, of all where none is named; exit code 1 where one fails."""
+    """Run the examples of the named rules, or of all rules; exit code 1 where one fails."""
     chosen = _chosen(rulebook, options.rules)
     from convlint.output.json import dumps
     from convlint.output.proofs import proofs_text, proofs_to_dict
@@ -106,7 +106,7 @@ def _test(options: argparse.Namespace, rulebook: Rulebook, out: TextIO) -> int:
 
 
 def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out: TextIO) -> int:
-    """Write a template, and say how it is used."""
+    """Write a template, and say how to use it."""
     from convlint.rules.rulebook import shipped_folder
     from convlint.rules.scaffold import new_rule
 
@@ -120,7 +120,7 @@ def _new(options: argparse.Namespace, project: Project, rulebook: Rulebook, out:
     )
     code = path.name.partition("-")[0]
     option = "" if known else f" --rule-path {folder}"
-    sys.stderr.write(f"its examples are proved by: convlint rules test {code}{visible(option)}\n")
+    sys.stderr.write(f"prove its examples with: convlint rules test {code}{visible(option)}\n")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""What compression and precision do to a model: sizes, targets, errors, and which layers pay."""
+"""The effect of compression and precision on a model: sizes, targets, errors, and which layers suffer."""

@@ -1,4 +1,4 @@
-"""Conversions for the table: the plain model at a precision, and what coremltools.optimize makes of it."""
+"""Conversions for the table: the plain model at a precision, and its versions by coremltools.optimize."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convlint.coreml.precision import Precision, compute_precision
 
 
 def package(program: Any, target: str, precision: Precision) -> Any:
-    """An ``MLModel`` of a MIL program that has its precision already, or of a float32 one for ``mixed``."""
+    """An ``MLModel`` of a MIL program that already has its precision; for ``mixed``, of a float32 one."""
     import coremltools as ct
 
     mixed = precision == "mixed"
@@ -30,7 +30,7 @@ Samples = Sequence[Mapping[str, Any]]
 
 
 def compressed(model: Any, setting: Setting, samples: Callable[[], Samples]) -> Any:
-    """``model`` as coremltools.optimize makes it; ``samples`` show the range of activations."""
+    """``model`` compressed by coremltools.optimize; ``samples`` give the range of activations."""
     import coremltools.optimize.coreml as cto
 
     if setting.method == "palettize":

@@ -29,11 +29,11 @@ from convlint.numerics.samples import varied
 from convlint.text import one_line
 
 SEEDS = 3
-"""Inputs that each setting is compared on."""
+"""How many inputs each setting is compared on."""
 CALIBRATION = 4
-"""Inputs that show the range of activations to w8a8; random ones, since nobody has given real ones."""
+"""How many random inputs give w8a8 the range of activations."""
 LAYERS = 24
-"""How many layers are compressed one by one, the largest first: each takes a run of the program."""
+"""How many layers are compressed one by one, the largest first: each needs a run of the program."""
 
 
 def measure_settings(
@@ -47,9 +47,9 @@ def measure_settings(
     timeout: float | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Compression:
-    """Try every setting. What crashes or hangs ends its own process; the rows that were done by then stay.
+    """Try every setting. A crash or a hang ends the child process; finished rows stay.
 
-    ``progress`` hears which setting is being tried.
+    ``progress`` is called with the setting that is being tried.
     """
     start = time.perf_counter()
 
@@ -81,7 +81,7 @@ def measure_settings(
 
 @dataclass(slots=True)
 class _Bench:
-    """The plain program with what PyTorch gives for each seed."""
+    """The plain program with PyTorch's outputs for each seed."""
 
     converted: Converted
     program: Any
@@ -104,10 +104,10 @@ def _rows(
     precision: Precision,
     settings: Sequence[Setting],
     timeout: float | None,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> Any:
     start = time.perf_counter()
-    tell("compressing: converting")
+    progress("compressing: converting")
     try:
         converted = convert(
             source, target, "float32" if precision == "mixed" else precision, frontend, timeout
@@ -122,7 +122,7 @@ def _rows(
     yield Row("none", "iOS15", size, errors, seconds=time.perf_counter() - start)
     for number, setting in enumerate(settings):
         start = time.perf_counter()
-        tell(f"compressing: {setting}, {number + 1} of {len(settings)}")
+        progress(f"compressing: {setting}, {number + 1} of {len(settings)}")
         try:
             row = _row(model, bench, setting)
         except Exception as error:  # coremltools.optimize raises whatever its passes raise
@@ -152,7 +152,7 @@ def _row(model: Any, bench: _Bench, setting: Setting) -> Row:
 
 
 def _layers(bench: _Bench, changed: Any, after: Sequence[Weight]) -> tuple[Layer, ...]:
-    """The compressed layers, each with what its compression alone does to the outputs."""
+    """The compressed layers, each with the error that its compression alone causes."""
     before = {weight.key: weight for weight in weights_of(bench.program, bench.parameters)}
     values = _decompressed(changed, bench.inputs[0])
     layers = []
@@ -172,12 +172,12 @@ def _layers(bench: _Bench, changed: Any, after: Sequence[Weight]) -> tuple[Layer
 
 
 def _harm(layer: Layer) -> float:
-    """Smaller for what hurts more; layers that were not tried come last."""
+    """A sort key: smaller for layers that hurt more; untried layers come last."""
     return float("inf") if layer.errors is None else layer.errors.snr_db
 
 
 def _decompressed(program: Any, inputs: Mapping[str, Any]) -> dict[Any, Any]:
-    """The values of all compressed constants, as the program reads them."""
+    """The decompressed values of all compressed constants, as the program reads them."""
     values: dict[Any, Any] = {}
 
     def watch(operation: Any, results: tuple[Any, ...]) -> None:

@@ -1,6 +1,6 @@
-"""The settings of ``--compress`` as words: what each is called and the oldest system that reads it.
+"""The settings of ``--compress``: their names, and the oldest system that reads their result.
 
-Standard library only, so that a wrong one is answered before coremltools is imported. The targets are those
+Standard library only, so that a wrong one is refused before coremltools is imported. The targets are those
 of https://apple.github.io/coremltools/docs-guides/source/opt-overview.html.
 """
 
@@ -17,7 +17,7 @@ from convlint.nearest import did_you_mean
 
 Method = Literal["int8", "int4", "palettize", "prune", "w8a8"]
 PALETTE_BITS = (1, 2, 3, 4, 6, 8)
-"""Bits of an index into a palette that Core ML reads; 5 and 7 do not exist."""
+"""The bits that an index into a palette may have in Core ML; 5 and 7 do not exist."""
 
 _NEEDS: dict[Method, str] = {
     "int8": "iOS16",
@@ -32,7 +32,7 @@ _SETTING = re.compile(r"(?P<method>[a-z0-9]+)(?::(?P<low>[\d.]*?)(?:\.\.(?P<high
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One way to compress. ``amount``: bits of a palette, or the share of weights that become zero."""
+    """One way to compress. ``amount`` is the bits of a palette, or the share of weights that become zero."""
 
     method: Method
     amount: float = 0
@@ -42,25 +42,25 @@ class Setting:
 
     @property
     def needs(self) -> str:
-        """The oldest target that can read what this makes."""
+        """The oldest target that can read the result."""
         return _NEEDS[self.method]
 
 
 def parse_settings(texts: Iterable[str], target: str) -> tuple[Setting, ...]:
-    """The settings that ``--compress`` names, once; a :class:`UsageError` for what the target cannot read."""
-    given = list(texts)
-    words = [word.strip() for text in given for word in text.split(",") if word.strip()]
-    if given and not words:
+    """The settings in ``--compress``, each once; a :class:`UsageError` for those the target cannot read."""
+    listed = list(texts)
+    words = [word.strip() for text in listed for word in text.split(",") if word.strip()]
+    if listed and not words:
         raise UsageError(f"--compress names no setting. Known: {_FORMS}.")
-    found = tuple(dict.fromkeys(setting for word in words for setting in _parse(word)))
-    late = [setting for setting in found if order(setting.needs) > order(target)]
+    settings = tuple(dict.fromkeys(setting for word in words for setting in _parse(word)))
+    late = [setting for setting in settings if order(setting.needs) > order(target)]
     if late:
         needs = max((setting.needs for setting in late), key=order)
         raise UsageError(
             f"--compress {', '.join(map(str, late))} makes a model that only {needs} and later can read, and"
             f" the target is {target}: give --target {needs}, or leave it out."
         )
-    return found
+    return settings
 
 
 def _parse(word: str) -> Iterator[Setting]:
@@ -85,7 +85,7 @@ def _bits(word: str, low: str | None, high: str | None) -> Sequence[int]:
     known = ", ".join(map(str, PALETTE_BITS))
     if not low or not low.isdigit():
         raise UsageError(f"--compress {word}: give the bits, as in palettize:6; Core ML has {known}.")
-    first, last = int(low[:4]), int((high or low)[:4])  # more is too much already
+    first, last = int(low[:4]), int((high or low)[:4])  # four digits are too large anyway
     if first > last:
         raise UsageError(f"--compress {word}: the range is reversed; write palettize:{last}..{first}.")
     chosen = [bits for bits in PALETTE_BITS if first <= bits <= last]

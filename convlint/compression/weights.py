@@ -1,4 +1,4 @@
-"""The weights of a MIL program: which module each belongs to, and the bytes that it takes in the file."""
+"""The weights of a MIL program: the module that each belongs to, and its bytes in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BITS = re.compile(r"\d+$")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A constant that an operation reads. ``key``: the operation and the input, as in every program."""
+    """A constant that an operation reads. ``key`` is its operation and input, as in every program."""
 
     key: str
     layer: str
@@ -25,10 +25,10 @@ class Weight:
 
 
 def weights_of(program: Any, parameters: Iterable[str]) -> list[Weight]:
-    """Every constant of numbers that an operation reads, each once; ``parameters`` are the model's names."""
+    """Every constant of numbers that an operation reads, once; ``parameters`` are the model's names."""
     names = {re.sub(r"\W", "_", name): name for name in parameters}
     seen: set[Any] = set()
-    found = []
+    weights = []
     for operation in adapter.operations(program):
         if _is_constexpr(operation):
             continue
@@ -43,12 +43,12 @@ def weights_of(program: Any, parameters: Iterable[str]) -> list[Weight]:
             size = stored_bytes(variable)
             if size:
                 layer = _layer(variable.name, names) or str(operation.name)
-                found.append(Weight(f"{operation.name}.{name}", layer, variable, size, compressed))
-    return found
+                weights.append(Weight(f"{operation.name}.{name}", layer, variable, size, compressed))
+    return weights
 
 
 def stored_bytes(variable: Any) -> int:
-    """Bytes of a constant, or of all that a compressed one is made of."""
+    """The bytes of a constant, or of all parts of a compressed one."""
     operation = variable.op
     if operation is None:
         return 0
@@ -81,7 +81,7 @@ def _inputs(operation: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _layer(variable: str, names: Mapping[str, str]) -> str:
-    """The module whose parameter a constant is named after, "" where a pass has made it anew."""
+    """The module whose parameter a constant is named after; "" where a pass made the constant."""
     fitting = [flat for flat in names if re.search(rf"(^|_){re.escape(flat)}(_|$)", variable)]
     if not fitting:
         return ""

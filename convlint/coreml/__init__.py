@@ -1,1 +1,1 @@
-"""What Core ML and coremltools are: targets, releases, dtypes, and which ops have a converter."""
+"""Facts about Core ML and coremltools: targets, releases, dtypes, and which ops have a converter."""

@@ -1,8 +1,8 @@
-"""The dtypes that coremltools gives to the tensors of a graph, where they are not PyTorch's.
+"""The dtypes that coremltools gives to the tensors of a graph, where they differ from PyTorch's.
 
-Some converters ignore a ``dtype`` argument, or take the dtype of a number for that of the tensor:
-``torch.zeros(3, dtype=torch.bool)`` is float32 in Core ML. An op further on may refuse such a
-tensor, so rules ask for the dtype that it really has (``coreml_dtype`` in conditions).
+Some converters ignore a ``dtype`` argument, or use the dtype of a number for that of the tensor:
+``torch.zeros(3, dtype=torch.bool)`` is float32 in Core ML. A later op may refuse such a tensor, so
+rules ask for its real dtype (``coreml_dtype`` in conditions).
 
 The tables follow the converters of coremltools 9.0 and, where they differ, 9.1.dev1:
 https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py
@@ -28,18 +28,18 @@ COREML_DTYPES = {
     "int8": "int8",
     "uint8": "uint8",
 }
-"""What coremltools makes of PyTorch's dtypes where it heeds them."""
+"""The Core ML dtypes of PyTorch's dtypes, for converters that respect them."""
 
 Unusual = Mapping[tuple[str, int], str]
-"""Core ML dtypes by the name of an op call, or of an input, and the number of its output."""
+"""Core ML dtypes by the name of an op call or input, and the number of its output."""
 
 _ORDER = ("bool", "int8", "uint8", "int16", "int32", "fp16", "fp32")
-_MENDED = parse_release("9.1.dev0")
+_FIXED_IN = parse_release("9.1.dev0")
 _Typed = Callable[[Any], str]
 """The Core ML dtype of an argument of a call."""
 
 _FLOAT32 = frozenset("div empty eye new_empty new_ones new_zeros rand randn randn_like zeros".split())
-"""Converters that make float32, whatever they are asked for."""
+"""Converters that always give float32, whatever dtype they are asked for."""
 _OF_NUMBER = {"fill": "value", "full_like": "fill_value", "new_full": "fill_value", "scalar_tensor": "s"}
 _PROMOTED = frozenset(
     "add addmm baddbmm bmm cat clamp clip conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
@@ -56,7 +56,7 @@ _OWN = frozenset(
     "isnan le logical_and logical_not logical_or logical_xor lt ne nonzero one_hot randint "
     "scaled_dot_product_attention searchsorted".split()
 )
-"""Converters whose result has its own dtype, that of PyTorch, whatever the operands have."""
+"""Converters whose result has PyTorch's dtype, whatever the dtypes of the operands."""
 _SPREAD = frozenset("broadcast_tensors meshgrid".split())
 """Converters with one result for each tensor of a list."""
 
@@ -64,8 +64,8 @@ _SPREAD = frozenset("broadcast_tensors meshgrid".split())
 def coreml_dtypes(
     calls: Iterable[OpCall], coremltools: Release | None, inputs: Iterable[Port] = ()
 ) -> dict[tuple[str, int], str]:
-    """The Core ML dtype of each result and input where it is not the usual one for its dtype in PyTorch."""
-    mended = coremltools is not None and coremltools >= _MENDED
+    """The Core ML dtypes of results and inputs that differ from the usual one for their PyTorch dtype."""
+    fixed = coremltools is not None and coremltools >= _FIXED_IN
     # The table for inputs has no 16-bit integers: frontend/torch/utils.py, TORCH_DTYPE_TO_MIL_DTYPE.
     unusual = {(port.name, 0): "int32" for port in inputs if port.meta and port.meta.dtype == "int16"}
 
@@ -75,17 +75,17 @@ def coreml_dtypes(
     for call in calls:
         if not call.op.startswith("aten."):
             continue
-        for index, (meta, found) in enumerate(zip(call.outputs, _results(call, typed, mended), strict=False)):
-            if meta is not None and found and found != COREML_DTYPES.get(meta.dtype, found):
-                unusual[call.name, index] = found
+        for index, (meta, dtype) in enumerate(zip(call.outputs, _results(call, typed, fixed), strict=False)):
+            if meta is not None and dtype and dtype != COREML_DTYPES.get(meta.dtype, dtype):
+                unusual[call.name, index] = dtype
     return unusual
 
 
 def with_dtypes(value: Any, unusual: Unusual) -> Any:
-    """``value`` with each tensor in it told its Core ML dtype, where that is not the usual one."""
+    """``value`` with the Core ML dtype noted on each tensor in it that has an unusual one."""
     if isinstance(value, TensorArg):
-        found = unusual.get((value.call or value.name, value.output))
-        return replace(value, coreml=found) if found else value
+        dtype = unusual.get((value.call or value.name, value.output))
+        return replace(value, coreml=dtype) if dtype else value
     if isinstance(value, tuple):
         return tuple(with_dtypes(item, unusual) for item in value)
     return value
@@ -102,8 +102,8 @@ def _typed(value: Any, unusual: Unusual) -> str:
     return ""
 
 
-def _results(call: OpCall, typed: _Typed, mended: bool) -> tuple[str, ...]:
-    """What the converter of ``call`` makes of each result; empty where it is the usual dtype, or unknown."""
+def _results(call: OpCall, typed: _Typed, fixed: bool) -> tuple[str, ...]:
+    """The Core ML dtypes of the results of ``call``; empty for the usual dtype and for an unknown one."""
     name = call.op.split(".")[1]
     args = call.args
     first = typed(next(iter(args.values()), None))
@@ -111,32 +111,34 @@ def _results(call: OpCall, typed: _Typed, mended: bool) -> tuple[str, ...]:
         return (first, "int32")
     if name in _SPREAD:
         return tuple(map(typed, args.get("tensors") or ()))
-    return (_result(call, name, first, typed, mended),) * max(len(call.outputs), 1)
+    return (_result(call, name, first, typed, fixed),) * max(len(call.outputs), 1)
 
 
-def _result(call: OpCall, name: str, first: str, typed: _Typed, mended: bool) -> str:
+def _result(call: OpCall, name: str, first: str, typed: _Typed, fixed: bool) -> str:
     args = call.args
-    for know in (_made, _computed):
-        found = know(name, args, first, typed, mended)
-        if found is not None:
-            return found
+    for know in (_dtype_of_created, _dtype_of_computed):
+        dtype = know(name, args, first, typed, fixed)
+        if dtype is not None:
+            return dtype
     if name in _OWN:
         return ""
     if name in _PROMOTED:
         return _promoted(_operands(args), typed)
-    # Most of the others hand their first operand to one MIL op, which keeps its dtype.
+    # Most other converters pass their first operand to one MIL op, which keeps its dtype.
     operand = next((value for value in args.values() if isinstance(value, TensorArg | tuple)), None)
     if isinstance(operand, TensorArg) and call.out is not None and operand.meta.dtype == call.out.dtype:
         return typed(operand)
     return ""
 
 
-def _made(name: str, args: Mapping[str, Any], first: str, typed: _Typed, mended: bool) -> str | None:
-    """The dtype of a tensor that is made from sizes and numbers; None where ``name`` makes none."""
-    if name in _FLOAT32 and not (name == "div" and mended and _divides_whole(args, typed)):
+def _dtype_of_created(
+    name: str, args: Mapping[str, Any], first: str, typed: _Typed, fixed: bool
+) -> str | None:
+    """The dtype of a tensor created from sizes and numbers; None where ``name`` creates none."""
+    if name in _FLOAT32 and not (name == "div" and fixed and _divides_whole(args, typed)):
         return "fp32"
     if name == "ones_like":
-        return "" if mended else "fp32"
+        return "" if fixed else "fp32"
     if name in _OF_NUMBER:
         number = args.get(_OF_NUMBER[name])
         return "fp32" if isinstance(number, TensorArg) and not number.const else typed(number)
@@ -153,9 +155,11 @@ def _made(name: str, args: Mapping[str, Any], first: str, typed: _Typed, mended:
     return None
 
 
-def _computed(name: str, args: Mapping[str, Any], first: str, typed: _Typed, mended: bool) -> str | None:
-    """The dtype of a result that follows a law of its own; None where there is none for ``name``."""
-    if name == "floor_divide" and not mended:
+def _dtype_of_computed(
+    name: str, args: Mapping[str, Any], first: str, typed: _Typed, fixed: bool
+) -> str | None:
+    """The dtype of a result with a rule of its own; None where ``name`` has no such rule."""
+    if name == "floor_divide" and not fixed:
         return "fp32"
     if name in ("copy", "type_as"):
         return typed(args.get("src") or args.get("other"))
@@ -178,8 +182,10 @@ def _computed(name: str, args: Mapping[str, Any], first: str, typed: _Typed, men
         return _promoted([args.get("self"), 0.0], typed)
     if name in ("linalg_vector_norm", "linalg_norm"):
         order = args.get("ord")
-        kept = not isinstance(order, int | float) or order in (2, float("inf"), float("-inf"))
-        return first if kept else "int32" if order == 0 else _promoted([args.get("self"), order], typed)
+        keeps_dtype = not isinstance(order, int | float) or order in (2, float("inf"), float("-inf"))
+        return (
+            first if keeps_dtype else "int32" if order == 0 else _promoted([args.get("self"), order], typed)
+        )
     if name == "embedding":
         return typed(args.get("weight"))
     return None
@@ -191,10 +197,10 @@ def _divides_whole(args: Mapping[str, Any], typed: _Typed) -> bool:
 
 
 def _written(args: Mapping[str, Any], typed: _Typed) -> str:
-    """Indices alone make a scatter, which turns booleans into numbers; beside a slice they do not."""
+    """The dtype of ``index_put``: with indices only it is a scatter, which turns booleans into integers."""
     scatters = all(index is not None for index in args.get("indices") or ())
-    kept = typed(args.get("self"))
-    return "int32" if kept == "bool" and scatters else kept
+    dtype = typed(args.get("self"))
+    return "int32" if dtype == "bool" and scatters else dtype
 
 
 def _operands(args: Mapping[str, Any]) -> list[Any]:
@@ -207,5 +213,5 @@ def _operands(args: Mapping[str, Any]) -> list[Any]:
 
 def _promoted(operands: Iterable[Any], typed: _Typed) -> str:
     """The common dtype of all operands."""
-    found = [dtype for dtype in map(typed, operands) if dtype in _ORDER]
-    return max(found, key=_ORDER.index, default="")
+    dtypes = [dtype for dtype in map(typed, operands) if dtype in _ORDER]
+    return max(dtypes, key=_ORDER.index, default="")

@@ -1,4 +1,4 @@
-"""The precisions that a conversion can be asked for."""
+"""The precisions of a conversion."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ KEPT_IN_FLOAT32 = frozenset(
     "batch_norm cumsum exp exp2 instance_norm l2_norm layer_norm log pow reduce_l2_norm reduce_log_sum"
     " reduce_log_sum_exp reduce_mean reduce_prod reduce_sum reduce_sum_square rsqrt softmax".split()
 )
-"""Operations that ``mixed`` leaves in float32: those that add up many numbers or stretch their range."""
+"""Operations that ``mixed`` leaves in float32: those that sum many numbers or widen their range."""
 
 
 def compute_precision(precision: Precision) -> Any:
-    """What ``coremltools.convert`` takes as ``compute_precision``."""
+    """The value for ``compute_precision`` of ``coremltools.convert``."""
     import coremltools as ct
 
     if precision == "mixed":

@@ -1,8 +1,8 @@
-"""Which ops leave nothing in the converted program: coremltools computes them once and keeps the numbers.
+"""Ops that leave nothing in the converted program, because coremltools folds them into constants.
 
-An op of values that are known is computed at conversion, unless the MIL operation behind it cannot be
-(``scatter``, ``one_hot``, ``conv`` ...); whatever is made of one that stays, stays too. Some ops only ask a
-tensor for its shape or dtype, and are known though their argument is not. Measured with coremltools 9.0 by
+An op of known values is computed at conversion, unless its MIL operation cannot be (``scatter``,
+``one_hot``, ``conv`` ...); what depends on an op that stays, stays too. Some ops only read the shape or
+dtype of a tensor, and are known even where its values are not. Measured with coremltools 9.0 by
 ``tests/coreml/test_remains.py``, which converts each of them.
 """
 
@@ -20,26 +20,26 @@ STAYS = (
     "adaptive_*pool*", "avg_pool*", "conv*", "fft_*", "grid_sampler*", "gru", "index_put", "lstm",
     "max_pool*", "one_hot", "rand*", "normal*", "bernoulli", "multinomial", "stft", "upsample_*",
 )  # fmt: skip
-"""Functions that are never computed at conversion, as patterns."""
+"""Patterns of functions that are never computed at conversion."""
 
 STAYS_BELOW_IOS18 = ("slice_scatter", "select_scatter")
-"""Writes into a part: a scatter for older targets, and from iOS18 on an op that is computed."""
+"""Writes into a part of a tensor: a scatter below iOS18, from iOS18 on an op that can be computed."""
 
 _OF_SHAPE = frozenset({"zeros_like", "new_zeros", "new_full", "new_ones", "new_empty", "empty_like"})
-"""Ask their argument for its shape and dtype alone."""
+"""Functions that read only the shape and dtype of their argument."""
 
 _OF_DTYPE: Mapping[str, str] = MappingProxyType({"type_as": "other"})
-"""Ask one argument for its dtype alone."""
+"""Functions that read only the dtype of the named argument."""
 
 
 def folded_calls(calls: Iterable[OpCall], *, ios18: bool) -> frozenset[str]:
-    """The names of the calls of which nothing is left in the program."""
+    """The names of the calls that leave nothing in the program."""
     stays = STAYS if ios18 else (*STAYS, *STAYS_BELOW_IOS18)
-    found: set[str] = set()
+    folded: set[str] = set()
     for call in calls:
-        if _is_known(call, found) and not _any(function_of(call.op), stays):
-            found.add(call.name)
-    return frozenset(found)
+        if _is_known(call, folded) and not _any(function_of(call.op), stays):
+            folded.add(call.name)
+    return frozenset(folded)
 
 
 def _is_known(call: OpCall, known: set[str]) -> bool:
@@ -47,8 +47,8 @@ def _is_known(call: OpCall, known: set[str]) -> bool:
     if function in _OF_SHAPE:
         return all(isinstance(size, int) for out in call.outputs if out is not None for size in out.shape)
     skipped = _OF_DTYPE.get(function)
-    given = (value for name, value in call.args.items() if name != skipped)
-    return all(_has_value(tensor, known) for value in given for tensor in _tensors(value))
+    values = (value for name, value in call.args.items() if name != skipped)
+    return all(_has_value(tensor, known) for value in values for tensor in _tensors(value))
 
 
 def _has_value(tensor: TensorArg | str, known: set[str]) -> bool:

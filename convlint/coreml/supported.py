@@ -1,11 +1,11 @@
-"""Which torch ops each release of coremltools has a converter for, as data.
+"""The torch ops that each release of coremltools has a converter for, as data.
 
-The snapshots lie beside this module, one file a release, so that a release that is not installed
-can be linted for. ``python -m convlint.coreml.supported --write`` makes the one of the installed release.
+The snapshots lie beside this module, one file a release, so that one can lint for a release that is not
+installed. ``python -m convlint.coreml.supported --write`` writes that of the installed release.
 
-The two frontends ask differently. The export frontend of coremltools looks for the name with its
-overload and does not strip the underscore of an in-place op; TorchScript names carry no overload,
-and there the underscore is stripped.
+The two frontends look converters up differently. The export frontend of coremltools uses the name with
+its overload and the underscore of an in-place op; TorchScript names have no overload, and their
+underscore is stripped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convlint.model import Frontend
 
 DATA = Path(__file__).parent / "data"
 _MOST_INPUTS = 14
-"""No converter counts further than this."""
+"""The largest number of inputs that a converter is asked about."""
 
 _NAMESPACES = ("aten", "prim")
 _SUFFIXES = ("default", "int", "tensor", "tensor_mode", "scalar", "tensor_scalar")
@@ -34,7 +34,7 @@ class Snapshot:
     """The converters of one release. ``requested`` is the version that was asked for.
 
     ``unwraps_dunders``: the release finds ``and`` for ``aten::__and__.Tensor``. ``counts`` has, by
-    frontend and name, how many inputs a converter takes, where it counts them: ``"2,3"`` or ``"3+"``.
+    frontend and name, how many inputs a converter accepts, where it checks: ``"2,3"`` or ``"3+"``.
     ``own`` are those of ``names`` that the user has registered.
     """
 
@@ -47,7 +47,7 @@ class Snapshot:
 
     @property
     def exact(self) -> bool:
-        """Whether this is the release that was asked for."""
+        """Whether this is the requested release."""
         return parse_release(self.version) == parse_release(self.requested or self.version)
 
     def kind(self, op: str, frontend: Frontend = "export") -> str:
@@ -55,7 +55,7 @@ class Snapshot:
         return converter_name(op, frontend, self.unwraps_dunders)
 
     def converts(self, op: str, frontend: Frontend = "export") -> bool:
-        """Whether this release has a converter by the name of ``op``; it may still fail."""
+        """Whether this release has a converter for ``op`` by name; it may still fail."""
         return self.kind(op, frontend) in self.names
 
     def is_own(self, op: str, frontend: Frontend = "export") -> bool:
@@ -67,7 +67,7 @@ class Snapshot:
         return self.counts.get(frontend, {}).get(self.kind(op, frontend), "any")
 
     def accepts(self, op: str, count: int, frontend: Frontend = "export") -> bool:
-        """Whether the converter of ``op`` takes so many inputs."""
+        """Whether the converter of ``op`` takes ``count`` inputs."""
         accepted = self.accepted(op, frontend)
         if accepted == "any" or self.is_own(op, frontend):
             return True
@@ -77,7 +77,7 @@ class Snapshot:
 
 @lru_cache(maxsize=8192)
 def converter_name(op: str, frontend: Frontend = "export", unwrap_dunders: bool = False) -> str:
-    """coremltools' own name for an op: ``add`` for ``aten.add.Tensor``, ``eye.m`` for ``aten.eye.m``."""
+    """The name of an op in coremltools: ``add`` for ``aten.add.Tensor``, ``eye.m`` for ``aten.eye.m``."""
     kind = _without_wrapper(_registered_name(op, frontend).lower())
     for separator in ("::", "."):
         kind = _without_namespace_and_suffix(kind, separator)
@@ -87,7 +87,7 @@ def converter_name(op: str, frontend: Frontend = "export", unwrap_dunders: bool 
 
 
 def _registered_name(op: str, frontend: Frontend) -> str:
-    """``aten::add.Tensor`` for ``aten.add.Tensor``: how torch itself names an op in a graph."""
+    """The name of an op in torch's graphs: ``aten::add.Tensor`` for ``aten.add.Tensor``."""
     parts = op.split(".")
     if len(parts) < 3:
         return parts[-1]
@@ -120,20 +120,20 @@ def known_versions() -> tuple[str, ...]:
 
 @cache
 def snapshot(version: str | None = None) -> Snapshot:
-    """The snapshot of ``version``, else the newest one not newer, else the oldest.
+    """The snapshot of ``version``, else of the newest release before it, else of the oldest.
 
-    ``Snapshot.exact`` says whether it is the one asked for. Without a version: the newest final release.
+    ``Snapshot.exact`` says whether it is the requested one. Without a version: the newest final release.
     """
     known = known_versions()
     if not known:
         raise UsageError(
-            f"no snapshot of coremltools' converters lies in {DATA.name}/; is convlint installed whole?"
+            f"{DATA.name}/ has no snapshot of coremltools' converters; is convlint completely installed?"
         )
     if version is None:
         final = [name for name in known if "dev" not in name]
         return _read((final or known)[-1], "")
-    wanted = parse_release(version)
-    older = [name for name in known if parse_release(name) <= wanted]
+    requested = parse_release(version)
+    older = [name for name in known if parse_release(name) <= requested]
     return _read(older[-1] if older else known[0], version)
 
 
@@ -149,7 +149,7 @@ def _read(version: str, requested: str) -> Snapshot:
 
 
 def installed_snapshot() -> Snapshot:
-    """What the installed coremltools registers; imports coremltools."""
+    """The converters that the installed coremltools registers; this imports coremltools."""
     import coremltools
 
     from convlint.coremltools_adapter import converter_name_of, registered_converters
@@ -161,29 +161,29 @@ def installed_snapshot() -> Snapshot:
     return Snapshot(version, frozenset(registered_converters()), unwraps, version, counts)
 
 
-def with_foreign(found: Snapshot) -> Snapshot:
-    """``found`` with what the user has registered with coremltools, where that is loaded at all."""
+def with_foreign(supported: Snapshot) -> Snapshot:
+    """``supported`` with the user's own converters, where coremltools is loaded."""
     if "coremltools" not in sys.modules:
-        return found
+        return supported
     from convlint.coremltools_adapter import foreign_converters
 
     own = foreign_converters()
-    return replace(found, names=found.names | own, own=own) if own else found
+    return replace(supported, names=supported.names | own, own=own) if own else supported
 
 
 def count_inputs() -> dict[str, dict[str, str]]:
-    """How many inputs each converter of the installed release takes, asked one by one; takes seconds."""
+    """The numbers of inputs that each installed converter takes, tried one by one; this takes seconds."""
     from convlint.coremltools_adapter import accepted_counts, registered_converters
 
-    found: dict[str, dict[str, str]] = {}
+    by_frontend: dict[str, dict[str, str]] = {}
     for frontend in ("export", "torchscript"):
         by_name = {name: accepted_counts(name, frontend, _MOST_INPUTS) for name in registered_converters()}
-        found[frontend] = {
+        by_frontend[frontend] = {
             name: _as_text(counts)
             for name, counts in by_name.items()
             if counts and len(counts) <= _MOST_INPUTS
         }
-    return found
+    return by_frontend
 
 
 def _as_text(counts: tuple[int, ...]) -> str:
@@ -196,31 +196,31 @@ def _as_text(counts: tuple[int, ...]) -> str:
     return ",".join(map(str, (*(count for count in counts if count < first), first))) + "+"
 
 
-def write(found: Snapshot, folder: Path = DATA) -> Path:
-    """Store a snapshot as data, in a form that shows a small change as a small change."""
+def write(supported: Snapshot, folder: Path = DATA) -> Path:
+    """Write a snapshot as a data file whose diffs stay small; return its path."""
     data = {
-        "coremltools": found.version,
-        "unwraps_dunders": found.unwraps_dunders,
-        "counts": {frontend: dict(sorted(counts.items())) for frontend, counts in found.counts.items()},
-        "names": sorted(found.names),
+        "coremltools": supported.version,
+        "unwraps_dunders": supported.unwraps_dunders,
+        "counts": {frontend: dict(sorted(counts.items())) for frontend, counts in supported.counts.items()},
+        "names": sorted(supported.names),
     }
-    path = folder / f"supported-{found.version}.json"
+    path = folder / f"supported-{supported.version}.json"
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``--write`` stores the snapshot of the installed coremltools; without it, says what would change."""
+    """Write the snapshot of the installed coremltools with ``--write``, else say what would change."""
     if any(argument != "--write" for argument in arguments):
         sys.stderr.write("usage: python -m convlint.coreml.supported [--write]\n")
         return 2
-    found = replace(installed_snapshot(), counts=count_inputs())
-    lines = [f"coremltools {found.version}: {len(found.names)} converters"]
-    if found.version in known_versions():
-        change = sorted(found.names ^ snapshot(found.version).names)
+    installed = replace(installed_snapshot(), counts=count_inputs())
+    lines = [f"coremltools {installed.version}: {len(installed.names)} converters"]
+    if installed.version in known_versions():
+        change = sorted(installed.names ^ snapshot(installed.version).names)
         lines.append(f"stored snapshot: {len(change)} differences {' '.join(change)}".strip())
     if "--write" in arguments:
-        lines.append(f"wrote {write(found).name}")
+        lines.append(f"wrote {write(installed).name}")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

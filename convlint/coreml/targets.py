@@ -1,6 +1,6 @@
 """Deployment targets: every operating system release that coremltools can convert for.
 
-Standard library only, so that a wrong ``--target`` is answered before coremltools is imported.
+Standard library only, so that a wrong ``--target`` is refused before coremltools is imported.
 A test compares this table with ``coremltools.target``.
 """
 
@@ -10,7 +10,7 @@ from convlint.errors import UsageError
 from convlint.nearest import did_you_mean
 
 OPSETS: tuple[str, ...] = ("iOS15", "iOS16", "iOS17", "iOS18", "iOS26")
-"""The iOS releases, oldest first; each brought a set of MIL operations that its equals share."""
+"""The iOS releases, oldest first; systems of the same generation share the MIL operations of each."""
 
 _RELEASES: dict[str, tuple[str, ...]] = {
     "macOS": ("12", "13", "14", "15", "26"),
@@ -23,7 +23,7 @@ TARGETS: dict[str, str] = {name: name for name in OPSETS} | {
     for system, releases in _RELEASES.items()
     for release, opset in zip(releases, OPSETS, strict=True)
 }
-"""Every target name as coremltools spells it, with the iOS release that has the same operations."""
+"""Every target by coremltools' spelling, with the iOS release that has the same operations."""
 
 DEFAULT_TARGET = "iOS17"
 
@@ -31,7 +31,7 @@ _BY_FOLDED = {name.casefold(): name for name in TARGETS}
 
 
 def normalise_target(text: str) -> str:
-    """The name of a target as ``coremltools.target`` spells it; letter case does not count."""
+    """The name of a target as ``coremltools.target`` spells it; ``text`` may have any letter case."""
     name = _BY_FOLDED.get(text.strip().casefold())
     if name is None:
         raise UsageError(
@@ -46,5 +46,5 @@ def opset(target: str) -> str:
 
 
 def order(target: str) -> int:
-    """Where ``target`` stands among the releases, so that two targets can be compared."""
+    """The position of ``target`` among the releases, to compare two targets."""
     return OPSETS.index(opset(target))

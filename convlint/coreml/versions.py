@@ -1,7 +1,7 @@
 """Releases and deployment targets that can be compared, and the bounds that rules put on them.
 
-Both the rule files (``applies``) and the ``where`` language speak of them. Standard library only,
-because ``convlint rule`` must start without anything else.
+Both the rule files (``applies``) and the ``where`` language use them. Standard library only, because
+``convlint rule`` must start without anything else.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bounds that must all hold, such as ``>=8,<10``."""
+    """Bounds, such as ``>=8,<10``, all of which must hold."""
 
     source: str
     terms: tuple[tuple[str, Release | Target], ...]
@@ -79,18 +79,18 @@ class Bounds:
 @cache
 def parse_release(text: str) -> Release:
     """The release that ``text`` names. A local part (``+cu130``) does not count."""
-    found = _RELEASE.fullmatch(text.strip())
-    if found is None:
+    match = _RELEASE.fullmatch(text.strip())
+    if match is None:
         raise UsageError(f"{text!r} is not a version such as 9.0 or 9.1.dev1")
-    numbers = [int(part) for part in found["numbers"].split(".")]
+    numbers = [int(part) for part in match["numbers"].split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
-    stage = _STAGES[found["stage"]] if found["stage"] else _FINAL
-    if found["dev"] and not found["stage"] and not found["post"]:
+    stage = _STAGES[match["stage"]] if match["stage"] else _FINAL
+    if match["dev"] and not match["stage"] and not match["post"]:
         stage = _DEV
-    post = int(found["post_number"] or 0) if found["post"] else -1
-    dev = int(found["dev_number"] or 0) if found["dev"] else _NOT_DEV
-    return Release((tuple(numbers), stage, int(found["stage_number"] or 0), post, dev), text.strip())
+    post = int(match["post_number"] or 0) if match["post"] else -1
+    dev = int(match["dev_number"] or 0) if match["dev"] else _NOT_DEV
+    return Release((tuple(numbers), stage, int(match["stage_number"] or 0), post, dev), text.strip())
 
 
 @cache
@@ -105,12 +105,12 @@ def parse_bounds(text: str, of: Literal["version", "target"] = "version") -> Bou
     """The bounds that ``text`` names, over versions or over deployment targets."""
     terms: list[tuple[str, Release | Target]] = []
     for part in text.split(","):
-        found = _TERM.fullmatch(part)
-        if found is None:
+        match = _TERM.fullmatch(part)
+        if match is None:
             example = ">=iOS15" if of == "target" else ">=8,<10"
             raise UsageError(
                 f"{text!r} is not a list of bounds such as {example} (operators: == != >= <= > <)"
             )
-        bound = parse_target(found["bound"]) if of == "target" else parse_release(found["bound"])
-        terms.append((found["operator"], bound))
+        bound = parse_target(match["bound"]) if of == "target" else parse_release(match["bound"])
+        terms.append((match["operator"], bound))
     return Bounds(text, tuple(terms))

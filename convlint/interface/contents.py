@@ -1,6 +1,6 @@
 """What the tensor of an input holds: ``=100``, ``=10,6,3``, ``=0..31999`` or ``<32000`` behind its dtype.
 
-Lengths, positions, token ids and masks need values that the model can use, and zeros or noise are none.
+Lengths, positions, token ids and masks need values that the model can use, unlike zeros or noise.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
 class WrongContents(ValueError):
-    """Contents that cannot be read; the text says why, without a full stop."""
+    """Contents that cannot be parsed; the text says why, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every element is from ``low`` to ``high``, both included; or they are ``listed``, in their order."""
+    """Elements from ``low`` to ``high``, both included, or exactly those of ``listed``, in their order."""
 
     low: int | float = 0
     high: int | float = 0
@@ -37,14 +37,16 @@ def parse_contents(text: str, dtype: str, shape: tuple[int, ...]) -> Contents:
     if sign == "<":
         end = _number(body, whole)
         if not whole or end < 1:
-            raise WrongContents(f"'<{body}' is for integers from 0 up to what lies below a number above 0")
+            raise WrongContents(
+                f"'<{body}' is for integers from 0 up to, but not including, a number above 0"
+            )
         return Contents(0, end - 1)
     low, dots, high = body.partition("..")
     if dots:
-        found = Contents(_number(low, whole), _number(high, whole))
-        if found.low > found.high:
+        contents = Contents(_number(low, whole), _number(high, whole))
+        if contents.low > contents.high:
             raise WrongContents(f"the range {body} is reversed; write {high.strip()}..{low.strip()}")
-        return found
+        return contents
     numbers = tuple(_number(part, whole) for part in body.split(","))
     if len(numbers) == 1:
         return Contents(numbers[0], numbers[0])
@@ -59,8 +61,8 @@ def _number(text: str, whole: bool) -> int | float:
         return int(text.lower() == "true")
     if not re.fullmatch(_NUMBER, text) or len(text) > 40:
         raise WrongContents(
-            f"{text[:40]!r} is no value; write =100, =10,6,3, =0..31999 or <32000 after the dtype"
+            f"{text[:40]!r} is not a value; write =100, =10,6,3, =0..31999 or <32000 after the dtype"
         )
     if whole and not re.fullmatch(r"[-+]?\d+", text):
-        raise WrongContents(f"{text!r} is no integer, and the dtype is one of integers")
+        raise WrongContents(f"{text!r} is not an integer, and the dtype is one of integers")
     return int(text) if whole else float(text)

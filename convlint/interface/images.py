@@ -17,16 +17,16 @@ LARGEST_VALUE = 255.0
 
 
 class WrongImage(ValueError):
-    """An image that cannot be one; the text says why, without a full stop."""
+    """A wrong image spec; the text says why, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """A picture as an input.
 
-    ``layout`` is the order of its channels. ``mean`` and ``std`` are what the model was trained with,
-    for values from 0 to 1: empty where it takes the numbers from 0 to 255 as they are, else one number,
-    or one for each channel.
+    ``layout`` is the order of its channels. ``mean`` and ``std`` are those that the model was trained with,
+    for values from 0 to 1: one number, or one for each channel. They are empty where the model takes the
+    numbers from 0 to 255 as they are.
     """
 
     layout: Layout = "rgb"
@@ -43,12 +43,11 @@ class Image:
 
     @property
     def expressible(self) -> bool:
-        """Whether one scale says it all: a std for each channel cannot be said."""
+        """Whether one scale is enough: ``ct.ImageType`` cannot express a std for each channel."""
         return len(set(self.std)) <= 1
 
     def scale_and_bias(self) -> tuple[float, tuple[float, ...]]:
-        """Scale and biases of ``ct.ImageType``. Where the stds differ, what is left for the model to
-        divide by is :meth:`remainder`."""
+        """Scale and biases of ``ct.ImageType``. Where the stds differ, :meth:`remainder` is the rest."""
         if not self.normalised:
             return 1.0, (0.0,) * self.channels
         spread = _mean_of(self.std) if self.std else 1.0
@@ -56,19 +55,19 @@ class Image:
         return 1 / (LARGEST_VALUE * spread), tuple(-mean / spread for mean in means)
 
     def remainder(self) -> tuple[float, ...]:
-        """What each channel is still to be multiplied by, after the one scale that Core ML has."""
+        """The factor for each channel that is left after the one scale of Core ML."""
         spread = _mean_of(self.std) if self.std else 1.0
         return tuple(spread / std for std in _each(self.std or (1.0,), self.channels))
 
 
 def parse_image(text: str, shape: tuple[int, ...]) -> Image:
     """Read ``image``, ``image(bgr)`` or ``image(mean=0.485/0.456/0.406,std=0.229/0.224/0.225)``."""
-    found = re.fullmatch(r"image\s*(?:\(([^()]*)\))?", text)
-    if not found:
+    match = re.fullmatch(r"image\s*(?:\(([^()]*)\))?", text)
+    if not match:
         raise WrongImage(f"{text!r} is written image, image(bgr) or image(mean=0.5,std=0.25)")
     layout: Layout | None = None
     numbers: dict[str, tuple[float, ...]] = {}
-    for word in filter(None, (part.strip() for part in (found[1] or "").split(","))):
+    for word in filter(None, (part.strip() for part in (match[1] or "").split(","))):
         name, equals, value = (part.strip() for part in word.partition("="))
         if equals and name in ("mean", "std") and name not in numbers:
             numbers[name] = _numbers(name, value)
@@ -85,7 +84,7 @@ def make_image(
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
 ) -> Image:
-    """A picture of this shape, checked; without ``layout`` that of its number of channels."""
+    """A checked picture of this shape; the default ``layout`` follows from its number of channels."""
     channels = _channels(shape)
     if layout is None:
         layout = "gray" if channels == 1 else "rgb"
@@ -103,7 +102,7 @@ def make_image(
 
 
 def write_image(image: Image) -> str:
-    """The text that :func:`parse_image` reads as ``image``."""
+    """The text that :func:`parse_image` parses as ``image``."""
     words: list[str] = [] if image.layout == "rgb" else [image.layout]
     for name, values in (("mean", image.mean), ("std", image.std)):
         if values:
@@ -132,7 +131,7 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split("/"))
     except ValueError:
-        raise WrongImage(f"{name}={text} is no list of numbers such as 0.485/0.456/0.406") from None
+        raise WrongImage(f"{name}={text} is not a list of numbers such as 0.485/0.456/0.406") from None
     if not all(abs(value) < float("inf") for value in values):
         raise WrongImage(f"{name}={text} must be finite")
     return values

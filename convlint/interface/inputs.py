@@ -1,6 +1,6 @@
-"""Input specs: what one tensor input of a model looks like, written as ``name=1x3x224x224:float32``.
+"""Input specs: the shape and dtype of a tensor input of a model, as in ``name=1x3x224x224:float32``.
 
-Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.interface.sizes`), ``:image`` in the place
+Sizes may be flexible (``1x3x[224..512]x224``, see :mod:`convlint.interface.sizes`), ``:image`` in place
 of a dtype makes it a picture (see :mod:`convlint.interface.images`), and values may follow the dtype
 (``lengths=1:int64=100``, ``ids=1x64:int64<32000``, see :mod:`convlint.interface.contents`).
 
@@ -60,8 +60,8 @@ _EXAMPLE = "write for example 1x3x224x224, image=1x3x224x224:float32 or input_id
 class InputSpec:
     """Shape and dtype of one input of a model. ``name`` is None for a positional argument.
 
-    ``ranges`` and ``shapes`` are as in :class:`~convlint.interface.sizes.Sizes`; ``image`` says that Core
-    ML shall take a picture here; ``contents`` is what it holds, where that was said.
+    ``ranges`` and ``shapes`` are as in :class:`~convlint.interface.sizes.Sizes`; with ``image``, Core ML
+    takes a picture here; ``contents`` are the declared values, None without any.
     """
 
     name: str | None
@@ -83,15 +83,15 @@ class InputSpec:
 
 
 class WrongInput(ValueError):
-    """An input that cannot be; the text says why, without a full stop."""
+    """A wrong input spec; the text says why, without a full stop."""
 
 
 def parse_input(text: str) -> InputSpec:
-    """Read one input spec; every mistake is a :class:`UsageError` that shows a right one."""
+    """Parse one input spec; a :class:`UsageError` for a wrong one shows how to write it."""
     try:
         return _parse(text.strip())
     except WrongInput as error:
-        # One way to write it is enough.
+        # One example of how to write it is enough.
         example = "" if re.search(r"\bwrit(e|ten) ", str(error)) else f"; {_EXAMPLE}"
         raise UsageError(f"malformed input spec {text!r}: {error}{example}.") from None
 
@@ -105,7 +105,7 @@ def _parse(rest: str) -> InputSpec:
         name, rest = before.strip(), after.strip()
     shape, colon, kind = (part.strip() for part in rest.partition(":"))
     if re.search(r"\d\s*<", shape):
-        raise WrongInput("values follow a dtype, as is written in ids=1x64:int64<32000")
+        raise WrongInput("values follow a dtype, as written in ids=1x64:int64<32000")
     if kind.partition("(")[0].strip() == "image":
         return make_input(name, shape, picture=lambda sizes: parse_image(kind, sizes))
     values = re.search("[=<].*", kind, re.DOTALL)
@@ -122,9 +122,9 @@ def make_input(
     values: str = "",
     picture: Callable[[tuple[int, ...]], Image] | None = None,
 ) -> InputSpec:
-    """An input of its parts, checked: a shape as in ``1x3x[224..512]x224``, values as in ``=100``.
+    """A checked input, made from its parts: a shape as in ``1x3x[224..512]x224``, values as in ``=100``.
 
-    ``picture`` makes the picture of the shape that it is given. Raises :class:`WrongInput`.
+    ``picture`` makes the image for a shape. Raises :class:`WrongInput`.
     """
     if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
         raise WrongInput(f"{name!r} cannot be the name of an argument of forward")
@@ -143,12 +143,12 @@ def make_input(
 
 
 def parse_inputs(texts: Iterable[str]) -> tuple[InputSpec, ...]:
-    """Read several input specs; the same name twice is a mistake."""
+    """Parse several input specs; the same name twice is a mistake."""
     return distinct(parse_input(text) for text in texts)
 
 
 def distinct(inputs: Iterable[InputSpec]) -> tuple[InputSpec, ...]:
-    """The inputs, of which no two may have one name."""
+    """The inputs as a tuple; a :class:`UsageError` where two have the same name."""
     specs = tuple(inputs)
     names = [spec.name for spec in specs if spec.name]
     for name in names:
@@ -180,11 +180,11 @@ def _dtype(dtype: str) -> str:
 
 
 def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
-    """A maker of plausible CPU tensors: normal floats, integer zeros, true booleans.
+    """A function that makes plausible CPU tensors: normal floats, integer zeros, true booleans.
 
-    Integers are zeros because they are mostly indices, and zero is inside every table. One
-    generator serves all inputs, so that two inputs of the same shape differ. What a spec says of its
-    contents comes first.
+    Integers are zeros because they are mostly indices, and zero is a valid index of every table. All
+    inputs share one generator, so that two inputs of the same shape differ. Declared contents override
+    these defaults.
     """
     import torch
 
@@ -208,7 +208,7 @@ def random_factory(seed: int = 0) -> Callable[[InputSpec], Any]:
 
 
 def filled(spec: InputSpec, generator: Any) -> Any:
-    """A tensor of what a spec says of its contents."""
+    """A tensor with the declared contents of a spec."""
     import torch
 
     dtype, held = getattr(torch, spec.dtype), spec.contents
@@ -224,24 +224,21 @@ def filled(spec: InputSpec, generator: Any) -> Any:
 
 
 def zeros_by_default(specs: Iterable[InputSpec]) -> str:
-    """The sentence about integers for an error of a model that was run with these inputs, or nothing."""
+    """A hint about integer inputs for the error of a model that ran with these; empty without any."""
     unsaid = [s for s in specs if s.contents is None and s.dtype.startswith(("int", "uint"))]
     if not unsaid:
         return ""
     first = unsaid[0]
     text = f"{first.name + '=' if first.name else ''}{write_sizes(Sizes(first.shape))}:{first.dtype}"
-    return (
-        f" Integers are zeros where no value is given: write --input '{text}=100', '{text}=1..100' or"
-        f" '{text}<32000'."
-    )
+    return f" Integers are zeros by default: write --input '{text}=100', '{text}=1..100' or '{text}<32000'."
 
 
 def given_inputs(
     example_inputs: Any, kwargs: Mapping[str, Any] | None
 ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[InputSpec, ...]]:
-    """Arguments and keyword arguments of ``forward`` as the Python functions are given them, and their specs.
+    """Arguments and keyword arguments of ``forward`` from those of a Python function, and their specs.
 
-    A mapping, as a tokenizer returns, is keyword arguments; texts are specs as on the command line.
+    A mapping, as a tokenizer returns it, becomes keyword arguments; texts are specs as on the command line.
     """
     named = dict(kwargs or {})
     if isinstance(example_inputs, Mapping) and all(isinstance(key, str) for key in example_inputs):
@@ -260,8 +257,8 @@ def make_tensors(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments for ``forward``.
 
-    Named inputs are keyword arguments wherever they stand, so ``mask=... 1x3x8x8`` calls
-    ``forward(x, mask=...)``. ``factory`` makes one tensor, :func:`random_factory` where none is given.
+    Named inputs are keyword arguments in any position, so ``mask=... 1x3x8x8`` calls
+    ``forward(x, mask=...)``. ``factory`` makes one tensor, by default :func:`random_factory`.
     """
     make = factory or random_factory()
     args: list[Any] = []

@@ -1,7 +1,7 @@
-"""Output specs: outputs that Core ML shall give as pictures, written ``y:image`` or ``:image(bgr)``.
+"""Output specs: outputs that Core ML gives as pictures, written ``y:image`` or ``:image(bgr)``.
 
-An output has no shape of its own to declare, and ``ct.ImageType`` allows it neither a scale nor a bias,
-so that all there is to say is which output, and in which layout.
+The shape of an output cannot be declared, and ``ct.ImageType`` allows it neither a scale nor a bias, so
+a spec says only which output, and in which layout.
 https://apple.github.io/coremltools/docs-guides/source/image-inputs.html
 """
 
@@ -24,7 +24,7 @@ _EXAMPLE = "write for example y:image, y:image(bgr) or, where there is one outpu
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output as a picture. ``name`` is None for the only one, ``layout`` for that of its channels."""
+    """An output as a picture; ``name`` is None for a single output, ``layout`` None for the usual one."""
 
     name: str | None
     layout: OutputLayout | None = None
@@ -35,27 +35,27 @@ class OutputSpec:
 
 
 def parse_output(text: str) -> OutputSpec:
-    """Read one output spec; every mistake is a :class:`UsageError` that shows a right one."""
+    """Parse one output spec; a :class:`UsageError` for a wrong one shows how to write it."""
     name, colon, kind = text.rpartition(":")
     name, kind = name.strip(), kind.strip()
     if colon and not re.fullmatch(r"\w+(\.\w+)*", name or "_"):
         raise _wrong(text, f"{name!r} cannot name an output")
-    found = re.fullmatch(r"image\s*(?:\(\s*(\w*)\s*\))?", kind)
-    if not found:
-        raise _wrong(text, f"{kind!r} is no kind of output; image is the one that can be asked for")
-    layout = next((each for each in OUTPUT_LAYOUTS if each == found[1]), None)
-    if found[1] and layout is None:
-        raise _wrong(text, f"{found[1]!r} is not one of {', '.join(OUTPUT_LAYOUTS)}")
+    match = re.fullmatch(r"image\s*(?:\(\s*(\w*)\s*\))?", kind)
+    if not match:
+        raise _wrong(text, f"{kind!r} is not a kind of output; the only one is image")
+    layout = next((each for each in OUTPUT_LAYOUTS if each == match[1]), None)
+    if match[1] and layout is None:
+        raise _wrong(text, f"{match[1]!r} is not one of {', '.join(OUTPUT_LAYOUTS)}")
     return OutputSpec(name or None, layout)
 
 
 def parse_outputs(texts: Iterable[str]) -> tuple[OutputSpec, ...]:
-    """Read several output specs; the same output twice is a mistake."""
+    """Parse several output specs; the same output twice is a mistake."""
     return distinct_outputs(parse_output(text) for text in texts)
 
 
 def distinct_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
-    """The outputs, of which no two may be about one."""
+    """The specs as a tuple; a :class:`UsageError` where two are about the same output."""
     specs = tuple(outputs)
     names = [spec.name for spec in specs]
     twice = next((name for name in names if names.count(name) > 1), ...)
@@ -65,7 +65,7 @@ def distinct_outputs(outputs: Iterable[OutputSpec]) -> tuple[OutputSpec, ...]:
 
 
 def place_outputs(specs: Sequence[OutputSpec], outputs: Sequence[Sequence[str]]) -> dict[int, OutputSpec]:
-    """The spec of each output, by its position. ``outputs`` has the names that each answers to."""
+    """The specs by the positions of their outputs. ``outputs`` has the names of each output."""
     placed: dict[int, OutputSpec] = {}
     for spec in specs:
         fitting = [

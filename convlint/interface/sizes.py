@@ -1,7 +1,7 @@
 """Sizes of an input: fixed, a range ``[224..512]``, or a list of choices ``{224,256,320}``.
 
-A range becomes ``ct.RangeDim``, choices become ``ct.EnumeratedShapes``; Core ML knows no mixture of
-both in one input. Choices of several axes go together: the first of each makes the first shape.
+A range becomes ``ct.RangeDim``, choices become ``ct.EnumeratedShapes``; Core ML does not allow both in
+one input. Choices of several axes go together: the first of each makes the first shape.
 https://apple.github.io/coremltools/docs-guides/source/flexible-inputs.html
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 LARGEST_SIZE = 2**31 - 1
 MOST_SHAPES = 128
-"""How many shapes Core ML takes for one input, says the page above."""
+"""How many shapes Core ML takes for one input, according to the page above."""
 
 
 class WrongSizes(ValueError):
-    """A shape that cannot be read; the text says why, without a full stop."""
+    """A wrong shape; the text says why, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """A shape as it was asked for.
+    """A shape as declared.
 
-    ``shape`` is the one that examples are made with, and the default of the converted model.
-    ``ranges`` has an entry for each axis, None where it is fixed; it is empty where all are.
-    ``shapes`` are all shapes of an enumeration, the default first; empty where there is none.
+    ``shape`` is that of the example, and the default of the converted model. ``ranges`` has an entry for
+    each axis, None for a fixed one; it is empty where all are fixed. ``shapes`` has all shapes of an
+    enumeration, the default first; it is empty without an enumeration.
     """
 
     shape: tuple[int, ...]
@@ -45,7 +45,7 @@ class Sizes:
 
 
 def parse_sizes(text: str) -> Sizes:
-    """Read ``1x3x224x224``, ``1x3x[224..512]x224``, ``1x3x{224,256}x{224,256}`` or ``{1x8,1x16}``."""
+    """Parse ``1x3x224x224``, ``1x3x[224..512]x224``, ``1x3x{224,256}x{224,256}`` or ``{1x8,1x16}``."""
     whole = re.fullmatch(r"\{(.*x.*)\}", text)
     if whole and "{" not in whole[1]:
         return _enumerated([_fixed(part) for part in whole[1].split(",")])
@@ -60,7 +60,7 @@ def parse_sizes(text: str) -> Sizes:
     if any(ranges):
         if counts:
             raise WrongSizes(
-                "it has a range and a list of choices, and Core ML knows no mixture of both in one input"
+                "it has a range and a list of choices, and Core ML does not allow both in one input"
             )
         pairs = zip(ranges, columns, strict=True)
         return Sizes(tuple(_example(each) if each else column[0] for each, column in pairs), tuple(ranges))
@@ -75,7 +75,7 @@ def parse_sizes(text: str) -> Sizes:
 
 
 def write_sizes(sizes: Sizes) -> str:
-    """The text that :func:`parse_sizes` reads as ``sizes``."""
+    """The text that :func:`parse_sizes` parses as ``sizes``."""
     if sizes.shapes:
         return "{" + ",".join("x".join(map(str, shape)) for shape in sizes.shapes) + "}"
     ranges = sizes.ranges or (None,) * len(sizes.shape)
@@ -98,14 +98,14 @@ def _enumerated(shapes: list[tuple[int, ...]]) -> Sizes:
         )
     twice = next((shape for shape in shapes if shapes.count(shape) > 1), None)
     if twice is not None:
-        raise WrongSizes(f"the shape {'x'.join(map(str, twice))} stands in it twice")
+        raise WrongSizes(f"the shape {'x'.join(map(str, twice))} is in it twice")
     if len(shapes) < 2:
         raise WrongSizes("a list of choices has at least two; leave the braces out for one")
     if len(shapes) > MOST_SHAPES:
         raise WrongSizes(
             f"it has {len(shapes)} shapes, and Core ML takes {MOST_SHAPES} for one input at most"
         )
-    # torch.export takes a size of 1 for fixed, so that the example had better have none that varies.
+    # torch.export fixes a size of 1, so the example should have no varying axis of size 1.
     varying = [axis for axis, column in enumerate(zip(*shapes, strict=True)) if len(set(column)) > 1]
     fit = (shape for shape in shapes if all(shape[axis] > 1 for axis in varying))
     return Sizes(next(fit, shapes[0]), (), tuple(shapes))
@@ -116,12 +116,12 @@ def _fixed(text: str) -> tuple[int, ...]:
 
 
 def _range(text: str) -> Range:
-    found = re.fullmatch(r"\[\s*(-?[0-9]+)\s*\.\.\s*(-?[0-9]*)\s*\]", text)
-    if not found:
-        raise WrongSizes(f"{text!r} is no range; it is written [224..512], both ends included")
-    if not found[2]:
+    match = re.fullmatch(r"\[\s*(-?[0-9]+)\s*\.\.\s*(-?[0-9]*)\s*\]", text)
+    if not match:
+        raise WrongSizes(f"{text!r} is not a range; it is written [224..512], both ends included")
+    if not match[2]:
         raise WrongSizes(f"{text!r} has no upper end, which an ML Program must have")
-    low, high = _size(found[1], text), _size(found[2], text)
+    low, high = _size(match[1], text), _size(match[2], text)
     if low > high:
         raise WrongSizes(f"the range {text} is reversed; write [{high}..{low}]")
     if low == high:
@@ -131,7 +131,7 @@ def _range(text: str) -> Range:
 
 def _choices(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\{[^{}]*\}", text):
-        raise WrongSizes(f"{text!r} is no list of choices; it is written {{224,256,320}}")
+        raise WrongSizes(f"{text!r} is not a list of choices; it is written {{224,256,320}}")
     inside = text[1:-1].strip()
     if not inside:
         raise WrongSizes("a list of choices is empty; it is written {224,256,320}")
@@ -142,12 +142,12 @@ def _choices(text: str) -> tuple[int, ...]:
 
 
 _DIGITS = 40
-"""Of so many a number is read; with them it is too large already."""
+"""How many digits of a number are parsed; a number with this many is already too large."""
 
 
 def _size(size: str, text: str) -> int:
     if re.fullmatch("-?[0-9]+", size):
-        number = int(size[:_DIGITS])  # a number of thousands of digits is none that Python reads
+        number = int(size[:_DIGITS])  # Python refuses to parse thousands of digits
         if 0 < number <= LARGEST_SIZE:
             return number
         above = "above 0, for Core ML takes no tensor without elements"
@@ -159,5 +159,5 @@ def _size(size: str, text: str) -> int:
 
 
 def _example(sizes: Range) -> int:
-    """The lower end, which is the default of ``ct.RangeDim``, or 2: torch.export takes 0 and 1 for fixed."""
+    """The lower end, which is the default of ``ct.RangeDim``, but at least 2: torch.export fixes 0 and 1."""
     return max(sizes.low, 2)

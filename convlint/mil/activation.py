@@ -1,4 +1,4 @@
-"""Activations. Parameters may be of another precision than the input; the arithmetic is float32."""
+"""Activations. Parameters may have another precision than the input; the arithmetic is float32."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compressed constants and quantised values: ``constexpr_*``, ``quantize`` and ``dequantize``.
 
-coremltools has reference code for the first (``materialized_val_inference``), which the tests compare
-with; it repeats a lookup table for every element, so the work is done here instead.
+The tests compare with coremltools' reference code for the first (``materialized_val_inference``), which is
+too slow to use: it repeats a lookup table for every element.
 """
 
 from __future__ import annotations
@@ -91,18 +91,18 @@ def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
 
 
 def _dense_from_table(indices: Tensor, lut: Tensor, vector_axis: int | None) -> Tensor:
-    """``lut`` has the axes of ``indices``, one group each, then the palette, then the vector."""
+    """Look ``indices`` up in ``lut``: its axes are the groups of each axis, the palette, and the vector."""
     groups, palettes, width = lut.shape[:-2], lut.shape[-2], lut.shape[-1]
     group = torch.zeros((), dtype=torch.long)
     for axis, (size, count) in enumerate(zip(indices.shape, groups, strict=True)):
         sizes = [1] * indices.dim()
         sizes[axis] = size
         group = group * count + (torch.arange(size) // (size // count)).reshape(sizes)
-    found = lut.reshape(-1, width)[group * palettes + indices.long()]
+    values = lut.reshape(-1, width)[group * palettes + indices.long()]
     if width == 1:
-        return found.squeeze(-1)
+        return values.squeeze(-1)
     axis = (vector_axis or 0) % indices.dim()
-    return found.movedim(-1, axis + 1).flatten(axis, axis + 1)
+    return values.movedim(-1, axis + 1).flatten(axis, axis + 1)
 
 
 def constexpr_lut_to_dense(
@@ -111,7 +111,7 @@ def constexpr_lut_to_dense(
     shape: Sequence[int] | Tensor | None = None,
     vector_axis: int | None = None,
 ) -> Tensor:
-    """Palettised weights. With ``shape`` (iOS16) the indices are packed bits and there is one palette."""
+    """Decompress palettised weights; with ``shape`` (iOS16) the indices are packed, with one palette."""
     indices, lut = torch.as_tensor(indices), torch.as_tensor(lut)
     if shape is None:
         return _dense_from_table(indices, lut, vector_axis)
@@ -123,7 +123,7 @@ def constexpr_lut_to_dense(
 def constexpr_sparse_to_dense(
     nonzero_data: Tensor, mask: Tensor, shape: Sequence[int] | Tensor | None = None
 ) -> Tensor:
-    """Zeros but where ``mask`` has a bit; with ``shape`` (iOS16) the mask is packed."""
+    """The values where ``mask`` has a bit, else zeros; with ``shape`` (iOS16) the mask is packed."""
     nonzero_data, mask = torch.as_tensor(nonzero_data), torch.as_tensor(mask)
     if shape is not None:
         sizes = [int(size) for size in torch.as_tensor(shape).tolist()]

@@ -85,23 +85,23 @@ def conv_transpose(
     ]
     kind = pad_type.lower()
     if output_shape is not None:
-        wanted = list(output_shape[2:])
+        sizes = list(output_shape[2:])
     elif kind == "same":
-        wanted = [size * stride for size, stride in zip(x.shape[2:], strides, strict=True)]
+        sizes = [size * stride for size, stride in zip(x.shape[2:], strides, strict=True)]
     else:
-        wanted = list(full)
+        sizes = list(full)
     if kind == "custom":
         numbers = list(pad or [0] * (2 * len(full)))
         before, after = numbers[::2], numbers[1::2]
         if output_shape is None:
-            wanted = [size - low - high for size, low, high in zip(full, before, after, strict=True)]
+            sizes = [size - low - high for size, low, high in zip(full, before, after, strict=True)]
     elif kind == "same":
-        before = [max(0, size - length) // 2 for size, length in zip(full, wanted, strict=True)]
+        before = [max(0, size - length) // 2 for size, length in zip(full, sizes, strict=True)]
     elif kind == "same_lower":
-        before = [-(-max(0, size - length) // 2) for size, length in zip(full, wanted, strict=True)]
+        before = [-(-max(0, size - length) // 2) for size, length in zip(full, sizes, strict=True)]
     else:
         before = [0] * len(full)
-    crops = [(-low, low + length - size) for size, length, low in zip(full, wanted, before, strict=True)]
+    crops = [(-low, low + length - size) for size, length, low in zip(full, sizes, before, strict=True)]
     shift = None if bias is None else bias.to(x.dtype)
     function = _TRANSPOSED[x.dim()]
     even = symmetric(crops)

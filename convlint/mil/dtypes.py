@@ -1,7 +1,7 @@
 """The dtypes of MIL and the torch dtypes that carry them.
 
-PyTorch has few operations on ``uint16`` and ``uint32`` and none on integers of less than a byte, so
-these travel in a wider dtype and are wrapped to their own range after every op.
+PyTorch has few operations on ``uint16`` and ``uint32`` and none on integers of less than a byte, so a
+wider dtype carries these, and every op wraps them to their own range.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _NUMPY = {
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """How values of one MIL dtype are held: in ``dtype``, kept to the bits of ``mask`` where that is set."""
+    """How values of one MIL dtype are held: in ``dtype``, wrapped to the bits of ``mask`` where it is set."""
 
     name: str
     dtype: torch.dtype
     mask: int | None = None
 
     def settle(self, value: torch.Tensor) -> torch.Tensor:
-        """``value`` rounded or wrapped to this dtype; itself where it already is of it."""
+        """``value`` rounded or wrapped to this dtype; unchanged where it already has it."""
         if self.mask is not None:
             return value.to(torch.int64).bitwise_and(self.mask).to(self.dtype)
         return value if value.dtype is self.dtype else value.to(self.dtype)
@@ -67,9 +67,9 @@ class Carrier:
 
 
 def carrier(name: str, precision: Precision | None = None) -> Carrier | None:
-    """The carrier of a MIL dtype, None for texts and other things without numbers.
+    """The carrier of a MIL dtype; None for strings and other values without numbers.
 
-    ``precision`` overrides what the program says about its floats.
+    ``precision`` overrides the float dtype of the program.
     """
     if name in _FLOATS:
         chosen = {"float16": torch.float16, "float32": torch.float32, None: _FLOATS[name]}[precision]
@@ -82,7 +82,7 @@ def carrier(name: str, precision: Precision | None = None) -> Carrier | None:
 def tensor_of(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], kind: Carrier) -> torch.Tensor:
     """A tensor with the values of ``array``; it shares the array's memory where the dtypes allow it.
 
-    The executor never writes into a tensor that it did not make, so sharing the weights is safe.
+    The executor never writes into a tensor that it did not create, so sharing the weights is safe.
     """
     if array.dtype.kind in "OUS":
         raise TypeError(f"an array of {array.dtype} has no numbers")
@@ -96,8 +96,8 @@ def tensor_of(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], kind: Ca
 def _writeable(
     array: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    """The same memory under a view that torch takes without a warning, or a copy where that fails."""
-    if array.ndim and not any(array.strides):  # one number seen many times: weights of a weightless trial
+    """A view of the same memory that torch accepts without a warning, or a copy where that fails."""
+    if array.ndim and not any(array.strides):  # one number with zero strides: weights of a weightless trial
         base = array.reshape(-1)[:1].copy()
         return np.lib.stride_tricks.as_strided(base, array.shape, array.strides)
     if any(stride < 0 for stride in array.strides) or array.nbytes < 1 << 16:
@@ -116,5 +116,5 @@ def _unlocked(
 
 
 def numpy_of(value: torch.Tensor, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    """The array that a user gets for a value of MIL dtype ``name``; it shares nothing with the program."""
+    """The array for the user of a value of MIL dtype ``name``; it shares no memory with the program."""
     return value.detach().cpu().numpy().astype(_NUMPY.get(name, value.numpy().dtype))

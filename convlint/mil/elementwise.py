@@ -53,12 +53,12 @@ def rsqrt(x: Tensor, epsilon: float = 1e-12) -> Tensor:
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:
-    """To another dtype; a float becomes an integer by truncation, anything but zero becomes true."""
+    """Cast to another dtype: floats are truncated to integers, and everything but zero becomes true."""
     kind = carrier(dtype)
     if kind is None:
         raise UnsupportedOperation(f"cast to {dtype} is not defined.")
     if kind.is_float:
-        # Rounding to the declared precision is the executor's, which may have been asked for another.
+        # The executor rounds to the declared precision, or to the requested one.
         return x.float()
     if x.dtype.is_floating_point and not kind.dtype.is_floating_point and kind.name != "bool":
         x = x.trunc().to(torch.int64)
@@ -66,7 +66,7 @@ def cast(x: Tensor, dtype: str) -> Tensor:
 
 
 def _nonzero_divisor(y: Tensor) -> tuple[Tensor, Tensor]:
-    """An integer divisor without zeros, and where they were: Core ML does not define the quotient there."""
+    """An integer divisor without zeros, and the places of the zeros, where Core ML defines no quotient."""
     zero = y == 0
     return torch.where(zero, torch.ones_like(y), y), zero
 
@@ -87,7 +87,7 @@ def mod(x: Tensor, y: Tensor) -> Tensor:
 
 
 def real_div(x: Tensor, y: Tensor) -> Tensor:
-    """True division; of integers it is cut to an integer, since the op returns the dtype of its inputs."""
+    """True division; that of integers is truncated, because the op returns the dtype of its inputs."""
     if x.dtype.is_floating_point or y.dtype.is_floating_point:
         return x / y
     divisor, zero = _nonzero_divisor(y)

@@ -1,7 +1,7 @@
 """The executor: runs a MIL program anywhere, one operation after the other.
 
 Every value has the dtype that the program declares. Arithmetic on float16 is done in float32 and rounded
-once for each operation, which is the least that any Core ML device rounds.
+once for each operation; no Core ML device rounds less.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from convlint.mil.dtypes import Precision, carrier, numpy_of, tensor_of
 from convlint.mil.failures import ExecutionError, ShapeMismatch, UnsupportedOperation
 from convlint.mil.inputs import check_names, input_tensor
 from convlint.mil.plan import Argument, Result, Step, plan_block
-from convlint.mil.settling import fitted, kept_from_zero, limited
+from convlint.mil.settling import fitted, limited, without_underflow
 from convlint.mil.table import ACCUMULATING
 from convlint.text import single_line
 
 Watch = Callable[[Any, tuple[Any, ...]], tuple[Any, ...] | None]
-"""Called after each operation with it and its values."""
+"""Called after each operation with the operation and its values."""
 
 
 def run(
@@ -44,8 +44,8 @@ def run(
     declares them. ``state`` keeps the states from one call to the next: pass the same dictionary, empty
     at first, and find arrays in it. ``accumulator_limit`` makes a sum of products beyond it infinite where
     its result is float16, as 32752 does on the Neural Engine. ``function`` names the function of a program
-    that has several. ``watch`` is called after each operation with it and its values, and may return others
-    in their place.
+    that has several. ``watch`` is called after each operation with the operation and its values, and may
+    return other values in their place.
     """
     _check_options(precision, accumulator_limit)
     source = load(program)
@@ -67,8 +67,8 @@ def run(
 def _check_options(precision: str | None, accumulator_limit: float | None) -> None:
     if precision not in (None, "float16", "float32"):
         raise ExecutionError(
-            f"{precision!r} is no precision of the executor. Give 'float16' or 'float32', or leave it out to "
-            "have each value at the dtype that the program declares."
+            f"{precision!r} is not a precision of the executor. Give 'float16' or 'float32', or leave it out"
+            " to have each value at the dtype that the program declares."
         )
     if accumulator_limit is not None and not accumulator_limit > 0:
         raise ExecutionError(
@@ -78,7 +78,7 @@ def _check_options(precision: str | None, accumulator_limit: float | None) -> No
 
 
 def load(source: Any) -> Any:
-    """The MIL program behind any of the things that :func:`run` takes."""
+    """The MIL program of any source that :func:`run` takes."""
     try:
         return adapter.mil_program(source)
     except ConvlintError:
@@ -94,7 +94,7 @@ def load(source: Any) -> Any:
 
 
 class Machine:
-    """One run: the options, the states, and the values that are still needed."""
+    """One run of a program: its options, its states, and the values that are still needed."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Machine:
         self.plans: dict[Any, tuple[Step, ...]] = {}
 
     def call(self, function: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Run a whole function with arrays in and arrays out."""
+        """Run a whole function, with arrays as inputs and outputs."""
         declared = {name: var for name, var in function.inputs.items() if not adapter.is_state(var)}
         check_names(inputs, declared)
         for name, variable in declared.items():
@@ -121,14 +121,14 @@ class Machine:
             if adapter.is_state(variable):
                 self.values[variable] = variable.name
                 self.prepare_state(variable)
-        found = self.run_block(function)
+        results = self.run_block(function)
         return {
-            variable.name: _given(value, adapter.value_type(variable)[0])
-            for variable, value in zip(function.outputs, found, strict=True)
+            variable.name: _output_array(value, adapter.value_type(variable)[0])
+            for variable, value in zip(function.outputs, results, strict=True)
         }
 
     def prepare_state(self, variable: Any) -> None:
-        """A state that nobody has given starts as zeros."""
+        """Prepare a state, which starts as zeros where the caller gives none."""
         dtype, shape = adapter.value_type(variable)
         kind = carrier(dtype, self.precision)
         if kind is None or shape is None or None in shape:
@@ -141,7 +141,7 @@ class Machine:
         )
 
     def run_block(self, block: Any) -> list[Any]:
-        """The values of a block's outputs; all its other values are forgotten on the way."""
+        """The values of a block's outputs; its other values are dropped after their last use."""
         steps = self.plans.get(block)
         if steps is None:
             steps = self.plans[block] = plan_block(block, self.precision)
@@ -167,7 +167,7 @@ class Machine:
             raise ExecutionError(
                 f"{operation.op_type} {operation.name!r} cannot be executed "
                 f"({type(error).__name__}: {text}). "
-                "If Core ML can run this program, this is a mistake of convlint: report it with the program."
+                "If Core ML can run this program, this is a bug in convlint: report it with the program."
             ) from error
         if self.watch is not None:
             values = self.watch(operation, values) or values
@@ -179,9 +179,9 @@ class Machine:
     def outputs(self, step: Step) -> tuple[Any, ...]:
         kind = step.operation.op_type
         if step.function is not None:
-            given = {argument.name: self.argument(argument) for argument in step.arguments}
-            found = step.function(**given)
-            return found if isinstance(found, tuple) else (found,)
+            arguments = {argument.name: self.argument(argument) for argument in step.arguments}
+            result = step.function(**arguments)
+            return result if isinstance(result, tuple) else (result,)
         special = getattr(self, f"_{kind}", None)
         if special is None:
             raise UnsupportedOperation(
@@ -221,7 +221,7 @@ class Machine:
         return self.constant(variable)
 
     def constant(self, variable: Any) -> Any:
-        """The value of a constant; made anew for each use, since it shares the program's memory."""
+        """The value of a constant, created for each use, because it shares the program's memory."""
         operation = variable.op
         if operation is None or operation.op_type != "const":
             raise ExecutionError(f"the value of {variable.name!r} is not known where it is read.")
@@ -231,10 +231,10 @@ class Machine:
         if kind is None or isinstance(value, (str, list)):
             return value
         declared = tensor_of(np.asarray(value), carrier(dtype) or kind)
-        found = kind.settle(declared)
+        settled = kind.settle(declared)
         if self.precision == "float16":
-            found = kept_from_zero(declared, found)
-        return found if shape is None else found.reshape([int(size) for size in found.shape])
+            settled = without_underflow(declared, settled)
+        return settled if shape is None else settled.reshape([int(size) for size in settled.shape])
 
     def _cond(self, operation: Any) -> list[Any]:
         taken = operation.blocks[0 if bool(self.value(operation.pred)) else 1]
@@ -260,5 +260,5 @@ class Machine:
         return [value]
 
 
-def _given(value: Any, dtype: str) -> Any:
+def _output_array(value: Any, dtype: str) -> Any:
     return numpy_of(value, dtype) if isinstance(value, torch.Tensor) else value

@@ -1,4 +1,4 @@
-"""What can go wrong when a program is executed."""
+"""The errors of executing a program."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from convlint.errors import ConvlintError
 
 
 class ExecutionError(ConvlintError):
-    """A MIL program that cannot be run with these inputs, or not at all."""
+    """A MIL program cannot be run with these inputs, or not at all."""
 
 
 class ShapeMismatch(ExecutionError):
-    """A value that has not the shape that the program declares for it: the program, or its inputs, are wrong.
+    """A value lacks the shape that the program declares for it: the program or its inputs are wrong.
 
-    ``operation`` is the name of the operation that made it, empty for an input.
+    ``operation`` is the name of the operation that made the value, empty for an input.
     """
 
     operation: str = ""
 
 
 class UnsupportedOperation(ExecutionError):
-    """An operation, or a mode of one, whose meaning coremltools does not define."""
+    """coremltools does not define the meaning of an operation, or of a mode of it."""

@@ -30,15 +30,15 @@ def range_1d(end: Tensor, start: Tensor, step: Tensor) -> Tensor:
 
 
 def band_part(x: Tensor, lower: int = -1, upper: int = -1) -> Tensor:
-    """Zero outside the band, also where the input is infinite."""
+    """``x`` with zeros outside the band, even where it is infinite there."""
     row = torch.arange(x.shape[-2]).unsqueeze(1)
     column = torch.arange(x.shape[-1]).unsqueeze(0)
-    kept = torch.ones(x.shape[-2:], dtype=torch.bool)
+    band = torch.ones(x.shape[-2:], dtype=torch.bool)
     if lower >= 0:
-        kept &= row - column <= lower
+        band &= row - column <= lower
     if upper >= 0:
-        kept &= column - row <= upper
-    return torch.where(kept, x, torch.zeros((), dtype=x.dtype))
+        band &= column - row <= upper
+    return torch.where(band, x, torch.zeros((), dtype=x.dtype))
 
 
 def cumsum(x: Tensor, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:
@@ -59,7 +59,7 @@ def one_hot(
     on_value: Number = 1,
     off_value: Number = 0,
 ) -> Tensor:
-    """An index outside the vector marks nothing."""
+    """One-hot vectors; an index outside the vector gives zeros only."""
     places = torch.arange(int(one_hot_vector_size))
     hot = indices.long().unsqueeze(-1) == places
     chosen = torch.where(hot, torch.tensor(on_value), torch.tensor(off_value))
@@ -67,7 +67,7 @@ def one_hot(
 
 
 def pad(x: Tensor, pad: Tensor, mode: str = "constant", constant_val: Number = 0.0) -> Tensor:
-    """The last axes padded, in the order before, after for each."""
+    """``x`` with its last axes padded; ``pad`` has the width before and after for each axis."""
     amounts = [int(amount) for amount in torch.as_tensor(pad).tolist()]
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
     if mode == "constant":
@@ -80,7 +80,7 @@ def pad(x: Tensor, pad: Tensor, mode: str = "constant", constant_val: Number = 0
 
 
 def _outside(size: int, before: int, after: int, mode: str) -> Tensor:
-    """The positions of an axis that a padded axis shows."""
+    """The positions of an axis that the padded axis repeats."""
     places = torch.arange(-before, size + after)
     if mode == "replicate":
         return places.clamp(0, size - 1)
@@ -88,7 +88,7 @@ def _outside(size: int, before: int, after: int, mode: str) -> Tensor:
         period = max(1, 2 * (size - 1))
         turned = places.remainder(period)
         return torch.minimum(turned, period - turned) if size > 1 else torch.zeros_like(places)
-    raise UnsupportedOperation(f"{mode!r} is no padding mode of MIL.")
+    raise UnsupportedOperation(f"{mode!r} is not a padding mode of MIL.")
 
 
 OPERATIONS: dict[str, Callable[..., Tensor]] = {

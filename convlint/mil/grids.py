@@ -1,4 +1,4 @@
-"""Where ops that resample look: the sampling points of one axis, and what they find there.
+"""Sampling points of ops that resample an axis, and the values at these points.
 
 The five sampling modes are defined in the documentation of ``resize_bilinear``; ``crop_resize`` uses them
 inside a box, where ``size`` is the length of the box in pixels.
@@ -26,11 +26,11 @@ def sampling_points(start: Tensor, end: Tensor, count: int, mode: str) -> Tensor
         return first + (steps + 0.5) * (span.clamp(min=1) / count)
     if mode == "UNALIGN_CORNERS":
         return first + (steps + 0.5) * ((span + 1) / count) - 0.5
-    raise UnsupportedOperation(f"{mode!r} is no sampling mode of MIL.")
+    raise UnsupportedOperation(f"{mode!r} is not a sampling mode of MIL.")
 
 
 def box_points(start: Tensor, end: Tensor, count: int, mode: str) -> Tensor:
-    """The points of boxes, none of which lies outside its box, whatever the spacing.
+    """The points of boxes, none of which is outside its box, whatever the spacing.
 
     "All the methods [come] with the constraint that grid points have to lie in the interval":
     https://apple.github.io/coremltools/mlmodel/Format/NeuralNetwork.html#samplingmode
@@ -40,7 +40,7 @@ def box_points(start: Tensor, end: Tensor, count: int, mode: str) -> Tensor:
 
 
 def axis_points(size: int, count: int, mode: str) -> Tensor:
-    """The points that resizing one axis from ``size`` to ``count`` looks at, kept inside it."""
+    """The points that resizing one axis from ``size`` to ``count`` reads, all inside it."""
     ends = torch.zeros(()), torch.full((), float(size - 1))
     return sampling_points(*ends, count, mode).clamp(0, size - 1)
 

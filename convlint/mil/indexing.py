@@ -1,9 +1,9 @@
 """Gather and scatter.
 
-Up to iOS16 an index may be negative; from iOS17 on it may not, which these functions know by
-``validate_indices``, an argument that older ops do not have. What an index outside the range reads is
-undefined in Core ML: here it is NaN, or the smallest integer, so that a comparison shows it. What it
-would write is dropped.
+Up to iOS16 an index may be negative; from iOS17 on it may not. These functions tell the two apart by
+``validate_indices``, an argument that older ops do not have. Reading at an index outside the range is
+undefined in Core ML: here it gives NaN, or the smallest integer, so that a comparison shows it. Writing
+there does nothing.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _COMBINE: dict[str, Callable[..., None] | None] = {
 
 
 def _resolved(indices: Tensor, size: int, validate: bool | None) -> tuple[Tensor, Tensor | None]:
-    """Indices that can be read, and where they were invalid (None: nowhere)."""
-    found = indices.long()
+    """Valid indices, and a mask of those that were invalid (None without any)."""
+    resolved = indices.long()
     if validate is None:
-        found = torch.where(found < 0, found + size, found)
-    invalid = (found < 0) | (found >= size)
+        resolved = torch.where(resolved < 0, resolved + size, resolved)
+    invalid = (resolved < 0) | (resolved >= size)
     if not bool(invalid.any()):
-        return found, None
+        return resolved, None
     if validate:
         raise ExecutionError(
             f"an index of {indices[invalid].flatten()[0].item()} is outside an axis of length {size}, and "
             "the op was asked to validate its indices: Core ML stops here. Look at what computes them."
         )
-    return torch.where(invalid, 0, found), invalid
+    return torch.where(invalid, 0, resolved), invalid
 
 
 def _undefined(x: Tensor) -> float | int | bool:
@@ -53,13 +53,13 @@ def gather(
     x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool | None = None
 ) -> Tensor:
     axis %= x.dim()
-    found, invalid = _resolved(indices, x.shape[axis], validate_indices)
+    resolved, invalid = _resolved(indices, x.shape[axis], validate_indices)
     if batch_dims == 0:
-        out = x.index_select(axis, found.reshape(-1))
-        out = out.reshape([*x.shape[:axis], *found.shape, *x.shape[axis + 1 :]])
+        out = x.index_select(axis, resolved.reshape(-1))
+        out = out.reshape([*x.shape[:axis], *resolved.shape, *x.shape[axis + 1 :]])
     else:
         batch = x.shape[:batch_dims]
-        rows = zip(x.flatten(0, batch_dims - 1), found.flatten(0, batch_dims - 1), strict=True)
+        rows = zip(x.flatten(0, batch_dims - 1), resolved.flatten(0, batch_dims - 1), strict=True)
         parts = [gather(row, index, axis - batch_dims) for row, index in rows]
         out = torch.stack(parts).reshape(*batch, *parts[0].shape)
     if invalid is None:
@@ -72,8 +72,8 @@ def gather(
 def gather_along_axis(
     x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool | None = None
 ) -> Tensor:
-    found, invalid = _resolved(indices, x.shape[axis], validate_indices)
-    out = torch.take_along_dim(x, found, axis)
+    resolved, invalid = _resolved(indices, x.shape[axis], validate_indices)
+    out = torch.take_along_dim(x, resolved, axis)
     return out if invalid is None else torch.where(invalid, _undefined(x), out)
 
 
@@ -89,8 +89,8 @@ def gather_nd(
         places.append(torch.arange(x.shape[position]).reshape(shape))
     for position in range(depth):
         size = x.shape[batch_dims + position]
-        found, invalid = _resolved(indices[..., position], size, validate_indices)
-        places.append(found)
+        resolved, invalid = _resolved(indices[..., position], size, validate_indices)
+        places.append(resolved)
         if invalid is not None:
             lost = invalid if lost is None else lost | invalid
     out = x[tuple(places)] if places else x.expand(*indices.shape[:-1], *x.shape)
@@ -102,7 +102,7 @@ def gather_nd(
 def _combined(data: Tensor, places: tuple[Tensor, ...], updates: Tensor, mode: str) -> Tensor:
     """A copy of ``data`` with ``updates`` combined into ``places``, one after the other in order."""
     if mode not in _COMBINE:
-        raise UnsupportedOperation(f"{mode!r} is no scatter mode of MIL.")
+        raise UnsupportedOperation(f"{mode!r} is not a scatter mode of MIL.")
     out = data.numpy().copy()
     where = tuple(place.numpy() for place in places)
     values = updates.numpy()
@@ -124,14 +124,14 @@ def scatter(
     mode: str = "add",
     validate_indices: bool | None = None,
 ) -> Tensor:
-    found, invalid = _resolved(indices, data.shape[axis], validate_indices)
+    resolved, invalid = _resolved(indices, data.shape[axis], validate_indices)
     axis %= data.dim()
     rows = updates.reshape(*data.shape[:axis], -1, *data.shape[axis + 1 :]).movedim(axis, 0)
-    found = found.reshape(-1)
+    resolved = resolved.reshape(-1)
     if invalid is not None:
-        kept = ~invalid.reshape(-1)
-        found, rows = found[kept], rows[kept]
-    return _combined(data.movedim(axis, 0), (found,), rows, mode).movedim(0, axis)
+        valid = ~invalid.reshape(-1)
+        resolved, rows = resolved[valid], rows[valid]
+    return _combined(data.movedim(axis, 0), (resolved,), rows, mode).movedim(0, axis)
 
 
 def scatter_along_axis(
@@ -143,12 +143,12 @@ def scatter_along_axis(
     validate_indices: bool | None = None,
 ) -> Tensor:
     axis %= data.dim()
-    found, invalid = _resolved(indices, data.shape[axis], validate_indices)
-    places = list(torch.meshgrid(*map(torch.arange, found.shape), indexing="ij"))
-    places[axis] = found
+    resolved, invalid = _resolved(indices, data.shape[axis], validate_indices)
+    places = list(torch.meshgrid(*map(torch.arange, resolved.shape), indexing="ij"))
+    places[axis] = resolved
     if invalid is not None:
-        kept = ~invalid
-        places, updates = [place[kept] for place in places], updates[kept]
+        valid = ~invalid
+        places, updates = [place[valid] for place in places], updates[valid]
     return _combined(data, tuple(places), updates, mode)
 
 
@@ -162,8 +162,8 @@ def scatter_nd(
     places: Sequence[Tensor] = []
     lost = torch.zeros(indices.shape[:-1], dtype=torch.bool)
     for position in range(indices.shape[-1]):
-        found, invalid = _resolved(indices[..., position], data.shape[position], validate_indices)
-        places = [*places, found]
+        resolved, invalid = _resolved(indices[..., position], data.shape[position], validate_indices)
+        places = [*places, resolved]
         if invalid is not None:
             lost |= invalid
     if bool(lost.any()):

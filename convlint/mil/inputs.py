@@ -1,4 +1,4 @@
-"""What a user hands to a program: the right names, and arrays that the declared inputs can hold."""
+"""Checks the inputs of a program: the right names, and arrays that the declared inputs can hold."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ _WIDEST = {"b": torch.bool, "c": torch.complex128, "f": torch.float64, "i": torc
 
 
 def check_names(inputs: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
-    """That every declared input is there, and no other."""
-    wanted = f"It takes {', '.join(sorted(declared)) or 'none'}."
+    """Raise unless the inputs are exactly the declared ones."""
+    expected = f"It takes {', '.join(sorted(declared)) or 'none'}."
     if not isinstance(inputs, Mapping):
         raise ExecutionError(
             f"the inputs are a {type(inputs).__name__}, and the program needs a dictionary of arrays by "
-            f"name. {wanted}"
+            f"name. {expected}"
         )
     missing = sorted(declared.keys() - inputs.keys())
     unknown = sorted(str(name) for name in inputs.keys() - declared.keys())
     if missing or unknown:
         problems = [f"{', '.join(missing)} missing"] if missing else []
         problems += [f"{', '.join(unknown)} unknown"] if unknown else []
-        raise ExecutionError(f"the inputs do not fit the program: {'; '.join(problems)}. {wanted}")
+        raise ExecutionError(f"the inputs do not fit the program: {'; '.join(problems)}. {expected}")
 
 
 def input_tensor(
     what: str, value: Any, dtype: str, shape: tuple[int | None, ...] | None, precision: Precision | None
 ) -> torch.Tensor:
-    """``value`` as the tensor that a declaration of ``dtype`` and ``shape`` asks for.
+    """``value`` as a tensor of the declared ``dtype`` and ``shape``.
 
-    Core ML converts between dtypes; what would change the numbers on the way to integers is refused here.
+    Core ML converts between dtypes; a conversion to integers that would change the numbers is refused here.
     """
     kind = carrier(dtype, precision)
     if kind is None:
@@ -59,13 +59,13 @@ def input_tensor(
 
 
 def _tensor(what: str, value: Any, dtype: str) -> torch.Tensor:
-    """Any array as a tensor with all that it holds."""
+    """Any array as a tensor, without losing precision."""
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ExecutionError(
-            f"{what} is no array ({error}), and the program declares {dtype}. Give an array or a tensor of "
-            "numbers."
+            f"{what} is not an array ({error}), and the program declares {dtype}. Give an array or a tensor"
+            " of numbers."
         ) from error
     if array.dtype.kind not in _WIDEST:
         raise ExecutionError(
@@ -77,13 +77,13 @@ def _tensor(what: str, value: Any, dtype: str) -> torch.Tensor:
 
 
 def _check_range(what: str, tensor: torch.Tensor, dtype: str) -> None:
-    """That integers stay what they are."""
+    """Raise where a conversion to an integer dtype would change a number."""
     if tensor.dtype.is_floating_point:
         broken = (tensor != tensor.trunc()) | ~tensor.isfinite()
         if bool(broken.any()):
             raise ExecutionError(
                 f"{what} holds {tensor[broken].flatten()[0].item():g}, and the program declares {dtype}. "
-                "Round or cast it as your model means it, so that nothing is cut off in silence."
+                "Round or cast it as your model means it, so that nothing is truncated silently."
             )
     low, high = _BOUNDS[dtype]
     wide = tensor.to(torch.float64) if tensor.dtype.is_floating_point else tensor.to(torch.int64)

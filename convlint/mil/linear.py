@@ -36,7 +36,7 @@ def einsum(values: Sequence[Tensor], equation: str) -> Tensor:
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None
 ) -> Tensor:
-    """By the formula of the op's documentation, so that a row whose mask hides everything is NaN.
+    """Attention by the formula of the op's documentation: a row whose mask hides everything is NaN.
 
     PyTorch's own function returns zeros for such a row: its note on ``attn_mask`` and
     https://github.com/pytorch/pytorch/pull/131060.

@@ -1,4 +1,4 @@
-"""Lists of tensors. A list value never changes; writing makes a new tuple that shares the elements."""
+"""Lists of tensors. A list is immutable; writing makes a new tuple that shares the elements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convlint.mil.failures import ExecutionError
 
 @dataclass(frozen=True, slots=True)
 class TensorList:
-    """Tensors of one shape; ``template`` is a zero of it, which fills what nobody has written."""
+    """Tensors of one shape; ``template`` is a zero tensor, which fills unwritten places."""
 
     items: tuple[Tensor, ...]
     template: Tensor

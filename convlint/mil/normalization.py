@@ -35,7 +35,7 @@ def instance_norm(
 
 
 def l2_norm(x: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """Divided by the norm over the last three axes; those before are batch."""
+    """``x`` divided by its norm over the last three axes; earlier axes are batch."""
     return x / torch.sqrt(x.square().sum([-3, -2, -1], keepdim=True) + epsilon)
 
 
@@ -63,7 +63,7 @@ def layer_norm(
 def local_response_norm(
     x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """Over ``size`` neighbouring channels; an even size reaches one channel further back than ahead."""
+    """Normalise over ``size`` neighbouring channels; an even size reaches one channel further back."""
     squares = F.pad(x.square().flatten(2).transpose(1, 2), (size // 2, (size - 1) // 2))
     total = squares.unfold(-1, size, 1).sum(-1).transpose(1, 2).reshape(x.shape)
     return x / (k + alpha / size * total) ** beta

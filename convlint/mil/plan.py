@@ -1,4 +1,4 @@
-"""From a block of a MIL program to the steps that the executor takes, with what each may forget."""
+"""Turns a block of a MIL program into steps for the executor, each with the values it may drop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convlint.mil.table import MOVING, OPERATIONS
 class Argument:
     """One input of an operation: a variable or a tuple of them.
 
-    ``plain`` asks for Python values in the place of a tensor, ``widen`` for float32 in that of float16.
+    ``plain`` asks for Python values in place of a tensor, ``widen`` for float32 in place of float16.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One output: how its values are held, and its declared shape."""
+    """One output: its carrier, and its declared shape."""
 
     variable: Any
     carrier: Carrier | None
@@ -35,7 +35,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation with all that the executor needs of it."""
+    """One operation with everything that the executor needs for it."""
 
     operation: Any
     function: Callable[..., Any] | None
@@ -46,15 +46,15 @@ class Step:
 
 
 def plan_block(block: Any, precision: Precision | None) -> tuple[Step, ...]:
-    """The steps of a block in order; constants are no steps."""
+    """The steps of a block in order; constants need no step."""
     operations = [operation for operation in block.operations if operation.op_type != "const"]
     own = {variable for operation in operations for variable in operation.outputs} | set(_inputs(block))
-    kept = set(block.outputs)
+    alive = set(block.outputs)
     steps = []
     for operation in reversed(operations):
         used = own & ({*_reads(operation), *operation.outputs})
-        last = tuple(used - kept)
-        kept |= used
+        last = tuple(used - alive)
+        alive |= used
         steps.append(_step(operation, last, precision))
     return tuple(reversed(steps))
 
@@ -94,7 +94,7 @@ def _step(operation: Any, last_uses: tuple[Any, ...], precision: Precision | Non
 
 
 def _is_plain(variable: Any) -> bool:
-    """Whether a parameter is handed over as numbers: scalars, texts and lists of integers."""
+    """Whether a parameter is passed as Python values: scalars, strings and lists of integers."""
     dtype, shape = adapter.value_type(variable)
     if dtype == "":
         return False

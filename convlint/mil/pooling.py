@@ -22,7 +22,7 @@ def _window(
     pad: Sequence[int] | None,
     ceil_mode: bool,
 ) -> tuple[list[int], Pads, Pads]:
-    """Strides, the padding that the op names, and what the last window reaches beyond that."""
+    """The strides, the padding of the op, and how far the last window reaches beyond it."""
     steps = list(strides) if strides is not None else [1] * len(kernel)
     pads = window_pads(pad_type, pad, x.shape[2:], kernel, steps)
     overhang = []
@@ -61,7 +61,7 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The mean of each window; what a window reaches beyond the padding never counts."""
+    """The mean of each window; elements beyond the padding never count."""
     steps, pads, overhang = _window(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
     total = _sum_pool(padded(padded(x, pads), overhang), kernel_sizes, steps)
     excluded = exclude_padding_from_average and any(map(any, pads))

@@ -1,4 +1,4 @@
-"""Random ops. Their distributions are Core ML's, their numbers are not: nobody documents its generator."""
+"""Random ops with Core ML's distributions, but not its numbers: its generator is undocumented."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def _generator(seed: int) -> torch.Generator | None:
-    """A generator of its own for a seed; -1 means any numbers, which come from torch's global one."""
+    """A generator for a seed; None for -1, which means any numbers, from torch's global generator."""
     return None if seed == -1 else torch.Generator().manual_seed(seed)
 
 

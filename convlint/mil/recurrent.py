@@ -1,8 +1,8 @@
-"""Recurrent layers: rnn, gru and lstm, step by step as their formulas say.
+"""Recurrent layers: rnn, gru and lstm, step by step by their formulas.
 
-All of them take the sequence first. With ``direction="reverse"`` the outputs stand in the order in which
-they were computed: the first belongs to the last input. coremltools' own tests say so; a bidirectional
-lstm puts both directions in the order of the input.
+The sequence is the first axis. With ``direction="reverse"`` the outputs are in the order of computation:
+the first belongs to the last input, as in coremltools' own tests. A bidirectional lstm has both directions
+in the order of the input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "linear": lambda x: x,
-    # The parameters that these take elsewhere have fixed defaults here, which make scaled_tanh plain:
+    # The parameters that these functions take elsewhere have fixed defaults here, so scaled_tanh is tanh:
     # https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/mil/ops/tests/iOS14/test_recurrent.py
     "hard_sigmoid": lambda x: (0.2 * x + 0.5).clamp(0, 1),
     "sigmoid_hard": lambda x: (0.2 * x + 0.5).clamp(0, 1),
@@ -30,7 +30,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def _activation(name: str) -> Callable[[Tensor], Tensor]:
     function = _ACTIVATIONS.get(name.lower())
     if function is None:
-        raise UnsupportedOperation(f"{name!r} is no activation of MIL's recurrent ops.")
+        raise UnsupportedOperation(f"{name!r} is not an activation of MIL's recurrent ops.")
     return function
 
 
@@ -39,7 +39,7 @@ def _order(length: int, direction: str) -> Sequence[int]:
 
 
 def _outputs(steps: list[Tensor], output_sequence: bool) -> Tensor:
-    """The sequence output: all steps in the order of computation, or the last computed one alone."""
+    """The sequence output: all steps in the order of computation, or only the last computed one."""
     return torch.stack(steps) if output_sequence else steps[-1].unsqueeze(0)
 
 

@@ -1,4 +1,4 @@
-"""Reductions. Without axes they reduce all of them; integers stay integers, cut towards zero."""
+"""Reductions. Without axes they reduce all; integers stay integers, truncated towards zero."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _Reduce = Callable[[Tensor, list[int], bool], Tensor]
 
 
 def over_axes(reduce: _Reduce) -> Callable[..., Tensor]:
-    """An op of the family ``reduce_*`` from a function of tensor, axes and whether to keep them."""
+    """An op of the family ``reduce_*``, made from a function of tensor, axes and whether to keep them."""
 
     def apply(x: Tensor, axes: Sequence[int] | None = None, keep_dims: bool = False) -> Tensor:
         chosen = list(range(x.dim())) if axes is None else sorted({axis % x.dim() for axis in axes})
-        if not chosen:  # torch takes an empty list for all axes; here it reduces none
+        if not chosen:  # an empty list means all axes in torch, and none here
             return reduce(x.unsqueeze(-1), [x.dim()], False)
         return reduce(x, chosen, keep_dims)
 
@@ -50,7 +50,7 @@ def _real(x: Tensor) -> Tensor:
 
 
 def reduce_argmax(x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "") -> Tensor:
-    """The first of equal maxima; Core ML does not say which it takes."""
+    """The index of the first of equal maxima; Core ML does not document which it takes."""
     return x.argmax(axis, keepdim=keep_dims)
 
 

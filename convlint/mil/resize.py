@@ -12,7 +12,7 @@ from convlint.mil.grids import axis_points, interpolated
 
 
 def _nearest(x: Tensor, axis: int, count: int, *, centres: bool = True) -> Tensor:
-    """Each output takes the pixel under its centre, or under its corner.
+    """Nearest-neighbour resizing: each output takes the pixel under its centre, or under its start.
 
     The documentation names no rounding. TensorFlow's resize is mapped to ``upsample_nearest_neighbor``
     without half-pixel centres and to the other ops with them, and coremltools' tests agree:
@@ -41,7 +41,7 @@ def _scaled(size: int, factor: float) -> int:
 def upsample_nearest_neighbor(
     x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Tensor:
-    """By the sizes, not by the factors, as coremltools' own test of 3 pixels and a factor of 1.12 has it."""
+    """Resize by sizes, not by factors, as in coremltools' own test of 3 pixels and a factor of 1.12."""
     out = _nearest(x, -2, _scaled(x.shape[-2], scale_factor_height), centres=False)
     return _nearest(out, -1, _scaled(x.shape[-1], scale_factor_width), centres=False)
 
@@ -57,7 +57,7 @@ def upsample_bilinear(
     align_corners: bool = True,
     half_pixel_centers: bool | None = None,
 ) -> Tensor:
-    """The scale is computed anew from the sizes, as PyTorch does with ``recompute_scale_factor=True``."""
+    """Resize with a scale from the sizes, as PyTorch does with ``recompute_scale_factor=True``."""
     sizes = (_scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width))
     if align_corners:
         return _linear(x, sizes, "STRICT_ALIGN_CORNERS")
@@ -78,16 +78,16 @@ def resize(
     interpolation_mode: str = "LINEAR",
     sampling_mode: str = "DEFAULT",
 ) -> Tensor:
-    """The last ``resized_dims`` axes; a zero in ``shape`` keeps the size of the input."""
+    """Resize the last ``resized_dims`` axes; a zero in ``shape`` keeps the size of the input."""
     if resized_dims == 0:
         return x
-    wanted = [
+    sizes = [
         int(size) or x.shape[axis]
         for axis, size in zip(range(-resized_dims, 0), shape.tolist()[-resized_dims:], strict=True)
     ]
     if interpolation_mode == "LINEAR":
-        return _linear(x.float(), wanted, sampling_mode)
-    for axis, count in zip(range(-resized_dims, 0), wanted, strict=True):
+        return _linear(x.float(), sizes, sampling_mode)
+    for axis, count in zip(range(-resized_dims, 0), sizes, strict=True):
         if sampling_mode in ("DEFAULT", "UNALIGN_CORNERS"):
             x = _nearest(x, axis, count)
         else:

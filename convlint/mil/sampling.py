@@ -1,4 +1,4 @@
-"""Reading an image at computed places: crop_resize, resample and affine."""
+"""Reads an image at computed places: crop_resize, resample and affine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return a - c / 2, b - d / 2, a + c / 2, b + d / 2
     if mode == "CENTER_SIZE_WIDTH_FIRST":
         return b - d / 2, a - c / 2, b + d / 2, a + c / 2
-    raise UnsupportedOperation(f"{mode!r} is no box coordinate mode of MIL.")
+    raise UnsupportedOperation(f"{mode!r} is not a box coordinate mode of MIL.")
 
 
 def crop_resize(
@@ -66,8 +66,8 @@ def crop_resize(
     crops = []
     for image in images:
         source = x[owners] if image is None else x[image].expand(len(corners), -1, -1, -1)
-        found = _bilinear(source, grid_x, grid_y, None)
-        crops.append(found.masked_fill(outside.unsqueeze(1), pad_value))
+        crop = _bilinear(source, grid_x, grid_y, None)
+        crops.append(crop.masked_fill(outside.unsqueeze(1), pad_value))
     return crops[0] if boxes is not None else torch.stack(crops, 1)
 
 
@@ -77,8 +77,8 @@ def _pixels(x: Tensor, column: Tensor, row: Tensor, fill: float | None) -> Tenso
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     index = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
     flat = index.flatten(1).unsqueeze(1).expand(-1, x.shape[1], -1)
-    found = x.flatten(2).gather(2, flat).reshape(*x.shape[:2], *index.shape[1:])
-    return found if fill is None else torch.where(inside.unsqueeze(1), found, fill)
+    pixels = x.flatten(2).gather(2, flat).reshape(*x.shape[:2], *index.shape[1:])
+    return pixels if fill is None else torch.where(inside.unsqueeze(1), pixels, fill)
 
 
 def _bilinear(x: Tensor, column: Tensor, row: Tensor, fill: float | None) -> Tensor:
@@ -106,7 +106,7 @@ def _reflected(position: Tensor, low: float, high: float) -> Tensor:
     return torch.where(turned > span, 2 * span - turned, turned) + low
 
 
-def _kept_inside(position: Tensor, size: int, padding: str) -> Tensor:
+def _confined(position: Tensor, size: int, padding: str) -> Tensor:
     if padding == "reflection":
         position = _reflected(position, 0, size - 1)
     elif padding == "symmetric":
@@ -123,7 +123,7 @@ def resample(
     coordinates_mode: str,
     align_corners: bool,
 ) -> Tensor:
-    """``x`` read at the places that ``coordinates`` (N, h, w, 2) names, in the order x, y."""
+    """``x`` read at the places in ``coordinates`` (N, h, w, 2), in the order x, y."""
     height, width = x.shape[-2:]
     places = coordinates.float()
     column = _unnormalised(places[..., 0], width, coordinates_mode, align_corners)
@@ -131,7 +131,7 @@ def resample(
     fill: float | None = padding_value
     if padding_mode != "constant":
         fill = None
-        column, row = _kept_inside(column, width, padding_mode), _kept_inside(row, height, padding_mode)
+        column, row = _confined(column, width, padding_mode), _confined(row, height, padding_mode)
     if sampling_mode == "nearest":
         return _pixels(x, column.round(), row.round(), fill)
     return _bilinear(x, column, row, fill)
@@ -148,7 +148,7 @@ def affine(
     coordinates_mode: str,
     align_corners: bool,
 ) -> Tensor:
-    """Resampled on a grid over [-1, 1] that the matrix has moved."""
+    """``x`` resampled on a grid over [-1, 1] that the matrix transforms."""
     if align_corners:
         axes = [
             torch.linspace(-1, 1, size) if size > 1 else -torch.ones(1)

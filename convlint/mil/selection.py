@@ -19,7 +19,7 @@ def topk(
     return_indices: bool = True,
     output_indices_dtype: str = "",
 ) -> tuple[Tensor, Tensor] | Tensor:
-    """Always sorted, equal values in the order of their indices; Core ML promises neither."""
+    """The largest or smallest values, sorted, ties in the order of indices; Core ML promises neither."""
     count = x.shape[axis] if k == -1 else k
     values, indices = torch.sort(x, dim=axis, descending=not ascending, stable=True)
     values, indices = values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
@@ -48,19 +48,19 @@ def _overlap(boxes: Tensor) -> Tensor:
 def _suppressed(
     boxes: Tensor, scores: Tensor, iou: float, score_threshold: float | None, limit: int, per_class: bool
 ) -> list[int]:
-    """The indices of the boxes that are kept, best first. ``scores`` is (boxes, classes)."""
+    """The indices of the remaining boxes, best first. ``scores`` is (boxes, classes)."""
     best, kind = scores.max(-1)
     overlap = _overlap(boxes).double()
-    kept: list[int] = []
+    chosen: list[int] = []
     for index in best.argsort(descending=True, stable=True).tolist():
-        if len(kept) == limit:
+        if len(chosen) == limit:
             break
         if score_threshold is not None and best[index] < score_threshold:
             break
-        rivals = [other for other in kept if not per_class or kind[other] == kind[index]]
+        rivals = [other for other in chosen if not per_class or kind[other] == kind[index]]
         if not rivals or not bool((overlap[index, rivals] > iou).any()):
-            kept.append(index)
-    return kept
+            chosen.append(index)
+    return chosen
 
 
 def non_maximum_suppression(
@@ -71,14 +71,14 @@ def non_maximum_suppression(
     score_threshold: float | None = None,
     per_class_suppression: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Greedy suppression; what is missing of ``max_boxes`` is zero, its indices -1.
+    """Greedy suppression; rows up to ``max_boxes`` are filled with zeros, and indices with -1.
 
     From iOS17 on there is no score threshold, the boxes stand last, and no count is returned.
     """
     modern = score_threshold is None
     if modern:
-        # An overlap that is equal to the threshold goes as in PyTorch, which compares with the number as it
-        # was written and not with its nearest float32:
+        # An overlap equal to the threshold is treated as in PyTorch, which compares with the number as
+        # written, not with its nearest float32:
         # https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/test/test_torch_ops.py
         iou_threshold = float(str(np.float32(iou_threshold)))
         boxes, scores = boxes.transpose(1, 2), scores.transpose(1, 2)
@@ -88,20 +88,20 @@ def non_maximum_suppression(
     out_indices = torch.full((batch, max_boxes), -1)
     counts = torch.zeros(batch, dtype=torch.long)
     for row in range(batch):
-        kept = _suppressed(
+        chosen = _suppressed(
             boxes[row], scores[row], iou_threshold, score_threshold, max_boxes, per_class_suppression
         )
-        counts[row] = len(kept)
-        out_boxes[row, : len(kept)] = boxes[row, kept]
-        out_scores[row, : len(kept)] = scores[row, kept]
-        out_indices[row, : len(kept)] = torch.tensor(kept, dtype=torch.long)
+        counts[row] = len(chosen)
+        out_boxes[row, : len(chosen)] = boxes[row, chosen]
+        out_scores[row, : len(chosen)] = scores[row, chosen]
+        out_indices[row, : len(chosen)] = torch.tensor(chosen, dtype=torch.long)
     if modern:
         return out_boxes.transpose(1, 2), out_scores.transpose(1, 2), out_indices
     return out_boxes, out_scores, out_indices, counts
 
 
 def classify(probabilities: Tensor, classes: list[Any]) -> tuple[Any, dict[Any, float]]:
-    """The label of the largest probability, and all labels with theirs."""
+    """The label of the largest probability, and all labels with their probabilities."""
     flat = probabilities.flatten()
     return classes[int(flat.argmax())], dict(zip(classes, flat.tolist(), strict=True))
 

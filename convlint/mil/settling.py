@@ -1,4 +1,4 @@
-"""What happens to a value before it may be used: its shape, and the bounds of half precision."""
+"""Adjusts a value before it is used: its shape, and the bounds of half precision."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import torch
 from convlint.mil.failures import ShapeMismatch
 
 _SMALL = 400
-"""Elements of a constant up to which coremltools looks for numbers that became zero."""
+"""The number of elements up to which coremltools looks for numbers in a constant that became zero."""
 
 
-def kept_from_zero(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """``half``, where a number of a small constant that would round to zero is the smallest there is.
+def without_underflow(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+    """``half``, with the smallest float16 number where a number of a small constant would round to zero.
 
-    So does the conversion to float16, for the sake of epsilons:
+    The conversion to float16 does the same, for the sake of epsilons:
     https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/mil/passes/defs/quantization.py
     """
     if half.dtype is not torch.float16 or not 0 < wide.numel() < _SMALL:
@@ -23,11 +23,11 @@ def kept_from_zero(wide: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
 
 
 def fitted(value: torch.Tensor, shape: tuple[int | None, ...] | None, what: str) -> torch.Tensor:
-    """``value`` if it has the declared shape, reshaped where only axes of length one differ."""
+    """``value`` in the declared shape, reshaped where only axes of length one differ."""
     if shape is None or value.shape == shape:
         return value
     if len(shape) == value.dim() and all(
-        size is None or size == found for size, found in zip(shape, value.shape, strict=True)
+        size is None or size == actual for size, actual in zip(shape, value.shape, strict=True)
     ):
         return value
     if None not in shape and [s for s in shape if s != 1] == [s for s in value.shape if s != 1]:
@@ -39,8 +39,8 @@ def fitted(value: torch.Tensor, shape: tuple[int | None, ...] | None, what: str)
 
 
 def limited(value: torch.Tensor, limit: float) -> torch.Tensor:
-    """Sums beyond the accumulator's limit are infinite and stay so.
+    """``value`` with sums beyond the accumulator's limit as infinities.
 
-    Only the whole sum is looked at, not the partial ones, whose order no device documents.
+    Only the final sum is checked, not the partial ones, whose order no device documents.
     """
     return torch.where(value.abs() >= limit, torch.copysign(torch.tensor(torch.inf), value), value)

@@ -1,4 +1,4 @@
-"""Ops that move elements and compute nothing: reshape, transpose, concat, space to depth and the like."""
+"""Ops that only move elements: reshape, transpose, concat, space to depth and the like."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from convlint.mil.failures import ExecutionError
 
 
-def resolved_shape(current: Sequence[int], wanted: Sequence[int]) -> list[int]:
+def resolved_shape(current: Sequence[int], requested: Sequence[int]) -> list[int]:
     """The shape that ``reshape`` means.
 
-    A zero takes over the size of the input, counted from the right (iOS17; before, the ranks had to be
-    equal, where that is the same), or one where the input has no such axis; -1 is what remains.
+    A zero copies the size of the input, counted from the right (iOS17; before, the ranks had to be equal,
+    where that is the same), or is 1 where the input has no such axis; -1 is the remaining size.
     """
-    shape = [int(size) for size in wanted]
+    shape = [int(size) for size in requested]
     offset = len(current) - len(shape)
     for axis, size in enumerate(shape):
         if size == 0:
@@ -29,8 +29,8 @@ def resolved_shape(current: Sequence[int], wanted: Sequence[int]) -> list[int]:
         shape[shape.index(-1)] = math.prod(current) // rest if rest else 0
     if math.prod(shape) != math.prod(current):
         raise ExecutionError(
-            f"reshape from {tuple(current)} to {tuple(int(size) for size in wanted)} changes the number of "
-            "elements. The program was made for another input size; run it with the size of its declaration."
+            f"reshape from {tuple(current)} to {tuple(int(size) for size in requested)} changes the number of"
+            " elements. The program was made for another input size; run it with the size of its declaration."
         )
     return shape
 
@@ -60,7 +60,7 @@ def expand_dims(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def squeeze(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
-    """Axes of other sizes than one stay, as in PyTorch."""
+    """``x`` without the axes of size one; other axes stay, as in PyTorch."""
     return x.squeeze() if axes is None else x.squeeze(tuple(axes))
 
 
@@ -73,9 +73,9 @@ def reverse(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
 
 
 def reverse_sequence(x: Tensor, lengths: Tensor, seq_axis: int = 0, batch_axis: int = 0) -> Tensor:
-    """The first ``lengths[i]`` elements of each sequence turned around, the rest as they were."""
+    """``x`` with the first ``lengths[i]`` elements of each sequence reversed."""
     out = x.clone()
-    # The sequence axis as it is counted once the batch axis is taken away.
+    # The number of the sequence axis once the batch axis is removed.
     axis = seq_axis % x.dim() - (seq_axis % x.dim() > batch_axis % x.dim())
     for index, length in enumerate(lengths.tolist()):
         row = x.select(batch_axis, index)
@@ -124,7 +124,7 @@ def tile(x: Tensor, reps: Tensor | Sequence[int]) -> Tensor:
 
 
 def depth_to_space(x: Tensor, block_size: int) -> Tensor:
-    """Blocks from channels, the block's position being the slowest of the channel's indices (TensorFlow)."""
+    """Blocks from channels; the position in the block is the slowest channel index, as in TensorFlow."""
     n, c, h, w = x.shape
     b = block_size
     blocks = x.reshape(n, b, b, c // (b * b), h, w)

@@ -1,4 +1,4 @@
-"""Slices: reading them, writing them, and windows over an axis."""
+"""Reads and writes slices, and windows over an axis."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def slice_update(
 
 
 def slice_by_size(x: Tensor, begin: Numbers, size: Numbers) -> Tensor:
-    """From ``begin``, ``size`` elements of each axis; -1 takes all that remain."""
+    """``size`` elements of each axis from ``begin`` on; -1 takes all that remain."""
     for axis, (first, count) in enumerate(zip(_numbers(begin), _numbers(size), strict=True)):
         start = first + x.shape[axis] if first < 0 else first
         x = x.narrow(axis, start, x.shape[axis] - start if count == -1 else count)

@@ -1,8 +1,8 @@
 """The one table of operations: name to function.
 
 A function takes its inputs by their names in MIL: tensors as torch tensors, parameters that are known
-when the model is compiled as plain numbers, texts and lists. What it computes is rounded by the executor.
-Control flow and states need the executor itself and stand there.
+when the model is compiled as plain numbers, strings and lists. The executor rounds its results. Control
+flow and states need the executor itself and are implemented there.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _merged() -> dict[str, Callable[..., Any]]:
 OPERATIONS = _merged()
 
 CONTROL = frozenset({"cond", "while_loop", "read_state", "coreml_update_state", "write_state", "const"})
-"""What the executor does by itself."""
+"""The operations that the executor implements itself."""
 
 MOVING = frozenset(
     {
@@ -82,7 +82,7 @@ MOVING = frozenset(
         "select",
     }
 )
-"""Ops that compute nothing, and so take half precision as it is stored."""
+"""Ops that compute nothing, and so take half precision as stored."""
 
 ACCUMULATING = frozenset(
     {

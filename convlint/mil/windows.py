@@ -1,7 +1,7 @@
 """Padding and output sizes of ops that slide a window: convolution and pooling.
 
 The rules are those of coremltools' shape inference: ``same`` gives ceil(size / stride) positions, as
-TensorFlow does, an odd amount of padding going to the end, with ``same_lower`` to the beginning.
+TensorFlow does. An odd amount of padding goes to the end, with ``same_lower`` to the beginning.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def window_pads(
 
 
 def positions(size: int, pads: tuple[int, int], kernel: int, stride: int, ceil_mode: bool) -> int:
-    """How many windows fit on one axis, by the formulas in the documentation of ``avg_pool``."""
+    """The number of windows on one axis, by the formulas in the documentation of ``avg_pool``."""
     padded = size + sum(pads) - kernel
     if not ceil_mode:
         return padded // stride + 1
@@ -53,7 +53,7 @@ def positions(size: int, pads: tuple[int, int], kernel: int, stride: int, ceil_m
 
 
 def symmetric(pads: Pads) -> list[int] | None:
-    """One number per axis where padding is the same on both sides, else None."""
+    """One number for each axis where padding is the same on both sides, else None."""
     return [before for before, _ in pads] if all(before == after for before, after in pads) else None
 
 

@@ -1,6 +1,6 @@
-"""The nouns: plain frozen data that passes between the stages, and what it comes to in words.
+"""The nouns: plain frozen data that passes between the stages, and their summaries in words.
 
-Nothing here prints, reads a file or imports torch; a stage takes some of these, and returns others.
+Nothing here prints, reads a file or imports torch. A stage takes some nouns and returns others.
 """
 
 from convlint.model.findings import CaptureFailure as CaptureFailure

@@ -1,4 +1,4 @@
-"""What was done to a model, and what of it is left out: plain data for reports."""
+"""Changes to a model, and the parts of it that are left out: plain data for reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from convlint.text import count
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One change, for all the calls of one line that it was made to.
+    """One change, for all the calls at one line that were changed.
 
     ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "state" for a
-    buffer that became an input and an output, "record" where
-    the program is that of one recorded run, "branch" for a value that Python read in it, "split" for an
-    op that is left out of the model.
+    buffer that became an input and an output, "record" where the program is one recorded run, "branch" for
+    a value that Python read in that run, "split" for an op that is left out of the model.
     """
 
     op: str
@@ -32,9 +31,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class CutTensor:
-    """A tensor that a split model gives: its output in Core ML, and where the model computes it.
+    """An output of a split model: its name in Core ML, and where the model computes it.
 
-    ``name`` is empty where the split is only proposed; ``variable`` is what the line calls it.
+    ``name`` is empty where the split is only proposed; ``variable`` is its name in the source line.
     """
 
     name: str
@@ -46,7 +45,7 @@ class CutTensor:
 
 @dataclass(frozen=True, slots=True)
 class LeftCall:
-    """The calls of one op at one line that are left to whoever runs the model."""
+    """The calls of one op at one line that are left to the user's own code."""
 
     op: str
     calls: int
@@ -56,10 +55,10 @@ class LeftCall:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a split model does not compute, and what it gives instead of the original's outputs.
+    """What a split model leaves out, and its outputs in place of the original's.
 
-    ``calls`` stand in the order of the run. ``modules`` are the parts of the model that are left out
-    whole; their parameters stay in the module, unused.
+    ``calls`` are in the order of the run. ``modules`` are left out completely; their parameters stay in
+    the module, unused.
     """
 
     outputs: tuple[CutTensor, ...]
@@ -67,15 +66,15 @@ class LeftOut:
     modules: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        given = ", ".join(f"{one.name or one.variable or 'a tensor'} {one.meta}" for one in self.outputs)
+        outputs = ", ".join(f"{one.name or one.variable or 'a tensor'} {one.meta}" for one in self.outputs)
         ops = ", ".join(dict.fromkeys(call.op for call in self.calls[:4]))
         return (
-            f"it gives {given}; {count(sum(call.calls for call in self.calls), 'call')} from {ops} on"
+            f"it gives {outputs}; {count(sum(call.calls for call in self.calls), 'call')} from {ops} on"
             " are left out"
         )
 
     def named_in(self, program: Any) -> LeftOut:
-        """The same, with the names that the outputs have in ``program``, and so in Core ML."""
+        """A copy with the names of the outputs in ``program``, which are those in Core ML."""
         names = program.graph_signature.user_outputs
         if len(names) != len(self.outputs):
             return self

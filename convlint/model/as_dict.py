@@ -1,4 +1,4 @@
-"""The report as JSON types: everything that the terminal shows, under keys that stay."""
+"""The report as JSON types: everything that the terminal shows, under stable keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convlint.model.graph import Graph, OpCall
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.remarks import is_example, remark_of
 from convlint.model.rule import Replacement, Rule
-from convlint.model.verdict import unforeseen, verdict
+from convlint.model.verdict import unnamed_refusals, verdict
 
 if TYPE_CHECKING:
     from convlint.model.report import Report
@@ -41,7 +41,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "ignores": plain(report.ignores),
         "trial": plain(report.trial),
         "trials": plain(report.trials),
-        "unforeseen_failures": plain(unforeseen(report)),
+        "unforeseen_failures": plain(unnamed_refusals(report)),
         "disagreements": plain(report.disagreements),
         "capture_method": report.capture_method,
         "capture_failures": plain(report.capture_failures),
@@ -56,7 +56,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
 
 
 def finding_to_dict(finding: Finding) -> dict[str, Any]:
-    """One finding with its calls, replacements and what its rule says."""
+    """One finding with its calls, its replacements and the texts of its rule."""
     return {
         "code": finding.rule.code,
         "name": finding.rule.name,
@@ -88,7 +88,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _replacement(replacement: Replacement) -> dict[str, Any]:
-    """One replacement: ``example`` where its code is the rule's, ``edit`` the change of the user's line."""
+    """One replacement: ``example`` says that its code is the rule's, ``edit`` changes the user's line."""
     names = ("title", "kind", "safety", "before", "after", "rtol", "proof")
     return {
         **{name: plain(getattr(replacement, name)) for name in names},
@@ -111,7 +111,7 @@ def _call(call: OpCall) -> dict[str, Any]:
 
 
 def _argument(value: Any) -> Any:
-    """A tensor as the name of its node, anything else as it is: its shape stands under ``inputs``."""
+    """A tensor as the name of its node (its shape is under ``inputs``), anything else unchanged."""
     if is_dataclass(value) and hasattr(value, "name"):
         return {"tensor": value.name}
     if isinstance(value, list | tuple):

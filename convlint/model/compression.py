@@ -9,7 +9,7 @@ from convlint.model.parity import Errors
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The weights of one module. ``errors`` is what compressing this layer alone does to the outputs."""
+    """The weights of one module. ``errors`` are those of the outputs with only this layer compressed."""
 
     name: str
     bytes_before: int
@@ -19,9 +19,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting. ``needs`` is the oldest target that reads the result, ``detail`` why there is none.
+    """One setting. ``needs`` is the oldest target that reads the result, ``detail`` why there is no result.
 
-    ``layers`` are the compressed ones, those that hurt the outputs most first.
+    ``layers`` are the compressed layers, the most harmful first.
     """
 
     setting: str
@@ -35,10 +35,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """What each setting makes of the model at one precision. ``plain`` is the model without compression.
+    """The results of all settings at one precision. ``plain`` is the model without compression.
 
-    ``checkpoint`` names the file of the weights, empty where they are random: then sizes and targets are
-    those of the trained model, and errors say little.
+    ``checkpoint`` names the file of the weights. It is empty for random weights: sizes and targets are then
+    those of the trained model, but errors say little.
     """
 
     target: str

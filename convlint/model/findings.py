@@ -1,4 +1,4 @@
-"""What a check finds: rules that fire, what stopped a capture or a trial, and what is silenced."""
+"""The results of a check: findings of rules, failures of capture and trial, and suppressions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TrialStatus = Literal["converted", "failed", "timeout", "crashed"]
 
 @dataclass(frozen=True, slots=True)
 class CaptureFailure:
-    """What stopped one way of capturing, with the user's line where the exception names one.
+    """The failure of one way of capturing, with the user's line where the exception names one.
 
-    ``kind`` is a word of the closed vocabulary that capture rules match on.
+    ``kind`` is one of the words that capture rules match on.
     """
 
     method: str
@@ -35,7 +35,7 @@ class TrialFailure:
     """One thing that coremltools refused.
 
     ``stage``: "input", "output", "frontend", "passes", "backend" or "process". ``follows`` names an earlier
-    failing node whose stand-in this one consumed: it may be a consequence, not a cause.
+    failed node whose stand-in this one consumed: this failure may be a consequence, not a cause.
     """
 
     op: str
@@ -53,7 +53,7 @@ class TrialFailure:
 class Subject:
     """What a rule looked at: one op call, one port, one failure, the model, or one part of the environment.
 
-    ``name`` is that of the op, of the port or of the part; ``thing`` is the call, port or failure itself.
+    ``name`` is the name of the op, port or part; ``thing`` is the call, port or failure itself.
     """
 
     kind: SubjectKind
@@ -65,8 +65,8 @@ class Subject:
 class Finding:
     """One rule at one source line, with all the op calls of that line.
 
-    ``subject`` is what the rule looked at; of several on the line, the first.
-    ``trial`` tells what the trial said of the same ops: "failed", "converted", or "" without one.
+    ``subject`` is what the rule looked at, the first of several on the line. ``trial`` is the result of the
+    trial for the same ops: "failed", "converted", or "" without one.
     """
 
     rule: Rule
@@ -84,7 +84,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A finding that somebody decided not to be told: ``kind`` says where, ``reason`` why."""
+    """A finding that somebody silenced: ``kind`` says where, ``reason`` why."""
 
     finding: Finding
     kind: Literal["comment", "module", "baseline"]
@@ -96,7 +96,7 @@ class Suppression:
 class IgnoreComment:
     """A comment ``# convlint: ignore[...]`` on a line that this check traced.
 
-    ``unused`` are those of its ``words`` that silenced nothing, though their rules were asked.
+    ``unused`` are those of its ``words`` that silenced nothing although their rules were asked.
     """
 
     site: Site
@@ -107,10 +107,10 @@ class IgnoreComment:
 
 @dataclass(frozen=True, slots=True)
 class Proviso:
-    """What the model that a trial converted had otherwise than the user's, in the words of a sentence.
+    """A difference between the model that a trial converted and the user's, as part of a sentence.
 
-    ``kind``: "frozen" is something that follows from an input in PyTorch and is fixed in the program,
-    "outputs" and "inputs" what had to be nested in another way.
+    ``kind``: "frozen" for something that depends on an input in PyTorch and is constant in the program,
+    "outputs" and "inputs" for those that had to be nested differently.
     """
 
     kind: Literal["frozen", "outputs", "inputs"]
@@ -124,9 +124,9 @@ class Proviso:
 class Trial:
     """A real coremltools conversion of the untrained model, through one frontend.
 
-    ``passed`` are the operations, without overload, of which a failed trial converted a call;
-    ``traced`` are all operations of a trace: its tracer takes some calls apart, so that others are
-    converted than Python made. ``provisos`` say where what was tried is another model than the user's.
+    ``passed`` are the operations, without overload, that a failed trial converted at least once; ``traced``
+    are all operations of a trace, whose tracer takes some calls of Python apart. ``provisos`` say how the
+    converted model differs from the user's.
     """
 
     status: TrialStatus
@@ -145,7 +145,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Where the rules and coremltools say different things about one op or the whole model."""
+    """A contradiction between the rules and coremltools, about one op or the whole model."""
 
     op: str
     static: str

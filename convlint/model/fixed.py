@@ -1,4 +1,4 @@
-"""What a fix made of a model, and the proof that it is the same: plain data for callers and reports."""
+"""The result of a fix, with the proof that the model computes the same: data for callers and reports."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from convlint.model.parity import Parity
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What :func:`convlint.fix` made. ``converts`` is what coremltools said of ``program`` in a trial.
+    """The result of :func:`convlint.fix`. ``converts`` says whether a trial converted ``program``.
 
-    ``module`` has the original's parameters under the same names; it is the original where nothing
-    had to change, or nothing could be made. ``wrong`` are the errors that the rules find in
-    ``program``, calls that convert and to other numbers than PyTorch's; ``parity`` is what running the
-    converted program gave, None where that was not done. ``max_abs_error`` is None where nothing was
-    compared.
+    ``module`` has the original's parameters under the same names; it is the original where nothing had to
+    or could be changed. ``wrong`` are the errors that the rules find in ``program``: calls that convert, but
+    compute other numbers than PyTorch. ``parity`` is the result of running the converted program, None where
+    it was not run. ``max_abs_error`` is None where nothing was compared.
 
     Where ``left_out`` is not None, module and program are the part of the model before an op whose sizes
-    follow from data, and ``converts`` speaks of that part: it gives ``left_out.outputs``, and what
-    ``left_out.calls`` names is left to the caller. ``proposed`` names what was not done for want of
-    ``unsafe=True``; ``left_out`` is then what would be left out.
+    depend on data, and ``converts`` is about that part: it returns ``left_out.outputs``, and the caller has
+    to compute ``left_out.calls``. ``proposed`` names changes that need ``unsafe=True``; ``left_out`` is then
+    what they would leave out.
     """
 
     module: Any
@@ -48,7 +47,7 @@ class Fixed:
 
     @property
     def ships(self) -> bool:
-        """Whether ``program`` converts, whole or in part, and as far as was looked to the same numbers."""
+        """Whether ``program`` converts, whole or in part, and computes the same as far as was checked."""
         differs = self.parity is not None and self.parity.status in ("differs", "overflows")
         loud = differs and self.parity is not None and self.parity.severity == "error"
         return self.converts == "yes" and not self.wrong and not loud

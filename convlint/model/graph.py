@@ -1,4 +1,4 @@
-"""The captured model: its op calls in order, its inputs and outputs, and where each stands in the source."""
+"""The captured model: its op calls in order, its inputs and outputs, each with its line of source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Origin = Literal["input", "parameter", "buffer", "constant", "computed"]
 
 @dataclass(frozen=True, slots=True)
 class TensorMeta:
-    """Shape and dtype of one tensor. A dimension is an int, or the text of a symbolic size."""
+    """Shape and dtype of a tensor. A dimension is an int, or the text of a symbolic size."""
 
     shape: tuple[int | str, ...]
     dtype: str
@@ -26,12 +26,11 @@ class TensorMeta:
 
 @dataclass(frozen=True, slots=True)
 class TensorArg:
-    """A tensor handed to an op: what it is, and where it comes from.
+    """A tensor argument of an op: what it is, and where it comes from.
 
-    ``const`` says that the tensor depends on no input of the model, so that a converter may know
-    its value when it converts; ``value`` is the number that each of its entries is, where the capture
-    could tell, and "varied" where they are known to differ.
-    ``call`` names the op call that made it and ``output`` says which of its outputs it is.
+    ``const`` says that the tensor depends on no input of the model, so that a converter may know its value;
+    ``value`` is the number in all its entries, where the capture knows one, and "varied" where they are
+    known to differ. ``call`` names the op call that made it, and ``output`` says which of its outputs it is.
     ``coreml`` is its dtype in Core ML where that is not the usual one for its dtype in PyTorch.
     ``fill`` is the largest number that the model itself writes into it (``torch.full``, ``masked_fill``).
     """
@@ -65,12 +64,12 @@ class Site:
 class OpCall:
     """One ATen call of the captured graph, with its arguments bound by schema name.
 
-    ``args`` holds every argument of the schema, defaults filled in; tensors stand in it as
-    :class:`TensorArg`, lists as tuples. ``given`` names the arguments that stand in the graph:
-    the export frontend of coremltools counts them. ``positional`` is how many of those stand there
-    without a keyword. ``outputs`` has one entry for each tensor that the op returns (None for an
-    output that is not a tensor), ``used_outputs`` the indices that something reads.
-    ``caller`` is the first line inside the user's own project, where ``site`` lies in a library.
+    ``args`` holds every argument of the schema, with defaults filled in; tensors are :class:`TensorArg`,
+    lists are tuples. ``given`` names the arguments that are written in the graph: the export frontend of
+    coremltools counts them. ``positional`` is how many of those are written without a keyword. ``outputs``
+    has one entry for each output of the op (None for one that is not a tensor), ``used_outputs`` the indices
+    of those that something reads. ``caller`` is the first line inside the user's own project, where ``site``
+    lies in a library.
     """
 
     op: str
@@ -95,18 +94,17 @@ class OpCall:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or an output of the captured model, under the name that it has in the graph.
+    """An input or an output of the captured model, by its name in the graph.
 
-    ``permuted``: its axes do not lie in memory in their order, as after a transposition. ``used``:
-    some op reads this input. ``const``: this output depends on no input. ``same_as`` names the input,
-    or the earlier output, whose values this output hands on untouched, once passes have
-    taken away what changes nothing. ``flexible`` says how the sizes
-    of this input were declared, ``shape_count`` how many shapes an enumeration has, and ``image`` the
-    layout of a picture ("rgb", "bgr", "gray", "gray16"); ``normalisation`` is what was declared of its
-    mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read this input,
-    ``producer`` is the op that made this output.
-    ``path`` is how Python reaches it in the arguments or the result of ``forward``: ``['boxes'][0]``.
-    ``initial`` is what a state holds before the first run: "zeros", "other", or "" where that is not known.
+    ``permuted``: its axes are not in order in memory, as after a transposition. ``used``: some op reads this
+    input. ``const``: this output depends on no input. ``same_as`` names the input, or the earlier output,
+    whose values this output passes on unchanged, once passes have removed ops without effect. ``flexible``
+    says how the sizes of this input were declared, ``shape_count`` how many shapes an enumeration has, and
+    ``image`` is the layout of a picture ("rgb", "bgr", "gray", "gray16"). ``normalisation`` is the declared
+    form of its mean and std: "", "one scale" or "std for each channel". ``readers`` are the ops that read
+    this input, ``producer`` is the op that made this output. ``path`` is how Python reaches it in the
+    arguments or the result of ``forward``: ``['boxes'][0]``. ``initial`` is the content of a state before
+    the first run: "zeros", "other", or "" for unknown.
     """
 
     name: str
@@ -140,5 +138,5 @@ class Graph:
 
     @property
     def tensor_calls(self) -> tuple[OpCall, ...]:
-        """The calls that give a tensor; the others compute sizes, or are assertions of torch."""
+        """The calls that return a tensor; the others compute sizes, or are assertions of torch."""
         return tuple(call for call in self.calls if call.out is not None)

@@ -1,4 +1,4 @@
-"""The nouns of a measurement on a Mac beside a plan."""
+"""The nouns of a measurement on a Mac, which is compared with a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convlint.model.placement import ComputeUnits, Unit
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One op of the program: the unit of the plan, and what Core ML itself preferred and offered."""
+    """One op of the program: its unit in the plan, and the units that Core ML preferred and offered."""
 
     name: str
     kind: str
@@ -21,8 +21,8 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What this Mac said. ``predict_ms`` is the median time of a prediction by compute units;
-    ``unmatched`` counts ops of the compiled model that the plan has no partner for."""
+    """The measurement on this Mac. ``predict_ms`` has the median time of a prediction by compute units;
+    ``unmatched`` counts ops of the compiled model without a partner in the plan."""
 
     chip: str
     ops: tuple[Compared, ...]

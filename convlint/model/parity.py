@@ -1,4 +1,4 @@
-"""The nouns of parity."""
+"""The nouns of parity: the comparison of a converted program with PyTorch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Status = Literal["equal", "differs", "overflows", "refused", "unsupported"]
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """How far outputs are from what they should be; all of them together.
+    """The errors of all outputs together.
 
     ``max_rel_error`` is relative to the largest value of its output. ``nonfinite`` counts values that are
-    infinite or NaN and should not be, ``misplaced`` those that should be and are not, ``poles`` those of
-    them that are numbers instead. ``scale`` is the largest value that there should be.
+    infinite or NaN and should not be, ``misplaced`` those that should be and are not, and ``poles`` those of
+    the misplaced that are numbers. ``scale`` is the largest expected value.
     """
 
     max_abs_error: float = 0.0
@@ -34,9 +34,9 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One place where the two part: what PyTorch has there, and what the program has.
+    """One place where the two differ: the value in PyTorch, and the value in the program.
 
-    ``arguments`` are the numbers that the call was given at that place, where it treats each alone.
+    ``arguments`` are the arguments of the call at that place, for calls that work element by element.
     """
 
     pytorch: float
@@ -46,11 +46,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first operation of the converted program whose value leaves the tolerance.
+    """The first operation of the converted program whose value is outside the tolerance.
 
-    ``mil_op`` is empty where the value had not the declared shape, and so was never there to compare, and
-    where a call wrote to memory that other values share, which the program did not follow. ``undefined``
-    says why PyTorch itself leaves open what the call gives.
+    ``mil_op`` is empty where the value lacked the declared shape, and so could not be compared, and where a
+    call wrote to memory that other values share, which the program did not follow. ``undefined`` says why
+    PyTorch itself does not define the result of the call.
     """
 
     mil_op: str
@@ -71,9 +71,9 @@ class Divergence:
             return ""
         name = self.op.split(".")[1] if "." in self.op else self.op
         numbers = ", ".join(f"{value:.6g}" for value in self.example.arguments)
-        given = f"({numbers})" if numbers else ""
+        arguments = f"({numbers})" if numbers else ""
         there, here = f"{self.example.pytorch:.6g}", f"{self.example.program:.6g}"
-        return f"{name}{given} is {there} in PyTorch and {here} in the program"
+        return f"{name}{arguments} is {there} in PyTorch and {here} in the program"
 
     def __str__(self) -> str:
         where = f" at {self.site}" if self.site is not None else ""
@@ -83,7 +83,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRun:
-    """The example through Core ML itself, on one compute unit."""
+    """The run of the example through Core ML itself, on one compute unit."""
 
     unit: str
     status: Status
@@ -93,7 +93,7 @@ class DeviceRun:
 
 @dataclass(frozen=True, slots=True)
 class SizeRun:
-    """The program with flexible sizes, run at ``sizes``, as ``1x3x224x224 and 1x64``."""
+    """The run of a program with flexible sizes at ``sizes``, such as ``1x3x224x224 and 1x64``."""
 
     sizes: str
     status: Status
@@ -103,15 +103,14 @@ class SizeRun:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What running the converted program and comparing it with PyTorch gave.
+    """The result of running the converted program and comparing it with PyTorch.
 
-    ``status`` is what the executor found, at the ``sizes`` too where these may vary; ``devices`` what
-    Core ML itself gave, on macOS alone.
-    ``equal``: every output within tolerance for every seed. ``overflows``: infinities or NaN where
-    PyTorch has numbers. ``refused``: torch or coremltools does not convert it; ``unsupported``: the
-    executor cannot run it; ``detail`` says why. ``errors`` are those of the run that differs, where one does,
-    ``severity`` how bad that is: of a rule that names the call it is the rule's, of a difference at special
-    numbers alone it is a warning. ``remarks`` are what is worth knowing of equal outputs.
+    ``status`` is the result of the executor, also at the ``sizes`` where these may vary; ``devices`` are the
+    results of Core ML itself, on macOS only. "equal": every output is within tolerance for every seed.
+    "overflows": infinities or NaN where PyTorch has numbers. "refused": torch or coremltools does not
+    convert it; "unsupported": the executor cannot run it; ``detail`` says why. ``errors`` are those of the
+    run that differs, if any. ``severity`` is that of the rule that names the differing call; a difference at
+    special numbers only is a warning. ``remarks`` qualify equal outputs.
     """
 
     status: Status
@@ -131,7 +130,7 @@ class Parity:
 
     @property
     def ran_on(self) -> tuple[str, ...]:
-        """What ran the program."""
+        """The names of what ran the program."""
         return ("executor", *(run.unit for run in self.devices))
 
     def __bool__(self) -> bool:

@@ -1,7 +1,7 @@
 """The nouns of a plan: which op runs where, why, and for how long.
 
-Standard library only. A plan is a forecast from public measurements; nothing here has been near a
-device. Every time is an :class:`Interval`, never a single number.
+Standard library only. A plan is a forecast from public measurements, not a measurement. Every time is
+an :class:`Interval`, never a single number.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ COMPUTE_UNITS: dict[ComputeUnits, tuple[Unit, ...]] = {
     "cpu+gpu": ("GPU", "CPU"),
     "cpu+ane": ("ANE", "CPU"),
 }
-"""What ``coremltools.ComputeUnit`` allows, by the words of ``--compute-units``."""
+"""The units that ``coremltools.ComputeUnit`` allows, by the words of ``--compute-units``."""
 
 Cause = Literal["runs", "refused", "too small", "outweighed", "not asked for"]
 """Why an op is where it is.
 
-``runs``: on the fastest unit that was asked for. ``refused``: the Neural Engine (or, without it, the
+``runs``: on the fastest of the requested units. ``refused``: the Neural Engine (or, without it, the
 GPU) does not take the op at all. ``too small``: it would take the op, but the whole segment around it
 is not worth a launch. ``outweighed``: it would take the op, and the two changes of unit around it cost
 more than it wins. ``not asked for``: the unit is not among the compute units of the plan.
 """
 
 Level = Literal["mil", "aten"]
-"""What was planned: the MIL program that coremltools makes after its passes, or the captured ATen ops."""
+"""What was planned: the MIL program of coremltools after its passes, or the captured ATen ops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A time in milliseconds: ``mid`` is the estimate, and four of five published latencies of models that
-    the estimate was not fitted to lie between ``low`` and ``high``."""
+    """A time in milliseconds: ``mid`` is the estimate. Of published latencies that it was not fitted to,
+    four of five lie between ``low`` and ``high``."""
 
     low: float
     mid: float
@@ -59,13 +59,13 @@ class PlacedOp:
     """One op of the program with its unit.
 
     ``index`` is its place in :attr:`Plan.ops`, which is in program order. ``kind`` is the MIL op type
-    (``conv``); ``op`` the PyTorch op that it was made from (``aten.conv2d.default``, "" where passes
-    made it anew). ``module`` is the dotted path of the innermost module, :attr:`path` its parts.
+    (``conv``); ``op`` the PyTorch op that it comes from (``aten.conv2d.default``, "" for an op of the
+    passes). ``module`` is the dotted path of the innermost module, :attr:`path` its parts.
     ``inputs`` are the indices of the ops that it reads: the edges of the graph.
     ``allowed`` are the units that take the op at all, ``times`` its estimated milliseconds on each.
-    ``rule`` is the code of the convlint rule that tells more, "" where there is none.
-    ``bytes`` are what it moves (activations and weights) as the unit stores them, ``padding`` those of
-    them that only fill rows up to 64 bytes.
+    ``rule`` is the code of the convlint rule that explains more, "" without one.
+    ``bytes`` are the bytes that it moves (activations and weights) as the unit stores them, ``padding``
+    those of them that only fill rows up to 64 bytes.
     """
 
     index: int
@@ -99,7 +99,7 @@ class PlacedOp:
 
     @property
     def refused(self) -> bool:
-        """Whether the Neural Engine does not take this op, whatever the graph around it."""
+        """Whether the Neural Engine never takes this op, whatever the graph around it."""
         return "ANE" not in self.allowed
 
     @property
@@ -132,11 +132,10 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """Ops off the Neural Engine for one reason at one line, and what it would win if they were on it.
+    """Ops off the Neural Engine for one reason at one line, and the gain if they ran on it.
 
-    ``win_ms`` is the time saved, of ``high`` as sure as the estimate of the whole. ``islands`` and
-    ``crossings`` are counts of Neural Engine islands and of changes of unit: (with it, without it).
-    ``replacements`` are the titles of what to write instead, from the rule.
+    ``win_ms`` is the time saved. ``islands`` and ``crossings`` count Neural Engine islands and changes of
+    unit: (with the blocker, without it). ``replacements`` are the titles of the rule's replacements.
     """
 
     kind: str
@@ -157,9 +156,9 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a rule of convlint says of ops that the Neural Engine takes, such as a layout that may be slow.
+    """A remark of a rule on ops that the Neural Engine takes, such as a layout that may be slow.
 
-    Nobody has published what following it wins, so it has no price. ``replacements`` are titles.
+    It has no price, because nobody has published what following it gains. ``replacements`` are titles.
     """
 
     rule: str
@@ -174,7 +173,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much runs on which unit, from 0 to 1: of the time, and of the number of ops.
+    """The share of each unit, from 0 to 1: of the time, and of the number of ops.
 
     ``share["ANE"]`` is the share of the time.
     """
@@ -186,13 +185,13 @@ class Share:
         return self.by_time[unit]
 
     def keys(self) -> Iterator[Unit]:
-        """The units, so that ``dict(plan.share)`` is the share of the time."""
+        """The units, so that ``dict(plan.share)`` gives the shares of the time."""
         return iter(UNITS)
 
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The same model under another assumption, such as a dynamic axis: what would change."""
+    """The forecast for the same model under another assumption, such as a dynamic axis."""
 
     assumption: str
     latency_ms: Interval
@@ -206,12 +205,11 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where a model would run on one chip and system, as far as public measurements tell.
+    """Where a model would run on one chip and system, forecast from public measurements.
 
-    ``blockers`` are ordered by what removing each would win, ``advice`` is about ops that stay where
-    they are. ``longest_chain`` holds the indices of
-    the ops on the path through the graph that takes longest. ``what_if`` tells what other
-    assumptions would change, ``notes`` what limits the forecast.
+    ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
+    ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the
+    forecasts under other assumptions, ``notes`` the limits of the forecast.
     """
 
     model: str
@@ -235,7 +233,7 @@ class Plan:
 
     @property
     def edges(self) -> Iterator[tuple[int, int]]:
-        """Every edge of the graph as (index of the maker, index of the reader)."""
+        """Every edge of the graph as (index of the producer, index of the reader)."""
         return ((source, op.index) for op in self.ops for source in op.inputs)
 
     @property

@@ -1,4 +1,4 @@
-"""Nouns in JSON's own types."""
+"""Nouns as JSON types."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 SCHEMA_VERSION = 1
-"""Version of every JSON document: grows when a field changes its meaning or goes. New fields may come."""
+"""Version of every JSON document: grows when a field changes its meaning or goes, not for new fields."""
 
 
 def plain(value: Any) -> Any:
-    """``value`` in JSON's own types: what JSON has no word for becomes its text."""
+    """``value`` as JSON types; anything that JSON cannot express becomes its text."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""What is to be known of a replacement before it is taken, in the words of every report for people.
+"""Remarks on a replacement that a reader needs before taking it, the same in every report for people.
 
-Code of a rule that is not said on the user's own line is an example: it shows the form, and what was
-proved of it was not proved of that line.
+Code of a rule that is not an edit of the user's own line is an example: it shows the form, and its proof
+is not a proof for that line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXAMPLE = "for example:"
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The two sides of a replacement; ``heading`` is empty where they are the user's own lines."""
+    """Both sides of a replacement; ``heading`` is empty where they are the user's own lines."""
 
     before: str
     after: str
@@ -40,7 +40,7 @@ def is_example(replacement: Replacement) -> bool:
 
 
 def remark_of(replacement: Replacement) -> str:
-    """Its kind, its safety and how equal it is, ``""`` where there is nothing to say."""
+    """Its kind, its safety and its tolerance; "" where there is nothing to remark."""
     remarks = [_KINDS.get(replacement.kind, ""), _SAFETY[replacement.safety]]
     if replacement.rtol is not None and not is_example(replacement):
         remarks.append(f"equal within {replacement.rtol:g}" if replacement.rtol else "equal bit for bit")
@@ -48,13 +48,13 @@ def remark_of(replacement: Replacement) -> str:
 
 
 def help_line(replacement: Replacement) -> str:
-    """Its title with what is to be known of it in brackets."""
+    """Its title with the remark in brackets."""
     remark = remark_of(replacement)
     return f"{replacement.title} ({remark})" if remark else replacement.title
 
 
 def code_of(replacement: Replacement) -> Code | None:
-    """The code to show: the user's lines where the change can be said on them, else the rule's example."""
+    """The code to show: the user's lines where the change can be made on them, else the rule's example."""
     if replacement.edit is not None:
         return Code(_dedent(replacement.edit.old), _dedent(replacement.edit.new))
     if not (replacement.before.strip() or replacement.after.strip()):
@@ -64,7 +64,7 @@ def code_of(replacement: Replacement) -> Code | None:
 
 
 def _dedent(text: str) -> str:
-    """Without the indentation of the first line, as far as the others have it."""
+    """The text without the indentation of its first line, as far as the others have it."""
     lines = text.splitlines()
     first = lines[0] if lines else ""
     indent = first[: len(first) - len(first.lstrip())]

@@ -20,9 +20,9 @@ FrontendChoice = Literal["export", "torchscript", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one check found. Has no truth value: "unknown" is neither yes nor no.
+    """The result of one check. It has no truth value: "unknown" is neither yes nor no.
 
-    ``asked`` names the rules that were asked, each by code, name and category, then by older codes and names.
+    ``asked`` lists the rules that were asked, each by code, name and category, then by older codes and names.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""A rule, as its file under ``rules/`` says it, and the replacements that it offers."""
+"""A rule, as its file under ``rules/`` defines it, and the replacements that it offers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Offer = Literal["fold-std", "fold-normalisation"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 OFFERS: tuple[Offer, ...] = get_args(Offer)
-"""What a rule can have worked out for each model that it reports, beside its own replacements."""
+"""The offers that a rule can have computed for each reported model, beside its own replacements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A model inside a rule file that the rule must (bad) or must not (good) report.
+    """A model in a rule file that the rule must (bad) or must not (good) report.
 
     ``inputs`` and ``outputs`` are specs as on the command line (``1x3x8x8:float32``, ``y:image``);
     ``lines`` are the 1-based lines of ``code`` marked ``# <- CODE``.
@@ -36,10 +36,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LineEdit:
-    """A replacement said on the user's own lines: ``old`` and ``new`` are whole lines of source.
+    """A replacement as an edit of the user's own lines: ``old`` and ``new`` are whole lines of source.
 
-    ``text`` takes the place of what stands from ``line`` and ``column`` to ``end_line`` and ``end_column``;
-    both columns start at 1 and count characters.
+    ``text`` replaces the source from ``line`` and ``column`` to ``end_line`` and ``end_column``; both columns
+    start at 1 and count characters.
     """
 
     path: str
@@ -60,11 +60,11 @@ class Replacement:
     "upgrade" (a newer coremltools), "converter" (the user's own, to be filled in), "advice" (words
     only). ``proof`` says what was run to prove it on this model; empty where nothing was.
 
-    In a rule, ``op`` names the ops that the code is for (patterns; all of the rule's where it is empty),
-    ``words`` those of which the title alone is true, and ``where`` what must hold of the op that matched.
-    In a finding all three are spent. ``general``: it holds for all sizes and ranks, and whatever stands for
-    the names in ``before``. ``edit`` is the change on the line of the finding, where it can be said there:
-    code without it is an example of the rule, and claims nothing about the user's line.
+    In a rule, ``op`` names the ops that the code is for (patterns; empty for all ops of the rule), ``words``
+    those for which only the title is true, and ``where`` the conditions on the matched op. In a finding all
+    three have been applied. ``general``: it holds for all sizes and ranks, and for anything in place of the
+    names in ``before``. ``edit`` is the change on the line of the finding, where it can be made there: code
+    without it is an example of the rule, and claims nothing about the user's line.
     """
 
     title: str
@@ -83,8 +83,8 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """When a rule fires: ``subject`` is what it looks at, ``names`` what that must be called
-    (shell-style patterns), ``where`` conditions that must all hold."""
+    """When a rule fires: ``subject`` is what it looks at, ``names`` are patterns in the style of the shell
+    for the subject's name, ``where`` are conditions that must all hold."""
 
     subject: SubjectKind
     names: tuple[str, ...]
@@ -95,9 +95,9 @@ class Match:
 class Rule:
     """One file under ``rules/``. ``message`` may name the subject's fields in braces; ``title`` has none.
 
-    ``differs``: at this precision the converted bad examples compute something else, as running shows.
-    ``aliases`` are codes and names under which users may still know it. ``offer`` names what is worked out
-    and proved for the model itself; None where the replacements say everything.
+    ``differs``: at this precision the converted bad examples compute something else, as running them shows.
+    ``aliases`` are older codes and names that users may still use. ``offer`` names what is computed and
+    proved for the model itself; None where the replacements are enough.
     """
 
     code: str

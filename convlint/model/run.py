@@ -1,4 +1,4 @@
-"""What a run over several models came to: plain data for the outputs."""
+"""The result of a run over several models: plain data for the outputs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Outcome:
     """One model of a run: its report, or the error in its place.
 
-    ``root`` is the folder that a path in the spec starts from, the working directory where None.
-    ``kept`` says that the report is that of an earlier check whose sources have not changed.
-    ``plan`` says where it would run, where an output asked for that.
+    ``root`` is the folder that a path in the spec starts from, None for the working directory.
+    ``kept`` says that the report came from the cache. ``plan`` says where the model would run, where an
+    output asked for that.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Outcome:
 class Run:
     """All outcomes of one command. ``base`` is the folder that the paths of its outputs start from.
 
-    ``several`` says that models were asked for in the plural, even where there is one.
+    ``several`` says that the command could name several models, even where it came to one.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -52,5 +52,5 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """The worst of all; a baseline with entries that no longer occur is a finding too."""
+        """The worst exit code of all; stale entries of a baseline count as findings."""
         return max([outcome.exit_code for outcome in self.outcomes] + [int(bool(self.stale))])

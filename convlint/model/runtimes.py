@@ -12,7 +12,7 @@ RuntimeStatus = Literal["accepts", "accepts in part", "refuses", "not installed"
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """An op that a runtime refuses, or leaves outside of what it hands to its accelerator."""
+    """An op that a runtime refuses, or keeps off its accelerator."""
 
     op: str
     site: Site | None = None
@@ -20,10 +20,10 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one runtime.
+    """The result of trying one runtime.
 
-    ``bytes`` is the size of what it wrote. ``max_rel_error`` compares a run of that with PyTorch, as a share
-    of the largest value; None where it was not run, and ``not_run`` says why. ``left`` are the ops that
+    ``bytes`` is the size of its file. ``max_rel_error`` compares a run of that with PyTorch, relative to the
+    largest value; it is None where the file was not run, and ``not_run`` says why. ``left`` are the ops that
     run outside the accelerator. ``first_only``: the runtime stops at its first refusal.
     """
 

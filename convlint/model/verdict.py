@@ -1,4 +1,4 @@
-"""What a report comes to, in words: does the model convert, and what to do next."""
+"""The verdict of a report in words: whether the model converts, and what to do next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = Literal["converts", "converts-differently", "converts-after-fixes", "does
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One plain sentence, and the next step. ``kind`` is the sentence as a word for programs."""
+    """One plain sentence and the next step. ``kind`` is the verdict as a word for programs."""
 
     kind: Kind
     headline: str
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verdict(report: Report) -> Verdict:
-    """The verdict of a report, in the words that every output uses."""
+    """The verdict of a report, in the same words for every output."""
     wrong = wrong_numbers(report) if report.convertible == "yes" else ""
     if wrong and report.parity is not None and report.parity.severity == "error":
         return _converts_differently(report, wrong)
@@ -45,9 +45,9 @@ def verdict(report: Report) -> Verdict:
 
 
 def wrong_numbers(report: Report) -> str:
-    """What the converted program does to PyTorch's numbers, as the end of a sentence about it.
+    """How the converted program's numbers differ from PyTorch's, as the end of a sentence about it.
 
-    Empty where the two are equal, and where nobody compared them.
+    Empty where they are equal or were not compared.
     """
     parity = report.parity
     if parity is None or parity.status not in ("differs", "overflows"):
@@ -56,7 +56,7 @@ def wrong_numbers(report: Report) -> str:
 
 
 def what_differs(parity: Parity) -> str:
-    """How a program that differs does so, as the end of a sentence about it."""
+    """How a differing program differs, as the end of a sentence about it."""
     what = (
         f"overflows {parity.precision} where PyTorch has numbers"
         if parity.status == "overflows"
@@ -75,9 +75,9 @@ def _place_of(thing: Finding | Divergence | Proviso) -> str:
 
 
 def vanished(errors: Errors, precision: str) -> str:
-    """Why float16 cannot be judged by outputs as small as these; empty where it can.
+    """Why outputs this small cannot judge float16; empty where they can.
 
-    Below its smallest normal number every halving costs a bit, down to zero.
+    Below the smallest normal number of float16, every halving loses a bit, down to zero.
     """
     if precision != "float16" or not 0.0 < errors.scale < FLOAT16_NORMAL:
         return ""
@@ -88,7 +88,7 @@ def vanished(errors: Errors, precision: str) -> str:
 
 
 def has_fix(finding: Finding) -> bool:
-    """Whether other code is proposed for this finding, rather than words or nothing."""
+    """Whether code is proposed for this finding, not only advice."""
     return any(replacement.kind not in ("advice", "converter") for replacement in finding.replacements)
 
 
@@ -98,28 +98,28 @@ def trials_of(report: Report) -> tuple[Trial, ...]:
 
 
 def refusals(report: Report) -> tuple[TrialFailure, ...]:
-    """What the trials refused, one of each op, line and error."""
+    """The refusals of the trials, one for each op, line and error."""
     failures = (failure for trial in trials_of(report) for failure in trial.failures)
     return tuple({(_place(failure), failure.error): failure for failure in failures}.values())
 
 
-def foretold(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
-    """What the trials said of the ops of this finding."""
+def trial_failures_of(report: Report, finding: Finding) -> tuple[TrialFailure, ...]:
+    """The failures of the trials for the ops of this finding."""
     places = _places(finding)
     if not finding.op and finding.trial != "failed":
-        places -= {("", "")}  # neither has an op or a line, and that is all they have in common
+        places -= {("", "")}  # an entry without op and line identifies nothing
     return tuple(failure for failure in refusals(report) if _place(failure) in places)
 
 
-def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
-    """What the trials refused and no finding names, silenced findings among them.
+def unnamed_refusals(report: Report) -> tuple[TrialFailure, ...]:
+    """The refusals of the trials that no finding names, not even a silenced one.
 
-    A refusal is named by an error of its op and line; one without an op, by a finding whose own
-    refusal has the same words. What may only follow from another refusal is among these too, and
-    says so in ``follows``.
+    An error at the op and line of a refusal names it; a refusal without an op is named by a finding whose
+    own refusal has the same text. Refusals that may only be consequences are included, and say so in
+    ``follows``.
     """
     findings = [*report.findings, *(silent.finding for silent in report.suppressed)]
-    # What another frontend converts is an error no more, and names its refusal all the same.
+    # A finding that another frontend turned into a warning still names its refusal.
     naming = [finding for finding in findings if finding.severity == "error" or finding.trial == "failed"]
     places = {place for finding in naming for place in _places(finding)}
     words = {failure.error for failure in refusals(report) if _place(failure) in places}
@@ -128,7 +128,7 @@ def unforeseen(report: Report) -> tuple[TrialFailure, ...]:
         for failure in refusals(report)
         if _place(failure) not in places
         and (failure.op or failure.error not in words)
-        and (failure.op or not failure.follows)  # the end of a conversion that had failed already
+        and (failure.op or not failure.follows)  # the end of a conversion that had already failed
     )
 
 
@@ -137,7 +137,7 @@ def _places(finding: Finding) -> set[tuple[str, str]]:
 
 
 def _place(thing: Finding | OpCall | TrialFailure) -> tuple[str, str]:
-    """Its op and its line, as both frontends name them."""
+    """The op and the line of a thing, in the spelling that both frontends share."""
     return operation_of(thing.op), str(thing.site or "")
 
 
@@ -175,7 +175,7 @@ def _converts(report: Report) -> Verdict:
 
 
 def _once(report: Report, proved: str) -> str:
-    """``proved``, and what the trial had otherwise than the model, as the end of a sentence."""
+    """``proved`` with the differences of the trial from the model, as the end of a sentence."""
     provisos = [each for each in report.trial.provisos if each.kind != "frozen"] if report.trial else []
     if not provisos:
         return f" as it is{proved}"
@@ -183,7 +183,7 @@ def _once(report: Report, proved: str) -> str:
 
 
 def _frozen(report: Report) -> str:
-    """What the trace of the trial took from the example, as the end of a sentence."""
+    """The values that the trial's trace froze, as the end of a sentence."""
     provisos = [each for each in report.trial.provisos if each.kind == "frozen"] if report.trial else []
     if not provisos:
         return ""
@@ -196,7 +196,7 @@ def _silenced_errors(report: Report) -> list[Finding]:
 
 
 def _named(findings: Sequence[Finding]) -> str:
-    """``CL328 at net.py:8``, with how many there are beside it."""
+    """``CL328 at net.py:8``, with the number of further findings."""
     first = findings[0]
     place = _place_of(first)
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
@@ -204,7 +204,7 @@ def _named(findings: Sequence[Finding]) -> str:
 
 
 def _converts_with_errors(report: Report) -> Verdict:
-    """A conversion that goes through is the smaller part of the truth where an error stands beside it."""
+    """The verdict for a model that converts although a rule reports an error."""
     errors = list(report.errors())
     numbers = [finding for finding in errors if finding.rule.category == "numeric"]
     what = "but computes something else than PyTorch" if numbers else "but not to what you would ship"
@@ -221,7 +221,7 @@ def _converts_with_errors(report: Report) -> Verdict:
 
 
 def _converts_but_for_some(report: Report, parity: Parity) -> Verdict:
-    """A difference that a rule calls no error, or that shows at special numbers alone."""
+    """The verdict for a difference that is no error by its rule, or occurs at special numbers only."""
     first = parity.first_divergence
     shown = first.example_text if first is not None else ""
     what = f"{shown}{_place_of(first)}" if shown and first is not None else what_differs(parity)
@@ -231,7 +231,7 @@ def _converts_but_for_some(report: Report, parity: Parity) -> Verdict:
 
 
 def _converts_differently(report: Report, wrong: str) -> Verdict:
-    """Parity has run the program: that it converts is the smaller part of the truth."""
+    """The verdict for a model that converts, but whose program computes something else."""
     parity = report.parity
     first = parity.first_divergence if parity is not None else None
     small = vanished(parity.errors, parity.precision) if parity is not None else ""
@@ -256,9 +256,9 @@ def _does_not_convert(report: Report) -> Verdict:
             f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to fix.",
             "Make the changes shown under each error, then check again.",
         )
-    # What the other frontend refuses beside is not what stands in this one's way.
+    # Refusals of the other frontend do not block this one.
     deciding = report.trial.failures if report.trial is not None else ()
-    missed = sum(1 for failure in unforeseen(report) if not failure.follows and failure in deciding)
+    missed = sum(1 for failure in unnamed_refusals(report) if not failure.follows and failure in deciding)
     silenced = _silenced_errors(report)
     if silenced and not errors and not missed:
         how = "the baseline" if any(each.kind == "baseline" for each in report.suppressed) else "comments"

@@ -1,1 +1,1 @@
-"""Ways to show a report: one function each, none of which prints where it was not told to."""
+"""Output formats of a report: one function each, which writes only to the stream that it is given."""

@@ -12,49 +12,57 @@ from convlint.text import one_line, shown_path
 RANDOM = "The weights are random: sizes and targets hold, errors will be others after training."
 _HEAD = ("needs", "weights", "of plain", "error", "SNR")
 _HURT = 3
-"""How many layers a row names."""
+"""The number of layers that a row names."""
 
 
-def heading(found: Compression) -> str:
-    """What the table is of."""
-    weights = f"weights of {shown_path(found.checkpoint)}" if found.checkpoint else "random weights"
-    return f"Precision and compression: {found.target}, {found.precision}, {weights}"
+def heading(compression: Compression) -> str:
+    """The heading of the table: target, precision and weights."""
+    weights = (
+        f"weights of {shown_path(compression.checkpoint)}" if compression.checkpoint else "random weights"
+    )
+    return f"Precision and compression: {compression.target}, {compression.precision}, {weights}"
 
 
-def remark(found: Compression) -> str:
-    """What its errors do not say; empty where they were measured with weights that were given."""
-    small = vanished(found.plain.errors, found.precision) if found.plain.errors is not None else ""
-    said = [] if found.checkpoint else [RANDOM]
+def remark(compression: Compression) -> str:
+    """The limits of the table's errors; empty where they were measured with trained weights."""
+    small = (
+        vanished(compression.plain.errors, compression.precision)
+        if compression.plain.errors is not None
+        else ""
+    )
+    said = [] if compression.checkpoint else [RANDOM]
     return " ".join([*said, f"{small}."] if small else said)
 
 
-def compression_rows(found: Compression) -> list[tuple[str, ...]]:
-    """The table for pages that draw one: a head, and for each setting its numbers and its layers."""
+def compression_rows(compression: Compression) -> list[tuple[str, ...]]:
+    """The table as rows for a page: a head, and for each setting its numbers and its layers."""
     rows: list[tuple[str, ...]] = [("setting", *_HEAD, "layers")]
-    for row in (found.plain, *found.rows):
+    for row in (compression.plain, *compression.rows):
         if row.detail:
             rows.append((row.setting, row.needs, "", "", "", "", f"not made: {one_line(row.detail)}"))
         else:
-            rows.append((*_cells(row, found.plain), "" if row is found.plain else _layers(row)))
+            rows.append((*_cells(row, compression.plain), "" if row is compression.plain else _layers(row)))
     return rows
 
 
-def compression_lines(found: Compression) -> Iterator[str]:
-    """A heading, the table, and for each setting the layers that pay most."""
-    yield heading(found)
+def compression_lines(compression: Compression) -> Iterator[str]:
+    """A heading, the table, and for each setting the layers that suffer most."""
+    yield heading(compression)
     table: list[tuple[str, ...]] = [("", *_HEAD)]
-    table += [_cells(row, found.plain) for row in (found.plain, *found.rows) if not row.detail]
+    table += [
+        _cells(row, compression.plain) for row in (compression.plain, *compression.rows) if not row.detail
+    ]
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     for line in table:
         cells = [line[0].ljust(widths[0]), line[1].ljust(widths[1])]
         cells += [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
         yield f"  {'  '.join(cells)}".rstrip()
-    for row in (found.plain, *found.rows):
+    for row in (compression.plain, *compression.rows):
         if row.detail:
             yield f"  {row.setting}: not made: {one_line(row.detail)}"
-        elif row is not found.plain:
+        elif row is not compression.plain:
             yield f"  {row.setting}: {_layers(row)}"
-    if said := remark(found):
+    if said := remark(compression):
         yield f"  {said}"
 
 

@@ -1,4 +1,4 @@
-"""One line a finding, as editors and ``grep`` like it: ``path:line: CODE severity message [name]``."""
+"""One line for each finding, for editors and ``grep``: ``path:line: CODE severity message [name]``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from convlint.model import Finding, IgnoreComment, Report, Site
 from convlint.model.remarks import help_line
 from convlint.model.run import Run
-from convlint.model.verdict import unforeseen, wrong_numbers
+from convlint.model.verdict import unnamed_refusals, wrong_numbers
 from convlint.text import one_line, shown_path
 
 
 def render_concise(report: Report) -> str:
     """Every finding, then every refusal of the trial that no finding names, each on a line of its own.
 
-    A model that could not be captured, and has no finding that says so, gets a line too: silence
-    would read as a clean bill.
+    A model that could not be captured, and has no finding that says so, gets a line too: no output would
+    look like a clean result.
     """
     return "".join(f"{line}\n" for line in _lines(report))
 
@@ -33,18 +33,18 @@ def render_run(run: Run) -> str:
 
 
 def unused_line(ignore: IgnoreComment) -> str:
-    """One line about a comment, or words of it, that nothing needs."""
+    """One line about a comment, or words of it, that silence nothing."""
     place = f"{shown_path(ignore.site.path)}:{ignore.site.line}"
     if not ignore.words:
         return f"{place}: unused-ignore note the comment names no rule: write # convlint: ignore[CODE] reason"
     words = ", ".join(ignore.unused)
-    return one_line(f"{place}: unused-ignore note ignore[{words}] silences nothing here: take it out")
+    return one_line(f"{place}: unused-ignore note ignore[{words}] silences nothing here: remove it")
 
 
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield f"{_place(report, finding.site or finding.caller)}: {_text(finding)}"
-    for failure in unforeseen(report):
+    for failure in unnamed_refusals(report):
         if failure.follows:
             continue
         words = [failure.op or failure.stage, failure.error_type, failure.error]

@@ -1,4 +1,4 @@
-"""Reports that convlint wrote before, known by how they begin: what ``--output-file`` may replace."""
+"""Recognises reports that convlint wrote before, by their beginning: ``--output-file`` may replace those."""
 
 from __future__ import annotations
 

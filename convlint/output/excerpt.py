@@ -1,4 +1,4 @@
-"""A few lines of source around the line that a finding names."""
+"""Excerpts: a few lines of source around the line of a finding."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LARGEST = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Lines with their numbers; ``line`` is the number of the one that is meant."""
+    """Lines with their numbers; ``line`` is the number of the finding's line."""
 
     line: int
     lines: tuple[tuple[int, str], ...]
 
 
 def excerpt_of(site: Site) -> Excerpt | None:
-    """The line and those around it, its own alone where the file has changed since or is gone."""
+    """The line of a site and those around it, or that line alone where the file has changed or is gone."""
     lines = _read(site.path)
     own = site.source.strip()
     there = lines[site.line - 1] if 0 < site.line <= len(lines) else None
@@ -39,5 +39,5 @@ def _read(path: str) -> tuple[str, ...]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return tuple(line.expandtabs(4).rstrip() for line in file.read(_LARGEST).splitlines())
-    except (OSError, ValueError):  # gone, or no name of a file at all, such as <string>
+    except (OSError, ValueError):  # the file is gone, or the path is not a file name, such as <string>
         return ()

@@ -1,4 +1,4 @@
-"""What ``convlint fix`` did, for people and as JSON."""
+"""The report of ``convlint fix``, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SAFETY = {"safe": "", "unsafe": "  (may differ for some inputs)"}
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What ``convlint check`` says of the files as they stand on disk afterwards."""
+    """The result of ``convlint check`` on the files on disk after the fix."""
 
     exit_code: int
     headline: str
@@ -38,12 +38,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class FixReport:
-    """A fix, and what became of it in the source.
+    """A fix, and its effect on the source.
 
-    ``edits`` are the places that a proved edit exists for, ``written`` the files that were written,
-    ``refusals`` the places that no edit says. ``checked`` is None where no edit was written. ``handed`` are
-    those of ``edits`` that call a function of the helper file ``helper_file``, and ``context`` says of which
-    lines its context takes care.
+    ``edits`` are the proved edits, ``written`` the files that were written, ``refusals`` the places without
+    an edit. ``checked`` is None where no edit was written. ``handed`` are those of ``edits`` that call a
+    function of the helper file ``helper_file``; ``context`` names the lines that its context covers.
     """
 
     name: str
@@ -69,22 +68,22 @@ class FixReport:
 
     @property
     def in_memory(self) -> tuple[Site, ...]:
-        """The places that are fixed in the module and the program alone."""
+        """The places that are fixed in the module and the program only."""
         done = {(site.path, site.line) for site in self.in_source}
         places = (change.caller or change.site for change in self.fixed.applied)
-        found = {(site.path, site.line): site for site in places if site is not None}
-        return tuple(site for place, site in found.items() if place not in done)
+        sites = {(site.path, site.line): site for site in places if site is not None}
+        return tuple(site for place, site in sites.items() if place not in done)
 
     @property
     def exit_code(self) -> int:
-        """That of ``check`` on what was written; else 0 where the fixed model ships."""
+        """The exit code of ``check`` on the written files, else 0 where the fixed model ships."""
         if self.checked is not None:
             return self.checked.exit_code
         return 0 if self.fixed.ships else 1
 
 
 def render_fixed(report: FixReport, console: Console) -> None:
-    """The changes, what is left, the source changes as a diff, and the verdict in the last line."""
+    """Write the changes, what is left, the source changes as a diff, and the verdict as the last line."""
     fixed = report.fixed
     page = Page(console)
     page.put((report.name, "bold"), (f"  for {fixed.target}, export frontend", _DIM))
@@ -121,7 +120,7 @@ def render_fixed(report: FixReport, console: Console) -> None:
 
 
 def _parity(parity: Parity) -> str:
-    """What the converted program computes, beside the fixed module."""
+    """How the converted program compares with the fixed module."""
     if parity.status == "equal":
         return f"equal when run: largest error {parity.max_rel_error:.2g} of an output's largest value"
     if parity.status in ("refused", "unsupported"):
@@ -183,7 +182,7 @@ def _refusals(page: Page, report: FixReport) -> None:
 
 
 def _balance(page: Page, report: FixReport) -> None:
-    """What is fixed where, and what is not."""
+    """Write which places are fixed in the source, which in memory only, and which are not."""
     fixed = report.fixed
     handed = {(site.path, site.line) for site in report.handed}
     helper = shown_path(report.helper_file)
@@ -220,7 +219,7 @@ def _places(sites: Sequence[Site]) -> str:
 
 
 def _left(fixed: Fixed) -> Iterator[str]:
-    """What stands between the model and a program that computes the same, each with its line."""
+    """What still prevents a program that computes the same, each with its line."""
     for failure in fixed.remaining:
         yield f"{failure.op or failure.stage}{_at(failure.site)}: {one_line(failure.error)}"
     for finding in fixed.wrong:
@@ -236,7 +235,7 @@ def _at(site: Site | None) -> str:
 
 
 def wrong_program(fixed: Fixed) -> str:
-    """What the converted program does to PyTorch's numbers, as the end of a sentence; empty where nothing."""
+    """How the converted program differs from PyTorch, as the end of a sentence; empty where it does not."""
     parity = fixed.parity
     if parity is None or parity.severity != "error" or parity.status not in ("differs", "overflows"):
         return ""
@@ -310,7 +309,7 @@ def _change(page: Page, change: Applied) -> None:
 
 
 def _left_out(page: Page, left: LeftOut, *, done: bool) -> None:
-    """What a split model gives, and what is left of it to whoever calls it, in the order of the run."""
+    """Write the outputs of a split model, and the calls that are left to its caller, in order."""
     page.gap()
     page.put(("The model gives instead" if done else "The model would give instead", "bold"))
     for one in left.outputs:

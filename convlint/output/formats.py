@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from convlint.destination import Place, look_at, make_folder_of, refuse_twice
+from convlint.destination import Place, checked_place, make_folder_of, refuse_shared_paths
 from convlint.errors import UsageError
 from convlint.model.run import Run
 from convlint.nearest import did_you_mean
@@ -14,7 +14,7 @@ from convlint.output.earlier import REPORT
 
 FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
 PICTURES = frozenset(("html", "svg"))
-"""The formats that show where a model would run."""
+"""The formats that include a forecast of where a model would run."""
 
 _ENDINGS = {
     ".txt": "terminal",
@@ -31,7 +31,7 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One file and the format that goes into it. ``place`` is known where it was looked at."""
+    """One file and its format. ``place`` is set once the path was checked."""
 
     format: str
     path: str
@@ -39,7 +39,7 @@ class Destination:
 
 
 def destination(text: str, option: str = "--output-file") -> Destination:
-    """``sarif:out/report.sarif``, or a path alone whose ending names the format."""
+    """Parse ``sarif:out/report.sarif``, or a path whose ending names the format."""
     format_, colon, path = text.partition(":")
     if colon and format_ in FORMATS:
         if not path:
@@ -58,17 +58,17 @@ def destination(text: str, option: str = "--output-file") -> Destination:
 
 
 def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
-    """Every file that is asked for, each looked at, so that a long run does not end in a wrong path.
+    """The requested files, each checked, so that a long run does not end with a wrong path.
 
-    Their folders are made when all of them may be written.
+    Their folders are created once all of them may be written.
     """
-    found = [destination(text) for text in texts]
-    looked_at = [look_at(_option(each), each.path, REPORT) for each in found]
-    refuse_twice(looked_at)
+    requested = [destination(text) for text in texts]
+    looked_at = [checked_place(_option(each), each.path, REPORT) for each in requested]
+    refuse_shared_paths(looked_at)
     for place in looked_at:
         make_folder_of(place)
     return tuple(
-        Destination(each.format, each.path, place) for each, place in zip(found, looked_at, strict=True)
+        Destination(each.format, each.path, place) for each, place in zip(requested, looked_at, strict=True)
     )
 
 
@@ -77,7 +77,7 @@ def _option(file: Destination) -> str:
 
 
 def write_files(run: Run, files: Sequence[Destination]) -> None:
-    """Write every file, each whole or not at all; those that cannot be written are told when all are done."""
+    """Write every file, each completely or not at all; failures are reported after the last file."""
     problems: list[UsageError] = []
     for each in files:
         assert each.place is not None
@@ -90,7 +90,7 @@ def write_files(run: Run, files: Sequence[Destination]) -> None:
 
 
 def _late(module: str, function: str) -> Callable[[Run], str]:
-    """The renderer of this name, imported when it is used."""
+    """The renderer of this name, which is imported when it is used."""
 
     def render(run: Run) -> str:
         text = getattr(import_module(f"convlint.output.{module}"), function)(run)
@@ -111,4 +111,4 @@ RENDERERS: Mapping[str, Callable[[Run], str]] = {
     "html": _late("html.page", "render_html"),
     "svg": _late("html.svg", "render_svg"),
 }
-"""Each format as a function of the whole run."""
+"""The renderer of each format, a function of the whole run."""

@@ -15,7 +15,7 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render_github(run: Run) -> str:
-    """One command a finding, and one for each model that could not be judged."""
+    """One command for each finding, and one for each model that could not be judged."""
     lines = [_finding(shown) for shown in shown_findings(run)]
     for outcome in run.outcomes:
         if outcome.error is not None:
@@ -50,8 +50,8 @@ def _finding(shown: Shown) -> str:
 
 
 def _command(name: str, text: str, **properties: str) -> str:
-    given = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
-    return f"::{name} {given}::{_escape(text)}"
+    parameters = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
+    return f"::{name} {parameters}::{_escape(text)}"
 
 
 def _escape(text: str, more: str = "") -> str:

@@ -14,7 +14,7 @@ from convlint.text import visible
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
 _NO_FILE = "pyproject.toml"
-"""GitLab takes no finding without a file; the configuration names the model at least."""
+"""The file for findings without one, which GitLab requires: the configuration at least names the model."""
 
 
 def render_gitlab(run: Run) -> str:
@@ -56,6 +56,6 @@ def render_gitlab(run: Run) -> str:
 
 
 def _content(shown: Shown) -> dict[str, dict[str, str]]:
-    """What to write instead, which services show under the finding."""
+    """The replacements as text, which services show under the finding."""
     helps = [f"* {help_line(each)}" for each in shown.finding.replacements]
     return {"content": {"body": visible("\n".join(helps))}} if helps else {}

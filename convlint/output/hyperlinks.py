@@ -1,7 +1,7 @@
-"""Links from a report to the lines that it names, in terminals that follow them.
+"""Links from a report to the lines that it names, in terminals that support them.
 
-Terminals without OSC 8 mostly ignore it, but some show it as rubbish, so that only those are asked
-which are known to follow it: https://github.com/Alhadis/OSC8-Adoption
+Most terminals without OSC 8 ignore it, but some show it as garbage, so it is used only in terminals that
+are known to support it: https://github.com/Alhadis/OSC8-Adoption
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 _PROGRAMS = frozenset(("iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio", "Tabby"))
 _TERMS = re.compile("kitty|alacritty|foot|ghostty|wezterm|contour")
 _OLDEST_VTE = 5000
-"""VTE 0.50 was the first that followed links."""
+"""The first release of VTE that supports links, 0.50."""
 
 
 def follows_links(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the terminal that these variables describe is known to follow links."""
+    """Whether the terminal that these variables describe is known to support links."""
     variables = os.environ if environment is None else environment
     forced = variables.get("FORCE_HYPERLINK")
     if forced is not None:
@@ -36,5 +36,5 @@ def follows_links(environment: Mapping[str, str] | None = None) -> bool:
 
 
 def link_to(path: str, line: int) -> str:
-    """The address of a line; terminals that know no lines open the file."""
+    """The address of a line; terminals without support for lines open the file."""
     return f"{Path(os.path.abspath(path)).as_uri()}#L{line}"

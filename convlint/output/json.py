@@ -1,6 +1,6 @@
-"""The report as JSON: everything that the terminal shows, under keys that stay.
+"""The report as JSON: everything that the terminal shows, under stable keys.
 
-``schema_version`` grows when a key changes its meaning or goes; new keys may come at any time.
+``schema_version`` grows when a key changes its meaning or is removed; new keys may be added at any time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from convlint.model.run import Run
 
 
 def error_to_dict(error: ConvlintError) -> dict[str, Any]:
-    """What stands in a report's place when there is none."""
+    """The error in place of a report."""
     details: dict[str, Any] = {
         "type": type(error).__name__,
         "message": str(error),

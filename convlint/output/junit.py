@@ -1,6 +1,6 @@
-"""JUnit XML: one test case a model, as build servers count them.
+"""JUnit XML: one test case for each model, as build servers count them.
 
-The form is that of the schema which Jenkins' xUnit plugin checks (junit-10.xsd):
+The format is that of the schema which Jenkins' xUnit plugin checks (junit-10.xsd):
 https://github.com/jenkinsci/xunit-plugin/tree/master/src/main/resources/org/jenkinsci/plugins/xunit/types
 """
 
@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(run: Run) -> str:
-    """A suite with a case for each model, and one for a stale baseline where there is that."""
+    """A suite with a case for each model, and one for a stale baseline if there is one."""
     cases = [_case(outcome) for outcome in run.outcomes]
     if run.stale:
         case = _element("testcase", classname="convlint", name="baseline", time="0.000")
@@ -68,5 +68,5 @@ def _child(parent: ElementTree.Element, name: str, message: str, text: str, kind
 
 
 def _clean(text: str) -> str:
-    """``text`` with what XML 1.0 has no letter for spelled out or replaced."""
+    """``text`` with characters that XML 1.0 does not allow spelled out or replaced."""
     return _NOT_XML.sub("\ufffd", visible(text))

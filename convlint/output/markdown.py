@@ -13,7 +13,7 @@ from convlint.output.places import Shown, places_of
 from convlint.text import count, named, one_line, visible
 
 MARK = "<!-- convlint -->"
-"""The first line: a job finds its own comment by it, and edits that instead of adding another."""
+"""The first line, by which a job finds its own comment, to edit that instead of adding another."""
 
 _SIGNS: dict[Kind, str] = {
     "converts": "✅",
@@ -26,7 +26,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 
 def render_markdown(run: Run) -> str:
-    """A table of the models, and under it what was found in each."""
+    """A table of the models, and under it the findings of each."""
     lines = [MARK, "## Core ML conversion", "", "| model | target | verdict | found |", "|---|---|---|---|"]
     lines += [_row(outcome) for outcome in run.outcomes]
     for outcome in run.outcomes:
@@ -34,8 +34,8 @@ def render_markdown(run: Run) -> str:
     if run.stale:
         lines += ["", "### The baseline is stale", "", *(f"- {escape(each)}" for each in run.stale)]
     if run.unused_ignores:
-        told = [f"- {escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
-        lines += ["", "### Comments that silence nothing", "", *told]
+        comments = [f"- {escape(f'{each.site}: {each.site.source}')}" for each in run.unused_ignores]
+        lines += ["", "### Comments that silence nothing", "", *comments]
     return "\n".join(lines) + "\n"
 
 
@@ -56,10 +56,10 @@ def _section(outcome: Outcome, base: str) -> list[str]:
     report = outcome.report
     if report is None:
         return []
-    return [*_found(outcome, report, base), *_compression(report)]
+    return [*_findings(outcome, report, base), *_compression(report)]
 
 
-def _found(outcome: Outcome, report: Report, base: str) -> list[str]:
+def _findings(outcome: Outcome, report: Report, base: str) -> list[str]:
     if not (report.findings or report.exit_code):
         return []
     lines = ["", "<details open>" if report.exit_code else "<details>"]
@@ -124,7 +124,7 @@ def _foot(report: Report) -> str:
 
 
 def code(text: str) -> str:
-    """Foreign text as code in a line, between more marks than it has in a row itself."""
+    """Foreign text as inline code, between more backticks than it has in a row itself."""
     text = named(text)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     marks = "`" * (longest + 1)
@@ -133,7 +133,7 @@ def code(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Foreign text in a line of Markdown, every mark of the language taken as it is."""
+    """Foreign text for a line of Markdown, with every special character escaped."""
     return _SPECIAL.sub(r"\\\1", visible(text).replace("\n", " "))
 
 

@@ -1,8 +1,8 @@
 """A page of hanging paragraphs, on a rich console or straight into a stream.
 
-rich wraps a text back to the left margin, and a report needs its second lines under its first.
-What is no terminal gets each message as one line without colours, and rich is not even imported:
-that would take longer than reading a kept result.
+rich wraps text back to the left margin, but a report needs its second lines under its first. A stream
+that is not a terminal gets each message as one line without colours, and rich is not even imported:
+that would take longer than reading a cached result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ASCII = str.maketrans({"│": "|", "→": "->", "✓": "ok", "✗": "x", "·": 
 
 
 class Plain:
-    """A stream that is no terminal."""
+    """A stream that is not a terminal."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -35,7 +35,7 @@ class Plain:
 
 
 class Page:
-    """Writes paragraphs. All text is foreign text: no markup, control characters shown."""
+    """Writes paragraphs. All text counts as foreign: no markup, and control characters are spelled out."""
 
     def __init__(self, console: Console | Plain) -> None:
         self._plain = console if isinstance(console, Plain) else None
@@ -45,7 +45,7 @@ class Page:
         self._links = self._width is not None and follows_links()
 
     def put(self, *spans: Span, indent: int = 0, hang: int = 0, code: bool = False) -> None:
-        """One paragraph, ``indent`` from the margin, others ``hang`` deeper; ``code`` never wraps."""
+        """Write one paragraph, its first line at ``indent``, others ``hang`` deeper; ``code`` never wraps."""
         pieces = [(span, "") if isinstance(span, str) else span for span in spans]
         pieces = [(self._shown(words), style) for words, style in pieces]
         if self._plain is not None:
@@ -57,7 +57,7 @@ class Page:
         self._put_rich(pieces, indent, hang, code)
 
     def link(self, style: str, path: str, line: int) -> str:
-        """``style`` for words that lead to a line of a file, where the terminal follows links."""
+        """``style`` with a link to a line of a file, where the terminal supports links."""
         return f"{style} link {link_to(path, line)}" if self._links else style
 
     def gap(self) -> None:

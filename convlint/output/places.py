@@ -1,4 +1,4 @@
-"""Where a finding is shown by programs that know only the files of a repository."""
+"""The places of findings, for programs that know only the files of a repository."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convlint.text import shown_path
 class Shown:
     """A finding of a run with its place in the repository (None where it has none there).
 
-    ``fingerprint`` is the same for the same finding in another run, wherever its line has moved.
+    ``fingerprint`` stays the same for the same finding in another run, even where its line has moved.
     """
 
     model: str
@@ -30,13 +30,13 @@ class Shown:
 
     @property
     def modules(self) -> list[str]:
-        """The module paths of its calls, those of repeated blocks as one."""
+        """The module paths of its calls, with repeated blocks as one."""
         paths = (call.module for call in self.finding.calls) if self.finding.calls else [self.finding.module]
         return [path for path, _ in fold_modules(paths) if path]
 
 
 def shown_place(site: Site | None) -> str:
-    """Path and line for people; that of a library from its package on."""
+    """Path and line for people; the path of a library starts at its package."""
     if site is None:
         return ""
     path = shown_path(site.path)
@@ -56,7 +56,7 @@ def repository_root(folder: str) -> str:
 
 
 def shown_findings(run: Run) -> list[Shown]:
-    """Every finding that the run tells, in its order."""
+    """Every finding that the run reports, in its order."""
     return [
         each
         for outcome in run.outcomes
@@ -80,7 +80,7 @@ def places_of(outcome: Outcome, findings: Sequence[Finding], base: str) -> Itera
 
 
 def place_in(base: str, site: Site | None) -> tuple[str, int] | None:
-    """The path from ``base`` on, with slashes, and the line; None for what lies outside or was installed."""
+    """The path relative to ``base``, with slashes, and the line; None for outside or installed files."""
     if site is None or is_library(site.path):
         return None
     path = inside(base, site.path)
@@ -88,7 +88,7 @@ def place_in(base: str, site: Site | None) -> tuple[str, int] | None:
 
 
 def inside(base: str, path: str) -> str | None:
-    """``path`` from ``base`` on, with slashes; None where it lies elsewhere."""
+    """``path`` relative to ``base``, with slashes; None where it lies outside."""
     try:
         relative = os.path.relpath(os.path.realpath(path), os.path.realpath(base))
     except ValueError:  # another drive
@@ -97,7 +97,7 @@ def inside(base: str, path: str) -> str | None:
 
 
 def _of_spec(outcome: Outcome, base: str) -> tuple[str, int] | None:
-    """The first line of the file that the model's spec names: the best place of what has none."""
+    """The first line of the file in the model's spec: the best place for findings without one."""
     where = outcome.spec.rpartition(":")[0]
     if not where.endswith(".py"):
         return None

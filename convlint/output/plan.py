@@ -24,7 +24,7 @@ _ISLANDS = 8
 
 
 def render_plan(plan: Plan, console: Console | Plain) -> None:
-    """Write the plan to ``console``, its verdict as the last line."""
+    """Write the plan to ``console``, with its verdict as the last line."""
     page = Page(console)
     units = "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
     page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {units}", _DIM))
@@ -64,7 +64,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def render_measured(measured: Measured, console: Console | Plain) -> None:
-    """What this Mac said, under its plan."""
+    """Write the measurement on this Mac, under its plan."""
     page = Page(console)
     page.gap()
     page.put(
@@ -78,13 +78,13 @@ def render_measured(measured: Measured, console: Console | Plain) -> None:
 
 
 def measured_text(measured: Measured) -> str:
-    """How far the plan and Core ML agree."""
+    """The share of ops for which the plan and Core ML agree, in words."""
     unmatched = f", {measured.unmatched} without a partner" if measured.unmatched else ""
     return f"{measured.agreement:.0%} of {count(len(measured.ops), 'op')} run where the plan says{unmatched}"
 
 
 def bar(shares: Mapping[Unit, float]) -> list[Span]:
-    """Shares as a bar of one letter a fortieth, and in words."""
+    """Shares as a bar of forty letters, and in words."""
     cells = {unit: round(shares[unit] * _BAR) for unit in UNITS}
     largest = max(UNITS, key=lambda unit: shares[unit])
     cells[largest] += _BAR - sum(cells.values()) if any(shares.values()) else 0

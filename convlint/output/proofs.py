@@ -1,4 +1,4 @@
-"""How the examples of rules came out: a table for people, and JSON."""
+"""The results of the rules' examples: a table for people, and JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS: dict[Outcome, str] = {
 
 
 def proofs_text(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> str:
-    """One line a rule, under it what did not pass, and the sum at the end."""
+    """One line for each rule, under it the examples that did not pass, and the totals at the end."""
     rows = [(p.rule.code, p.rule.name, _WORDS[p.outcome], _examples(p)) for p in proofs]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     lines = []
@@ -36,9 +36,12 @@ def proofs_text(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> str
     outcomes = Counter(proof.outcome for proof in proofs)
     parts = [f"{outcomes[word]} {word}" for word in _WORDS if outcomes[word]]
     skipped = sum(proof.count("skipped") for proof in proofs)
-    told = f"; {count(skipped, 'example')} skipped" if skipped else ""
+    skipped_text = f"; {count(skipped, 'example')} skipped" if skipped else ""
     with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines += ["", f"{count(len(proofs), 'rule')}: {', '.join(parts) or 'none'}{told} ({with_versions})"]
+    lines += [
+        "",
+        f"{count(len(proofs), 'rule')}: {', '.join(parts) or 'none'}{skipped_text} ({with_versions})",
+    ]
     return "".join(f"{visible(line)}\n" for line in lines)
 
 
@@ -61,7 +64,7 @@ def proofs_to_dict(proofs: Sequence[RuleProof], versions: Mapping[str, str]) -> 
 
 
 def _examples(proof: RuleProof) -> str:
-    """``2 bad, 1 good, 1 replace``, with those that were skipped."""
+    """``2 bad, 1 good, 1 replace``, with the number of skipped ones."""
     kinds = Counter(each.kind for each in proof.proofs)
     text = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "no examples"
     skipped = proof.count("skipped")

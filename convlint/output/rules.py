@@ -15,7 +15,7 @@ _SAFETY = {
 
 
 def rule_markdown(rule: Rule) -> str:
-    """All that a rule's file says, as one Markdown page."""
+    """Everything in a rule's file, as one Markdown page."""
     facts = [f"**{rule.severity}**", rule.category, f"confidence: {rule.confidence}"]
     facts += [f"{what} {bounds}" for what, bounds in rule.applies.items()]
     parts = [f"# {rule.code} {rule.name}: {rule.title}", " · ".join(facts), "## Why", rule.why.strip()]
@@ -30,12 +30,12 @@ def rule_markdown(rule: Rule) -> str:
 
 
 def renamed_text(word: str, rules: Iterable[Rule]) -> str:
-    """What an older code or name has become, where that is several rules."""
+    """The text for an older code or name that has become several rules."""
     return f"{word} has become several rules, each with a page of its own:\n\n{rules_text(rules)}"
 
 
 def rules_text(rules: Iterable[Rule]) -> str:
-    """One line a rule: code, severity, name and title."""
+    """One line for each rule: code, severity, name and title."""
     rows = [(rule.code, rule.severity, rule.name, rule.title) for rule in rules]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "".join(

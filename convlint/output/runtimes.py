@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 
-def comparison_to_dict(found: Comparison) -> dict[str, Any]:
+def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain JSON types."""
     return {
-        "model": found.model,
-        "target": found.target,
+        "model": comparison.model,
+        "target": comparison.target,
         "doors": [
             {"door" if key == "runtime" else key: value for key, value in plain(each).items()}
-            for each in found.results
+            for each in comparison.results
         ],
     }
 
 
-def comparison_text(found: Comparison) -> str:
-    """One table, and under it what each runtime refuses or leaves out."""
-    lines = [f"{found.model}  for {found.target}", ""]
-    table = [("", "verdict", "size", "error", "time"), *map(_cells, found.results)]
+def comparison_text(comparison: Comparison) -> str:
+    """One table, and under it the ops that each runtime refuses or leaves to the CPU."""
+    lines = [f"{comparison.model}  for {comparison.target}", ""]
+    table = [("", "verdict", "size", "error", "time"), *map(_cells, comparison.results)]
     widths = [max(len(row[column]) for row in table) for column in range(5)]
     for row in table:
         cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
         cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
         lines.append("  ".join(cells).rstrip())
-    details = [line for result in found.results for line in _details(result)]
+    details = [line for result in comparison.results for line in _details(result)]
     return "\n".join([*lines, *([""] if details else []), *details]) + "\n"
 
 

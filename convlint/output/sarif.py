@@ -11,7 +11,7 @@ from typing import Any
 from convlint.model import Finding, Replacement, Rule, Site, Suppression
 from convlint.model.remarks import help_line
 from convlint.model.run import Outcome, Run
-from convlint.model.verdict import unforeseen, verdict, wrong_numbers
+from convlint.model.verdict import unnamed_refusals, verdict, wrong_numbers
 from convlint.output.json import dumps
 from convlint.output.places import Shown, place_in, places_of
 from convlint.text import one_line, visible
@@ -27,7 +27,9 @@ def render_sarif(run: Run) -> str:
 
     rules: dict[str, Rule] = {}
     results = [
-        _result(*each, run.base, rules) for outcome in run.outcomes for each in _told(outcome, run.base)
+        _result(*each, run.base, rules)
+        for outcome in run.outcomes
+        for each in _shown_findings(outcome, run.base)
     ]
     log = {
         "$schema": SCHEMA,
@@ -52,7 +54,7 @@ def render_sarif(run: Run) -> str:
     return dumps(log)
 
 
-def _told(outcome: Outcome, base: str) -> Iterator[tuple[Shown, Suppression | None]]:
+def _shown_findings(outcome: Outcome, base: str) -> Iterator[tuple[Shown, Suppression | None]]:
     """The findings of a model, then those that were silenced."""
     if outcome.report is None:
         return
@@ -91,7 +93,7 @@ def _result(
     fixes = [fix for each in finding.replacements for fix in _fixes(each, base)]
     if fixes:
         result["fixes"] = fixes
-    # A result without the list is not suppressed; one with an empty list says so of all the others.
+    # Once one result has the list, SARIF wants it on all: an empty list says that one is not suppressed.
     result["suppressions"] = [_suppression(suppression, base)] if suppression is not None else []
     return result
 
@@ -139,7 +141,7 @@ def _uri(path: str) -> str:
 
 
 def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
-    """The change of the finding's own line: one that was parsed, and computes the same."""
+    """The fix for the finding's own line, where the edit was parsed and computes the same."""
     edit = replacement.edit
     place = place_in(base, Site(edit.path, edit.line)) if edit is not None else None
     if edit is None or place is None or replacement.safety != "safe":
@@ -160,13 +162,13 @@ def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
 
 
 def _suppression(suppression: Suppression, base: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"kind": _SUPPRESSIONS[suppression.kind], "status": "accepted"}
+    entry: dict[str, Any] = {"kind": _SUPPRESSIONS[suppression.kind], "status": "accepted"}
     reason = visible(suppression.reason) or suppression.kind
-    told["justification"] = reason
+    entry["justification"] = reason
     place = place_in(base, suppression.site)
     if place is not None:
-        told["location"] = {"physicalLocation": _physical(*place)}
-    return told
+        entry["location"] = {"physicalLocation": _physical(*place)}
+    return entry
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _help(rule: Rule) -> dict[str, str]:
-    """The rule in words; services that show Markdown show the page of the rule."""
+    """The rule as text, and as Markdown for services that show it."""
     why = rule.why.strip()
     whole = f"convlint rule {rule.code} shows the whole page."
     sources = "\n".join(f"- {source}" for source in rule.sources)
@@ -197,7 +199,7 @@ def _help(rule: Rule) -> dict[str, str]:
 
 
 def _invocation(run: Run) -> dict[str, Any]:
-    """That the run happened, and what else it has to say: models that were not checked, stale entries."""
+    """The invocation, with notifications: models that were not checked, unused comments, stale entries."""
     notes: list[tuple[str, str]] = []
     for outcome in run.outcomes:
         if outcome.error is not None:
@@ -205,7 +207,7 @@ def _invocation(run: Run) -> dict[str, Any]:
         if outcome.report is not None:
             notes += [
                 ("error", f"{outcome.model}: the trial refused {each.op or each.stage}: {each.error}")
-                for each in unforeseen(outcome.report)
+                for each in unnamed_refusals(outcome.report)
                 if not each.follows
             ]
             if outcome.report.graph is None or wrong_numbers(outcome.report):

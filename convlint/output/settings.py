@@ -16,16 +16,16 @@ DEFAULT = "default"
 
 
 def settings_text(project: Project, jobs: Sequence[Job], cache: str | None) -> str:
-    """TOML that says the same as all layers together, the origin of each value behind it."""
+    """TOML with the settings of all layers together, and the origin of each value behind it."""
     lines = [f"# {shown_path(project.file)}" if project.file else "# no configuration file"]
     for value, name, origin in _of_project(project, cache):
         lines.append(_line(name, value, origin))
     for job in jobs:
         lines += ["", "[[models]]", _line("name", job.name), _line("spec", job.spec)]
-        given = {"args": dict(job.args), "arg-exprs": dict(job.arg_exprs), "depends": list(job.depends)}
-        given["inputs"] = [str(spec) for spec in job.inputs]
-        given["outputs"] = [str(spec) for spec in job.options.outputs]
-        lines += [_line(name, value) for name, value in given.items() if value]
+        settings = {"args": dict(job.args), "arg-exprs": dict(job.arg_exprs), "depends": list(job.depends)}
+        settings["inputs"] = [str(spec) for spec in job.inputs]
+        settings["outputs"] = [str(spec) for spec in job.options.outputs]
+        lines += [_line(name, value) for name, value in settings.items() if value]
         lines += [_line(name, value, origin) for value, name, origin in _of_options(job.options)]
     return "\n".join(lines) + "\n"
 

@@ -1,21 +1,27 @@
-"""The report for people: findings first, then what was tried, and the verdict as the last line."""
+"""The report for people: findings first, then the trials, and the verdict as the last line."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
 from io import StringIO
 from math import isinf
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.model import Finding, Replacement, Report, Severity, Site, Trial, TrialFailure
-from convlint.model.remarks import code_of, remark_of
+from convlint.model import Report, Trial
 from convlint.model.run import Run
-from convlint.model.verdict import Kind, foretold, tally, trials_of, unforeseen, verdict
-from convlint.output.modules import fold_modules
+from convlint.model.verdict import Kind, tally, trials_of, unnamed_refusals, verdict
+from convlint.output.findings import (
+    COLOURS,
+    DIM,
+    error_text,
+    put_findings,
+    put_short_findings,
+    put_site,
+    put_sites,
+    times,
+)
 from convlint.output.page import Page, Plain, Span
-from convlint.output.places import shown_place
 from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
 
     from convlint.model.parity import Parity, SizeRun
 
-_COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _SIGNS: dict[Kind, tuple[str, str]] = {
     "converts": ("✓", "bold green"),
     "converts-differently": ("✗", "bold red"),
@@ -31,15 +36,11 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
     "does-not-convert": ("✗", "bold red"),
     "unknown": ("?", "bold yellow"),
 }
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
-_DIM = "bright_black"
-MOST_LINES = 16
-"""A replacement of more lines is named, and not shown: it is a whole model."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
 def console_of(out: TextIO) -> Console | Plain:
-    """A rich console where colours can be shown or are forced, else the stream alone."""
+    """A rich console where colours can be shown or are forced, else the plain stream."""
     if not (out.isatty() or os.environ.get("FORCE_COLOR")):
         return Plain(out)
     from rich.console import Console
@@ -47,13 +48,18 @@ def console_of(out: TextIO) -> Console | Plain:
     return Console(file=out, highlight=False)
 
 
-def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> None:
-    """Write the report to ``console``; ``quiet`` leaves out all but the findings."""
+def render(report: Report, console: Console | Plain, *, quiet: bool = False, full: bool = True) -> None:
+    """Write the report to ``console``; ``quiet`` leaves out all but the findings.
+
+    Without ``full`` the verdict comes first, errors have their best helps, a rule's warnings are one line and
+    notes are counted.
+    """
     page = Page(console)
     if not quiet:
         _head(page, report)
-    for group in _groups(report.findings):
-        _findings(page, report, group)
+        if not full:
+            _verdict(page, report)
+    put_findings(page, report) if full else put_short_findings(page, report)
     if quiet:
         return
     _captures(page, report)
@@ -66,14 +72,14 @@ def render(report: Report, console: Console | Plain, *, quiet: bool = False) -> 
 
 
 def render_text(report: Report) -> str:
-    """The report as plain text, one line a paragraph."""
+    """The report as plain text, one line for each paragraph."""
     buffer = StringIO()
     render(report, Plain(buffer))
     return buffer.getvalue()
 
 
 def render_run(run: Run) -> str:
-    """Every report of a run as plain text, and the errors in the place of others."""
+    """Every report of a run as plain text, with errors in place of missing reports."""
     return "\n".join(
         render_text(outcome.report)
         if outcome.report is not None
@@ -84,92 +90,19 @@ def render_run(run: Run) -> str:
 
 def _head(page: Page, report: Report) -> None:
     through = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
-    page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", _DIM))
+    page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", DIM))
     page.gap()
 
 
-def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings that say the same of different lines, together: errors first, else in their order."""
-    groups: dict[object, list[Finding]] = {}
-    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.severity)):
-        key = (finding.rule.code, finding.severity, finding.message, finding.replacements)
-        groups.setdefault(key, []).append(finding)
-    return list(groups.values())
-
-
-def _findings(page: Page, report: Report, group: list[Finding]) -> None:
-    finding = group[0]
-    rule = finding.rule
-    colour = _COLOURS[finding.severity]
-    places = ("", "") if len(group) == 1 else (f"  ({len(group)} places)", _DIM)
-    title = (f" {rule.code} {rule.name}", "bold")
-    page.put((finding.severity, colour), title, ": ", finding.message, places, hang=2)
-    for each in group:
-        _place(page, report, each)
-    for replacement in finding.replacements:
-        _replacement(page, replacement, finding.rule.code)
-    page.put((f"why: convlint rule {rule.code} ({rule.confidence})", _DIM), indent=2, hang=2)
+def _verdict(page: Page, report: Report) -> None:
+    result = verdict(report)
+    sign, colour = _SIGNS[result.kind]
+    page.put((f"{sign} {result.headline}", colour), hang=2)
     page.gap()
-
-
-def _place(page: Page, report: Report, finding: Finding) -> None:
-    _sites(page, finding.site, finding.caller)
-    folded = fold_modules(call.module for call in finding.calls) if finding.calls else [(finding.module, 1)]
-    types = {call.module_type.rpartition(".")[2] for call in finding.calls} - {""}
-    of_type = f" ({types.pop()})" if len(types) == 1 else ""
-    modules = ", ".join(f"{path}{of_type}{_times(repeats)}" for path, repeats in folded if path)
-    repeats = "" if modules else _times(len(finding.calls))
-    op = f"{finding.op}{repeats}" if repeats or finding.op not in finding.message else ""
-    if modules or op:
-        page.put((" ".join(filter(None, (op, modules and f"in {modules}"))), _DIM), indent=4, hang=2)
-    said = {_error(failure): None for failure in foretold(report, finding)}
-    if said or finding.trial:
-        text = "; ".join(said) or {"failed": "refused", "converted": "converted"}.get(
-            finding.trial, finding.trial
-        )
-        page.put((f"trial: {text}", _DIM), indent=4, hang=2)
-
-
-def _times(number: int) -> str:
-    return f" ×{number}" if number > 1 else ""
-
-
-def _sites(page: Page, site: Site | None, caller: Site | None) -> None:
-    _site(page, site)
-    if caller is not None and caller != site:
-        _site(page, caller, "called from ")
-
-
-def _site(page: Page, site: Site | None, before: str = "") -> None:
-    if site is None:
-        return
-    function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
-    place = (shown_place(site), page.link("cyan", site.path, site.line))
-    page.put((f"→ {before}", _DIM), place, (function, _DIM), indent=2, hang=2)
-    if site.source.strip():
-        number = f"{site.line} │ "
-        page.put((number, _DIM), site.source.strip(), indent=4, hang=len(number))
-
-
-def _replacement(page: Page, replacement: Replacement, code: str) -> None:
-    remark = f"  ({said})" if (said := remark_of(replacement)) else ""
-    page.put(("help", "bold green"), ": ", replacement.title, (remark, _DIM), indent=2, hang=6)
-    code_shown = code_of(replacement)
-    sides = (("- ", code_shown.before, "red"), ("+ ", code_shown.after, "green")) if code_shown else ()
-    lines = [(sign + line, colour) for sign, text, colour in sides for line in text.strip("\n").splitlines()]
-    if len(lines) > MOST_LINES:
-        page.put((f"convlint rule {code} shows the code, {len(lines)} lines", _DIM), indent=6, hang=2)
-        lines = []
-    if code_shown is not None and code_shown.heading and lines:
-        page.put((code_shown.heading, _DIM), indent=6, hang=2)
-    for line in lines:
-        page.put(line, indent=6, hang=2, code=True)
-    if replacement.proof:
-        page.put((f"proved: {replacement.proof}", _DIM), indent=6, hang=2)
 
 
 def _captures(page: Page, report: Report) -> None:
-    # What has no exception stopped nothing: sizes that the model does not bear are findings.
+    # An entry without an exception stopped nothing: sizes that the model does not accept are findings.
     failures = [failure for failure in report.capture_failures if failure.error_type]
     if not failures:
         return
@@ -178,36 +111,30 @@ def _captures(page: Page, report: Report) -> None:
     for failure in failures:
         error = ": ".join(filter(None, (failure.error_type, one_line(failure.message))))
         page.put((failure.method, "bold"), f": {error}", indent=2, hang=2)
-        _sites(page, failure.site, failure.caller)
+        put_sites(page, failure.site, failure.caller)
     page.gap()
 
 
 def _refusals(page: Page, report: Report) -> None:
-    """What the trial said that no finding has shown already, and what may only follow from that."""
-    missed = [failure for failure in unforeseen(report) if not failure.follows]
-    follows = Counter(failure.op for failure in unforeseen(report) if failure.follows)
+    """Write the refusals that no finding has shown, and those that may only be consequences."""
+    missed = [failure for failure in unnamed_refusals(report) if not failure.follows]
+    follows = Counter(failure.op for failure in unnamed_refusals(report) if failure.follows)
     details = [(trial.frontend, trial.detail) for trial in trials_of(report) if trial.detail]
     if not (missed or follows or details):
         return
     page.put(("From the trial", "bold"))
     for frontend, detail in details:
-        page.put((f"{frontend}: ", _DIM), detail, indent=2, hang=2)
+        page.put((f"{frontend}: ", DIM), detail, indent=2, hang=2)
     for failure in missed:
         stage = "" if failure.stage == "frontend" or not failure.op else f" [{failure.stage}]"
         module = f" in {failure.module}" if failure.module and failure.site is None else ""
         name = failure.op or failure.stage
-        page.put((name, "bold"), (stage + module, _DIM), ": ", _error(failure), indent=2, hang=2)
-        _sites(page, failure.site, failure.caller)
+        page.put((name, "bold"), (stage + module, DIM), ": ", error_text(failure), indent=2, hang=2)
+        put_sites(page, failure.site, failure.caller)
     if follows:
-        ops = ", ".join(f"{op}{_times(repeats)}" for op, repeats in follows.items())
-        page.put((f"refused after another, perhaps only because of it: {ops}", _DIM), indent=2, hang=2)
+        ops = ", ".join(f"{op}{times(repeats)}" for op, repeats in follows.items())
+        page.put((f"refused after another, perhaps only because of it: {ops}", DIM), indent=2, hang=2)
     page.gap()
-
-
-def _error(failure: TrialFailure) -> str:
-    return (
-        f"{failure.error_type}: {one_line(failure.error)}" if failure.error_type else one_line(failure.error)
-    )
 
 
 def _disagreements(page: Page, report: Report) -> None:
@@ -217,31 +144,31 @@ def _disagreements(page: Page, report: Report) -> None:
     for each in report.disagreements:
         words = f": the rules say {each.static}, the trial says {each.trial}"
         detail = f"  ({each.detail})" if each.detail else ""
-        page.put((each.op or "the whole model", "bold"), words, (detail, _DIM), indent=2, hang=2)
-        _site(page, each.site)
+        page.put((each.op or "the whole model", "bold"), words, (detail, DIM), indent=2, hang=2)
+        put_site(page, each.site)
     page.gap()
 
 
 def _divergence(page: Page, report: Report) -> None:
-    """Where the converted program parts from PyTorch."""
+    """Write where the converted program first differs from PyTorch."""
     if report.parity is None or report.parity.first_divergence is None:
         return
     first = report.parity.first_divergence
     what = "overflows" if report.parity.status == "overflows" else "computes something else"
-    colour = _COLOURS[report.parity.severity]
+    colour = COLOURS[report.parity.severity]
     page.put((f"The converted program {what}, first here", colour))
     module = f" in {first.module}" if first.module else ""
     operation = f"the MIL operation {first.mil_op}" if first.mil_op else "an operation"
-    became = (f"{module}, converted to {operation} named {first.mil_name!r}", _DIM)
+    became = (f"{module}, converted to {operation} named {first.mil_name!r}", DIM)
     page.put((first.op, "bold"), became, indent=2, hang=2)
     if shown := first.example_text:
         page.put(shown, indent=4, hang=2)
-    _sites(page, first.site, first.caller)
+    put_sites(page, first.site, first.caller)
     page.gap()
 
 
 def _compression(page: Page, report: Report) -> None:
-    """The table of precisions and compressions, where one was asked for."""
+    """Write the table of precisions and compressions, where one was measured."""
     if report.compression is None:
         return
     from convlint.output.compression import compression_lines
@@ -302,7 +229,7 @@ def _summary(page: Page, report: Report) -> None:
         rows.append(("time", _durations(report)))
     rows += [("note", note) for note in report.notes]
     for label, text in rows:
-        page.put((f"{label:7}", _DIM), text, hang=7)
+        page.put((f"{label:7}", DIM), text, hang=7)
     page.gap()
 
 

@@ -1,4 +1,4 @@
-"""What an upgrade of coremltools changes: a short table, and JSON."""
+"""The effect of an upgrade of coremltools: a short table, and JSON."""
 
 from __future__ import annotations
 

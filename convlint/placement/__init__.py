@@ -1,1 +1,1 @@
-"""Where each op of a model would run on an Apple chip, what that costs, and which line is to blame."""
+"""Forecasts where each op of a model would run on an Apple chip, its cost, and the line responsible."""

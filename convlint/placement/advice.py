@@ -1,6 +1,6 @@
-"""What the rules of the Neural Engine say of ops that it takes: slow layouts, wasted rows, large weights.
+"""Advice of the Neural Engine rules on ops that it takes: slow layouts, wasted rows, large weights.
 
-What it refuses is told by the blockers, with a price. Nobody has published how to price the rest.
+Blockers report the refused ops, with a price. Nobody has published how to price the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from convlint.rules.rulebook import Rulebook, load_rulebook
 
 
 def advice_of(graph: Graph, target: str) -> tuple[Advice, ...]:
-    """The findings of rules about the Neural Engine that the table of placements does not hold."""
+    """The findings of rules about the Neural Engine that the table of placements does not contain."""
     in_table = {rule.code for rules in placement_table().rules.values() for rule in rules}
     rules = tuple(rule for rule in load_rulebook().select(("ane",)) if rule.code not in in_table)
     supported = snapshot()  # these rules are about the chip, not about a release of coremltools

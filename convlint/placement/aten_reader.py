@@ -1,4 +1,4 @@
-"""From captured ATen ops to the operations of a plan, where no MIL program is to be had."""
+"""Reads captured ATen ops as the operations of a plan, where there is no MIL program."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ _KINDS = {
 _IN_PLACE = re.compile(r"_(_\d+)?$")
 """The names of nodes that write into their first tensor: ``copy_``, ``copy__1``, but not ``copy_1``."""
 KINDS: Mapping[str, str] = {name: kind for kind, names in _KINDS.items() for name in names.split()}
-"""The MIL op type that most of an ATen op becomes, where it is not called the same."""
+"""The MIL op type that an ATen op mostly becomes, where the names differ."""
 
 
 _SLICE_WRITES = ("aten.slice_scatter.", "aten.select_scatter.")
@@ -96,7 +96,7 @@ _SLICE_WRITES = ("aten.slice_scatter.", "aten.select_scatter.")
 def read_aten(graph: Graph, target: str = DEFAULT_TARGET) -> list[Operation]:
     """The ops of a captured graph that each prediction computes, in order.
 
-    Below iOS18 a write into a slice is a scatter, and not even folded where it writes into a constant:
+    Below iOS18 a write into a slice is a scatter, which is not folded even for a constant:
     https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ssa_passes/torch_tensor_assign_to_core.py
     """
     scattered = _SLICE_WRITES if order(target) < order("iOS18") else ()
@@ -106,7 +106,7 @@ def read_aten(graph: Graph, target: str = DEFAULT_TARGET) -> list[Operation]:
 
 
 def _computed(graph: Graph, scattered: tuple[str, ...]) -> Iterator[OpCall]:
-    """The calls whose values depend on an input, and not on its shape alone."""
+    """The calls whose values depend on an input, not only on its shape."""
     const: set[str] = set()
     by_name: dict[str, OpCall] = {}
     for call in graph.calls:
@@ -125,9 +125,9 @@ def _computed(graph: Graph, scattered: tuple[str, ...]) -> Iterator[OpCall]:
 
 
 def _written(call: OpCall, by_name: Mapping[str, OpCall]) -> set[str]:
-    """What an op in place writes into: its first tensor, and what that may be a view of.
+    """The tensors that an in-place op writes into: its first tensor, and those that this may be a view of.
 
-    Recorded runs have such ops, as where a detector copies its pictures into a batch of zeros.
+    Recorded runs have such ops, for example where a detector copies its pictures into a batch of zeros.
     """
     names: set[str] = set()
     name = next((tensor.call for tensor in _tensors(call.args.values())), "")
@@ -138,7 +138,7 @@ def _written(call: OpCall, by_name: Mapping[str, OpCall]) -> set[str]:
 
 
 def _marked(value: Any, const: Collection[str]) -> Any:
-    """``value`` with the tensors in it that were made by folded calls marked as constant."""
+    """``value`` with the tensors of folded calls in it marked as constant."""
     if isinstance(value, TensorArg):
         return replace(value, const=True) if value.call in const else value
     return tuple(_marked(item, const) for item in value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""What placement and cost ask of an op, in one vocabulary for MIL and ATen.
+"""The attributes of an op that placement and cost use, with the same names for MIL and ATen.
 
 =================  ==========================================================================
 ``kernel``         spatial sizes of a convolution or pooling window, at least (height, width)

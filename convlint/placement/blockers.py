@@ -1,4 +1,4 @@
-"""What keeps ops off the Neural Engine, by what it would win to have them there."""
+"""What keeps ops off the Neural Engine, ordered by the gain of moving them there."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from convlint.model.placement import Blocker, Plan
 from convlint.placement.planner import Layout, Planner, shifted
 
 MOST = 24
-"""Blockers that are priced; each is priced by dividing the whole program anew."""
+"""How many blockers are priced; each price needs a new division of the whole program."""
 _CHANGE_MS = 0.1
-"""Assumed of a change of unit, only to choose which groups are priced: the price itself comes of dividing the
-program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.125 on a Mac."""
+"""The assumed cost of a change of unit, only for choosing which groups are priced: the price itself comes
+from dividing the program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.125 on a Mac."""
 
 
 def blockers_of(
     planner: Planner, layout: Layout, plan: Plan, replacements: Mapping[str, Sequence[str]]
 ) -> tuple[Blocker, ...]:
-    """The blockers, dearest first. Ops at one line that are refused for one reason are one blocker."""
+    """The blockers, most expensive first. Ops refused at one line for one reason are one blocker."""
     if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
         return ()
     groups: dict[object, list[int]] = {}
@@ -30,7 +30,7 @@ def blockers_of(
 
 
 def _estimate(plan: Plan, members: Sequence[int]) -> float:
-    """What a group may win, before it is priced: its own time, and a change of unit each."""
+    """The possible gain of a group, before it is priced: its own time, and a change of unit for each op."""
     return sum(plan.ops[index].latency_ms.mid + _CHANGE_MS for index in members)
 
 

@@ -20,7 +20,7 @@ DEFAULT_CHIP = "A17 Pro"
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
-    release of each system that ran on it, ``assumed`` the figures that stand in no source."""
+    release of each system that ran on it, ``assumed`` the figures without a source."""
 
     name: str
     generation: int
@@ -38,13 +38,13 @@ class Chip:
 
     @property
     def mobile(self) -> bool:
-        """Whether it is a chip of iPhones, whose calls cost less than those of a Mac."""
+        """Whether it is an iPhone chip, whose calls cost less than those of a Mac."""
         return self.name.startswith("A")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A chip with the system that runs on it. ``target`` is the system as coremltools spells it."""
+    """A chip with its system. ``target`` is the system as coremltools spells it."""
 
     chip: Chip
     target: str
@@ -72,7 +72,7 @@ def chips() -> dict[str, Chip]:
 
 
 def find_chip(text: str) -> Chip:
-    """The chip of this name, blanks and letter case aside; a UsageError names the nearest."""
+    """The chip of this name, ignoring blanks and letter case; a UsageError names the nearest."""
     known = {_folded(name): chip for chip in chips().values() for name in (chip.name, *chip.aliases)}
     chip = known.get(_folded(text))
     if chip is None:
@@ -85,10 +85,9 @@ def find_chip(text: str) -> Chip:
 
 
 def find_device(chip: str | None, system: str | None) -> Device:
-    """The chip under this system; a UsageError where it never ran it.
+    """The chip with this system; a UsageError where the chip never ran it.
 
-    Without a chip: the default one.
-    Without a system: the default target of convlint where the chip ran it, else the last that it did.
+    The default system is convlint's default target where the chip ran it, else the last one that it ran.
     """
     chosen = find_chip(DEFAULT_CHIP if chip is None else chip)
     target = _usual(chosen) if system is None else normalise_target(system)

@@ -1,8 +1,8 @@
 """The MIL program of a captured model after coremltools' own passes, read in a child process.
 
-The child replaces the weights by tensors without memory and leaves out the cast to float16, which
-would copy them; the plan takes float32 for float16 itself. So a model of billions of weights is planned
-as quickly as a small one with as many ops.
+The child replaces the weights by tensors without memory and skips the cast to float16, which would copy
+them; the plan itself counts float32 as float16. So a model with billions of weights is planned as quickly
+as a small one with as many ops.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from convlint import coremltools_adapter as adapter
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import Channel, run_in_child
 from convlint.placement.mil_reader import read_mil
-from convlint.placement.operations import Operation, housed
+from convlint.placement.operations import Operation, with_modules
 from convlint.text import single_line
 from convlint.trial.conversion import mark_origins
 from convlint.trial.light import take_weights
@@ -33,7 +33,7 @@ class Refused:
 
 
 def mil_operations(program: Any, target: str, timeout: float | None) -> list[Operation] | Refused:
-    """The operations of the MIL program that coremltools makes of an ``ExportedProgram``."""
+    """The operations of the MIL program that coremltools makes from an ``ExportedProgram``."""
     try:
         import coremltools  # noqa: F401 - imported once here, and not in every child
     except Exception as error:  # a broken installation may raise anything
@@ -77,7 +77,7 @@ def _with_places(operations: Sequence[Operation], origins: Sequence[str], progra
     nodes = {node.name: node for node in program.graph.nodes if node.op == "call_function"}
     placed = []
     for operation, origin in zip(operations, origins, strict=True):
-        # An operation without origin was made by a pass, and what it is called says nothing.
+        # A pass made an operation without origin, and its name says nothing.
         node = nodes.get(origin)
         place = node_place(node) if node is not None else Place()
         module, kind = node_module(node) if node is not None else ("", "")
@@ -85,4 +85,4 @@ def _with_places(operations: Sequence[Operation], origins: Sequence[str], progra
         placed.append(
             replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
         )
-    return housed(placed)
+    return with_modules(placed)

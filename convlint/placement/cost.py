@@ -1,4 +1,4 @@
-"""What an op costs whatever runs it: arithmetic, traffic, and what padding adds to the traffic."""
+"""The cost of an op on any unit: arithmetic, traffic, and the traffic that padding adds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from convlint.placement.attributes import CONVOLUTIONS, POOLINGS, PRODUCTS
 from convlint.placement.operations import ITEM_BYTES, Operation, dense_bytes, numel, stored_dtype
 
 ROW_BYTES = 64
-"""The Neural Engine rounds the last axis of a buffer up to so many bytes:
+"""The Neural Engine rounds the last axis of a buffer up to this many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
 
 RESIDENT_BYTES = 2 << 20
-"""A tensor above this does not stay on the chip between two ops:
+"""A tensor of more bytes does not stay on the chip between two ops:
 https://github.com/sbryngelson/ANEForge/blob/067717a/docs/cross-chip.md"""
 
 _MOVING = frozenset(
@@ -24,23 +24,23 @@ _MOVING = frozenset(
     "split squeeze stack tile transpose coreml_update_state".split()
 )
 _FREE = frozenset("expand_dims identity read_state reshape reshape_like squeeze".split())
-"""Ops that only give the same bytes another shape, as long as the rows stay the same."""
+"""Ops that only reshape the same bytes, as long as the rows stay the same."""
 _FUSED = frozenset(
     "batch_norm clip elu gelu leaky_relu linear_activation prelu relu relu6 scaled_tanh sigmoid sigmoid_hard "
     "silu softplus tanh thresholded_relu clamped_relu".split()
 )
-"""Functions of one value that the engine applies on the way out of the op before."""
+"""Functions of one value that the engine applies at the end of the op before."""
 _PER_ENTRY = {"softmax": 5, "layer_norm": 8, "instance_norm": 8, "l2_norm": 4, "local_response_norm": 8}
-"""Operations for each element, counted from the formula, where a function of one value is assumed to be one.
-On the Neural Engine multiply-adds alone are timed (``estimate.ane_ms``), so that these count elsewhere."""
+"""Operations for each element, counted from the formula; a function of one value is assumed to be one.
+They count on other units: on the Neural Engine only multiply-adds are timed (``estimate.ane_ms``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
     ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
-    ``weights``: bytes of constants. ``work``: how well an engine does its multiply-adds, "dense" or
-    "grouped", "" for all else. ``fused``: it is done on the way out of the op before."""
+    ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped",
+    "" for all else. ``fused``: the engine does it at the end of the op before."""
 
     flops: int
     traffic: int
@@ -52,7 +52,7 @@ class Cost:
 
 
 def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost:
-    """The cost of one op. ``follows`` made its first input, ``sole`` says that nothing else reads that."""
+    """The cost of one op. ``follows`` made its first input; ``sole``: nothing else reads that input."""
     tensors = [*operation.activations, *operation.outputs]
     padded = sum(padded_bytes(meta) for meta in tensors)
     dense = sum(dense_bytes(meta, _item(meta)) for meta in tensors)
@@ -74,7 +74,7 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost
 
 
 def padded_bytes(meta: TensorMeta) -> int:
-    """The bytes of a tensor whose rows are rounded up; a single number takes one row."""
+    """The bytes of a tensor with its rows rounded up; a single number takes one row."""
     item = _item(meta)
     if not meta.shape:
         return item
@@ -93,7 +93,7 @@ def flops_of(operation: Operation) -> int:
     kind = operation.kind
     depth = operation.attributes.get("depth")
     if kind == "conv_transpose" and isinstance(depth, int):
-        # Each input is multiplied into the window of outputs that it reaches.
+        # Each input is multiplied into its window of outputs.
         entries = next((numel(meta.shape) for meta in operation.activations), 0)
         spread = _product(operation.attributes.get("kernel", ()))
         channels = operation.outputs[0].shape[1] if len(operation.outputs[0].shape) > 1 else 1

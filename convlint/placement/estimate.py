@@ -1,7 +1,7 @@
-"""How long an op takes on each unit of a chip: a roofline, fitted to published latencies.
+"""Estimates the time of an op on each unit of a chip: a roofline, fitted to published latencies.
 
-Two estimates are kept apart. :func:`segmenter_ms` is what Core ML believes when it divides a program;
-:func:`unit_ms` is what prediction takes, as far as published latencies tell.
+There are two separate estimates. :func:`segmenter_ms` is the one of Core ML when it divides a program;
+:func:`unit_ms` is the time of a prediction, according to published latencies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convlint.placement.chips import DATA, Chip, chips
 from convlint.placement.cost import Cost
 
 REFERENCE_CHIP = "A14"
-"""The chip to whose peak the fitted ``activation_gb_s`` belongs; that of others is in proportion."""
+"""The chip whose ``activation_gb_s`` was fitted; for others it scales with their peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def calibration() -> Calibration:
     return Calibration(**_table("calibration")["ane"])
 
 
-def forget_tables() -> None:
-    """Read the files anew, after a fit has written one."""
+def clear_tables() -> None:
+    """Forget the cached tables, so that they are read again after a fit has written one."""
     calibration.cache_clear()
     _table.cache_clear()
 
@@ -83,7 +83,7 @@ def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
 
 
 def _cpu_tflops(chip: Chip) -> float:
-    """The rate assumed of the CPU: that of one generation, less for those before and on iPhones."""
+    """The assumed rate of the CPU: that of one generation, less for earlier ones and for iPhones."""
     other = _table("calibration")["other"]
     part = other["cpu_generation_step"] ** (other["cpu_generation"] - chip.generation)
     rate: float = other["cpu_tflops"] * part * (other["cpu_mobile"] if chip.mobile else 1.0)
@@ -91,7 +91,7 @@ def _cpu_tflops(chip: Chip) -> float:
 
 
 def call_ms(unit: Unit, chip: Chip) -> float:
-    """What it costs to begin an island: a call of the engine."""
+    """Milliseconds to begin an island: one call of the engine."""
     fitted = calibration()
     if unit == "CPU":
         return 0.0
@@ -100,7 +100,7 @@ def call_ms(unit: Unit, chip: Chip) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """The constants by which Core ML divides a program, of ``data/segmenter.toml``."""
+    """The constants by which Core ML divides a program, from ``data/segmenter.toml``."""
 
     launch_ms: float
     switch_ms: float
@@ -109,7 +109,7 @@ class Segmenter:
 
 
 def segmenter(chip: Chip) -> Segmenter:
-    """The published constants, on a chip of iPhones with an assumed part of them."""
+    """The published constants for this chip; for an iPhone chip an assumed share of them."""
     table = _table("segmenter")
     part = table["mobile_price"] if chip.mobile else 1.0
     launch, switch, output = (table[name] * part for name in ("launch_ms", "switch_ms", "output_ms"))
@@ -117,7 +117,7 @@ def segmenter(chip: Chip) -> Segmenter:
 
 
 def segmenter_ms(kind: str, cost: Cost, chip: Chip) -> dict[Unit, float]:
-    """What Core ML's own cost model makes of one op on each unit."""
+    """Milliseconds of one op on each unit by Core ML's own cost model."""
     table = _table("segmenter")
     on_ane, on_cpu = table["factor"].get(kind, (1.0, 1.0))
     rate = table["gb_s"] / table["dram_gb_s"] * 1e6
@@ -146,7 +146,7 @@ def around(milliseconds: float, unit: Unit) -> Interval:
 
 
 def total(intervals: list[Interval]) -> Interval:
-    """The sum. Errors of a model go together, so the ends are added and not averaged away."""
+    """The sum of intervals. The errors of one model are correlated, so the ends are added, not averaged."""
     return Interval(
         sum(each.low for each in intervals),
         sum(each.mid for each in intervals),

@@ -47,10 +47,10 @@ def plan(
     """Forecast where each op of a model runs on an Apple chip, and how long that takes.
 
     ``model`` is an ``nn.Module`` or a callable that builds one; its weights are not needed.
-    ``example_inputs`` and ``kwargs`` are the arguments of ``forward``, of which only shapes and dtypes
-    matter. ``os`` is the system as a deployment target (``iOS17``); without it, one that the chip runs.
-    Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a pair of them that
-    never was, or a model that cannot be captured.
+    ``example_inputs`` and ``kwargs`` are the arguments of ``forward``; only their shapes and dtypes
+    matter. ``os`` is the system as a deployment target (``iOS17``), by default one that the chip runs.
+    Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a chip that never ran the
+    system, or a model that cannot be captured.
     """
     from convlint.capture.given import given_source
     from convlint.capture.methods import capture
@@ -58,13 +58,13 @@ def plan(
     device = find_device(chip, os)
     check_words(compute_units, precision)
     with given_source(model, example_inputs, kwargs) as (name, source):
-        # Times are those of the sizes of the example, however they may vary.
+        # Times are for the sizes of the example, even where sizes may vary.
         captured = capture(replace(source, specs=()), timeout)
         return plan_capture(name, captured, device, compute_units, precision, timeout=timeout)
 
 
 def check_words(compute_units: str, precision: str) -> None:
-    """Refuse unknown words, naming the nearest."""
+    """Raise a UsageError for unknown words that names the nearest known one."""
     for name, word, known in (
         ("compute units", compute_units, tuple(COMPUTE_UNITS)),
         ("precision", precision, PRECISIONS),
@@ -87,10 +87,10 @@ def plan_capture(
     declared: Declared = "",
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Plan:
-    """The plan of what was captured. ``target`` is the deployment target, the system where None.
+    """The plan of a captured model. ``target`` is the deployment target, None for that of the system.
 
-    ``declared`` says how the shapes of the inputs vary; the plan itself is made for the example's.
-    Without a ``trial``, or where coremltools refuses the model, the captured ATen ops are planned.
+    ``declared`` says how the shapes of the inputs vary; the plan itself is for the shapes of the example.
+    Without a ``trial``, or where coremltools refuses the model, it plans the captured ATen ops.
     """
     if captured.graph is None:
         failure = captured.failures[0] if captured.failures else None
@@ -121,15 +121,14 @@ def plan_capture(
 
 
 def plan_report(report: Report, device: Device) -> Plan | None:
-    """The plan of what a check captured, without a second capture; None where it captured nothing."""
+    """The plan from the capture of a check, without a second capture; None where that captured nothing."""
     from convlint.placement.aten_reader import read_aten
 
     if report.graph is None or not (operations := read_aten(report.graph, report.target)):
         return None
     planned = plan_operations(report.model, operations, device, "aten")
     note = (
-        "planned on PyTorch's ops, as they stand before coremltools fuses them; `convlint plan` plans the"
-        " converted program"
+        "planned on PyTorch's ops, before coremltools fuses them; `convlint plan` plans the converted program"
     )
     return replace(planned, target=report.target, notes=(note, *planned.notes))
 
@@ -143,7 +142,7 @@ def plan_operations(
     precision: Precision = "float16",
     declared: Declared = "",
 ) -> Plan:
-    """The plan of operations that were read already."""
+    """The plan of these operations."""
     planner = Planner(operations, device, compute_units, precision)
     layout = planner.layout()
     planned = planner.plan(name, level, layout)
@@ -178,7 +177,7 @@ def _operations(
             return result, "mil", []
         reason = result.reason
     assert captured.graph is not None
-    note = f"planned on PyTorch's ops, as they stand before coremltools fuses them: {reason}"
+    note = f"planned on PyTorch's ops, before coremltools fuses them: {reason}"
     return read_aten(captured.graph, target), "aten", [note]
 
 
@@ -199,5 +198,5 @@ def _notes(planned: Plan, device: Device) -> tuple[str, ...]:
         notes.append(f"of {chip.name}, no source gives {' and '.join(chip.assumed)}: assumed")
     unknown = sorted({op.kind for op in planned.ops if op.refused and not op.source})
     if unknown:
-        notes.append(f"nobody has published where Core ML runs {', '.join(unknown)}: taken for refused")
+        notes.append(f"nobody has published where Core ML runs {', '.join(unknown)}: assumed to be refused")
     return tuple(notes)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def graph_of(operations: Sequence[Operation]) -> nx.DiGraph[int]:
-    """The program as a graph of indices; an edge goes from the maker of a value to its reader."""
+    """The program as a graph of indices; an edge goes from the producer of a value to its reader."""
     import networkx as nx
 
     graph: nx.DiGraph[int] = nx.DiGraph()
@@ -23,10 +23,10 @@ def graph_of(operations: Sequence[Operation]) -> nx.DiGraph[int]:
 
 
 def islands_of(graph: nx.DiGraph[int], units: Sequence[Unit]) -> list[tuple[int, ...]]:
-    """Connected ops of one unit that can run without a stop, in the order of their first op.
+    """Islands: connected ops of one unit that run without leaving it, in the order of their first op.
 
-    Each op has a phase: how often the unit changes, at most, on a way to it. Ops of one phase and unit
-    never wait for an op of another unit between them, so those that are connected are one segment.
+    Each op has a phase: the most changes of unit on a path to it. Ops of one phase and unit never wait for
+    an op of another unit between them, so connected ones form one segment.
     """
     import networkx as nx
 
@@ -42,7 +42,7 @@ def islands_of(graph: nx.DiGraph[int], units: Sequence[Unit]) -> list[tuple[int,
 
 
 def phases_of(graph: nx.DiGraph[int], units: Sequence[Unit]) -> list[int]:
-    """How often the unit changes, at most, on a way to each op."""
+    """The most changes of unit on a path to each op."""
     phases = [0] * len(units)
     for index in range(len(units)):  # program order is a topological order
         for source in graph.predecessors(index):
@@ -59,7 +59,7 @@ def crossings_of(
 ) -> list[Crossing]:
     """Every value that changes its unit, once for each island that reads it.
 
-    The first value between two islands carries the price of the change, each the copy of its bytes.
+    The first value between two islands has the price of the change; each has the price of copying it.
     """
     island = {index: number for number, members in enumerate(islands) for index in members}
     seen: set[tuple[int, int]] = set()
@@ -83,7 +83,7 @@ def crossings_of(
 
 
 def longest_chain(graph: nx.DiGraph[int], times: Sequence[float]) -> tuple[int, ...]:
-    """The path through the graph that takes longest: what no parallelism could shorten."""
+    """The slowest path through the graph, which no parallelism could shorten."""
     ends: list[float] = []
     before: list[int] = []
     for index, time in enumerate(times):

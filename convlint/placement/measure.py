@@ -1,5 +1,5 @@
-"""``--measure``: what Core ML on this Mac says to a plan. Written from Apple's documentation, and never
-run by us: it needs macOS. https://apple.github.io/coremltools/source/coremltools.models.html#compute-plan
+"""``--measure``: compares a plan with Core ML on this Mac. Written from Apple's documentation and not yet
+run by us, because it needs macOS. https://apple.github.io/coremltools/source/coremltools.models.html#compute-plan
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NAMES: Mapping[ComputeUnits, str] = {
 
 
 def can_measure() -> str:
-    """Why nothing can be measured here, empty where it can."""
+    """Why nothing can be measured here; empty where it can."""
     if sys.platform != "darwin":
         return (
             "--measure asks Core ML itself, which exists on macOS alone. Leave it out for the forecast, "
@@ -67,13 +67,13 @@ def measure(plan: Plan, source: Source, timeout: float | None) -> Measured:
         path = str(Path(folder) / "model.mlpackage")
         model.save(path)
         compiled = ct.models.utils.compile_model(path, str(Path(folder) / "model.mlmodelc"))
-        ops, unmatched = compare(plan, _compute_plan(compiled, plan.compute_units))
+        ops, unmatched = compare_with_measured(plan, _compute_plan(compiled, plan.compute_units))
         times = {words: _predict_ms(path, feed, words) for words in COMPUTE_UNITS}
     return Measured(platform.processor(), ops, times, unmatched)
 
 
-def compare(plan: Plan, compute_plan: Any) -> tuple[tuple[Compared, ...], int]:
-    """Each op of the plan beside the op of a compute plan that writes a value of the same name."""
+def compare_with_measured(plan: Plan, compute_plan: Any) -> tuple[tuple[Compared, ...], int]:
+    """The ops of the plan, each with the op of the compute plan that writes a value of the same name."""
     planned = {op.name: op for op in plan.ops}
     compared = []
     unmatched = 0
@@ -105,7 +105,7 @@ def _operations(program: Any) -> Iterator[Any]:
 
 
 def _names(operation: Any) -> Iterator[str]:
-    """The names of the values of an op, with and without what the cast to float16 appends."""
+    """The names of the values of an op, with and without the suffix of the cast to float16."""
     for output in operation.outputs:
         yield output.name
         yield output.name.removesuffix("_cast_fp16")

@@ -1,4 +1,4 @@
-"""From a MIL program to the operations of a plan, in plain picklable data."""
+"""Reads a MIL program as the operations of a plan, in plain picklable data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _FEW = 64
 def read_mil(program: Any) -> tuple[list[Operation], list[str]]:
     """Every operation that runs, in program order, and the name of the node that each came from.
 
-    What depends on no input is left out: Core ML works it out when it compiles the model. The block of
-    a branch or a loop counts as part of its operation, which no Neural Engine takes.
+    Operations that depend on no input are left out: Core ML computes them when it compiles the model. The
+    block of a branch or a loop counts as part of its operation, which no Neural Engine takes.
     """
     operations: list[Operation] = []
     origins: list[str] = []
@@ -52,7 +52,7 @@ def _operation(operation: Any, reads: list[Any], makers: dict[Any, int]) -> Oper
 
 
 def _counts(variable: Any, makers: dict[Any, int]) -> bool:
-    """Whether an input is data: an activation, or a constant with axes; numbers are settings."""
+    """Whether an input is data: an activation, or a constant with axes; single numbers are settings."""
     if variable in makers or variable.op is None:
         return True
     shape = adapter.value_type(variable)[1]

@@ -1,4 +1,4 @@
-"""One op of the program that is planned, whether it was read from MIL or from the captured graph."""
+"""The ops of a plan, whether they were read from MIL or from the captured graph."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ITEM_BYTES = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``kind`` is the MIL op type. ``inputs`` are the tensors that it reads, constants too; ``reads`` the
-    indices of the operations that made them. ``attributes`` are what placement and cost ask for, under
-    the same names whatever the op was read from: see :mod:`convlint.placement.attributes`."""
+    """An op. ``kind`` is the MIL op type. ``inputs`` are the tensors that it reads, constants too; ``reads``
+    are the indices of the operations that made them. ``attributes`` are those that placement and cost use,
+    with the same names for every source: see :mod:`convlint.placement.attributes`."""
 
     kind: str
     name: str
@@ -43,7 +43,7 @@ class Operation:
 
     @property
     def activations(self) -> Iterator[TensorMeta]:
-        """The tensors that it reads and that depend on an input of the model."""
+        """The tensors that it reads that depend on an input of the model."""
         return (tensor.meta for tensor in self.inputs if not tensor.const)
 
     @property
@@ -58,10 +58,10 @@ class Operation:
         yield from self.outputs
 
 
-def housed(operations: Sequence[Operation]) -> list[Operation]:
-    """Operations that passes have made anew, put into the module of what reads them.
+def with_modules(operations: Sequence[Operation]) -> list[Operation]:
+    """The operations, with those that passes created put into the module of their readers.
 
-    Where several modules read one, it stands in the innermost that holds them all. Linear.
+    An operation with readers in several modules goes into the innermost module around them. Linear time.
     """
     placed = list(operations)
     readers: list[list[int]] = [[] for _ in placed]
@@ -85,7 +85,7 @@ def housed(operations: Sequence[Operation]) -> list[Operation]:
 
 
 def _around(modules: Sequence[str]) -> str:
-    """The innermost module that holds all of these."""
+    """The innermost module that contains all of these."""
     shared = []
     for names in zip(*(module.split(".") for module in modules), strict=False):
         if len(set(names)) > 1:
@@ -95,7 +95,7 @@ def _around(modules: Sequence[str]) -> str:
 
 
 def numel(shape: tuple[int | str, ...]) -> int:
-    """The number of entries; an axis whose size nobody knows counts once."""
+    """The number of entries; an axis of unknown size counts as 1."""
     total = 1
     for size in shape:
         total *= size if isinstance(size, int) else 1
@@ -103,10 +103,10 @@ def numel(shape: tuple[int | str, ...]) -> int:
 
 
 def dense_bytes(meta: TensorMeta, item: int | None = None) -> int:
-    """What a tensor takes without padding; ``item`` bytes for each entry in the place of its own."""
+    """The bytes of a tensor without padding; ``item`` overrides the bytes of each entry."""
     return numel(meta.shape) * (item or ITEM_BYTES.get(meta.dtype, 4))
 
 
 def stored_dtype(dtype: str) -> str:
-    """The dtype in which Core ML keeps what the program calls ``dtype``, at the default precision."""
+    """The dtype in which Core ML stores ``dtype`` of the program, at the default precision."""
     return "float16" if dtype in ("float32", "float64") else dtype

@@ -1,4 +1,4 @@
-"""From operations to a plan: judge each op, divide the program, draw the islands, price what blocks."""
+"""Makes a plan of operations: judges each op, divides the program, finds the islands, prices blockers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from convlint.placement.chips import Device
 from convlint.placement.cost import Cost, cost_of
 from convlint.placement.estimate import around, call_ms, segmenter, segmenter_ms, total, unit_ms
 from convlint.placement.operations import Operation
-from convlint.placement.rules import Precision, Verdict, judge
+from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
 from convlint.placement.segments import divide
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A division of the program with what follows from it."""
+    """A division of the program with its islands and crossings."""
 
     units: tuple[Unit, ...]
     islands: tuple[tuple[int, ...], ...]
@@ -41,12 +41,12 @@ class Layout:
 
     @property
     def ane_islands(self) -> int:
-        """How many islands the Neural Engine has."""
+        """The number of islands on the Neural Engine."""
         return sum(self.units[members[0]] == "ANE" for members in self.islands)
 
 
 class Planner:
-    """One program on one device: everything about it that does not depend on how it is divided."""
+    """Plans one program on one device; holds everything that does not depend on how it is divided."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Planner:
         self.asked = COMPUTE_UNITS[compute_units]
         self.graph = graphs.graph_of(operations)
         self.costs = costs_of(operations)
-        self.verdicts = [judge(operation, device, precision) for operation in operations]
+        self.verdicts = [judge_placement(operation, device, precision) for operation in operations]
         chip = device.chip
         self.prices = segmenter(chip)
         self.times = [unit_ms(cost, chip) for cost in self.costs]
@@ -77,7 +77,7 @@ class Planner:
         return other
 
     def barring(self, barred: Callable[[Operation], bool]) -> Planner:
-        """The same program if the Neural Engine refused these operations too."""
+        """The same program with these operations refused by the Neural Engine too."""
         other = copy(self)
         other.verdicts = [
             replace(verdict, allowed=tuple(unit for unit in verdict.allowed if unit != "ANE"))
@@ -88,7 +88,7 @@ class Planner:
         return other
 
     def layout(self, freed: Collection[int] = ()) -> Layout:
-        """The division; ``freed`` ops are taken to run on the Neural Engine."""
+        """The division; ``freed`` ops are assumed to run on the Neural Engine."""
         units = divide(self.beliefs, self.allowed(freed), self.prices)
         islands = graphs.islands_of(self.graph, units)
         crossings = graphs.crossings_of(
@@ -102,7 +102,7 @@ class Planner:
         return Layout(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
     def allowed(self, freed: Collection[int] = ()) -> list[tuple[Unit, ...]]:
-        """The units that each op may run on, among those that were asked for; the CPU where none is left."""
+        """The requested units that each op may run on; the CPU where none is left."""
         choices: list[tuple[Unit, ...]] = []
         for index, verdict in enumerate(self.verdicts):
             units = UNITS if index in freed else verdict.allowed
@@ -137,14 +137,14 @@ class Planner:
         )
 
     def island_ms(self, layout: Layout, members: Sequence[int]) -> Interval:
-        """The time of one island: its ops, and the call that begins it."""
+        """The time of one island: that of its ops, and of the call that begins it."""
         unit = layout.units[members[0]]
         return around(
             sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
         )
 
     def latency(self, layout: Layout) -> Interval:
-        """The time of the whole: islands, and what crosses between them."""
+        """The time of the whole program: islands, and crossings between them."""
         moved = sum(crossing.cost_ms for crossing in layout.crossings)
         return total([self.island_ms(layout, members) for members in layout.islands] + [around(moved, "CPU")])
 
@@ -196,12 +196,12 @@ class Planner:
     def causes(self, layout: Layout) -> list[Cause]:
         """Why each op is where it is: a segment off the engine is too small where none of it is refused."""
         causes: list[Cause] = ["runs"] * len(self.operations)
-        wanted: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
+        preferred: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
         for members in layout.islands:
             unit = layout.units[members[0]]
-            if unit == wanted:
+            if unit == preferred:
                 continue
-            refused = [index for index in members if wanted not in self.verdicts[index].allowed]
+            refused = [index for index in members if preferred not in self.verdicts[index].allowed]
             for index in members:
                 causes[index] = "outweighed" if refused else "too small"
             for index in refused:
@@ -237,8 +237,10 @@ _DIVISION = {
 }
 
 
-def _explained(unit: Unit, cause: Cause, verdict: Verdict, source: str) -> tuple[str, Confidence, str]:
-    """Reason, confidence and source of where one op is."""
+def _explained(
+    unit: Unit, cause: Cause, verdict: PlacementVerdict, source: str
+) -> tuple[str, Confidence, str]:
+    """Reason, confidence and source for the place of one op."""
     if cause in _DIVISION:
         return _DIVISION[cause], "reported", source
     if unit == "GPU" and cause == "runs" and "ANE" in verdict.allowed:
@@ -247,7 +249,7 @@ def _explained(unit: Unit, cause: Cause, verdict: Verdict, source: str) -> tuple
 
 
 def shifted(interval: Interval, milliseconds: float) -> Interval:
-    """An interval around a part of the same estimate, as wide for its size."""
+    """The interval around a part of the same estimate, with the same relative width."""
     scale = milliseconds / interval.mid if interval.mid else 0.0
     low, high = sorted((interval.low * scale, interval.high * scale))
     return Interval(low, milliseconds, high)

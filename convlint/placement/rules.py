@@ -21,7 +21,7 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class PlacementRule:
-    """One entry of the table; ``measured`` is the generation of the chip that it was seen on."""
+    """One entry of the table; ``measured`` is the generation of the chip that it was measured on."""
 
     kinds: tuple[str, ...]
     refuses: tuple[Unit, ...]
@@ -37,19 +37,19 @@ class PlacementRule:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rules by the kind of op that they are about, and the sources of the kinds that run anywhere."""
+    """The rules by the kind of their ops, and the sources of the kinds that run anywhere."""
 
     rules: Mapping[str, tuple[PlacementRule, ...]]
     runs: Mapping[str, tuple[str, int]]
 
     def about(self, kind: str) -> tuple[PlacementRule, ...]:
-        """The rules for one kind, those for every kind first."""
+        """The rules for one kind, after the rules for every kind."""
         return self.rules.get(ANY, ()) + self.rules.get(kind, ())
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a table says of one op: the units that take it, and the words for why not the Neural Engine."""
+class PlacementVerdict:
+    """The table's answer for one op: the units that take it, and why the Neural Engine does not."""
 
     allowed: tuple[Unit, ...]
     reason: str
@@ -87,8 +87,10 @@ def placement_table() -> Table:
     return Table({kind: tuple(some) for kind, some in rules.items()}, runs)
 
 
-def judge(operation: Operation, device: Device, precision: Precision = "float16") -> Verdict:
-    """Which units take ``operation`` on this device. The CPU takes everything."""
+def judge_placement(
+    operation: Operation, device: Device, precision: Precision = "float16"
+) -> PlacementVerdict:
+    """The units that take ``operation`` on this device. The CPU takes everything."""
     table = placement_table()
     generation = device.chip.generation
     names = _names(operation, precision)
@@ -104,12 +106,12 @@ def judge(operation: Operation, device: Device, precision: Precision = "float16"
     allowed = tuple(unit for unit in UNITS if unit not in refused)
     if why is not None:
         reason = render(why.reason, names) + _assumed(why.measured, generation)
-        return Verdict(allowed, reason, why.confidence, why.sources[0], why.code)
+        return PlacementVerdict(allowed, reason, why.confidence, why.sources[0], why.code)
     known = table.runs.get(operation.kind)
     if known is None:
-        text = f"nobody has published where Core ML runs {operation.kind}; it is taken for refused"
-        return Verdict(tuple(unit for unit in allowed if unit != "ANE"), text, "reported", "")
-    return Verdict(allowed, f"supported{_assumed(known[1], generation)}", "reported", known[0])
+        text = f"nobody has published where Core ML runs {operation.kind}; it is assumed to be refused"
+        return PlacementVerdict(tuple(unit for unit in allowed if unit != "ANE"), text, "reported", "")
+    return PlacementVerdict(allowed, f"supported{_assumed(known[1], generation)}", "reported", known[0])
 
 
 def _is_general(rule: PlacementRule) -> bool:
@@ -124,11 +126,11 @@ def _assumed(measured: int | None, generation: int) -> str:
 
 _WIDE_INTEGERS = frozenset({"int32", "int64", "uint32"})
 _CHIPS = {13: "M1", 14: "M2", 15: "M3", 16: "M4", 17: "M5", 18: "M6"}
-"""The Mac chip of each generation, on which the studies were made."""
+"""The Mac chip of each generation that the studies measured."""
 
 
 def _names(operation: Operation, precision: Precision) -> dict[str, Any]:
-    """What conditions may ask: the attributes of the op, and its tensors."""
+    """The names for conditions: the attributes of the op, and its tensors."""
     tensors = tuple(operation.tensors)
     sizes = [size for tensor in tensors for size in tensor.shape if isinstance(size, int)]
     rows = [size for tensor in tensors for size in tensor.shape[-2:] if isinstance(size, int)]

@@ -1,7 +1,7 @@
-"""How Core ML divides a program among the units: the cheapest path through it, op by op.
+"""Divides a program among the units as Core ML does: the cheapest path through it, op by op.
 
 Each op has an estimate on every unit that takes it; entering an engine, changing the unit and an output on
-the Neural Engine cost a fixed time more. What a study found of Core ML on an M4 is rebuilt here:
+the Neural Engine cost a fixed time more. This follows a study of Core ML on an M4:
 https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/blob/5cb462b/notes/coreml_dispatch.md
 """
 
@@ -16,7 +16,7 @@ from convlint.placement.estimate import Segmenter
 def divide(
     estimates: Sequence[Mapping[Unit, float]], allowed: Sequence[Sequence[Unit]], prices: Segmenter
 ) -> list[Unit]:
-    """The unit of every op, such that the sum of estimates and prices is smallest.
+    """The unit of every op, chosen so that the sum of estimates and prices is smallest.
 
     ``allowed`` names the units of each op, at least one. Linear in the number of ops.
     """
@@ -46,5 +46,5 @@ def divide(
 
 
 def _rounded(milliseconds: float) -> float:
-    """To a picosecond, so that equal ways are equal and the first unit, the Neural Engine, is taken."""
+    """The time rounded to a picosecond, so equal paths tie and the first unit, the Neural Engine, wins."""
     return round(milliseconds, 9)

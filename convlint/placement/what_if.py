@@ -1,4 +1,4 @@
-"""The same program under other assumptions: other compute units, a dynamic axis, float32."""
+"""Forecasts for the same program under other assumptions: other compute units, a dynamic axis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source
 
 
 Declared = Literal["", "range", "enumerated"]
-"""How the user declares that shapes vary: not at all, by ranges of sizes, or by a list of shapes."""
+"""How the user declares varying shapes: not at all, by ranges of sizes, or by a list of shapes."""
 
 
 def what_ifs_of(planner: Planner, plan: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
-    """What flexible shapes would change, those that are ``declared`` first, and other compute units."""
+    """The forecasts with flexible shapes, the ``declared`` ones first, and with other compute units."""
     what_ifs = []
     if "ANE" in planner.asked and planner.device.chip.ane_tflops:
         if declared == "enumerated":

@@ -54,7 +54,7 @@ def fix(
     """
     from convlint.capture.build import build_on_cpu, checked_module
     from convlint.capture.given import given_source
-    from convlint.usercode.spec import told
+    from convlint.usercode.spec import explaining
 
     check_purpose(for_)
     target = normalise_target(target)
@@ -62,7 +62,7 @@ def fix(
         module = source.instance
         if module is None:
             assert source.build is not None
-            with told("building the model"):
+            with explaining("building the model"):
                 module = build_on_cpu(source.build)
         return fix_module(
             checked_module(module),

@@ -1,7 +1,7 @@
-"""Buffers that ``forward`` changes, as inputs and outputs: what targets without states can run.
+"""Turns buffers that ``forward`` changes into inputs and outputs, for targets without states.
 
-The change is made to the captured program, so that the model itself stays as it is. Proved twice: one
-step against the model with the same state, and several steps with the state handed on.
+The captured program is changed, not the model itself. The change is proved twice: by one step against
+the model with the same state, and by several steps with the state passed on.
 https://apple.github.io/coremltools/docs-guides/source/stateful-models.html
 """
 
@@ -36,17 +36,17 @@ STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A buffer as an input ``given``, empty where nothing reads it, and an output ``returned``."""
+    """A buffer as the input ``input``, empty where nothing reads it, and the output ``output``."""
 
     buffer: str
-    given: str
-    returned: str
+    input: str
+    output: str
     meta: TensorMeta
 
 
 @dataclass(frozen=True, slots=True)
 class Functional:
-    """A program without states, what became of each, and the keyword arguments that it begins with."""
+    """A program without states, the states that it replaced, and their values at the start."""
 
     program: Any
     states: tuple[State, ...]
@@ -54,13 +54,13 @@ class Functional:
     start: Mapping[str, torch.Tensor]
 
     def inputs(self, inputs: Inputs) -> Inputs:
-        """``inputs`` with the states to begin with."""
+        """``inputs`` with the states at the start."""
         args, kwargs = inputs
         return args, {**kwargs, **self.start}
 
 
 def functional_states(program: Any, module: nn.Module) -> Functional | None:
-    """``program`` with the buffers that it changes as inputs and outputs; None where it changes none."""
+    """``program`` with its changed buffers as inputs and outputs; None where it changes none."""
     if not program.graph_signature.buffers_to_mutate:
         return None
     draft = Draft(program)
@@ -81,14 +81,14 @@ def functional_states(program: Any, module: nn.Module) -> Functional | None:
         meta = node_meta(value)
         assert meta is not None
         states.append(State(buffer, name if read else "", returned, meta))
-        applied.append(_told(states[-1], places[buffer]))
-    start = {state.given: own(module.get_buffer(state.buffer)) for state in states if state.given}
-    made = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
-    return Functional(made, tuple(states), tuple(applied), start)
+        applied.append(_change_of(states[-1], places[buffer]))
+    start = {state.input: own(module.get_buffer(state.buffer)) for state in states if state.input}
+    converted = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
+    return Functional(converted, tuple(states), tuple(applied), start)
 
 
 def _mutations(draft: Draft) -> list[tuple[str, Any, Any]]:
-    """Each output with its spec, and the buffer that it is the new value of: none for other outputs."""
+    """Each output with its spec, and the buffer whose new value it is ("" for other outputs)."""
     last = next(iter(reversed(draft.graph.nodes)))
     pairs = zip(last.args[0], draft.signature.output_specs, strict=True)
     return [
@@ -98,7 +98,7 @@ def _mutations(draft: Draft) -> list[tuple[str, Any, Any]]:
 
 
 def _drop_copies(draft: Draft) -> None:
-    """Let what reads a copy of a whole tensor read the tensor: the old values are not read for it."""
+    """Replace a ``copy`` over a whole tensor by its source: the old values do not matter there."""
     for node in list(draft.graph.nodes):
         if node.op != "call_function" or node.target is not torch.ops.aten.copy.default:
             continue
@@ -109,16 +109,16 @@ def _drop_copies(draft: Draft) -> None:
 
 
 def _take_mutations_out(draft: Draft) -> dict[str, Any]:
-    """The new value of each buffer, which is no output of the draft any more."""
-    found = _mutations(draft)
-    kept = [(value, spec) for buffer, value, spec in found if not buffer]
-    next(iter(reversed(draft.graph.nodes))).args = (tuple(value for value, _ in kept),)
-    draft.signature.output_specs = [spec for _, spec in kept]
-    return {buffer: value for buffer, value, _ in found if buffer}
+    """Remove the new values of buffers from the outputs of the draft, and return them by buffer."""
+    mutations = _mutations(draft)
+    outputs = [(value, spec) for buffer, value, spec in mutations if not buffer]
+    next(iter(reversed(draft.graph.nodes))).args = (tuple(value for value, _ in outputs),)
+    draft.signature.output_specs = [spec for _, spec in outputs]
+    return {buffer: value for buffer, value, _ in mutations if buffer}
 
 
 def _as_input(draft: Draft, buffer: str, name: str) -> bool:
-    """Make the last input of what is the buffer; whether anything reads it, else it is gone."""
+    """Turn the buffer into the last input, or remove it where nothing reads it; whether anything does."""
     specs = draft.signature.input_specs
     nodes = [node for node in draft.graph.nodes if node.op == "placeholder"]
     at = next(n for n, spec in enumerate(specs) if spec.kind is InputKind.BUFFER and spec.target == buffer)
@@ -135,23 +135,23 @@ def _as_input(draft: Draft, buffer: str, name: str) -> bool:
 
 
 def _as_output(draft: Draft, value: Any, name: str) -> None:
-    """Give ``value`` back under ``name``.
+    """Return ``value`` as an output named ``name``.
 
-    Where it is an input, or another output, as well, both would have one name in Core ML, which takes
-    copies away; the larger of a value and itself is a tensor of its own.
+    Where it is also an input or another output, both would have one name in Core ML, which removes
+    copies; the maximum of a value and itself is a tensor of its own.
     """
     last = next(iter(reversed(draft.graph.nodes)))
     others = {origin(other) or other for other in last.args[0] if isinstance(other, torch.fx.Node)}
-    made, source = value, origin(value) or value
+    output, source = value, origin(value) or value
     if source.op != "call_function" or source in others:
         aten = torch.ops.aten
         is_bool = value.meta["val"].dtype is torch.bool
         op = aten.logical_or.default if is_bool else aten.maximum.default
         with draft.graph.inserting_before(last):
-            made = draft.graph.create_node("call_function", op, (value, value))
-        made.meta = dict(value.meta)
-    made.name = name
-    last.args = ((*last.args[0], made),)
+            output = draft.graph.create_node("call_function", op, (value, value))
+        output.meta = dict(value.meta)
+    output.name = name
+    last.args = ((*last.args[0], output),)
     draft.signature.output_specs.append(OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(name), None))
 
 
@@ -162,34 +162,34 @@ def _structure(program: Any, states: Sequence[State]) -> tuple[Any, Any]:
         return pytree.tree_unflatten([0] * spec.num_leaves, spec)
 
     args, kwargs = example(program.call_spec.in_spec)
-    given = {state.given: 0 for state in states if state.given}
-    returned = {state.returned: 0 for state in states}
+    inputs = {state.input: 0 for state in states if state.input}
+    returned = {state.output: 0 for state in states}
     result = example(program.call_spec.out_spec)
-    return pytree.tree_structure((args, {**kwargs, **given})), pytree.tree_structure((result, returned))
+    return pytree.tree_structure((args, {**kwargs, **inputs})), pytree.tree_structure((result, returned))
 
 
 def _free(name: str, taken: set[str]) -> str:
-    found = name
+    candidate = name
     number = 1
-    while found in taken:
+    while candidate in taken:
         number += 1
-        found = f"{name}_{number}"
-    taken.add(found)
-    return found
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate
 
 
-def _told(state: State, place: Place) -> Applied:
-    title = f"given back as the output {state.returned!r} ({state.meta}); the model never reads it"
-    if state.given:
+def _change_of(state: State, place: Place) -> Applied:
+    title = f"returned as the output {state.output!r} ({state.meta}); the model never reads it"
+    if state.input:
         title = (
-            f"taken as the input {state.given!r} and given back as the output {state.returned!r}"
-            f" ({state.meta}): hand the new value on to the next call"
+            f"taken as the input {state.input!r} and returned as the output {state.output!r}"
+            f" ({state.meta}): pass the new value to the next call"
         )
     return Applied(f"buffer {state.buffer}", "state", title, site=place.site, caller=place.caller)
 
 
 class FunctionalReference(nn.Module):
-    """The model as it is, called with its states: what the functional program is compared with."""
+    """The original model, called with its states, which the functional program is compared with."""
 
     def __init__(self, original: nn.Module, states: Sequence[State]) -> None:
         super().__init__()
@@ -202,15 +202,15 @@ class FunctionalReference(nn.Module):
         original, states = vars(self)["_original"], vars(self)["_states"]
         tensors: dict[str, Any] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         for state in states:
-            value = kwargs.pop(state.given) if state.given else tensors[state.buffer]
+            value = kwargs.pop(state.input) if state.input else tensors[state.buffer]
             tensors[state.buffer] = value.clone()
         with borrowed(original):
             result = torch.func.functional_call(original, tensors, args, kwargs)
-        return result, {state.returned: tensors[state.buffer] for state in states}
+        return result, {state.output: tensors[state.buffer] for state in states}
 
 
-def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, inputs: Inputs) -> str:
-    """How several steps with the state handed on differ from those of the model; empty where they agree."""
+def steps_problem(original: nn.Module, changed: nn.Module, functional: Functional, inputs: Inputs) -> str:
+    """How several steps with the state passed on differ from the model's; empty where they agree."""
     state = dict(functional.start)
     with (
         borrowed(original),
@@ -224,9 +224,9 @@ def steps_problem(original: nn.Module, made: nn.Module, functional: Functional, 
             args, kwargs = pytree.tree_map(own, sample)
             expected = [tensor.clone() for tensor in tensor_leaves(original(*args, **kwargs))]
             args, kwargs = pytree.tree_map(own, sample)
-            result, returned = made(*args, **kwargs, **{name: own(value) for name, value in state.items()})
+            result, returned = changed(*args, **kwargs, **{name: own(value) for name, value in state.items()})
             problem = module_difference(tensor_leaves(result), expected).beyond(FIXED)
             if problem:
                 return f"in step {step + 1}: {problem}"
-            state = {one.given: returned[one.returned].clone() for one in functional.states if one.given}
+            state = {one.input: returned[one.output].clone() for one in functional.states if one.input}
     return ""

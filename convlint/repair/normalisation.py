@@ -1,9 +1,9 @@
 """A normalisation in ``forward``, folded into the convolution that reads it.
 
 ``conv((x - mean) / std)`` is a convolution of ``x`` with other weights. A factor for each channel goes into
-the weights exactly, since a padded zero stays zero. The shift goes into the bias only where nothing is
-padded: at an edge the window has fewer pixels, and so less of the shift. Written into the graph, as an
-expression of the model's own weights, so that trained weights still load.
+the weights exactly, because a padded zero stays zero. The shift goes into the bias only without padding:
+at an edge the window has fewer pixels, and so less of the shift. The fold is written into the graph as
+an expression of the model's own weights, so trained weights still load.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Affine:
 
 
 def fold_normalisation(program: Any) -> tuple[Any, tuple[Change, ...]]:
-    """``program`` with each normalisation of an input folded, and the changes; none where there is none."""
+    """``program`` with each normalisation of an input folded, and the changes; none without any."""
     draft = Draft(program)
     folder = Folder(draft, float_buffers=True)
     changes = []
@@ -64,7 +64,7 @@ def fold_normalisation(program: Any) -> tuple[Any, tuple[Change, ...]]:
 
 
 def _plain(op: str, node: Node) -> bool:
-    """A convolution of two axes in one group, which goes forward."""
+    """Whether it is a convolution over two axes in one group, not a transposed one."""
     position = 8 if op == "aten.convolution.default" else 6
     groups = node.args[position] if len(node.args) > position else node.kwargs.get("groups", 1)
     transposed = op == "aten.convolution.default" and node.args[6]
@@ -80,7 +80,7 @@ def _is_padded(node: Node, position: int) -> bool:
 
 
 def _steps(node: Any, folder: Folder) -> tuple[Any, list[tuple[str, Any]]]:
-    """Where a chain of arithmetic with constants begins, and its steps from there."""
+    """The start of a chain of arithmetic with constants, and its steps from there."""
     steps: list[tuple[str, Any]] = []
     while node.op == "call_function" and op_name(node.target) in _STEPS and len(node.users) == 1:
         source, other = node.args[:2]

@@ -103,8 +103,8 @@ def parse_rule(content: bytes, path: str) -> Rule:
     problems = Problems(path)
     data = _toml(content, problems)
     rule = _read(Table(data, "", KEYS, problems), path) if data is not None else None
-    if problems.found or rule is None:
-        raise RuleError(problems.found)
+    if problems.messages or rule is None:
+        raise RuleError(problems.messages)
     return rule
 
 

@@ -1,1 +1,1 @@
-"""Several models, one after another or in other processes, and what is kept between runs."""
+"""Several models, one after another or in other processes, and what is cached between runs."""

@@ -1,4 +1,4 @@
-"""Which of the models a change can reach: those whose own files, or the files they import, have changed."""
+"""The models that a change can reach: those whose own files, or the files they import, have changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def affected_jobs(
 ) -> list[Job]:
     """The jobs that a change of these files can reach.
 
-    What was imported in an earlier check counts too, so that imports at run time are seen. A model that
-    imports a neighbour which is not there is reached by any change: the file may just have been
-    renamed or deleted, and such files nobody names here.
+    Files imported in an earlier check count too, so that imports at run time are seen. Any change reaches
+    a model that imports a missing neighbour: the file may just have been renamed or deleted, and a list
+    of changed files does not name it.
     """
     from convlint.runs.cache.sources import closure_of, files_it_depends_on
 

@@ -1,8 +1,8 @@
-"""Many models on many processes: every model answered once, whatever becomes of a process.
+"""Many models on many processes: every model is answered once, even where its process dies.
 
-The engine is any :class:`concurrent.futures.Executor`: processes of this machine, or a cluster's
-that speaks the same language. Only plain data goes there and back, and a process that has imported
-torch once keeps it for the next model.
+The engine is any :class:`concurrent.futures.Executor`: processes of this machine, or the executor of
+a cluster. Only plain data goes there and back, and a process that has imported torch once has it for
+the next model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.checking.options import Options
-from convlint.destination import Kind, look_at, make_folder_of
+from convlint.destination import Kind, checked_place, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, SettingsError, UsageError
 from convlint.interface.inputs import InputSpec, parse_inputs
 from convlint.model import SCHEMA_VERSION, Report
@@ -52,7 +52,7 @@ def check_many(
 
     A candidate is a spec (``"models.py:Net"``) or a mapping with the keys of a configured model
     (``{"spec": "models.py:Net", "args": {"width": 64}, "inputs": ["1x3x64x64"]}``); ``inputs`` and
-    ``settings`` (``target="iOS18"``) hold for all that say nothing else. Equal candidates are one.
+    ``settings`` (``target="iOS18"``) are defaults for all of them. Equal candidates count once.
 
     They run on ``executor``, or on ``processes`` processes of this machine. A candidate whose
     process dies is answered with an error; the others are not touched by it.
@@ -97,7 +97,7 @@ def _append(path: Path, line: str) -> None:
 def outcomes_in_processes(
     jobs: Sequence[Job], processes: int, cache: Cache | None, tally: Tally
 ) -> Iterator[Outcome]:
-    """The outcome of each job in the order of the jobs, so many at a time."""
+    """The outcome of each job in the order of the jobs, ``processes`` at a time."""
     folder = str(cache.folder) if cache is not None else None
     tasks = [(job, folder) for job in jobs]
     waiting: dict[int, Outcome] = {}
@@ -119,7 +119,7 @@ def outcomes_in_processes(
 
 
 def candidate_id(job: Job) -> str:
-    """What tells one candidate from another, the same in every run."""
+    """The identity of a candidate, the same in every run."""
     facts = asdict(job)
     facts["options"].pop("origins")
     return digest_texts([described(facts)])
@@ -147,16 +147,16 @@ def _job(spec: str | Mapping[str, Any] | Job, options: Options, inputs: tuple[In
 
 
 def _raise(problems: Problems) -> None:
-    if problems.found:
-        raise SettingsError(problems.found)
+    if problems.messages:
+        raise SettingsError(problems.messages)
 
 
 def _answered(path: Path) -> set[str]:
-    """The candidates that have a row already. A row that was cut off is removed: it is asked again.
+    """The candidates that already have a row. A row that was cut off is removed, and asked again.
 
-    Every whole line is looked at, and the beginning of what was cut off, before anything is touched.
+    Every whole line is read, and the beginning of a cut-off one, before the file is changed.
     """
-    place = look_at("results", str(path), _ROWS)
+    place = checked_place("results", str(path), _ROWS)
     make_folder_of(place)
     if place.is_stream or not os.path.exists(place.real):
         return set()
@@ -199,7 +199,7 @@ def _session(folder: str | None) -> Session:
 
 
 def _outcome_text(job: Job, folder: str | None) -> str:
-    """One outcome as text: the conditions of a rule are closures, which cannot be sent."""
+    """One outcome as JSON text, because the conditions of a rule are closures, which cannot be pickled."""
     outcome = _session(folder).check(job)
     if outcome.report is not None:
         return json.dumps({"report": encode_report(outcome.report), "kept": outcome.kept})
@@ -208,19 +208,19 @@ def _outcome_text(job: Job, folder: str | None) -> str:
     return json.dumps({"error": type(error).__name__, "message": str(error), "problems": problems})
 
 
-def _outcome(job: Job, told: Mapping[str, Any]) -> Outcome:
-    if "report" in told:
-        return Outcome(job.name, job.spec, job.root, decode_report(told["report"]), kept=told["kept"])
+def _outcome(job: Job, answer: Mapping[str, Any]) -> Outcome:
+    if "report" in answer:
+        return Outcome(job.name, job.spec, job.root, decode_report(answer["report"]), kept=answer["kept"])
     error: ConvlintError
-    if told["problems"] is not None:
-        error = RuleError(told["problems"])
+    if answer["problems"] is not None:
+        error = RuleError(answer["problems"])
     else:
-        error = _ERRORS.get(told["error"], ConvlintError)(told["message"])
+        error = _ERRORS.get(answer["error"], ConvlintError)(answer["message"])
     return Outcome(job.name, job.spec, job.root, error=error)
 
 
 def _row(name: str, job: Job, folder: str | None) -> dict[str, Any]:
-    """One row, made where the model was checked, so that little travels."""
+    """One row, made in the process that checked the model, so that little data travels."""
     outcome = _session(folder).check(job)
     row = _row_head(name, job)
     if outcome.report is None:

@@ -1,4 +1,4 @@
-"""The way into the user's code that every command takes: import the model, and be ready to capture it."""
+"""Opens the user's code, for every command: imports the model and makes it ready for a capture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) -> Iterator[Source]:
-    """The model of a job, imported, with its inputs; its own converters are in coremltools' table meanwhile.
+    """The imported model of a job with its inputs; while open, its converters are in coremltools' table.
 
     Libraries are silent from here on, unless ``debug``. Raises :class:`~convlint.errors.ConvlintError` where
     the model cannot be imported or its inputs are not known.
@@ -42,7 +42,7 @@ def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) ->
 
 
 def _with_checkpoint(loaded: LoadedModel, checkpoint: str) -> Callable[[], Any]:
-    """What builds the model, with the weights of the checkpoint where one is named."""
+    """A function that builds the model, with the weights of the checkpoint where one is named."""
     if not checkpoint:
         return loaded.build
     from convlint.usercode.checkpoint import load_into, read_checkpoint

@@ -1,4 +1,4 @@
-"""What people see who wait: a progress line, and nothing of what libraries have to say."""
+"""What people see while they wait: a progress line, and no messages of libraries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from convlint.supervision import note
 from convlint.text import visible
 
 _DOING = {"capturing": "running the forward of", "tracing to TorchScript": "tracing the forward of"}
-"""What a process says that it was doing where a model's own code ended it."""
+"""What a process was doing, in words for the case that the model's own code ended it."""
 _BAR = 20
 """How many characters a bar is long."""
 
 
 class Progress:
-    """One line on stderr that says what is being done, gone when it is done. Silent without a terminal."""
+    """One line on stderr that says what is being done, removed at the end. Silent without a terminal."""
 
     def __init__(self, name: str, *, enabled: bool) -> None:
         self._name = name
@@ -28,7 +28,7 @@ class Progress:
         return self._begin
 
     def _begin(self, text: str) -> None:
-        """Show what begins now, unless the program was asked to end and something caught that."""
+        """Show what begins now; raise again where something swallowed a request to end."""
         stop_if_interrupted()
         note(_DOING.get(text, f"{text}:") + f" {self._name}")
         self._line.show(f"{self._name}: {text} ...")
@@ -54,12 +54,12 @@ class Tally:
         self.clear()
 
     def add(self, number: int = 1) -> None:
-        """So many more are done."""
+        """Count ``number`` more as done."""
         self._done += number
         self.show()
 
     def show(self) -> None:
-        """Draw the bar, again where something else was written meanwhile."""
+        """Draw the bar, or draw it again after other output."""
         full = _BAR * self._done // max(self._total, 1)
         seconds = time.monotonic() - self._start
         left = ""
@@ -69,12 +69,12 @@ class Tally:
         self._line.show(f"convlint: {bar} {self._done} of {self._total} models{left}")
 
     def clear(self) -> None:
-        """Take the bar away, so that something else can be written."""
+        """Remove the bar, so that something else can be written."""
         self._line.clear()
 
 
 class _Line:
-    """A line that is written over until it is cleared."""
+    """A line that is overwritten until it is cleared."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -92,7 +92,7 @@ class _Line:
 
 
 def silence_libraries() -> None:
-    """Keep what torch and coremltools log and warn of to themselves: the report says what matters of it."""
+    """Silence the logs and warnings of torch and coremltools: the report has what matters of them."""
     import logging
     import warnings
 

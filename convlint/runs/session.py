@@ -1,4 +1,4 @@
-"""Checking jobs one after another in one process: ask the cache, check, keep, suppress."""
+"""Checking jobs one after another in one process: ask the cache, check, store, suppress."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 
-KEPT = "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+CACHED_NOTE = (
+    "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
+)
 
 
 class Session:
-    """One process that checks models. What it imports for one model it has for the next."""
+    """Checks models in one process, so that what one model imports is loaded for the next."""
 
     def __init__(self, cache: Cache | None = None, *, debug: bool = False, quiet: bool = False) -> None:
         self.cache = cache
@@ -32,31 +34,31 @@ class Session:
         self._cleaned = False
 
     def check(self, job: Job, place: str = "") -> Outcome:
-        """The outcome of one job, with what its comments and settings silence taken out.
+        """The outcome of one job, without the findings that its comments and settings silence.
 
-        ``place`` says in the progress line which of several it is.
+        ``place`` is shown in the progress line, and says which of several jobs it is.
         """
         from convlint.checking.suppress import suppress
 
         options = job.options
         cache = None if _measures(job) else self.cache
         report = cache.recall(job) if cache is not None else None
-        kept = report is not None
+        cached = report is not None
         if report is not None:
-            report = replace(report, notes=(*report.notes, KEPT))
+            report = replace(report, notes=(*report.notes, CACHED_NOTE))
         else:
             key = ""
             if cache is not None:
                 key = job_digest(job)
-                self._remember(job)
+                self._note_sources(job)
             try:
                 report = self._check(job, place)
             except ConvlintError as error:
                 return Outcome(job.name, job.spec, job.root, error=error)
             if cache is not None and _lasting(report):
-                self._keep(cache, job, report, key)
+                self._store(cache, job, report, key)
         report = suppress(report, options.fail_on, options.per_module_ignores)
-        return Outcome(job.name, job.spec, job.root, report, kept=kept)
+        return Outcome(job.name, job.spec, job.root, report, kept=cached)
 
     def _check(self, job: Job, place: str) -> Report:
         from convlint.untouched import one_at_a_time
@@ -68,8 +70,8 @@ class Session:
 
                 return check_source(job.name, source, job.options, progress)
 
-    def _remember(self, job: Job) -> None:
-        """Note what the files hold that are about to be imported, each when this process first reads it."""
+    def _note_sources(self, job: Job) -> None:
+        """Note the digest of each file that is about to be imported, before this process first reads it."""
         from convlint.runs.cache.fingerprint import digest_file
         from convlint.runs.cache.sources import closure_of, files_it_depends_on
 
@@ -80,20 +82,20 @@ class Session:
     def _is_as_read(self, path: str, digest: str) -> bool:
         if path in self._digests:
             return self._digests[path] == digest
-        try:  # found at run time alone: no change since this process began
+        try:  # imported at run time only: it must not have changed since this process began
             return os.stat(path).st_ctime_ns < self._start
         except OSError:
             return False
 
-    def _keep(self, cache: Cache, job: Job, report: Report, key: str) -> None:
+    def _store(self, cache: Cache, job: Job, report: Report, key: str) -> None:
         from convlint.runs.cache.sources import closure_of, sources_of
 
         sources = sources_of(job, self._before, self._read)
         if not all(self._is_as_read(path, digest) for path, digest in sources.files.items()):
-            return  # a file was saved meanwhile: nobody knows which text the result is of
+            return  # a file was saved meanwhile: which text the result is for is unknown
         if job_digest(job) != key:
-            return  # so was a rule
-        cache.keep(job, report, sources)
+            return  # a rule was saved meanwhile
+        cache.store(job, report, sources)
         self._read |= closure_of(job).files
         if not self._cleaned:
             self._cleaned = True
@@ -101,7 +103,7 @@ class Session:
 
 
 def _measures(job: Job) -> bool:
-    """Whether a job writes or measures something, which no kept report has."""
+    """Whether a job writes or measures something, which no cached report can replace."""
     options = job.options
     return bool(
         options.output or options.parity or options.precision or options.compress or options.checkpoint
@@ -109,7 +111,7 @@ def _measures(job: Job) -> bool:
 
 
 def _lasting(report: Report) -> bool:
-    """Whether another check would come to the same: what took too long or crashed may not do so again."""
+    """Whether another check would give the same result: a timeout or a crash may not happen again."""
     return report.graph is not None and all(
         trial.status in ("converted", "failed") for trial in report.trials
     )

@@ -19,7 +19,7 @@ from convlint.text import visible
 
 _ENDINGS = (".py", ".toml")
 Check = Callable[[Sequence[str] | None], int]
-"""Checks what the files that changed reach (everything where None), and returns the exit code."""
+"""Checks the models that the changed files reach (all models for None), and returns the exit code."""
 
 
 def watch(folders: Iterable[str], check: Check, out: TextIO) -> int:
@@ -32,20 +32,20 @@ def watch(folders: Iterable[str], check: Check, out: TextIO) -> int:
         raise UsageError("--watch needs fork, which this system does not have: run check by hand.")
     _import_judges()
     _in_child(check, None, out)
-    for changes in watchfiles.watch(*folders, watch_filter=_wanted, raise_interrupt=True):
+    for changes in watchfiles.watch(*folders, watch_filter=_is_relevant, raise_interrupt=True):
         _in_child(check, sorted({path for _, path in changes}), out)
     return 0
 
 
 def folders_of(jobs: Iterable[Job], project: Project) -> list[str]:
-    """The folders that hold what is checked."""
+    """The folders that hold the checked models and what they import."""
     from convlint.runs.cache.sources import closure_of
 
     files = (file for job in jobs for file in closure_of(job).files)
     return sorted({project.root or os.getcwd(), *map(os.path.dirname, files)})
 
 
-def _wanted(change: Any, path: str) -> bool:
+def _is_relevant(change: Any, path: str) -> bool:
     parts = path.split(os.sep)
     hidden = any(part.startswith(".") or part in ("__pycache__", "site-packages") for part in parts[1:-1])
     return path.endswith(_ENDINGS) and not hidden
@@ -64,7 +64,7 @@ def _in_child(check: Check, changed: Sequence[str] | None, out: TextIO) -> None:
     if ended is not None:
         if ended.problem:
             sys.stderr.write(visible(f"convlint: error: {ended.problem}\n"))
-        if ended.asked:  # though the check may have ended before it was told
+        if ended.asked:  # even where the check ended before the signal reached it
             raise KeyboardInterrupt
         return
     code = 3

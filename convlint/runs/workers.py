@@ -1,7 +1,7 @@
-"""Tasks on many processes: every task answered once, whatever becomes of a process.
+"""Tasks on many processes: every task is answered once, even where its process dies.
 
-The engine is any :class:`concurrent.futures.Executor`: processes of this machine, or a cluster's
-that speaks the same language. Only plain data goes there and back.
+The engine is any :class:`concurrent.futures.Executor`: processes of this machine, or the executor of
+a cluster. Only plain data goes there and back.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from convlint.supervision import end_when_late
 from convlint.text import single_line
 
 _AHEAD = 64
-"""How many tasks wait in an executor of which nobody here knows how many workers it has."""
+"""How many tasks are handed to an executor whose number of workers is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """What is answered for a task whose process ended under it."""
+    """The answer for a task whose process ended during it."""
 
     why: str
 
 
 class Workers(Executor):
-    """So many processes of this machine; one that dies fails the task that it was at, and no other.
+    """``count`` processes of this machine; one that dies fails its own task and no other.
 
-    They start from nothing: a fork of a process that has run torch may hang.
+    They are spawned, because a fork of a process that has run torch may hang.
     """
 
     def __init__(self, count: int) -> None:
@@ -71,8 +71,8 @@ def answers(
 ) -> Iterator[tuple[int, Any]]:
     """The index and answer of every task, each once, as they come.
 
-    Where the caller's executor breaks, nobody knows which of the running tasks broke it: all of them, and
-    what is left, are asked of processes of this machine.
+    When the caller's executor breaks, it is unknown which running task broke it: all running and waiting
+    tasks then go to processes of this machine.
     """
     waiting = deque(range(len(tasks)))
     running: dict[Future[Any], int] = {}
@@ -93,7 +93,7 @@ def answers(
                 pool, ahead = None, 2 * processes
     finally:
         for future in running:
-            future.cancel()  # the caller wants no more of them
+            future.cancel()  # the caller stopped reading
         if pool is not None and pool is not executor:
             pool.shutdown(wait=not (waiting or running), cancel_futures=bool(waiting or running))
 
@@ -106,7 +106,7 @@ def _fill(
     running: dict[Future[Any], int],
     ahead: int,
 ) -> bool:
-    """Hand the next tasks over, until ``ahead`` are with the pool; whether it took them."""
+    """Hand over the next tasks until the pool has ``ahead`` of them; return whether it took them."""
     while waiting and len(running) < ahead:
         try:
             running[pool.submit(work, *tasks[waiting[0]])] = waiting[0]
@@ -121,10 +121,10 @@ def _error(future: Future[Any]) -> BaseException | None:
 
 
 def _answer(future: Future[Any]) -> Any:
-    """What a task returned; what became of its process where it returned nothing.
+    """What a task returned, or how its process ended where it returned nothing.
 
-    Executors have exceptions of their own for a worker that is gone (pebble: ProcessExpired, dask:
-    KilledWorker), so that any exception is an answer here. Our own work returns its errors.
+    Executors have exceptions of their own for a lost worker (pebble: ProcessExpired, dask: KilledWorker),
+    so any exception is an answer here. Our own work returns its errors.
     """
     if future.cancelled():
         return Died("the task was cancelled")
@@ -140,7 +140,7 @@ def _answer(future: Future[Any]) -> Any:
 
 
 def _prepare() -> None:
-    """Make a worker that ends when it is asked to, and when the process that started it is gone."""
+    """Have this worker end when it is asked to, and when the process that started it is gone."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the parent reports it, once
     end_when_late()
     # Before multiprocessing waits for what user code left running.
@@ -149,7 +149,7 @@ def _prepare() -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker waits for tasks on a pipe that it holds open itself, and so would wait for ever."""
+    """End this worker with its parent: it holds its own pipe of tasks open, and would wait for ever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

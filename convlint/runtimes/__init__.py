@@ -1,1 +1,1 @@
-"""Other ways onto a device beside coremltools, each tried by running it."""
+"""Other converters for devices beside coremltools, each tried by running it."""

@@ -1,4 +1,4 @@
-"""What is done to try each runtime. Each function runs in a process of its own and imports what it needs."""
+"""One function for each runtime that tries it, in a process of its own, and imports what it needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _APPLE_ONLY = "runs on Apple devices alone"
 
 
 def try_mobile(subject: RuntimeSubject) -> Tried:
-    """A TorchScript trace for the lite interpreter of PyTorch Mobile, optimised where this torch can."""
+    """PyTorch Mobile: a TorchScript trace for its lite interpreter, optimised where this torch can."""
     import torch
 
     from convlint.torch_adapter import mobile_bytes, mobile_module
@@ -23,12 +23,12 @@ def try_mobile(subject: RuntimeSubject) -> Tried:
     try:
         from torch.utils.mobile_optimizer import optimize_for_mobile
 
-        made: Any = optimize_for_mobile(traced)
+        optimised: Any = optimize_for_mobile(traced)
     except (ImportError, RuntimeError) as error:
         if "XNNPACK" not in str(error) and not isinstance(error, ImportError):
             raise
-        made, remark = traced, "without optimize_for_mobile: this build of torch has no XNNPACK"
-    data = mobile_bytes(made)
+        optimised, remark = traced, "without optimize_for_mobile: this build of torch has no XNNPACK"
+    data = mobile_bytes(optimised)
     with torch.no_grad():
         outputs = mobile_module(data)(*subject.tensors())
     return Tried(len(data), subject.error_of(outputs), remark=remark)
@@ -60,7 +60,7 @@ def _executorch(subject: RuntimeSubject, partitioner: Any, *, run: bool) -> Trie
     except Exception as error:
         if "Core ATen" not in str(error):
             raise
-        # The check stops at its first op; without it, all that no backend took can be listed.
+        # The check stops at its first op; without it, all ops that no backend took can be listed.
         unchecked = EdgeCompileConfig(_check_ir_validity=False)
         edge = to_edge_transform_and_lower(
             subject.exported(), partitioner=[partitioner], compile_config=unchecked
@@ -97,15 +97,15 @@ def try_litert(subject: RuntimeSubject) -> Tried:
 
     subject.exported()
     try:
-        made = litert_torch.convert(subject.module, subject.args, subject.kwargs or None)
+        converted = litert_torch.convert(subject.module, subject.args, subject.kwargs or None)
     except RuntimeError as error:
         refused = subject.refused_in(str(error).partition("While executing")[0])
         return Tried(
             blockers=subject.blockers(refused), error=one_line(str(error))[:300], first_only=bool(refused)
         )
     path = subject.folder / "model.tflite"
-    made.export(str(path))
-    return Tried(size_of(path), subject.error_of(made(*subject.args, **subject.kwargs)))
+    converted.export(str(path))
+    return Tried(size_of(path), subject.error_of(converted(*subject.args, **subject.kwargs)))
 
 
 def try_coreai(subject: RuntimeSubject) -> Tried:
@@ -114,14 +114,14 @@ def try_coreai(subject: RuntimeSubject) -> Tried:
 
     program = subject.exported().run_decompositions(coreai_torch.get_decomp_table())
     try:
-        made = coreai_torch.TorchConverter().add_exported_program(program).to_coreai()
+        converted = coreai_torch.TorchConverter().add_exported_program(program).to_coreai()
     except ValueError as error:
         refused = subject.refused_in(str(error))
         if not refused:
             raise
         return Tried(blockers=subject.blockers(refused), error=one_line(str(error))[:300])
     path = subject.folder / "model.aimodel"
-    made.save_asset(path)
+    converted.save_asset(path)
     return Tried(size_of(path), not_run=_APPLE_ONLY)
 
 
@@ -132,7 +132,7 @@ def try_onnx(subject: RuntimeSubject) -> Tried:
 
     subject.exported()
     try:
-        made = torch.onnx.export(
+        onnx_program = torch.onnx.export(
             subject.module, subject.args, kwargs=subject.kwargs or None, dynamo=True, verbose=False
         )
     except Exception as error:
@@ -140,8 +140,8 @@ def try_onnx(subject: RuntimeSubject) -> Tried:
         if not refused:
             raise
         return Tried(blockers=subject.blockers(refused), error=one_line(str(error))[:300], first_only=True)
-    assert made is not None
-    data = made.model_proto.SerializeToString()
+    assert onnx_program is not None
+    data = onnx_program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
     tensors = [tensor.numpy() for tensor in subject.tensors()]

@@ -1,4 +1,4 @@
-"""Every runtime tried on one model, each in a process of its own with a limit of time."""
+"""Tries every runtime on one model, each in a process of its own with a time limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compare_runtimes(
     timeout: float,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Comparison:
-    """Try the runtimes one after another, after the model itself: what that raises is no runtime's fault."""
+    """Try the runtimes one after another, after running the model itself, whose errors are its own fault."""
     with quiet_torch(), tempfile.TemporaryDirectory() as folder:
         subject = RuntimeSubject(source, target, timeout, Path(folder))
         _ = subject.module
@@ -61,7 +61,7 @@ def _result(runtime: Runtime, subject: RuntimeSubject, timeout: float) -> Runtim
 
 
 def _work(runtime: Runtime, subject: RuntimeSubject, channel: Channel) -> None:
-    """In the child: whatever a runtime raises is its refusal."""
+    """Run in the child: an exception of the runtime counts as its refusal."""
     try:
         with quiet_torch():
             channel.send(runtime.function()(subject))

@@ -45,8 +45,8 @@ def _coreml(subject: RuntimeSubject, frontend: Frontend) -> Tried:
         blockers = dict.fromkeys(Blocker(each.op, each.caller or each.site) for each in causes if each.op)
         error = one_line(causes[0].error if causes else trial.detail)[:300]
         return Tried(blockers=tuple(blockers), error=error)
-    found = compare(subject.source, subject.target, "float32", frontend=frontend, timeout=subject.timeout)
-    if found.status == "unsupported":
-        return Tried(size_of(package), not_run=one_line(found.detail)[:200])
-    remark = "" if found.status == "equal" else f"the program {found.status} from PyTorch"
-    return Tried(size_of(package), found.max_rel_error, remark=remark)
+    parity = compare(subject.source, subject.target, "float32", frontend=frontend, timeout=subject.timeout)
+    if parity.status == "unsupported":
+        return Tried(size_of(package), not_run=one_line(parity.detail)[:200])
+    remark = "" if parity.status == "equal" else f"the program {parity.status} from PyTorch"
+    return Tried(size_of(package), parity.max_rel_error, remark=remark)

@@ -1,4 +1,4 @@
-"""The model as every runtime is given it: with real weights, in eval mode, exported where that works."""
+"""The model that every runtime gets: with real weights, in eval mode, exported where that works."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RuntimeSubject:
             return arrays(self.module(*self.args, **self.kwargs))
 
     def exported(self) -> Any:
-        """A fresh program of ``torch.export``, whose nodes know their source lines."""
+        """A new program of ``torch.export``, whose nodes know their source lines."""
         import torch
 
         with torch.no_grad(), stack_frames(choose_frames):
@@ -70,15 +70,15 @@ class RuntimeSubject:
         return program
 
     def error_of(self, outputs: Any) -> float:
-        """The largest error of these outputs, as a share of the largest value.
+        """The largest error of these outputs, relative to the largest value.
 
-        It is infinite where infinities or NaN stand in other places than PyTorch's.
+        It is infinite where infinities or NaN are in other places than in PyTorch's outputs.
         """
         errors = measure(arrays(outputs)[: len(self.expected)], self.expected)
         return math.inf if errors.nonfinite or errors.misplaced else errors.max_rel_error
 
     def tensors(self) -> list[Any]:
-        """The input tensors in their order."""
+        """The input tensors in order."""
         import torch
 
         from convlint.torch_adapter import pytree
@@ -87,7 +87,7 @@ class RuntimeSubject:
         return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
     def refused_in(self, text: str) -> list[str]:
-        """The ops that an error message names, those of the user's own among them."""
+        """The ops that an error message names, including the user's own."""
         nodes = self._program.graph.nodes if self._program is not None else ()
         own = dict.fromkeys(op_name(node.target) for node in nodes if node.op == "call_function")
         bare = {op: op.rpartition(".")[0] for op in own if not op.startswith(("aten.", "_operator."))}
@@ -114,7 +114,7 @@ def ops_in(text: str) -> Sequence[str]:
 
 
 def arrays(outputs: Any) -> list[Any]:
-    """Every tensor or array in a model's outputs, in their order, as arrays."""
+    """Every tensor or array in a model's outputs, in order, as arrays."""
     import numpy as np
     import torch
 
@@ -125,7 +125,7 @@ def arrays(outputs: Any) -> list[Any]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
+    """The bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -136,6 +136,6 @@ def _written(op: str) -> str:
 
 
 def _bare(op: str) -> str:
-    """``det`` for ``aten._linalg_det.default``: runtimes say their own, lower spelling of an op."""
+    """The bare name of an op, ``det`` for ``aten._linalg_det.default``: runtimes name lowered ops."""
     parts = op.split(".")
     return re.sub("^_*(linalg_|special_)?", "", parts[min(1, len(parts) - 1)])

@@ -1,4 +1,4 @@
-"""The runtimes by name: what each needs, and what tries it. Looking at the table imports nothing heavy."""
+"""The runtimes by name: what each needs, and the function that tries it. It imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One way onto a device: ``install`` brings its ``modules``, ``package`` has its release."""
+    """A runtime: ``install`` is what pip installs for its ``modules``, ``package`` has its release."""
 
     name: str
     title: str
@@ -30,10 +30,10 @@ class Runtime:
         return all(importlib.util.find_spec(module) is not None for module in self.modules)
 
     def function(self) -> Callable[[RuntimeSubject], Tried]:
-        """What tries the runtime."""
+        """The function that tries the runtime."""
         module, _, name = self.attempt.partition(":")
-        found: Callable[[RuntimeSubject], Tried] = getattr(importlib.import_module(module), name)
-        return found
+        attempt: Callable[[RuntimeSubject], Tried] = getattr(importlib.import_module(module), name)
+        return attempt
 
 
 def _runtime(name: str, title: str, modules: str, package: str, install: str, attempt: str) -> Runtime:

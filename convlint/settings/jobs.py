@@ -1,4 +1,4 @@
-"""What is to be checked: models, each with all that decides its result."""
+"""The models to check, each with everything that decides its result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convlint.interface.inputs import InputSpec
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One model to check: plain data, a key of the cache that may go to another process.
+    """One model to check: plain data, which can key the cache and go to another process.
 
-    ``root`` is the folder of its paths, the working directory where None. ``depends`` are patterns of
-    files that the model reads beside its own modules.
+    ``root`` is the folder that its paths start from, None for the working directory. ``depends`` has
+    patterns of files that the model reads beside its own modules.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The keys of the configuration: how each is read, what it may be, and what it means.
 
-One table serves the reader, the environment variables, ``--show-settings`` and the JSON schema for
-editors, so that none of them can know a key that the others do not.
+The reader, the environment variables, ``--show-settings`` and the JSON schema for editors all use one
+table, so none of them can know a key that the others do not.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from convlint.toml_table import Table, type_name
 FRONTENDS: tuple[FrontendChoice, ...] = get_args(FrontendChoice)
 TRIAL_LEVELS: tuple[TrialLevel, ...] = get_args(TrialLevel)
 NO_TRIAL = "none"
-"""How a file says that no trial shall run; TOML has no null."""
+"""The word for no trial in a file; TOML has no null."""
 
 Parser = Callable[[Table, str], Any]
-"""Reads the value under a name of a table, which is there; None where it is wrong, which the table notes."""
+"""Reads the value of an existing key of a table; None for a wrong one, which the table notes."""
 Parse = Callable[[str], Any]
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. ``of_text`` makes a value of the text of an environment variable."""
+    """One key. ``of_text`` turns the text of an environment variable into a value."""
 
     parse: Parser
     schema: Schema
@@ -47,7 +47,7 @@ class Key:
 
 
 def read_table(table: Table, keys: Mapping[str, Key]) -> dict[str, Any]:
-    """Every value of ``table`` as its key reads it, under the name of its field."""
+    """The values of ``table`` by the names of their fields, each as its key reads it."""
     read = {name: key.parse(table, name) for name, key in keys.items() if name in table}
     return {name.replace("-", "_"): value for name, value in read.items()}
 
@@ -82,7 +82,7 @@ def _trial(table: Table, name: str) -> str | None:
 
 
 def _checked(table: Table, name: str, check: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``check`` returns for the arguments; its mistake is noted at ``name``."""
+    """What ``check`` returns for the arguments; an error that it raises is noted at ``name``."""
     try:
         return check(*arguments)
     except (UsageError, WrongInput) as error:
@@ -119,7 +119,7 @@ def _expressions(table: Table, name: str) -> Mapping[str, str]:
 def _items(
     table: Table, name: str, of_text: Parse, keys: Mapping[str, Key], of_table: Callable[[Table], Any]
 ) -> list[Any]:
-    """A list whose items are written as texts or as tables, those that are wrong left out."""
+    """The items of a list, written as texts or as tables; wrong ones are noted and left out."""
     items = []
     for index, item in enumerate(table.get(name, list) or (), 1):
         place = f"{name}[{index}]"
@@ -145,7 +145,7 @@ def _outputs(table: Table, name: str) -> tuple[OutputSpec, ...]:
 
 
 def _input(table: Table) -> InputSpec | None:
-    """An input that is written as a table."""
+    """The input that a table describes; None where it is wrong."""
     parts = read_table(table, INPUT)
     if not parts.get("shape"):
         table.problem("shape", 'missing, such as shape = "1x3x224x224"') if "shape" not in table else None
@@ -177,10 +177,10 @@ def _input(table: Table) -> InputSpec | None:
 
 
 def _output(table: Table) -> OutputSpec | None:
-    """An output that is written as a table."""
+    """The output that a table describes; None where it is wrong."""
     parts = read_table(table, OUTPUT)
     if not parts.get("image"):
-        table.problem("", "image = true is missing, which is all that can be said of an output")
+        table.problem("", "image = true is missing, the one thing to declare of an output")
         return None
     return OutputSpec(parts.get("name") or None, parts.get("layout"))
 
@@ -224,29 +224,32 @@ SETTINGS: Mapping[str, Key] = {
     "target": Key(
         _target,
         {"enum": list(TARGETS), "default": "iOS17"},
-        "the oldest system that the model shall run on",
+        "the oldest system that the model is to run on",
         str,
     ),
     "frontend": Key(
         _choice(*FRONTENDS),
         {"enum": list(FRONTENDS), "default": "auto"},
-        "the way into coremltools",
+        "the frontend of coremltools that converts",
         str,
     ),
     "trial": Key(
         _trial,
         {"enum": [*TRIAL_LEVELS, NO_TRIAL], "default": "passes"},
-        "how far to convert for real; none: the rules alone",
+        "how far to convert; none: run the rules alone",
         str,
     ),
     "select": Key(
-        _texts, _STRINGS, "only these rules: codes, beginnings of codes, names or categories", _list_of_text
+        _texts,
+        _STRINGS,
+        "use only these rules: codes, beginnings of codes, names or categories",
+        _list_of_text,
     ),
-    "ignore": Key(_texts, _STRINGS, "all but these rules", _list_of_text),
+    "ignore": Key(_texts, _STRINGS, "use all rules but these", _list_of_text),
     "per-module-ignores": Key(
         _per_module,
         {"type": "object", "additionalProperties": _STRINGS},
-        "rules not to be told inside modules whose path matches a pattern: { 'encoder.*' = ['CL201'] }",
+        "rules not reported inside modules whose path matches a pattern: { 'encoder.*' = ['CL201'] }",
     ),
     "fail-on": Key(
         _choice(*SEVERITIES),
@@ -267,40 +270,40 @@ SETTINGS: Mapping[str, Key] = {
         _number_of_text,
     ),
 }
-"""How to check. Each may stand in the table of all models and in the table of one."""
+"""How to check. Each key may stand in the table for all models and in that of one model."""
 
 PROJECT: Mapping[str, Key] = {
-    "rule-paths": Key(_texts, _STRINGS, "files and folders of more rules, from the file's folder on", None),
+    "rule-paths": Key(_texts, _STRINGS, "files and folders of more rules, relative to this file", None),
     "cache": Key(
-        _switch, {"type": "boolean", "default": True}, "keep results of unchanged models", _switch_of_text
+        _switch, {"type": "boolean", "default": True}, "cache results of unchanged models", _switch_of_text
     ),
-    "cache-dir": Key(_text, {**_STRING, "default": ".convlint_cache"}, "the folder of kept results", str),
+    "cache-dir": Key(_text, {**_STRING, "default": ".convlint_cache"}, "the folder of cached results", str),
     "baseline": Key(_text, _STRING, "the file of known findings, written by `convlint baseline write`", str),
     "chip": Key(_text, _STRING, "the chip that plans and pictures forecast for: A17Pro, M4", str),
     "os": Key(_text, _STRING, "the system of that chip: iOS17, macOS14", str),
 }
-"""What holds for all models together."""
+"""Settings for all models together."""
 
 INPUT: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "the argument of forward; a positional one where there is no name"),
     "shape": Key(_text, _STRING, "sizes joined by x: 1x3x224x224, 1x3x[224..512]x224, 1x3x{224,256}x224"),
-    "dtype": Key(_text, _STRING, "float32 where it is left out"),
+    "dtype": Key(_text, _STRING, "default: float32"),
     "values": Key(_text, _STRING, "what it holds: 100, 10,6,3, 0..31999 or <32000; integers are zeros else"),
-    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML shall take a picture here"),
+    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML takes a picture here"),
     "layout": Key(_choice(*LAYOUTS), {"enum": list(LAYOUTS)}, "the order of a picture's channels"),
     "mean": Key(_numbers, _NUMBERS, "what the model was trained with, for values from 0 to 1"),
     "std": Key(_numbers, _NUMBERS, "the same; one number, or one for each channel"),
 }
-"""An input that is written as a table and not as a text."""
+"""An input written as a table, not as a text."""
 
 OUTPUT: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "the key or position in the result of forward, or its name in the graph"),
-    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML shall give a picture here"),
+    "image": Key(_switch, {"type": "boolean", "default": False}, "Core ML gives a picture here"),
     "layout": Key(
         _choice(*OUTPUT_LAYOUTS), {"enum": list(OUTPUT_LAYOUTS)}, "the order of its channels; gray16: float16"
     ),
 }
-"""An output that is written as a table."""
+"""An output written as a table, not as a text."""
 
 
 def _list_of(keys: Mapping[str, Key], required: str) -> Schema:
@@ -315,8 +318,8 @@ def _list_of(keys: Mapping[str, Key], required: str) -> Schema:
 
 
 MODEL: Mapping[str, Key] = {
-    "name": Key(_text, _STRING, "how the model is called here; its spec where there is no name"),
-    "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr builds the model or is it"),
+    "name": Key(_text, _STRING, "the name of the model; default: its spec"),
+    "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr is a model or builds one"),
     "args": Key(_arguments, {"type": "object"}, "arguments of the constructor"),
     "arg-exprs": Key(
         _expressions,
@@ -331,7 +334,7 @@ MODEL: Mapping[str, Key] = {
     "outputs": Key(
         _outputs,
         _list_of(OUTPUT, "image"),
-        "outputs that Core ML shall give as pictures, [NAME:]image[(LAYOUT)], or a table with these as keys",
+        "outputs that Core ML gives as pictures, [NAME:]image[(LAYOUT)], or a table with these as keys",
     ),
     "depends": Key(
         _texts, _STRINGS, "patterns of other files that the model reads; a change of one checks it anew"

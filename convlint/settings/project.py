@@ -1,7 +1,7 @@
 """The configuration: what to check, and how, when the command line does not say.
 
 It stands in ``[tool.convlint]`` of pyproject.toml or in a ``convlint.toml``. Environment variables
-go over the file, and the command line goes over both. Reading is strict: an unknown key, a wrong
+override the file, and the command line overrides both. Reading is strict: an unknown key, a wrong
 type or a value outside its list is an error that names the file, the key and the nearest right
 spelling, because a setting that is silently ignored is a check that silently does not happen.
 """
@@ -38,9 +38,9 @@ SETTING_FIELDS = tuple(each.name for each in fields(Options) if each.name.replac
 class Project:
     """The whole configuration.
 
-    ``root`` is the folder that its relative paths start from, ``file`` where it was read (None
-    without one). ``options`` hold for all models that say nothing else. ``origins`` is as in
-    :class:`Options`, for ``cache``, ``cache_dir``, ``baseline``, ``chip`` and ``os``, of plans.
+    ``root`` is the folder that its relative paths start from, ``file`` the file that was read (None
+    without one). ``options`` are the defaults of all models. ``origins`` is as in :class:`Options`, for
+    ``cache``, ``cache_dir``, ``baseline``, ``chip`` and ``os``.
     """
 
     root: str | None = None
@@ -79,11 +79,13 @@ def find_project(
     file: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Project:
-    """Read the nearest configuration upward from ``start``, or ``file``, and the environment over it."""
+    """The nearest configuration upward from ``start``, or that of ``file``, with the environment over it."""
     variables = os.environ if environment is None else environment
     named = file or variables.get(FILE_VARIABLE)
-    found = _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
-    project = _project(*found) if found is not None else Project()
+    configuration = (
+        _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
+    )
+    project = _project(*configuration) if configuration is not None else Project()
     return _with_environment(project, variables)
 
 
@@ -111,7 +113,7 @@ def _nearest(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
 
 
 def _read(file: Path) -> Mapping[str, Any] | None:
-    """The table of settings in a file; None where a pyproject.toml has none."""
+    """The table of settings in a file; None for a pyproject.toml without one."""
     try:
         document = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -151,8 +153,8 @@ def _project(data: Mapping[str, Any], file: Path) -> Project:
     names = [job.name for job in jobs if job is not None]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         whole.problem("models", f"two models are named {name!r}")
-    if problems.found:
-        raise SettingsError(problems.found)
+    if problems.messages:
+        raise SettingsError(problems.messages)
     for name in _PATHS:
         if name in values:
             values[name] = _inside(file.parent, values[name])
@@ -167,15 +169,15 @@ def _project(data: Mapping[str, Any], file: Path) -> Project:
 
 
 def job_of(table: Table, options: Options, root: str) -> Job | None:
-    """The model that one table describes, with the options of its project where it has none.
+    """The model that one table describes, with the project's options as defaults.
 
-    None where something in it is wrong, which the table notes.
+    None where something in the table is wrong, which the table notes.
     """
-    before = len(table.problems.found)
+    before = len(table.problems.messages)
     values = read_table(table, {**MODEL, **SETTINGS})
     if "spec" not in table:
         table.problem("spec", 'missing; it names the model: spec = "my/models.py:Segmenter"')
-    if len(table.problems.found) > before:
+    if len(table.problems.messages) > before:
         return None
     own = {name: values.pop(name) for name in list(values) if name in SETTING_FIELDS}
     origin = f"{table.problems.path}: {table.key}" if table.key else table.problems.path
@@ -191,7 +193,7 @@ def _inside(folder: Path, path: str) -> str:
 def _with_environment(project: Project, environment: Mapping[str, str]) -> Project:
     """``project`` with the variables ``CONVLINT_TARGET`` and so on over what its file says.
 
-    A variable that no key has is somebody else's, except where it looks like a slip.
+    A variable without a key belongs to somebody else, unless its name is close to that of a key.
     """
     keys = {_variable(name): (name, key) for name, key in {**SETTINGS, **PROJECT}.items() if key.of_text}
     for name in environment:
@@ -221,8 +223,8 @@ def _of_variable(variable: str, key: Key, text: str) -> Any:
     assert key.of_text is not None
     table = Table({variable: key.of_text(text)}, "", (variable,), Problems("the environment"))
     value = key.parse(table, variable)
-    if table.problems.found:
-        raise SettingsError(table.problems.found)
+    if table.problems.messages:
+        raise SettingsError(table.problems.messages)
     return value
 
 

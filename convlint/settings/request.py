@@ -1,4 +1,4 @@
-"""What a command is asked to look at, and which jobs that comes to with the configuration."""
+"""What a command is asked to look at, and the jobs that this gives with the configuration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from convlint.settings.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The models that a command is given, and what it says over the configuration.
+    """The models that a command looks at, and the settings that override the configuration.
 
-    ``spec`` is a model outside of the configuration, ``models`` are names in it; without both, all of it is
-    meant. ``overrides`` are fields of :class:`Options`; ``rule_paths`` come behind the configured ones, and
-    ``compress`` is read once the target is known.
+    ``spec`` is a model outside of the configuration, ``models`` are names in it; without both, all its
+    models are meant. ``overrides`` are fields of :class:`Options`; ``rule_paths`` follow the configured
+    ones, and ``compress`` is parsed once the target is known.
     """
 
     spec: str | None = None
@@ -35,7 +35,7 @@ class Request:
 
     @property
     def several(self) -> bool:
-        """Whether models were asked for in the plural, even where there is one."""
+        """Whether the request could name several models, even where it comes to one."""
         return self.spec is None and len(self.models) != 1
 
 
@@ -47,11 +47,11 @@ _OF_ONE: Mapping[str, Callable[[Request], Any]] = {
     "--checkpoint": lambda request: request.overrides.get("checkpoint"),
     "--output-type": lambda request: request.overrides.get("outputs"),
 }
-"""What can only be said of one model."""
+"""Settings that only make sense for one model."""
 
 
 def jobs_of(request: Request, project: Project) -> list[Job]:
-    """The jobs that are asked for, or all that are configured."""
+    """The requested jobs, or all configured ones."""
     if request.spec is not None:
         if request.models or request.every:
             other = "--model" if request.models else "--all"
@@ -61,7 +61,7 @@ def jobs_of(request: Request, project: Project) -> list[Job]:
     if not jobs:
         raise UsageError(
             "no model is named: give one such as torchvision.models:resnet50 with its --input, or"
-            " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` begins it)."
+            " configure models in [[tool.convlint.models]] of pyproject.toml (`convlint init` starts one)."
         )
     for option, value in _OF_ONE.items():
         if value(request) and len(jobs) > 1:
@@ -80,9 +80,9 @@ def one_job(request: Request, project: Project, command: str) -> Job:
 
 
 def device_names(chip: str | None, system: str | None, project: Project) -> tuple[str | None, str | None]:
-    """The chip and the system to forecast for, of the command line, else of the configuration.
+    """The chip and the system to forecast for: from the command line, else from the configuration.
 
-    The system that the configuration names is that of its chip, and says nothing of another one.
+    The configured system belongs to the configured chip, and does not count for another one.
     """
     if chip is not None:
         return chip, system
@@ -90,7 +90,7 @@ def device_names(chip: str | None, system: str | None, project: Project) -> tupl
 
 
 def _with(job: Job, request: Request) -> Job:
-    """``job`` with what the request says over it."""
+    """``job`` with the overrides of the request."""
     return replace(
         job,
         args={**job.args, **request.args},
@@ -108,7 +108,7 @@ def _options(configured: Options, request: Request) -> Options:
         compress=parse_settings(request.compress, options.target),
     )
     if options.output is not None and options.trial != "full":
-        raise UsageError("--output keeps what --trial full writes: give both.")
+        raise UsageError("--output is the package that --trial full writes: give both.")
     if options.trial is None and options.parity is not None:
         raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
     if options.trial is None and (options.compress or options.precision is not None):

@@ -1,4 +1,4 @@
-"""The JSON schema of the configuration, with which editors complete and check it."""
+"""The JSON schema of the configuration, which editors use to complete and check it."""
 
 from __future__ import annotations
 

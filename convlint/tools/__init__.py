@@ -1,1 +1,1 @@
-"""What is run in a checkout, and not shipped."""
+"""Tools for a checkout, which are not shipped."""

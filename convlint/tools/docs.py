@@ -1,7 +1,7 @@
 """One page for each rule, and the schema of the configuration: ``python -m convlint.tools.docs``.
 
-The pages say what the rule files say and nothing else. ``--check`` writes nothing and says which
-files are stale.
+The pages contain what the rule files say and nothing else. ``--check`` writes nothing and lists the
+stale files.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 def pages(rulebook: Rulebook) -> Mapping[str, str]:
     """Every page by its file name."""
-    found = {f"{rule.code}-{rule.name}.md": rule_markdown(rule) for rule in rulebook}
-    return {INDEX: index(rulebook), **found}
+    by_name = {f"{rule.code}-{rule.name}.md": rule_markdown(rule) for rule in rulebook}
+    return {INDEX: index(rulebook), **by_name}
 
 
 def index(rulebook: Rulebook) -> str:
@@ -53,7 +53,7 @@ def index(rulebook: Rulebook) -> str:
 
 
 def replacements(rulebook: Rulebook) -> str:
-    """What to write instead: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
+    """The page of replacements: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
     from convlint.rewrites.table import all_rewrites
 
     parts = [
@@ -80,12 +80,12 @@ def replacements(rulebook: Rulebook) -> str:
                 )
                 parts.append(f"{head}\n\n```diff\n{old}\n{new}\n```")
     rows = []
-    for made in all_rewrites():
-        ops = ", ".join(f"`{op}`" for op in made.ops)
-        rows.append(f"| {ops} | {made.title} | {_codes(rulebook, made.ops)} | {made.safety} |")
+    for rewrite in all_rewrites():
+        ops = ", ".join(f"`{op}`" for op in rewrite.ops)
+        rows.append(f"| {ops} | {rewrite.title} | {_codes(rulebook, rewrite.ops)} | {rewrite.safety} |")
     parts += [
         "## In the graph",
-        "What `convlint.fix` puts in the place of a call that coremltools refuses, where PyTorch has no"
+        "What `convlint.fix` puts in place of a call that coremltools refuses, where PyTorch has no"
         " decomposition of it, or one that does not convert. Each is compared with its op on PyTorch's own"
         " samples by the test-suite, and again on your model when it is applied. Beside these, fix spells out"
         " default arguments, computes once what depends on no input, carries tensors of rank above 5 in lower"
@@ -96,7 +96,7 @@ def replacements(rulebook: Rulebook) -> str:
 
 
 def bugs(rulebook: Rulebook) -> str:
-    """Wrong conversions: what converts without a word and computes something else."""
+    """The page of wrong conversions: what converts silently and computes something else."""
     rows = []
     for rule in rulebook:
         if rule.differs != "float32" or not rule.bad:
@@ -115,7 +115,7 @@ def bugs(rulebook: Rulebook) -> str:
         rows.append(" | ".join(cell.replace("|", "\\|") for cell in (*cells, frontend, advice)))
     parts = [
         "# Wrong conversions",
-        "What coremltools converts without a word, and what then computes something else than PyTorch at"
+        "What coremltools converts silently, and what then computes something else than PyTorch at"
         " float32. Generated from the rules by `python -m convlint.tools.docs`. The test-suite converts and"
         " runs each case with coremltools 9.0 and 9.1.dev1, through `convlint.parity`: the case differs, and"
         " what stands in the last column does not. `benchmarks/wrong_conversions.py` is the search for them.",
@@ -131,7 +131,7 @@ def bugs(rulebook: Rulebook) -> str:
 
 
 BOTH_RELEASES = "9.0 and 9.1.dev1"
-"""What a rule without bounds was run with."""
+"""The releases that a rule without bounds was run with."""
 
 
 def _marked_line(code: str) -> str:
@@ -141,7 +141,7 @@ def _marked_line(code: str) -> str:
 
 def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
     """The rules that name one of the ops; CL100 speaks for every op without a converter."""
-    found = [
+    rules = [
         rule
         for rule in rulebook
         if any(
@@ -154,50 +154,50 @@ def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
         )
         and rule.category == "support"
     ]
-    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in found]
+    links = [f"[{rule.code}](rules/{rule.code}-{rule.name}.md)" for rule in rules]
     return ", ".join(links) or "CL100"
 
 
 def beside(rulebook: Rulebook) -> Mapping[Path, str]:
-    """The pages that stand beside the folder of the rules."""
+    """The pages beside the folder of the rules, by their paths."""
     return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook)}
 
 
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     """The names of pages that are missing, differ, or belong to no rule any more; sorted."""
-    wanted = pages(rulebook)
+    expected = pages(rulebook)
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     if folder == FOLDER:
         for path, text in beside(rulebook).items():
-            wanted = {**wanted, path.name: text}
+            expected = {**expected, path.name: text}
             if path.exists():
                 there[path.name] = path.read_text(encoding="utf-8")
-    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+    return sorted(name for name in {*expected, *there} if expected.get(name) != there.get(name))
 
 
 def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
-    """Bring the folder up to date; the names of the pages that changed."""
+    """Bring the folder up to date, and return the names of the changed pages."""
     changed = stale(rulebook, folder)
-    wanted = pages(rulebook)
+    expected = pages(rulebook)
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         path = FOLDER.parent / name
         if path in (REPLACEMENTS, BUGS):
             path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
-        elif name in wanted:
-            (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
+        elif name in expected:
+            (folder / name).write_text(expected[name], encoding="utf-8", newline="\n")
         else:
             (folder / name).unlink()
     return changed
 
 
 def schema_text() -> str:
-    """The file of the schema that editors read."""
+    """The text of the schema file that editors read."""
     return json.dumps(config_schema(), indent=2) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the pages, or with ``--check`` say which are stale (exit code 1)."""
+    """Write the pages, or with ``--check`` list the stale ones (exit code 1)."""
     if any(argument != "--check" for argument in arguments):
         sys.stderr.write("usage: python -m convlint.tools.docs [--check]\n")
         return 2

@@ -10,9 +10,9 @@ from typing import Any
 
 from convlint.capture.names import located
 from convlint.capture.walk import node_module, node_place, op_name
-from convlint.child import Outcome, run_in_child
+from convlint.child import ChildResult, run_in_child
 from convlint.coreml.precision import Precision
-from convlint.destination import UNWRITTEN, look_at_package, put_package, reason_of
+from convlint.destination import UNWRITTEN, checked_package, put_package, reason_of
 from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.sandbox import stop_if_interrupted
@@ -52,7 +52,7 @@ def run_trial(
     """
     import coremltools
 
-    package = look_at_package("output", output) if output is not None else None
+    package = checked_package("output", output) if output is not None else None
     temporary = beside(Path(package), ".mlpackage") if package is not None else None
 
     known = (
@@ -74,7 +74,7 @@ def run_trial(
     )
     start = time.perf_counter()
     if not hasattr(os, "fork"):
-        outcome = Outcome("crashed", detail="this system cannot fork a process for the trial")
+        outcome = ChildResult("crashed", detail="this system cannot fork a process for the trial")
         return _trial(job, outcome, None, "", start, str(coremltools.__version__))
     try:
         outcome = run_in_child(lambda channel: convert(job, channel), timeout)
@@ -85,7 +85,7 @@ def run_trial(
     return _trial(job, outcome, package, problem, start, str(coremltools.__version__))
 
 
-def _kept(outcome: Outcome, temporary: Path | None, package: str | None) -> str:
+def _kept(outcome: ChildResult, temporary: Path | None, package: str | None) -> str:
     """Put the package that was made in its place; why that was not possible, empty where it was."""
     finished = next((sent for sent in outcome.sent if isinstance(sent, Finished)), None)
     if outcome.ending != "finished" or finished is None:
@@ -101,7 +101,7 @@ def _kept(outcome: Outcome, temporary: Path | None, package: str | None) -> str:
 
 
 def _trial(
-    job: Job, outcome: Outcome, package: str | None, unwritten: str, start: float, release: str
+    job: Job, outcome: ChildResult, package: str | None, unwritten: str, start: float, release: str
 ) -> Trial:
     """What came of the child, in the words of a report."""
     nodes = _Nodes(job)
@@ -181,7 +181,7 @@ class _Nodes:
         # coremltools numbers the values of a trace anew: the same name may be another node's.
         return place if place is not None and _bare(place[0]) == _bare(kind) else (kind, NOWHERE, "")
 
-    def stopped(self, outcome: Outcome) -> TrialFailure:
+    def stopped(self, outcome: ChildResult) -> TrialFailure:
         """The failure that stands for a conversion that hung or died."""
         doing = "before the first op"
         op, place, module, name = "", NOWHERE, "", ""

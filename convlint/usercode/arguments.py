@@ -1,8 +1,8 @@
 """Constructor arguments from the command line and the configuration.
 
-``--arg width=64`` is a Python literal, or a string where it is none. ``--arg-expr
-'config=transformers.LlamaConfig()'`` is Python: it is evaluated, with everything that means, as
-running the model's own file is.
+``--arg width=64`` is a Python literal, else a string. ``--arg-expr
+'config=transformers.LlamaConfig()'`` is a Python expression. It is evaluated, and so as trusted as the
+model's own file.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _literal(text: str) -> Any:
 
 
 def compile_expression(name: str, text: str) -> CodeType:
-    """The code of one expression; a :class:`UsageError` points at what is wrong with its syntax."""
+    """The compiled expression; a :class:`UsageError` says what is wrong with its syntax."""
     try:
         return compile(text, f"<--arg-expr {name}>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
@@ -67,9 +67,9 @@ def compile_expression(name: str, text: str) -> CodeType:
 
 
 def evaluate_expression(name: str, text: str, namespace: Mapping[str, Any]) -> Any:
-    """The value of an expression, with the modules that it names imported on the way.
+    """The value of an expression; modules that it names are imported.
 
-    ``namespace`` holds what is there without an import: the names of the model's own module.
+    ``namespace`` holds the names that need no import: those of the model's own module.
     """
     code = compile_expression(name, text)
     scope = dict(namespace)
@@ -99,7 +99,7 @@ def _import_named_modules(text: str, scope: dict[str, Any]) -> None:
 
 
 def _import_submodule(package: Any, name: str) -> bool:
-    """Import ``package.name`` where there is such a module; whether it is there now."""
+    """Import ``package.name`` if it is a module, and return whether the package has that name now."""
     if not hasattr(package, "__path__"):
         return False
     with contextlib.suppress(ModuleNotFoundError):

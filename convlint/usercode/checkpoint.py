@@ -1,6 +1,6 @@
 """Trained weights from a file, without running any code that the file holds.
 
-``torch.load`` with ``weights_only=True`` reads tensors and plain containers and refuses all else
+``torch.load`` with ``weights_only=True`` reads tensors and plain containers, and refuses all else
 (https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only); safetensors holds nothing else.
 """
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import torch
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "ema_state_dict", "weights")
-"""Where training scripts put the weights beside their optimizer."""
+"""The keys under which training scripts store the weights beside their optimizer."""
 _PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and Lightning put before every name."""
+"""The prefixes that DataParallel, torch.compile and Lightning put before every name."""
 
 
 def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
@@ -33,7 +33,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = single_line(error)
         if "Unsupported" in text or "GLOBAL" in text or "allowlist" in text or "not an allowed" in text:
@@ -43,27 +43,27 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
                 " safetensors."
             ) from error
         raise _damaged(shown, text) from error
-    except Exception as error:  # a file that is none may raise anything while it is taken apart
+    except Exception as error:  # a damaged file may raise anything while it is parsed
         raise _damaged(shown, one_line(str(error)) or type(error).__name__) from error
-    return _tensors(found, shown)
+    return _tensors(content, shown)
 
 
 def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> torch.nn.Module:
-    """``module`` with these weights; a :class:`UsageError` where they are those of another model.
+    """``module`` with these weights; a :class:`UsageError` where they belong to another model.
 
     On the meta device, where a tensor has no data, names and shapes are compared and nothing is copied.
     """
     import torch
 
     expected = module.state_dict()
-    given = _renamed(state, expected)
-    absent = _may_be_absent(module, given)
-    problems = [f"it has no {name}" for name in expected if name not in given and name not in absent]
-    problems += [f"it has {name}, which the model has not" for name in given if name not in expected]
+    weights = _renamed(state, expected)
+    absent = _may_be_absent(module, weights)
+    problems = [f"it has no {name}" for name in expected if name not in weights and name not in absent]
+    problems += [f"it has {name}, which the model lacks" for name in weights if name not in expected]
     problems += [
-        f"{name} is {_shape(given[name])} there and {_shape(tensor)} in the model"
+        f"{name} is {_shape(weights[name])} there and {_shape(tensor)} in the model"
         for name, tensor in expected.items()
-        if name in given and given[name].shape != tensor.shape
+        if name in weights and weights[name].shape != tensor.shape
     ]
     if problems:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -73,17 +73,17 @@ def load_into(module: torch.nn.Module, state: Mapping[str, Any], path: str) -> t
         )
     with torch.no_grad():
         for name, tensor in expected.items():
-            if not tensor.is_meta and name in given:
-                tensor.copy_(given[name])
+            if not tensor.is_meta and name in weights:
+                tensor.copy_(weights[name])
     return module
 
 
-def _may_be_absent(module: torch.nn.Module, given: Mapping[str, Any]) -> set[str]:
-    """Names that a checkpoint need not have: all but one of tied parameters, counters of batch norms."""
+def _may_be_absent(module: torch.nn.Module, weights: Mapping[str, Any]) -> set[str]:
+    """Names that a checkpoint may lack: all but one of tied parameters, and counters of batch norms."""
     by_parameter: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         by_parameter.setdefault(id(parameter), []).append(name)
-    tied = {name for names in by_parameter.values() if any(n in given for n in names) for name in names}
+    tied = {name for names in by_parameter.values() if any(n in weights for n in names) for name in names}
     return tied | {name for name, _ in module.named_buffers() if name.endswith("num_batches_tracked")}
 
 
@@ -94,7 +94,7 @@ def _read_safetensors(path: str, shown: str) -> dict[str, torch.Tensor]:
         raise UsageError(f"{shown} needs safetensors: pip install safetensors.") from error
     try:
         return dict(load_file(path))
-    except Exception as error:  # SafetensorError, and what a header that is none leads to
+    except Exception as error:  # SafetensorError, and whatever a damaged header leads to
         raise _damaged(shown, one_line(str(error)) or type(error).__name__) from error
 
 
@@ -106,7 +106,7 @@ def _damaged(shown: str, text: str) -> UsageError:
 
 
 def _reason(text: str) -> str:
-    """The words of torch's refusal that name what was found."""
+    """The part of torch's refusal that names what it refused."""
     for mark in (
         "Unsupported global:",
         "Unsupported class",
@@ -118,25 +118,25 @@ def _reason(text: str) -> str:
     return text[:160]
 
 
-def _tensors(found: Any, shown: str) -> dict[str, torch.Tensor]:
+def _tensors(content: Any, shown: str) -> dict[str, torch.Tensor]:
     import torch
 
     for name in _INSIDE:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
             break
-    if isinstance(found, Mapping):
-        tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    if isinstance(content, Mapping):
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
         if tensors:
             return tensors
     raise UsageError(
-        f"the checkpoint {shown} holds a {type(found).__name__} without tensors; give what"
+        f"the checkpoint {shown} holds a {type(content).__name__} without tensors; give what"
         " torch.save(model.state_dict(), path) writes."
     )
 
 
 def _renamed(state: Mapping[str, Any], expected: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``state`` without a prefix that all its names have and the model's have not."""
+    """``state`` without a prefix that all its names have and the model's names lack."""
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state) and not any(n.startswith(prefix) for n in expected):
             state = {name.removeprefix(prefix): value for name, value in state.items()}

@@ -1,9 +1,9 @@
-"""The user's own converters: modules that register ops with coremltools, loaded while a model is looked at.
+"""The user's own converters: modules that register ops with coremltools, loaded during a check.
 
 A module named by ``converters`` of the configuration decorates functions with coremltools'
 ``register_torch_op`` (https://apple.github.io/coremltools/docs-guides/source/composite-operators.html).
-coremltools keeps one table for a whole process, so the entries are there for one model and gone
-afterwards: the next model may have other ones under the same names.
+coremltools has one table for the whole process, so the entries are removed after each model: the next
+model may have others under the same names.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 from convlint.errors import UsageError
 from convlint.sandbox import time_limit, user_code
 from convlint.usercode.importing import import_file, import_module
-from convlint.usercode.spec import told
+from convlint.usercode.spec import explaining
 
 _registered: dict[tuple[str, str], Mapping[str, Any]] = {}
-"""What each module has put into the table; a module is imported once, and registers only then."""
+"""The entries that each module has put into the table; it registers only at its first import."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _of_module(name: str, root: str | None, timeout: float | None) -> Mapping[st
     if known is not None:
         return known
     before = adapter.converter_table()
-    with told(f"importing the converters {name}"), time_limit(timeout), user_code():
+    with explaining(f"importing the converters {name}"), time_limit(timeout), user_code():
         if name.endswith(".py"):
             import_file(os.path.join(folder, os.path.expanduser(name)), name)
         else:

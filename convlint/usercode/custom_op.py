@@ -1,4 +1,4 @@
-"""The template of a converter for an op that is nobody's but the user's, filled with the op's schema."""
+"""The template of a converter for the user's own op, filled with the op's schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TENSOR, _OPTIONAL = "Tensor", "Optional[Tensor]"
 
 
 def fill_templates(finding: Finding, supported: Snapshot) -> Finding:
-    """``finding`` with its templates of converters written for the op that it names."""
+    """``finding`` with its converter templates filled in for the op that it names."""
     if not any(replacement.kind == "converter" for replacement in finding.replacements):
         return finding
     schema = _schema(finding.op)
@@ -26,13 +26,13 @@ def fill_templates(finding: Finding, supported: Snapshot) -> Finding:
 
 
 def _schema(op: str) -> Any:
-    """torch's schema of ``namespace.name.overload``, None where it knows none."""
+    """torch's schema of ``namespace.name.overload``; None where torch has none."""
     import torch
 
-    found: Any = torch.ops
+    overload: Any = torch.ops
     for part in op.split("."):
-        found = getattr(found, part, None)
-    return getattr(found, "_schema", None)
+        overload = getattr(overload, part, None)
+    return getattr(overload, "_schema", None)
 
 
 def _filled(template: Replacement, op: str, schema: Any, name: str) -> Replacement | None:
@@ -58,7 +58,7 @@ def _filled(template: Replacement, op: str, schema: Any, name: str) -> Replaceme
 
 
 def _arguments(schema: Any) -> list[str]:
-    """One line for each argument: what stands there, in the order of the schema."""
+    """One line for each argument of the schema, in its order, that reads the argument."""
     lines = []
     for index, argument in enumerate(schema.arguments):
         name, kind = _identifier(argument.name), str(argument.type)

@@ -17,7 +17,7 @@ from convlint.nearest import did_you_mean, nearest_names
 from convlint.text import shown_path
 
 _roots: list[str] = []
-"""Folders of the files imported so far, so that the next file's neighbours are not mixed up with theirs."""
+"""Folders of the files imported so far, to keep their neighbours apart from those of the next file."""
 
 
 def import_module(name: str, folder: str) -> ModuleType:
@@ -27,18 +27,18 @@ def import_module(name: str, folder: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and needs another one that is not
+            raise  # the module exists, and imports another one that does not
         raise ModelError(
             f"there is no module {error.name!r}.{_nearest_module(name, error.name, folder)}"
         ) from error
 
 
 def import_file(path: str, shown: str) -> ModuleType:
-    """Import a file by path, under the name that it has where it lies.
+    """Import a file by path, under the module name that its place gives it.
 
-    Its folder comes first on ``sys.path``. In a package, the folder above the package does, so
-    that relative imports work; the file's own folder then comes last, where its neighbours are
-    found and shadow nothing.
+    Its folder comes first on ``sys.path``. For a file in a package, the folder above the package comes
+    first, so that relative imports work; the file's own folder then comes last, so that its neighbours
+    can be imported and shadow nothing.
     """
     file = Path(os.path.abspath(path))
     if not file.is_file():
@@ -49,7 +49,7 @@ def import_file(path: str, shown: str) -> ModuleType:
         folder = folder.parent
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()
-    _forget_neighbours(str(folder))
+    _unload_neighbours(str(folder))
     _put_first(str(folder))
     if len(parts) == 1:
         return _run_file(file)
@@ -65,7 +65,7 @@ def import_file(path: str, shown: str) -> ModuleType:
 
 
 def classes_in_file(path: str) -> list[str]:
-    """Classes that a file defines, read without running it: those with a ``forward`` before the rest."""
+    """The classes that a file defines, those with a ``forward`` first; the file is read, not run."""
     try:
         tree = ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -104,7 +104,7 @@ def _is_file_of(module: ModuleType, file: Path) -> bool:
 
 
 def _put_first(folder: str) -> None:
-    """Put ``folder`` first on ``sys.path``; Python's own empty entry for the working directory stays."""
+    """Put ``folder`` first on ``sys.path``, and leave Python's empty entry for the working directory."""
     if sys.path[:1] != [folder]:
         if folder in sys.path:
             sys.path.remove(folder)
@@ -112,8 +112,8 @@ def _put_first(folder: str) -> None:
     importlib.invalidate_caches()
 
 
-def _forget_neighbours(folder: str) -> None:
-    """Forget modules of earlier files' folders where ``folder`` has its own of that name.
+def _unload_neighbours(folder: str) -> None:
+    """Unload modules of earlier files' folders where ``folder`` has one of the same name.
 
     Two models in two folders may each have a ``layers.py`` beside them, and each means its own.
     """
@@ -131,7 +131,7 @@ def _forget_neighbours(folder: str) -> None:
 
 
 def _nearest_module(name: str, missing: str, folder: str) -> str:
-    """A hint: the module that was meant, or the file that has this name."""
+    """A hint: the module that was probably meant, or the file of this name."""
     as_file = Path(folder, *name.split(".")).with_suffix(".py")
     if as_file.is_file():
         return f" Did you mean {os.path.relpath(as_file, folder)}?"
@@ -141,9 +141,9 @@ def _nearest_module(name: str, missing: str, folder: str) -> str:
         return f" {parent} is a module, not a package."
     search = list(package.__path__) if package is not None else None
     siblings = [module.name for module in pkgutil.iter_modules(search)]
-    found = nearest_names(last, siblings)
+    near = nearest_names(last, siblings)
     rest = name[len(missing) :]
-    meant = [".".join(filter(None, (parent, sibling))) + rest for sibling in found]
+    meant = [".".join(filter(None, (parent, sibling))) + rest for sibling in near]
     if meant:
         return f" Did you mean {' or '.join(meant)}?"
     return "" if parent else " Is it installed in this environment, and is this the right folder?"

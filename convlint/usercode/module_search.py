@@ -1,4 +1,4 @@
-"""The models of a project, found in its files without running them."""
+"""Finds the models of a project in its files, without running them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_FILE = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A class that is a model: where it is, what its constructor needs and what its forward takes."""
+    """A model class: where it is, what its constructor needs, and what its forward takes."""
 
     name: str
     spec: str
@@ -31,9 +31,9 @@ class _Class:
 
 
 def models_below(folder: Path) -> tuple[FoundModel, ...]:
-    """The modules with a forward that no other module of the project is built of or derives from.
+    """The modules with a forward that no other module of the project contains or derives from.
 
-    Where every one is used by another, all are told.
+    All modules, where each is used by another.
     """
     classes: dict[str, _Class] = {}
     used: set[str] = set()
@@ -50,7 +50,7 @@ def models_below(folder: Path) -> tuple[FoundModel, ...]:
     modules = {name: each for name, each in classes.items() if _is_module(each.node, classes)}
     whole = {name: each for name, each in modules.items() if _forward(each.node, classes) is not None}
     top = {name: each for name, each in whole.items() if name not in used} or whole
-    return tuple(_found(name, each, classes) for name, each in sorted(top.items()))
+    return tuple(_described(name, each, classes) for name, each in sorted(top.items()))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -75,7 +75,7 @@ def _parsed(file: Path) -> ast.Module | None:
 
 
 def _names_in(node: ast.ClassDef) -> set[str]:
-    """Names that a class reads: those of the modules that it is built of, and of its bases."""
+    """The names that a class reads, among them the modules that it contains and its bases."""
     return {
         each.id if isinstance(each, ast.Name) else each.attr
         for each in ast.walk(node)
@@ -97,15 +97,15 @@ def _is_module(node: ast.ClassDef, classes: dict[str, _Class], depth: int = 0) -
 def _method(
     node: ast.ClassDef, name: str, classes: dict[str, _Class], depth: int = 0
 ) -> ast.FunctionDef | None:
-    """A method of a class, or of the first of its bases in this project that has it."""
+    """The method of a class, or of the first base class in this project that has it."""
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == name:
             return item
     for base in node.bases if depth < 20 else ():
         known = classes.get(ast.unparse(base).rpartition(".")[2])
-        found = _method(known.node, name, classes, depth + 1) if known is not None else None
-        if found is not None:
-            return found
+        method = _method(known.node, name, classes, depth + 1) if known is not None else None
+        if method is not None:
+            return method
     return None
 
 
@@ -113,7 +113,7 @@ def _forward(node: ast.ClassDef, classes: dict[str, _Class]) -> ast.FunctionDef 
     return _method(node, "forward", classes)
 
 
-def _found(name: str, each: _Class, classes: dict[str, _Class]) -> FoundModel:
+def _described(name: str, each: _Class, classes: dict[str, _Class]) -> FoundModel:
     forward = _forward(each.node, classes)
     constructor = _method(each.node, "__init__", classes)
     return FoundModel(

@@ -1,8 +1,8 @@
 """From Python stacks to the user's source lines.
 
-torch.export hands stacks over as text (``node.meta["stack_trace"]``), exceptions as frames. The
-site is the innermost frame outside torch and convlint; where that lies in an installed library,
-the innermost frame inside the user's own project is kept beside it.
+torch.export gives stacks as text (``node.meta["stack_trace"]``), exceptions give frames. The site is
+the innermost frame outside torch and convlint; where that lies in an installed library, the caller is
+the innermost frame inside the user's own project.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FRAME = re.compile(r'^ *File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<function>.*))?$', re.MULTILINE)
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 GENERATED = "<eval_with_key>"
-"""How the names of files begin that torch printed from a graph."""
+"""How the file names of code begin that torch generated from a graph."""
 _HIDDEN_FILES = (GENERATED, "<frozen ", "<string>")
 
 
@@ -43,7 +43,7 @@ def _machinery() -> tuple[str, ...]:
         module = sys.modules.get(name)
         if module is not None and getattr(module, "__file__", None):
             folders.append(str(Path(str(module.__file__)).parent) + os.sep)
-    # The command itself lies among the scripts: a model under it is not called from there.
+    # The command itself lies among the scripts, but is not the caller of a model.
     folders.append(sysconfig.get_path("scripts") + os.sep)
     standard = sysconfig.get_path("stdlib") + os.sep
     return (*folders, standard)
@@ -54,7 +54,7 @@ def is_machinery(path: str) -> bool:
     """Whether a frame of this file belongs to torch, coremltools, convlint or Python itself."""
     if path.startswith(_HIDDEN_FILES):
         return True
-    if is_library(path):  # installed libraries lie below the standard library's folder
+    if is_library(path):  # though installed libraries lie below the standard library's folder
         return path.startswith(_machinery()[:-1])
     return path.startswith(_machinery())
 
@@ -75,11 +75,11 @@ def _site(path: str, line: int, function: str) -> Site:
 
 
 def choose_frames(summary: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """The frames worth keeping of a stack, outermost first: the user's, or else torch's forwards."""
+    """The useful frames of a stack, outermost first: the user's, else torch's forwards."""
     mine = [frame for frame in summary if not is_machinery(frame.filename)]
     printed = [frame for frame in summary if frame.filename.startswith(GENERATED)]
     if printed and (not mine or summary.index(printed[-1]) > summary.index(mine[-1])):
-        return [printed[-1]]  # whoever called the generated code wrote none of what it does
+        return [printed[-1]]  # the caller of generated code wrote none of it
     forwards = [index for index, frame in enumerate(mine) if frame.name in ("forward", "__call__")]
     if forwards:
         return mine[forwards[0] :]
@@ -106,21 +106,21 @@ def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
 
 
 def _is_generated(path: str, before: tuple[str, int, str] | None) -> bool:
-    """Whether a library wrote this file while it ran: a temporary one, called by that library."""
+    """Whether a library generated this file at run time: a temporary file, called by that library."""
     temporary = tempfile.gettempdir() + os.sep
     return path.startswith(temporary) and before is not None and is_library(before[0])
 
 
 @lru_cache(maxsize=65536)
 def place_of_text(stack: str) -> Place:
-    """The place of a stack as torch.fx keeps it: the text of ``traceback.format_list``."""
+    """The place of a stack as torch.fx stores it: the text of ``traceback.format_list``."""
     return place_of_frames(
-        (found["path"], int(found["line"]), found["function"] or "") for found in _FRAME.finditer(stack)
+        (frame["path"], int(frame["line"]), frame["function"] or "") for frame in _FRAME.finditer(stack)
     )
 
 
 def place_of_exception(error: BaseException) -> Place:
-    """The place where an exception arose, through its causes, seen from the user's side."""
+    """The place in the user's code where an exception, or its cause, was raised."""
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
     fallback = NOWHERE
@@ -162,7 +162,7 @@ def place_of_torchscript(stack: str) -> Place:
 
 
 def returned_by(module: torch.nn.Module) -> Site | None:
-    """The last line of a module's ``forward`` that returns something, else where it begins."""
+    """The last line of a module's ``forward`` that returns something, else its first line."""
     import ast
     import textwrap
 
@@ -182,7 +182,7 @@ def returned_by(module: torch.nn.Module) -> Site | None:
 
 
 def definition_of(module: torch.nn.Module) -> Site | None:
-    """The line where the ``forward`` of a module begins, for what no line inside it is to blame."""
+    """The first line of a module's ``forward``, for problems that belong to no line inside it."""
     try:
         lines, number = inspect.getsourcelines(type(module).forward)
         path = inspect.getsourcefile(type(module).forward)

@@ -1,7 +1,7 @@
 """From a model spec, ``module:attr`` or ``path.py:attr``, to something that builds the model.
 
-All user code that runs here runs inside :func:`convlint.sandbox.user_code`, and whatever it raises
-becomes one paragraph with the user's own line.
+All user code runs inside :func:`convlint.sandbox.user_code`, and whatever it raises becomes one
+paragraph with the user's own line.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 
 _FETCHERS = ("/huggingface_hub/", "/torch/hub.py", "/urllib/request.py", "/requests/", "/httpx/", "/gdown/")
-"""Files that an exception comes through where something could not be fetched."""
+"""Files in the traceback of an exception about a failed download."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can be built.
 
-    ``build`` may be called several times and makes a new module each time, except where
-    ``instance`` says that the spec names an object which already exists. ``path`` is the file that
-    the spec's module lies in. ``parameters`` are those of ``forward``, where known without building.
+    ``build`` may be called several times and makes a new module each time, except where ``instance`` is
+    true: then the spec names an existing object. ``path`` is the file of the spec's module.
+    ``parameters`` are those of ``forward``, where known without building.
     """
 
     name: str
@@ -61,56 +61,56 @@ def load_model(
     root: str | None = None,
     timeout: float | None = None,
 ) -> LoadedModel:
-    """Import what ``spec`` names and check that it can be called with these arguments.
+    """Import what ``spec`` names, and check that it can be called with these arguments.
 
     ``args`` are values, ``arg_exprs`` Python expressions that are evaluated for each build, in a
     namespace of the module's own names and of every top-level module. Relative paths and modules
-    are looked for in ``root``, the working directory where none is given. Importing and building
-    may each take ``timeout`` seconds.
+    start from ``root``, by default the working directory. Importing and building may each take
+    ``timeout`` seconds.
     """
     where, attribute = split_spec(spec, root)
     for name, text in (arg_exprs or {}).items():
         compile_expression(name, text)
     folder = os.path.abspath(root or os.getcwd())
-    with told(f"importing {where}"), time_limit(timeout), user_code():
+    with explaining(f"importing {where}"), time_limit(timeout), user_code():
         module = (
             import_file(os.path.join(folder, os.path.expanduser(where)), where)
             if _is_file(where)
             else import_module(where, folder)
         )
-    with told(f"reading {spec}"), time_limit(timeout), user_code():
-        found = _attribute(module, where, attribute)
-    import torch  # after the user's module, so that a wrong name is answered at once
+    with explaining(f"reading {spec}"), time_limit(timeout), user_code():
+        entry = _attribute(module, where, attribute)
+    import torch  # after the user's module, so that a wrong name is reported at once
 
     path = getattr(module, "__file__", None)
     _check_name(path)
     values, expressions = dict(args or {}), dict(arg_exprs or {})
-    given = {name: repr(value) for name, value in values.items()} | expressions
-    if len(given) < len(values) + len(expressions):
+    arg_texts = {name: repr(value) for name, value in values.items()} | expressions
+    if len(arg_texts) < len(values) + len(expressions):
         twice = ", ".join(values.keys() & expressions.keys())
         raise UsageError(f"the argument {twice} of {spec} is given both as a value and as an expression.")
-    if isinstance(found, torch.nn.Module):
-        if given:
-            raise UsageError(f"{spec} is an object that exists already: it takes no arguments.")
-        return LoadedModel(spec, lambda: found, True, path, _parameters(type(found)))
-    is_class = isinstance(found, type) and issubclass(found, torch.nn.Module)
-    if isinstance(found, ModuleType) or not callable(found) or (isinstance(found, type) and not is_class):
-        kind = "a class" if isinstance(found, type) else f"an object of type {type(found).__name__}"
+    if isinstance(entry, torch.nn.Module):
+        if arg_texts:
+            raise UsageError(f"{spec} is an object that already exists: it takes no arguments.")
+        return LoadedModel(spec, lambda: entry, True, path, _parameters(type(entry)))
+    is_class = isinstance(entry, type) and issubclass(entry, torch.nn.Module)
+    if isinstance(entry, ModuleType) or not callable(entry) or (isinstance(entry, type) and not is_class):
+        kind = "a class" if isinstance(entry, type) else f"an object of type {type(entry).__name__}"
         raise ModelError(
-            f"{spec} is {kind}, and no model comes of it: name an nn.Module subclass, a function that"
+            f"{spec} is {kind}, not a model: name an nn.Module subclass, a function that"
             " returns an nn.Module, or an nn.Module object."
         )
-    _check_arguments(spec, found, given)
-    unfetched = {name: value for name, value in _without_weights(found).items() if name not in given}
-    values, given = {**unfetched, **values}, {**{k: repr(v) for k, v in unfetched.items()}, **given}
-    call = f"{attribute}({', '.join(f'{name}={text}' for name, text in given.items())})"
+    _check_arguments(spec, entry, arg_texts)
+    unfetched = {name: value for name, value in _without_weights(entry).items() if name not in arg_texts}
+    values, arg_texts = {**unfetched, **values}, {**{k: repr(v) for k, v in unfetched.items()}, **arg_texts}
+    call = f"{attribute}({', '.join(f'{name}={text}' for name, text in arg_texts.items())})"
     namespace = vars(module)
 
     def build() -> nn.Module:
-        with told(f"building {call}"), time_limit(timeout), user_code():
+        with explaining(f"building {call}"), time_limit(timeout), user_code():
             kwargs = copy.deepcopy(values)
             kwargs |= {name: evaluate_expression(name, text, namespace) for name, text in expressions.items()}
-            model = found(**kwargs)
+            model = entry(**kwargs)
         if not isinstance(model, torch.nn.Module):
             raise ModelError(
                 f"{spec} returned a {type(model).__name__}, not an nn.Module: write a function that returns"
@@ -118,16 +118,16 @@ def load_model(
             )
         return model
 
-    return LoadedModel(spec, build, False, path, _parameters(found) if is_class else ())
+    return LoadedModel(spec, build, False, path, _parameters(entry) if is_class else ())
 
 
 def _check_name(path: str | None) -> None:
-    """Refuse a path that is no UTF-8: torch notes the files of what it traces, and takes no other names."""
+    """Refuse a path that is not UTF-8: torch notes the files of what it traces, and takes no others."""
     try:
         (path or "").encode()
     except UnicodeEncodeError:
         raise ModelError(
-            f"the name of {shown_path(path or '')} is not UTF-8, and torch traces no code of such files:"
+            f"the name of {shown_path(path or '')} is not UTF-8, and torch cannot trace such files:"
             " rename the file or its folder."
         ) from None
 
@@ -154,8 +154,8 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def told(action: str) -> Iterator[None]:
-    """Turn whatever user code raises while ``action`` into a :class:`ModelError` with its own line."""
+def explaining(action: str) -> Iterator[None]:
+    """Turn whatever user code raises inside into a :class:`ModelError` that names ``action`` and the line."""
     try:
         with noted(action):
             yield
@@ -175,17 +175,17 @@ def _what_happened(error: BaseException) -> str:
     else:
         message = one_line(error.msg if isinstance(error, SyntaxError) else str(error))
         text = f"raised {type(error).__name__}" + (f": {message}" if message else "")
-    return text.rstrip(".") + _where(error) + _wanted_to_fetch(error)
+    return text.rstrip(".") + _where(error) + _fetching_hint(error)
 
 
-def _wanted_to_fetch(error: BaseException) -> str:
-    """How to build with random weights, where fetching trained ones failed."""
+def _fetching_hint(error: BaseException) -> str:
+    """How to build with random weights, where a download of trained ones failed; else empty."""
     seen: BaseException | None = error
     while seen is not None:
         frames = traceback.extract_tb(seen.__traceback__)
         if any(part in frame.filename.replace(os.sep, "/") for frame in frames for part in _FETCHERS):
             return (
-                " It wanted to fetch trained weights. Random ones do for a check: pass weights=None and"
+                " It tried to download trained weights. A check needs only random ones: pass weights=None and"
                 " weights_backbone=None (torchvision), encoder_weights=None (segmentation_models_pytorch) or"
                 " pretrained=False, with --arg where this is its own argument."
             )
@@ -206,27 +206,27 @@ def _where(error: BaseException) -> str:
 
 
 def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
-    found: Any = module
+    value: Any = module
     shown = where
     for part in attribute.split("."):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError as error:
-            names = [name for name in dir(found) if not name.startswith("_")]
+            names = [name for name in dir(value) if not name.startswith("_")]
             hint = did_you_mean(part, names)
-            classes = classes_in_file(getattr(found, "__file__", None) or "")
+            classes = classes_in_file(getattr(value, "__file__", None) or "")
             if not hint and classes:
                 hint = f" It defines {', '.join(classes[:8])}."
             raise ModelError(f"{shown} has no attribute {part!r}.{hint}") from error
-        shown = f"{shown}:{part}" if found is not module and shown == where else f"{shown}.{part}"
-    return found
+        shown = f"{shown}:{part}" if value is not module and shown == where else f"{shown}.{part}"
+    return value
 
 
-def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, str]) -> None:
+def _check_arguments(spec: str, constructor: Callable[..., Any], arguments: Mapping[str, str]) -> None:
     """Refuse arguments that the signature does not have, before anything runs."""
     try:
-        signature = inspect.signature(found)
-    except (TypeError, ValueError):  # built without one
+        signature = inspect.signature(constructor)
+    except (TypeError, ValueError):  # it has no signature
         return
     named = {
         name: parameter
@@ -235,28 +235,28 @@ def _check_arguments(spec: str, found: Callable[..., Any], given: Mapping[str, s
     }
     takes = f" It takes {', '.join(map(str, named.values()))}." if named else " It takes none."
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
-        for name in given:
+        for name in arguments:
             if name not in named:
                 raise UsageError(f"{spec} has no argument {name!r}.{did_you_mean(name, named) or takes}")
-    missing = [name for name, p in named.items() if p.default is p.empty and name not in given]
+    missing = [name for name, p in named.items() if p.default is p.empty and name not in arguments]
     if missing:
         raise UsageError(
             f"{spec} needs the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)}: give"
-            f" --arg {missing[0]}=VALUE, or --arg-expr '{missing[0]}=EXPRESSION' for what is not a literal."
+            f" --arg {missing[0]}=VALUE, or --arg-expr '{missing[0]}=EXPRESSION' for anything but a literal."
         )
 
 
-def _without_weights(found: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments that keep a library's constructor from fetching trained weights.
+def _without_weights(constructor: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments that keep a library's constructor from downloading trained weights.
 
-    A check is about the architecture, and may run where there is no network. Of the user's own functions
-    nothing is known but their names.
+    A check is about the architecture, and may run without a network. Functions of the user's own are left
+    alone: nothing is known about what their arguments mean.
     """
-    path = getattr(sys.modules.get(getattr(found, "__module__", "") or ""), "__file__", None)
+    path = getattr(sys.modules.get(getattr(constructor, "__module__", "") or ""), "__file__", None)
     if not path or not is_library(path):
         return {}
     try:
-        parameters = inspect.signature(found).parameters
+        parameters = inspect.signature(constructor).parameters
     except (TypeError, ValueError):
         return {}
     named: dict[str, Any] = {}
@@ -270,7 +270,7 @@ def _without_weights(found: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _parameters(module_class: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the parameters of ``forward``, without ``self`` and what takes any number."""
+    """Names of the parameters of ``forward``, without ``self``, ``*args`` and ``**kwargs``."""
     try:
         parameters = list(inspect.signature(module_class.forward).parameters.values())  # type: ignore[attr-defined]
     except (AttributeError, TypeError, ValueError):

@@ -162,5 +162,5 @@ def test_the_command_names_the_states(project: Path, capsys: pytest.CaptureFixtu
     assert main(["fix", "counter.py:Counter", "--input", "1x32", "--format", "json"]) == 0
     (change,) = json.loads(capsys.readouterr().out)["applied"]
     assert (change["op"], change["kind"]) == ("buffer count", "state")
-    assert "taken as the input 'count' and given back as the output 'count_next'" in change["title"]
+    assert "taken as the input 'count' and returned as the output 'count_next'" in change["title"]
     assert change["site"]["source"].strip() == "self.count.add_(1)"

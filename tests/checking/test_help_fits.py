@@ -14,7 +14,7 @@ import pytest
 from conftest import Convlint
 
 from convlint.capture.methods import capture
-from convlint.checking.judgement import failures_to_tell
+from convlint.checking.judgement import failures_to_report
 from convlint.model import Example, Finding, Replacement, Rule
 from convlint.op_functions import function_of, functions_of
 from convlint.rule_tester.environment import environment_of
@@ -37,7 +37,7 @@ def findings_of(rule: Rule, example: Example, number: int, tester: RuleTester) -
     environment = environment_of(rule, example, tester.environment)
     captured = capture(tester.source(example, f"{rule.code}_{number}")[1], TIMEOUT)
     alone = Rulebook((rule,))
-    matches = match_failures(alone, failures_to_tell(captured, environment.frontend), environment)
+    matches = match_failures(alone, failures_to_report(captured, environment.frontend), environment)
     if captured.graph is not None:
         matches += match_graph(alone, captured.graph, environment)
     return group_findings(matches)

@@ -10,7 +10,7 @@ from reports import REPORT, call, rule
 from convlint.checking.reconcile import compare_frontends, findings_of_trial, mark_trial
 from convlint.coreml.supported import snapshot
 from convlint.model import Finding, Site, Trial, TrialFailure
-from convlint.model.verdict import unforeseen
+from convlint.model.verdict import unnamed_refusals
 from convlint.op_functions import operation_of
 from convlint.rules.match import Environment
 from convlint.rules.rulebook import load_rulebook
@@ -75,7 +75,7 @@ def test_verdict_and_reconciliation_agree_on_what_a_refusal_is_of(
 ) -> None:
     trial = failed(failure(refused))
     report = replace(REPORT, findings=(error(found),), suppressed=(), trial=trial, trials=(trial,))
-    assert (unforeseen(report) == ()) is named
+    assert (unnamed_refusals(report) == ()) is named
     repeated = findings_of_trial((error(found),), (trial,), load_rulebook(), HERE)
     assert (repeated == ()) is named
     (marked,) = mark_trial((replace(error(found), trial=""),), trial)

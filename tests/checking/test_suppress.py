@@ -11,7 +11,7 @@ from reports import CLEAN, REPORT, call, rule
 
 from convlint.checking.baseline import BASELINE, Baseline, baseline_of, counted, read_baseline, write_baseline
 from convlint.checking.suppress import suppress, unused_ignores
-from convlint.destination import look_at
+from convlint.destination import checked_place
 from convlint.errors import UsageError
 from convlint.model import Finding, Graph, Report, Site
 from convlint.model.run import Outcome
@@ -232,12 +232,12 @@ class TestBaseline:
     def test_a_file_reads_back_and_differs_by_lines(self, file: Path) -> None:
         baseline = self.known(checked(file, "x\ny\n", (HYPOT, 1), (SOFTMAX, 2)), file.parent)
         path = str(file.parent / "known.json")
-        write_baseline(look_at("--baseline", path, BASELINE), baseline)
+        write_baseline(checked_place("--baseline", path, BASELINE), baseline)
         assert read_baseline(path) == baseline
         text = Path(path).read_text(encoding="utf-8")
         assert json.loads(text)["version"] == 1
         assert text.count("\n      {") == 2
-        write_baseline(look_at("--baseline", path, BASELINE), Baseline({}))
+        write_baseline(checked_place("--baseline", path, BASELINE), Baseline({}))
         assert read_baseline(path).counts == {}
 
     @pytest.mark.parametrize(

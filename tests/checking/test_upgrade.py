@@ -10,7 +10,7 @@ import pytest
 from conftest import Convlint
 from reports import REPORT, rule
 
-from convlint.checking.upgrade import compare
+from convlint.checking.upgrade import compare_reports
 from convlint.model import Finding, Subject
 
 NET = """
@@ -73,7 +73,7 @@ def test_an_op_that_another_rule_refuses_now_is_not_fixed() -> None:
     """A release may gain a converter that does not work: the op is blocked as before."""
     finding = next(f for f in REPORT.findings if f.severity == "error" and f.calls)
     other = replace(finding, rule=replace(finding.rule, code="CL199", name="broken-converter"))
-    upgrade = compare(replace(REPORT, findings=(finding,)), replace(REPORT, findings=(other,)))
+    upgrade = compare_reports(replace(REPORT, findings=(finding,)), replace(REPORT, findings=(other,)))
     assert (upgrade.fixed, upgrade.broken, upgrade.same) == ((), (), 1)
 
 
@@ -82,10 +82,12 @@ def test_one_of_two_ops_of_a_line_may_be_fixed() -> None:
     call = finding.calls[0]
     two = replace(finding, calls=(call, replace(call, name="another")))
     one = replace(finding, calls=(call,))
-    upgrade = compare(replace(REPORT, findings=(two,)), replace(REPORT, findings=(one,)))
+    upgrade = compare_reports(replace(REPORT, findings=(two,)), replace(REPORT, findings=(one,)))
     assert (upgrade.fixed, upgrade.broken) == ((two,), ())
     assert upgrade.exit_code() == 0
-    assert compare(replace(REPORT, findings=(one,)), replace(REPORT, findings=(two,))).exit_code() == 1
+    assert (
+        compare_reports(replace(REPORT, findings=(one,)), replace(REPORT, findings=(two,))).exit_code() == 1
+    )
 
 
 def test_what_names_a_version_in_its_message_is_the_same_finding_in_both() -> None:
@@ -96,5 +98,5 @@ def test_what_names_a_version_in_its_message_is_the_same_finding_in_both() -> No
         Finding(numpy, "warning", f"numpy 2.4 with coremltools {release}", "", None, subject=subject)
         for release in ("9.0", "9.1")
     )
-    upgrade = compare(replace(REPORT, findings=(before,)), replace(REPORT, findings=(after,)))
+    upgrade = compare_reports(replace(REPORT, findings=(before,)), replace(REPORT, findings=(after,)))
     assert (upgrade.fixed, upgrade.broken, upgrade.same) == ((), (), 1)

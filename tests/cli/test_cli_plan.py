@@ -101,7 +101,7 @@ def test_without_a_trial_pytorchs_ops_are_planned(net: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--chip", "A17"), "unknown chip 'A17'. Did you mean A17 Pro?"),
         (("--os", "iOS19"), "unknown target 'iOS19'. Did you mean iOS1"),
@@ -113,13 +113,13 @@ def test_without_a_trial_pytorchs_ops_are_planned(net: Path, capsys: pytest.Capt
     ],
 )
 def test_bad_use_is_one_paragraph(
-    net: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+    net: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = run(capsys, "nets.py:Net", *arguments)
     assert code == 2
     assert not out
     assert err.startswith("convlint: error: ")
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 

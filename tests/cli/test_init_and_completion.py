@@ -95,12 +95,12 @@ class TestInit:
         ]
         assert "entry: convlint check --changed" in (tmp_path / ".pre-commit-config.yaml").read_text()
         again = convlint("init", "--yes")
-        assert (again.code, "holds a configuration already" in again.err) == (2, True)
+        assert (again.code, "already holds a configuration" in again.err) == (2, True)
 
     def test_a_hook_file_that_is_there_is_left_alone(self, convlint: Convlint, tmp_path: Path) -> None:
         (tmp_path / "models.py").write_text(MODELS)
         (tmp_path / ".pre-commit-config.yaml").write_text("repos: []\n")
-        assert "is there already" in self.init(convlint, tmp_path, "--yes")
+        assert ".pre-commit-config.yaml exists; add this" in self.init(convlint, tmp_path, "--yes")
         assert (tmp_path / ".pre-commit-config.yaml").read_text() == "repos: []\n"
         assert (tmp_path / "convlint.toml").is_file()
 

@@ -106,13 +106,13 @@ def test_a_new_rule_goes_where_the_project_keeps_its_rules(convlint: Convlint, f
     assert ran.code == 0
     written = Path(ran.out.strip())
     assert (written.name, written.parent.name) == ("MY101-another.toml", "own")
-    assert ran.err == "its examples are proved by: convlint rules test MY101\n"
+    assert ran.err == "prove its examples with: convlint rules test MY101\n"
 
 
 def test_a_new_rule_without_a_project_says_how_it_is_found(convlint: Convlint, tmp_path: Path) -> None:
     ran = new(convlint, "mine", "--category", "ane")
     assert (tmp_path / "rules" / "MY200-mine.toml").is_file()
-    assert ran.err == "its examples are proved by: convlint rules test MY200 --rule-path rules\n"
+    assert ran.err == "prove its examples with: convlint rules test MY200 --rule-path rules\n"
 
 
 def test_a_shipped_rule_goes_into_its_category_under_the_next_free_code(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_doctor_tells_what_the_rules_say_of_the_versions(convlint: Convlint, tmp
     (numpy / "METADATA").write_text("Name: numpy\nVersion: 2.4.1\n", encoding="utf-8")
     paths = f"{tmp_path / 'old'}:{ROOT}"
     ran = convlint("doctor", "--format", "json", PYTHONPATH=paths)
-    told = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
-    assert told["CL501"]["message"].startswith(
+    findings = {finding["code"]: finding for finding in json.loads(ran.out)["findings"]}
+    assert findings["CL501"]["message"].startswith(
         "numpy 2.4.1 breaks the TorchScript frontend of coremltools 9.0"
     )
-    assert told["CL501"]["severity"] == "warning"
+    assert findings["CL501"]["severity"] == "warning"
     assert "warning CL501 numpy-too-new: numpy 2.4.1" in convlint("doctor", PYTHONPATH=paths).out

@@ -64,9 +64,9 @@ def _measured(*settings: Setting, precision: Any = "float16", target: str = "iOS
 def table() -> dict[str, Row]:
     """Every setting on one model, by name."""
     words = ["int8,int4", "palettize:1..8", "prune:0.5", "w8a8"]
-    found = _measured(IMPOSSIBLE, *parse_settings(words, "iOS18"))
-    assert not found.plain.detail
-    return {"none": found.plain} | {row.setting: row for row in found.rows}
+    measured = _measured(IMPOSSIBLE, *parse_settings(words, "iOS18"))
+    assert not measured.plain.detail
+    return {"none": measured.plain} | {row.setting: row for row in measured.rows}
 
 
 def test_threads_that_the_parent_started_do_not_stop_the_child() -> None:
@@ -124,7 +124,7 @@ def test_precisions_differ_in_size_and_error(table: dict[str, Row]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "target", "told"),
+    ("word", "target", "message"),
     [
         ("int4", "iOS17", "only iOS18 and later can read, and the target is iOS17: give --target iOS18"),
         ("w8a8", "macOS13", "only iOS17 and later"),
@@ -139,10 +139,10 @@ def test_precisions_differ_in_size_and_error(table: dict[str, Row]) -> None:
         ("int8:4", "iOS18", "int8 takes no number"),
     ],
 )
-def test_settings_that_cannot_be(word: str, target: str, told: str) -> None:
+def test_settings_that_cannot_be(word: str, target: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_settings([word], target)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_python_function_refuses_too() -> None:
@@ -280,11 +280,11 @@ def test_check_shows_the_table_with_the_weights_of_a_checkpoint(project: Path) -
     for page, cell in pages:
         assert "Precision and compression: iOS17, float32, weights of" in page
         assert cell in page
-    told = report_to_dict(report)["compression"]
-    assert [row["setting"] for row in told["rows"]] == ["palettize:1"]
-    assert told["rows"][0]["bytes"] == palette.bytes
+    table = report_to_dict(report)["compression"]
+    assert [row["setting"] for row in table["rows"]] == ["palettize:1"]
+    assert table["rows"][0]["bytes"] == palette.bytes
 
-    wrong = replace(job, checkpoint=str(project / "wide.safetensors"))
+    wrong = replace(job, options=replace(job.options, checkpoint=str(project / "wide.safetensors")))
     save_file(nn.Linear(32, 64).state_dict(), project / "wide.safetensors")
     outcome = Session(quiet=True).check(wrong)
     assert outcome.error is not None

@@ -91,7 +91,7 @@ def test_a_converter_that_ignores_the_dtype(made: OpCall, release: str, expected
 
 
 def test_an_unusual_dtype_is_handed_on_until_a_cast() -> None:
-    made = coreml_dtypes(
+    dtypes = coreml_dtypes(
         [
             call("aten.zeros.default", "int64", size=(3,)),
             call("aten.view.default", "int64", self=tensor("zeros", "int64"), size=(3, 1)),
@@ -101,11 +101,11 @@ def test_an_unusual_dtype_is_handed_on_until_a_cast() -> None:
         ],
         parse_release("9.0"),
     )
-    assert made == {("zeros", 0): "fp32", ("view", 0): "fp32", ("add", 0): "fp32"}
+    assert dtypes == {("zeros", 0): "fp32", ("view", 0): "fp32", ("add", 0): "fp32"}
 
 
 def test_each_part_of_a_split_tensor_keeps_its_dtype() -> None:
-    made = coreml_dtypes(
+    dtypes = coreml_dtypes(
         [
             call("aten.zeros.default", "int64", size=(3,)),
             call("aten.split.Tensor", "int64", "int64", self=tensor("zeros", "int64"), split_size=2),
@@ -115,7 +115,7 @@ def test_each_part_of_a_split_tensor_keeps_its_dtype() -> None:
         ],
         parse_release("9.0"),
     )
-    assert made == {
+    assert dtypes == {
         ("zeros", 0): "fp32",
         ("split", 0): "fp32",
         ("split", 1): "fp32",
@@ -126,14 +126,16 @@ def test_each_part_of_a_split_tensor_keeps_its_dtype() -> None:
 
 def test_an_input_of_16_bit_integers_becomes_an_int32() -> None:
     port = Port("x", "tensor", TensorMeta((3,), "int16"))
-    given = TensorArg("x", TensorMeta((3,), "int16"), "input", False)
-    made = coreml_dtypes([call("aten.clone.default", "int16", self=given)], parse_release("9.0"), [port])
-    assert made == {("x", 0): "int32", ("clone", 0): "int32"}
+    tensor_arg = TensorArg("x", TensorMeta((3,), "int16"), "input", False)
+    dtypes = coreml_dtypes(
+        [call("aten.clone.default", "int16", self=tensor_arg)], parse_release("9.0"), [port]
+    )
+    assert dtypes == {("x", 0): "int32", ("clone", 0): "int32"}
 
 
 def test_the_tensors_of_an_argument_are_told_theirs() -> None:
     one, other = tensor("zeros", "bool"), tensor("x", "bool")
-    told = with_dtypes((None, (one, other), 3), {("zeros", 0): "fp32"})
-    assert [item.coreml for item in told[1]] == ["fp32", ""]
-    assert told[0] is None
-    assert told[2] == 3
+    typed = with_dtypes((None, (one, other), 3), {("zeros", 0): "fp32"})
+    assert [item.coreml for item in typed[1]] == ["fp32", ""]
+    assert typed[0] is None
+    assert typed[2] == 3

@@ -28,8 +28,8 @@ def test_the_snapshot_of_a_known_version_is_exact() -> None:
 
 
 def test_another_version_gets_the_newest_that_is_not_newer_and_says_so() -> None:
-    found = snapshot("9.0.5")
-    assert (found.version, found.requested, found.exact) == ("9.0", "9.0.5", False)
+    supported = snapshot("9.0.5")
+    assert (supported.version, supported.requested, supported.exact) == ("9.0", "9.0.5", False)
     assert snapshot("99").version == known_versions()[-1]
     assert snapshot("7.0").version == known_versions()[0]
     assert not snapshot("7.0").exact
@@ -81,19 +81,19 @@ def test_the_names_are_those_of_coremltools_for_every_overload_of_aten() -> None
 
 
 def test_the_stored_snapshot_of_the_installed_release_is_up_to_date() -> None:
-    found = installed_snapshot()
-    if found.version not in known_versions():
-        pytest.skip(f"there is no snapshot of coremltools {found.version}")
-    stored = snapshot(found.version)
-    assert found.names ^ stored.names == frozenset()
-    assert found.unwraps_dunders is stored.unwraps_dunders
+    installed = installed_snapshot()
+    if installed.version not in known_versions():
+        pytest.skip(f"there is no snapshot of coremltools {installed.version}")
+    stored = snapshot(installed.version)
+    assert installed.names ^ stored.names == frozenset()
+    assert installed.unwraps_dunders is stored.unwraps_dunders
 
 
 def test_a_snapshot_is_written_as_it_is_read(tmp_path: Path) -> None:
     for version in known_versions():
-        found = snapshot(version)
-        data = json.loads(write(found, tmp_path).read_text())
-        assert frozenset(data["names"]) == found.names
+        supported = snapshot(version)
+        data = json.loads(write(supported, tmp_path).read_text())
+        assert frozenset(data["names"]) == supported.names
 
 
 def test_the_command_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def line_of(model: type[nn.Module], text: str) -> int:
     return first + next(number for number, line in enumerate(lines) if text in line)
 
 
-def told(report: Report, code: str) -> list[Finding]:
+def findings_of(report: Report, code: str) -> list[Finding]:
     return [finding for finding in report.findings if finding.rule.code == code]
 
 
@@ -96,10 +96,10 @@ def test_sizes_are_read_and_written(
         ("1x[8..9999999999]", "must be at most"),
         ("1x{}", "empty"),
         ("1x{8}", "one choice only; write 8"),
-        ("1x{8,8}", "stands in it twice"),
+        ("1x{8,8}", "is in it twice"),
         ("{1x8,1x8x8}", "2 and 3 axes"),
         ("1x{8,16}x{8,16,32}", "list whole shapes instead"),
-        ("1x{8,16}x[8..16]", "no mixture of both"),
+        ("1x{8,16}x[8..16]", "does not allow both"),
         ("1x{" + ",".join(map(str, range(1, 131))) + "}", "130 shapes, and Core ML takes 128"),
     ],
 )
@@ -119,12 +119,12 @@ def test_a_model_that_bears_every_size() -> None:
     assert (port.flexible, [type(size) for size in port.meta.shape]) == ("range", [int, int, str, str])
 
     listed = check(Pooled, ["1x3x{32,64}x{32,64}"], trial="full")
-    assert (listed.convertible, told(listed, "CL425")) == ("yes", [])
+    assert (listed.convertible, findings_of(listed, "CL425")) == ("yes", [])
 
 
 def test_a_size_that_a_line_fixes() -> None:
     report = check(FlatHead, ["1x3x[16..32]x24"])
-    (finding,) = told(report, "CL421")
+    (finding,) = findings_of(report, "CL421")
     assert "axis 2 of x is fixed at 24 (16..32 was asked for)" in finding.message
     assert finding.site is not None
     assert finding.site.line == line_of(FlatHead, "flatten")
@@ -135,17 +135,17 @@ def test_a_size_that_a_line_fixes() -> None:
 
 def test_sizes_that_break_a_line() -> None:
     report = check(Skip, ["1x3x[4..40]x32"])
-    messages = {finding.site.line: finding.message for finding in told(report, "CL423")}
+    messages = {finding.site.line: finding.message for finding in findings_of(report, "CL423")}
     assert set(messages) == {line_of(Skip, text) for text in ("F.conv2d", "F.max_pool2d", "torch.cat")}
     assert "sizes 4..6 of axis 2 of x" in messages[line_of(Skip, "F.conv2d")]
     assert "all sizes but multiples of 2" in messages[line_of(Skip, "torch.cat")]
     fitting = check(Skip, ["1x3x{8,16,32}x32"])
-    assert (fitting.convertible, told(fitting, "CL423")) == ("yes", [])
+    assert (fitting.convertible, findings_of(fitting, "CL423")) == ("yes", [])
 
 
 def test_arithmetic_with_sizes_that_coremltools_refuses() -> None:
     report = check(Arithmetic, ["1x3x8x[8..32]"])
-    (finding,) = told(report, "CL100")
+    (finding,) = findings_of(report, "CL100")
     assert "_operator.mod" in finding.message
     assert finding.site.line == line_of(Arithmetic, "F.pad")
     assert finding.trial == "failed"
@@ -154,12 +154,12 @@ def test_arithmetic_with_sizes_that_coremltools_refuses() -> None:
 
 def test_inputs_that_vary_together() -> None:
     report = check(Two, ["1x[4..8]", "mask=1x[4..8]"])
-    (finding,) = told(report, "CL422")
+    (finding,) = findings_of(report, "CL422")
     assert "axis 1 of x and axis 1 of mask must be equal" in finding.message
     below = check(Two, ["1x{4,8}", "mask=1x{4,8}"], target="iOS17")
-    assert (below.convertible, len(told(below, "CL426"))) == ("no", 1)
+    assert (below.convertible, len(findings_of(below, "CL426"))) == ("no", 1)
     above = check(Two, ["1x{4,8}", "mask=1x{4,8}"], target="iOS18")
-    assert (above.convertible, told(above, "CL426"), told(above, "CL422")) == ("yes", [], [])
+    assert (above.convertible, findings_of(above, "CL426"), findings_of(above, "CL422")) == ("yes", [], [])
 
 
 class Remembers(nn.Module):
@@ -184,8 +184,8 @@ def test_the_assertion_for_tests_takes_flexible_sizes() -> None:
     assert convlint.assert_convertible(Pooled, "x=1x3x[32..64]x32").graph.inputs[0].flexible == "range"
     with pytest.raises(AssertionError, match="CL421"):
         convlint.assert_convertible(FlatHead, ["1x3x[16..32]x24"])
-    given = check(Two, ["1x[4..8]"], {"mask": torch.ones(1)})
-    assert (given.convertible, told(given, "CL422")) == ("yes", [])
+    report = check(Two, ["1x[4..8]"], {"mask": torch.ones(1)})
+    assert (report.convertible, findings_of(report, "CL422")) == ("yes", [])
 
 
 def test_the_other_frontend_takes_flexible_sizes() -> None:
@@ -202,9 +202,13 @@ class Wide(nn.Module):
 
 def test_shapes_of_a_list_are_taken_whole() -> None:
     fitting = check(Wide, ["1x3x{8,16}x{16,32}"])
-    assert (fitting.convertible, told(fitting, "CL423"), told(fitting, "CL424")) == ("yes", [], [])
+    assert (fitting.convertible, findings_of(fitting, "CL423"), findings_of(fitting, "CL424")) == (
+        "yes",
+        [],
+        [],
+    )
     wrong = check(Wide, ["{1x3x8x16,1x3x16x32,1x3x16x16}"])
-    (finding,) = told(wrong, "CL423")
+    (finding,) = findings_of(wrong, "CL423")
     assert "size 16 for axis 2 of x, 16 for axis 3 of x: ValueError: twice as wide" in finding.message
     assert finding.site.line == line_of(Wide, "raise ValueError")
 

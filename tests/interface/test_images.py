@@ -37,7 +37,7 @@ class Net(nn.Module):
         return self.head(torch.relu(self.stem(x)).mean((2, 3)))
 
 
-def told(report: Report, code: str) -> list[Finding]:
+def findings_of(report: Report, code: str) -> list[Finding]:
     return [finding for finding in report.findings if finding.rule.code == code]
 
 
@@ -67,7 +67,7 @@ def test_pictures_are_read_and_written(text: str, image: Image) -> None:
         ("1x3x8x8:image(rgba)", "not one of rgb, bgr, gray"),
         ("1x3x8x8:image(mean=1/2)", "mean has 2 numbers"),
         ("1x3x8x8:image(std=0)", "std must be above 0"),
-        ("1x3x8x8:image(std=x)", "no list of numbers"),
+        ("1x3x8x8:image(std=x)", "not a list of numbers"),
         ("1x3x8x8:image(std=nan)", "must be finite"),
         ("1x3x8x8:image(bgr,rgb)", "each once"),
         ("1x3x8x8:image(bgr", "is written image"),
@@ -95,27 +95,27 @@ def test_a_picture_is_one_in_the_converted_model(tmp_path: Path) -> None:
     path = str(tmp_path / "net.mlpackage")
     report = check(Net, ["x=1x3x64x64:image(bgr,mean=0.5,std=0.25)"], trial="full", output=path)
     assert report.convertible == "yes"
-    assert told(report, "CL430") == told(report, "CL433") == []
+    assert findings_of(report, "CL430") == findings_of(report, "CL433") == []
     description = ct.models.MLModel(path, skip_model_load=True).get_spec().description.input[0]
     kind = description.type.imageType
     assert (description.name, kind.width, kind.height) == ("x", 64, 64)
     assert kind.colorSpace == kind.ColorSpace.Value("BGR")
 
 
-def test_what_pictures_are_told_of() -> None:
+def test_the_findings_about_pictures() -> None:
     plain = check(Net, ["1x3x64x64"])
-    assert [finding.severity for finding in told(plain, "CL430")] == ["note"]
+    assert [finding.severity for finding in findings_of(plain, "CL430")] == ["note"]
     declared = check(Net, ["x=1x3x64x64:image"])
-    assert (len(told(declared, "CL430")), len(told(declared, "CL433"))) == (0, 1)
+    assert (len(findings_of(declared, "CL430")), len(findings_of(declared, "CL433"))) == (0, 1)
     batch = check(Net, ["x=4x3x16x16:image"])
-    assert (len(told(batch, "CL431")), batch.convertible, batch.exit_code) == (1, "no", 1)
+    assert (len(findings_of(batch, "CL431")), batch.convertible, batch.exit_code) == (1, "no", 1)
     assert "must be of kind (1, 3, H, W)" in batch.trial.failures[0].error
 
 
 def test_a_std_for_each_channel_is_folded_and_proved() -> None:
     report = check(Net, [f"x=1x3x16x16:image({MEANS},{STDS})"])
     assert report.convertible == "yes"
-    (finding,) = told(report, "CL432")
+    (finding,) = findings_of(report, "CL432")
     fold = finding.replacements[0]
     assert "stem" in fold.title
     assert fold.proof.startswith("compared on 3 random pictures")
@@ -151,7 +151,7 @@ def test_what_cannot_be_folded_is_not_offered() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x) + x.mean()
 
-    (finding,) = told(check(Shared, [f"x=1x3x16x16:image({STDS})"]), "CL432")
+    (finding,) = findings_of(check(Shared, [f"x=1x3x16x16:image({STDS})"]), "CL432")
     assert all(not replacement.proof for replacement in finding.replacements)
 
 
@@ -160,10 +160,10 @@ def test_fix_proposes_the_fold(project: Path, capsys: pytest.CaptureFixture[str]
         "import torch\nfrom torch import nn\n\n\n" + inspect.getsource(Net), encoding="utf-8"
     )
     code = main(["fix", "net.py:Net", "--input", f"x=1x3x16x16:image({MEANS},{STDS})", "--format", "json"])
-    told_notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
+    notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
     assert code == 0
-    assert "convlint.fold_std(model, 'stem', (0.229, 0.224, 0.225))" in told_notes
-    assert "compared on 3 random pictures" in told_notes
+    assert "convlint.fold_std(model, 'stem', (0.229, 0.224, 0.225))" in notes
+    assert "compared on 3 random pictures" in notes
 
 
 class Normalises(nn.Module):
@@ -186,7 +186,7 @@ def test_a_normalisation_in_forward_is_divided_and_proved() -> None:
     import coremltools as ct
 
     report = check(Normalises, ["x=1x3x16x16:image(mean=0,std=1)"])
-    (finding,) = told(report, "CL435")
+    (finding,) = findings_of(report, "CL435")
     assert "/ self.std" in finding.site.source
     fold = finding.replacements[0]
     assert fold.proof.startswith("compared on 3 random pictures")
@@ -233,9 +233,9 @@ def test_output_specs_are_read_and_written(text: str, name: str | None, layout: 
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        (["y:picture"], "'picture' is no kind of output"),
+        (["y:picture"], "'picture' is not a kind of output"),
         (["y:image(rgba)"], "'rgba' is not one of rgb, bgr, gray, gray16"),
-        (["y:image(mean=0.5)"], "is no kind of output"),
+        (["y:image(mean=0.5)"], "is not a kind of output"),
         (["y z:image"], "'y z' cannot name an output"),
         (["y:image", "y:image(bgr)"], "two output specs are about 'y'"),
     ],
@@ -269,7 +269,7 @@ def test_an_output_is_a_picture_in_the_converted_model(frontend: str, tmp_path: 
     report = check(Paints, ["x=1x3x64x32"], frontend=frontend, trial="full", output=path, outputs=outputs)
     assert report.convertible == "yes", report.trial
     assert [port.image for port in report.graph.outputs] == ["", "bgr", "gray16"]
-    assert not any(told(report, code) for code in ("CL434", "CL436", "CL437", "CL438"))
+    assert not any(findings_of(report, code) for code in ("CL434", "CL436", "CL437", "CL438"))
     _, picture, mask = ct.models.MLModel(path, skip_model_load=True).get_spec().description.output
     kinds = [port.type.imageType for port in (picture, mask)]
     assert [(kind.width, kind.height) for kind in kinds] == [(32, 64), (32, 64)]
@@ -277,14 +277,14 @@ def test_an_output_is_a_picture_in_the_converted_model(frontend: str, tmp_path: 
     assert names == ["BGR", "GRAYSCALE_FLOAT16"]
 
 
-def test_what_pictures_that_come_out_are_told_of() -> None:
-    found = check(Paints, ["x=1x3x8x8"], outputs=["mask:image(rgb)"])
-    (finding,) = told(found, "CL436")
+def test_the_findings_about_output_pictures() -> None:
+    report = check(Paints, ["x=1x3x8x8"], outputs=["mask:image(rgb)"])
+    (finding,) = findings_of(report, "CL436")
     assert "(1, 1, 8, 8)" in finding.message
-    assert (found.convertible, [failure.stage for failure in found.trial.failures]) == ("no", ["output"])
-    assert not told(found, "CL190")
+    assert (report.convertible, [failure.stage for failure in report.trial.failures]) == ("no", ["output"])
+    assert not findings_of(report, "CL190")
     old = check(Paints, ["x=1x3x8x8"], outputs=["mask:image(gray16)"], target="iOS15")
-    assert (old.convertible, len(told(old, "CL437")), told(old, "CL190")) == ("no", 1, [])
+    assert (old.convertible, len(findings_of(old, "CL437")), findings_of(old, "CL190")) == ("no", 1, [])
     several = check(Paints, ["x={1x3x8x8,1x3x16x8}:image"], outputs=["picture:image"])
     assert several.convertible == "yes", several.trial
 

@@ -119,8 +119,8 @@ def executed(sample: Sample, precision: Precision | None = None) -> list[Any]:
 def folded(sample: Sample) -> list[Any] | None:
     """What coremltools makes of the call when all of its tensors are constants; None where it does not."""
     with Function({}, opset_version=getattr(ct.target, sample.target)):
-        found = call(sample, dict(sample.tensors))
-    outputs = list(found) if isinstance(found, (list, tuple)) else [found]
+        result = call(sample, dict(sample.tensors))
+    outputs = list(result) if isinstance(result, (list, tuple)) else [result]
     values = [variable.val for variable in outputs]
     return None if any(value is None for value in values) else values
 
@@ -133,14 +133,14 @@ def tolerance(sample: Sample) -> dict[str, float]:
 
 def check(sample: Sample) -> set[str]:
     """Compare the executor with both sides; which of them had an answer."""
-    found = executed(sample)
+    result = executed(sample)
     trusted = FOLDED_WRONG.get(sample.op) is None
     answers = {"reference": sample.expected, "folded": folded(sample) if trusted else None}
     for name, values in answers.items():
         if values is None:
             continue
-        assert len(values) == len(found), f"{sample}: {len(found)} outputs, {name} has {len(values)}"
-        for ours, theirs in zip(found, values, strict=True):
+        assert len(values) == len(result), f"{sample}: {len(result)} outputs, {name} has {len(values)}"
+        for ours, theirs in zip(result, values, strict=True):
             right = np.asarray(theirs)
             message = f"{name} of {sample}"
             assert ours.shape == right.shape or ours.size == right.size == 1, (

@@ -26,7 +26,7 @@ def doubled(dtype: Any = types.fp32, shape: tuple[int, ...] = (2,)) -> Any:
     [
         (types.fp32, ["a", "b"], "input 'x' is a list of <U1, and the program declares fp32"),
         (types.fp32, [None, None], "is a list of object, and the program declares fp32"),
-        (types.fp32, [[1.0], [1.0, 2.0]], "is no array"),
+        (types.fp32, [[1.0], [1.0, 2.0]], "is not an array"),
         (types.fp32, np.array([1j, 2]), "is complex, and the program declares fp32"),
         (types.int32, [1.5, 2.0], "holds 1.5, and the program declares int32"),
         (types.int32, [np.nan, 2.0], "holds nan, and the program declares int32"),
@@ -65,7 +65,7 @@ def test_names_and_options() -> None:
         run(program, {"y": [1, 2]})
     with pytest.raises(ExecutionError, match="a list, and the program needs a dictionary"):
         run(program, [float32(1, 2)])  # type: ignore[arg-type]
-    with pytest.raises(ExecutionError, match="'float8' is no precision"):
+    with pytest.raises(ExecutionError, match="'float8' is not a precision"):
         run(program, {"x": [1, 2]}, "float8")  # type: ignore[arg-type]
     with pytest.raises(ExecutionError, match="accumulator limit of -1"):
         run(program, {"x": [1, 2]}, accumulator_limit=-1)

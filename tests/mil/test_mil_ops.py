@@ -38,20 +38,20 @@ RAMP = float32([[[0, 1]]])
     ],
 )
 def test_the_five_corner_conventions(mode: str, expected: list[float]) -> None:
-    found = value(
+    result = value(
         lambda x: mb.resize_bilinear(x=x, target_size_height=1, target_size_width=5, sampling_mode=mode),
         x=RAMP,
     )
-    assert found.ravel() == pytest.approx(expected)
+    assert result.ravel() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("STRICT_ALIGN_CORNERS", 0), ("ALIGN_CORNERS", 0.5)])
 def test_one_sample_is_the_corner_or_the_middle(mode: str, expected: float) -> None:
-    found = value(
+    result = value(
         lambda x: mb.resize_bilinear(x=x, target_size_height=1, target_size_width=1, sampling_mode=mode),
         x=RAMP,
     )
-    assert found.item() == pytest.approx(expected)
+    assert result.item() == pytest.approx(expected)
 
 
 def test_nearest_resizing_takes_centres_and_nearest_upsampling_corners() -> None:
@@ -73,15 +73,15 @@ def ones(*shape: int) -> np.ndarray[Any, Any]:
 )
 def test_odd_padding_goes_to_the_end_or_to_the_beginning(pad_type: str, expected: list[float]) -> None:
     x = float32([[[1, 1, 1, 1]]])
-    found = value(lambda x: mb.conv(x=x, weight=ones(1, 1, 2), pad_type=pad_type), x=x)
+    result = value(lambda x: mb.conv(x=x, weight=ones(1, 1, 2), pad_type=pad_type), x=x)
     wanted = {"same": [2, 2, 2, 1], "same_lower": [1, 2, 2, 2], "valid": [2, 2, 2]}[pad_type]
-    assert found.ravel().tolist() == wanted
+    assert result.ravel().tolist() == wanted
 
 
 def test_same_padding_looks_at_the_stride() -> None:
     x = float32([[[1, 2, 3, 4, 5]]])
-    found = value(lambda x: mb.conv(x=x, weight=ones(1, 1, 3), pad_type="same", strides=[2]), x=x)
-    assert found.ravel().tolist() == [3, 9, 9]
+    result = value(lambda x: mb.conv(x=x, weight=ones(1, 1, 3), pad_type="same", strides=[2]), x=x)
+    assert result.ravel().tolist() == [3, 9, 9]
 
 
 def test_a_transposed_convolution_is_cut_to_its_declared_shape() -> None:
@@ -113,10 +113,10 @@ def test_averages_count_the_padding_unless_told_otherwise() -> None:
 
 def test_ceil_mode_never_counts_what_lies_beyond_the_padding() -> None:
     x = float32([[[2, 4, 6, 8]]])
-    found = value(
+    result = value(
         lambda x: mb.avg_pool(x=x, kernel_sizes=[3], strides=[2], pad_type="valid", ceil_mode=True), x=x
     )
-    assert found.ravel().tolist() == [4, 7]
+    assert result.ravel().tolist() == [4, 7]
 
 
 def test_gather_takes_negative_indices_until_iOS16_and_not_after() -> None:
@@ -134,8 +134,8 @@ def test_validated_indices_stop_the_program() -> None:
 def test_gather_with_batch_dimensions() -> None:
     x = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     indices = np.array([[2, 0], [1, 1]], np.int32)
-    found = value(lambda x, i: mb.gather(x=x, indices=i, axis=1, batch_dims=1), x=x, i=indices)
-    assert found.tolist() == [[[4, 5], [0, 1]], [[8, 9], [8, 9]]]
+    result = value(lambda x, i: mb.gather(x=x, indices=i, axis=1, batch_dims=1), x=x, i=indices)
+    assert result.tolist() == [[[4, 5], [0, 1]], [[8, 9], [8, 9]]]
 
 
 @pytest.mark.parametrize(
@@ -151,18 +151,18 @@ def test_gather_with_batch_dimensions() -> None:
     ],
 )
 def test_scatter_combines_one_update_after_the_other(mode: str, expected: list[float]) -> None:
-    found = value(
+    result = value(
         lambda x, i, u: mb.scatter(data=x, indices=i, updates=u, mode=mode),
         x=float32([1, 2, 3]),
         i=np.array([1, 1], np.int32),
         u=float32([4, 9]),
     )
-    assert found.tolist() == pytest.approx(expected)
+    assert result.tolist() == pytest.approx(expected)
 
 
 def test_slices_go_backwards_and_squeeze() -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
-    found = value(
+    result = value(
         lambda x: mb.slice_by_index(
             x=x,
             begin=[-1, -1],
@@ -173,7 +173,7 @@ def test_slices_go_backwards_and_squeeze() -> None:
         ),
         x=x,
     )
-    assert found.tolist() == [5, 4, 3]
+    assert result.tolist() == [5, 4, 3]
 
 
 def test_slice_update_writes_into_a_copy() -> None:
@@ -198,8 +198,8 @@ def test_a_zero_in_a_shape_counts_from_the_right_from_iOS17_on() -> None:
 
 def test_interleaved_concatenation() -> None:
     a, b = float32([[1, 2], [3, 4]]), float32([[7, 8], [9, 10]])
-    found = value(lambda a, b: mb.concat(values=[a, b], axis=0, interleave=True), a=a, b=b)
-    assert found.tolist() == [[1, 2], [7, 8], [3, 4], [9, 10]]
+    result = value(lambda a, b: mb.concat(values=[a, b], axis=0, interleave=True), a=a, b=b)
+    assert result.tolist() == [[1, 2], [7, 8], [3, 4], [9, 10]]
 
 
 def test_depth_to_space_and_pixel_shuffle_read_channels_in_another_order() -> None:
@@ -255,20 +255,20 @@ def test_epsilons_are_added_where_the_documentation_says() -> None:
 def test_attention_to_nothing_is_not_a_number() -> None:
     q = float32([[[1.0, 0.0]]])
     mask = np.array([[False]])
-    found = value(
+    result = value(
         lambda q, m: mb.scaled_dot_product_attention(query=q, key=q, value=q, attn_mask=m),
         "iOS18",
         q=q,
         m=mask,
     )
-    assert np.isnan(found).all()
+    assert np.isnan(result).all()
 
 
 def test_softmax_of_nothing_but_minus_infinity_is_not_a_number() -> None:
     x = float32([[-np.inf, -np.inf], [-np.inf, 0]])
-    found = value(lambda x: mb.softmax(x=x), x=x)
-    assert np.isnan(found[0]).all()
-    assert found[1].tolist() == [0, 1]
+    result = value(lambda x: mb.softmax(x=x), x=x)
+    assert np.isnan(result[0]).all()
+    assert result[1].tolist() == [0, 1]
 
 
 def test_the_first_of_equal_maxima() -> None:
@@ -301,7 +301,7 @@ def test_suppression_keeps_the_best_of_overlapping_boxes_and_fills_up() -> None:
 def test_what_lies_outside_an_image(padding: str, expected: list[float]) -> None:
     x = float32([[[[1, 2, 3]]]])
     places = float32([[[[-1, 0], [0, 0], [2, 0]]]])
-    found = value(
+    result = value(
         lambda x, c: mb.resample(
             x=x,
             coordinates=c,
@@ -314,12 +314,12 @@ def test_what_lies_outside_an_image(padding: str, expected: list[float]) -> None
         x=x,
         c=places,
     )
-    assert found.ravel().tolist() == expected
+    assert result.ravel().tolist() == expected
 
 
 def test_boxes_beyond_the_image_read_the_padding() -> None:
     x = np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)
-    found = value(
+    result = value(
         lambda x: mb.crop_resize(
             x=x,
             boxes=float32([[0.1, 0.3, 1.3, 1.0]]),
@@ -332,7 +332,7 @@ def test_boxes_beyond_the_image_read_the_padding() -> None:
         ),
         x=x,
     )
-    assert found.ravel().tolist() == pytest.approx([3.1, 5.2, 10, 10])
+    assert result.ravel().tolist() == pytest.approx([3.1, 5.2, 10, 10])
 
 
 def test_the_outputs_of_a_reversed_rnn_stand_in_the_order_of_computation() -> None:

@@ -44,8 +44,8 @@ def test_an_epsilon_does_not_become_zero_in_half_precision() -> None:
 def test_sums_are_kept_wide_within_one_operation() -> None:
     ones = np.ones((1, 4096), np.float16)
     weight = np.ones((1, 4096), np.float16)
-    found = value(lambda x: mb.linear(x=x, weight=weight), x=ones)
-    assert found.item() == 4096  # summing in float16 would stop at 2048
+    result = value(lambda x: mb.linear(x=x, weight=weight), x=ones)
+    assert result.item() == 4096  # summing in float16 would stop at 2048
 
 
 def test_the_accumulator_of_the_neural_engine_overflows_below_float16() -> None:

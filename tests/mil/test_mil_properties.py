@@ -54,7 +54,7 @@ def test_convolution(rank: int, data: Any, seed: int, groups: int, bias: bool) -
     x = normal(seed, 2, 2 * groups, *window["shape"])
     weight = normal(seed + 1, 3 * groups, 2, *window["kernel"])
     shift = normal(seed + 2, 3 * groups) if bias else None
-    found = value(
+    result = value(
         lambda x: mb.conv(
             x=x,
             weight=weight,
@@ -77,7 +77,7 @@ def test_convolution(rank: int, data: Any, seed: int, groups: int, bias: bool) -
         window["dilations"],
         groups,
     )
-    same(found, expected, 1e-4)
+    same(result, expected, 1e-4)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -86,7 +86,7 @@ def test_transposed_convolution(rank: int, data: Any, seed: int, groups: int) ->
     window = data.draw(windows(rank))
     x = normal(seed, 1, 2 * groups, *window["shape"])
     weight = normal(seed + 1, 2 * groups, 3, *window["kernel"])
-    found = value(
+    result = value(
         lambda x: mb.conv_transpose(
             x=x,
             weight=weight,
@@ -100,7 +100,7 @@ def test_transposed_convolution(rank: int, data: Any, seed: int, groups: int) ->
     )
     function: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[rank - 1]
     arguments = (torch.tensor(x), torch.tensor(weight), None, window["strides"], window["pad"], 0, groups)
-    same(found, function(*arguments, window["dilations"]), 1e-4)
+    same(result, function(*arguments, window["dilations"]), 1e-4)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
@@ -130,22 +130,22 @@ def test_pooling(rank: int, data: Any, seed: int, ceil: bool, counted: bool) -> 
 def test_bilinear_resizing(seed: int, height: int, width: int, to: tuple[int, int], corners: bool) -> None:
     x = normal(seed, 1, 2, height, width)
     mode = "STRICT_ALIGN_CORNERS" if corners else "UNALIGN_CORNERS"
-    found = value(
+    result = value(
         lambda x: mb.resize_bilinear(
             x=x, target_size_height=to[0], target_size_width=to[1], sampling_mode=mode
         ),
         x=x,
     )
-    same(found, F.interpolate(torch.tensor(x), to, mode="bilinear", align_corners=corners))
+    same(result, F.interpolate(torch.tensor(x), to, mode="bilinear", align_corners=corners))
 
 
 @given(seed=seeds, size=sizes, to=st.tuples(sizes, sizes))
 def test_nearest_resizing(seed: int, size: int, to: tuple[int, int]) -> None:
     x = normal(seed, 1, 2, size, size)
-    found = value(
+    result = value(
         lambda x: mb.resize_nearest_neighbor(x=x, target_size_height=to[0], target_size_width=to[1]), x=x
     )
-    same(found, F.interpolate(torch.tensor(x), to, mode="nearest-exact"))
+    same(result, F.interpolate(torch.tensor(x), to, mode="nearest-exact"))
 
 
 @given(seed=seeds, mode=st.sampled_from(["bilinear", "nearest"]), corners=st.booleans(), data=st.data())
@@ -160,7 +160,7 @@ def test_resampling(seed: int, mode: str, corners: bool, data: Any) -> None:
         )
     )
     x, places = normal(seed, 2, 3, 4, 5), 1.5 * normal(seed + 1, 2, 3, 2, 2)
-    found = value(
+    result = value(
         lambda x, c: mb.resample(
             x=x,
             coordinates=c,
@@ -174,7 +174,7 @@ def test_resampling(seed: int, mode: str, corners: bool, data: Any) -> None:
         c=places,
     )
     expected = F.grid_sample(torch.tensor(x), torch.tensor(places), mode, name, corners)
-    same(found, expected, 1e-4)
+    same(result, expected, 1e-4)
 
 
 REDUCTIONS: dict[str, Callable[..., torch.Tensor]] = {
@@ -193,8 +193,8 @@ REDUCTIONS: dict[str, Callable[..., torch.Tensor]] = {
 def test_reductions(name: str, seed: int, axes: set[int], keep: bool) -> None:
     chosen = sorted({axis % 3: axis for axis in axes}.values())
     x = normal(seed, 2, 3, 4)
-    found = value(lambda x: getattr(mb, name)(x=x, axes=chosen, keep_dims=keep), x=x)
-    same(found, REDUCTIONS[name](torch.tensor(x), chosen, keep))
+    result = value(lambda x: getattr(mb, name)(x=x, axes=chosen, keep_dims=keep), x=x)
+    same(result, REDUCTIONS[name](torch.tensor(x), chosen, keep))
 
 
 @given(seed=seeds, data=st.data())
@@ -208,30 +208,30 @@ def test_slices_follow_python(seed: int, data: Any) -> None:
         begin.append(first - size if data.draw(st.booleans()) else first)
         end.append(last)
         stride.append(data.draw(st.integers(1, 3)))
-    found = value(lambda x: mb.slice_by_index(x=x, begin=begin, end=end, stride=stride), x=x)
+    result = value(lambda x: mb.slice_by_index(x=x, begin=begin, end=end, stride=stride), x=x)
     expected = x[tuple(slice(*ends) for ends in zip(begin, end, stride, strict=True))]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result, expected)
 
 
 @given(seed=seeds, axis=st.integers(-3, 2), count=st.integers(1, 5))
 def test_gather_is_index_select(seed: int, axis: int, count: int) -> None:
     x = normal(seed, 3, 4, 5)
     indices = np.random.default_rng(seed).integers(0, x.shape[axis], count).astype(np.int32)
-    found = value(lambda x, i: mb.gather(x=x, indices=i, axis=axis), x=x, i=indices)
-    same(found, torch.tensor(x).index_select(axis, torch.tensor(indices).long()))
+    result = value(lambda x, i: mb.gather(x=x, indices=i, axis=axis), x=x, i=indices)
+    same(result, torch.tensor(x).index_select(axis, torch.tensor(indices).long()))
 
 
 @given(seed=seeds, axis=st.integers(0, 2))
 def test_scatter_along_an_axis_is_scatter_add(seed: int, axis: int) -> None:
     x, updates = normal(seed, 3, 4, 5), normal(seed + 1, 3, 4, 5)
     indices = np.random.default_rng(seed).integers(0, x.shape[axis], x.shape).astype(np.int32)
-    found = value(
+    result = value(
         lambda x, i, u: mb.scatter_along_axis(data=x, indices=i, updates=u, axis=axis, mode="add"),
         x=x,
         i=indices,
         u=updates,
     )
-    same(found, torch.tensor(x).scatter_add(axis, torch.tensor(indices).long(), torch.tensor(updates)))
+    same(result, torch.tensor(x).scatter_add(axis, torch.tensor(indices).long(), torch.tensor(updates)))
 
 
 @given(seed=seeds, length=st.integers(1, 4), batch=st.integers(1, 3), both=st.booleans(), every=st.booleans())
@@ -260,7 +260,7 @@ def test_lstm(seed: int, length: int, batch: int, both: bool, every: bool) -> No
     arguments = ours("")
     if both:
         arguments |= {f"{name}_back": array for name, array in ours("_reverse").items()}
-    found = values(
+    results = values(
         lambda x, h, c: mb.lstm(
             x=x,
             initial_h=h,
@@ -280,9 +280,9 @@ def test_lstm(seed: int, length: int, batch: int, both: bool, every: bool) -> No
     with torch.no_grad():
         sequence, (last_h, last_c) = reference(torch.tensor(x), (split(h), split(c)))
     if every:
-        same(found[0], sequence)
-    same(found[1], torch.cat(list(last_h), -1))
-    same(found[2], torch.cat(list(last_c), -1))
+        same(results[0], sequence)
+    same(results[1], torch.cat(list(last_h), -1))
+    same(results[2], torch.cat(list(last_c), -1))
 
 
 @given(seed=seeds, length=st.integers(1, 4), batch=st.integers(1, 3))
@@ -297,7 +297,7 @@ def test_gru_with_the_reset_after_the_product(seed: int, length: int, batch: int
         r, z, n = np.split(state[f"{name}_l0"], 3)
         return np.concatenate([r, n, z])
 
-    found = values(
+    results = values(
         lambda x, h: mb.gru(
             x=x,
             initial_h=h,
@@ -314,8 +314,8 @@ def test_gru_with_the_reset_after_the_product(seed: int, length: int, batch: int
     )
     with torch.no_grad():
         sequence, last = reference(torch.tensor(x), torch.tensor(h).unsqueeze(0))
-    same(found[0], sequence)
-    same(found[1], last[0])
+    same(results[0], sequence)
+    same(results[1], last[0])
 
 
 @given(seed=seeds, axes=st.sampled_from([[-1], [1, 2], [0], [0, 2]]), affine=st.booleans())
@@ -323,7 +323,7 @@ def test_layer_norm(seed: int, axes: list[int], affine: bool) -> None:
     x = normal(seed, 3, 4, 5)
     shape = [x.shape[axis] for axis in axes]
     parameters = {"gamma": normal(seed + 1, *shape), "beta": normal(seed + 2, *shape)} if affine else {}
-    found = value(lambda x: mb.layer_norm(x=x, axes=axes, epsilon=1e-3, **parameters), x=x)
+    result = value(lambda x: mb.layer_norm(x=x, axes=axes, epsilon=1e-3, **parameters), x=x)
     tensor = torch.tensor(x)
     variance, mean = torch.var_mean(tensor, axes, correction=0, keepdim=True)
     expected = (tensor - mean) / torch.sqrt(variance + 1e-3)
@@ -331,16 +331,16 @@ def test_layer_norm(seed: int, axes: list[int], affine: bool) -> None:
         broadcast = [size if axis in {a % 3 for a in axes} else 1 for axis, size in enumerate(x.shape)]
         expected = expected * torch.tensor(parameters["gamma"]).reshape(broadcast)
         expected = expected + torch.tensor(parameters["beta"]).reshape(broadcast)
-    same(found, expected)
+    same(result, expected)
 
 
 @given(seed=seeds, batch=st.sampled_from([(), (1,), (2,), (3, 2)]), x_t=st.booleans(), y_t=st.booleans())
 def test_matmul_broadcasts(seed: int, batch: tuple[int, ...], x_t: bool, y_t: bool) -> None:
     x = normal(seed, *batch, *((4, 3) if x_t else (3, 4)))
     y = normal(seed + 1, *((5, 4) if y_t else (4, 5)))
-    found = value(lambda x, y: mb.matmul(x=x, y=y, transpose_x=x_t, transpose_y=y_t), x=x, y=y)
+    result = value(lambda x, y: mb.matmul(x=x, y=y, transpose_x=x_t, transpose_y=y_t), x=x, y=y)
     left, right = torch.tensor(x), torch.tensor(y)
-    same(found, (left.mT if x_t else left) @ (right.mT if y_t else right))
+    same(result, (left.mT if x_t else left) @ (right.mT if y_t else right))
 
 
 @given(seed=seeds, data=st.data())

@@ -18,7 +18,7 @@ from conftest import ROOT
 from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
 
 from convlint.checking.offers.own_lines import line_edit
-from convlint.checking.suppress import decided
+from convlint.checking.suppress import with_exit_code
 from convlint.cli.check import tally_of_models
 from convlint.errors import ModelError, UsageError
 from convlint.model import IgnoreComment, LineEdit, Replacement, Report, Site, Suppression
@@ -294,10 +294,10 @@ def test_the_models_of_a_run_are_counted_by_what_they_compute() -> None:
 def test_a_silenced_finding_leaves_the_numbers_wrong() -> None:
     """Only somebody who silenced a finding about numbers has weighed them."""
     silenced = Suppression(FINDINGS[0], "comment", "slow, and fine")
-    assert decided(replace(DIFFERS, suppressed=(silenced,)), "error").exit_code == 1
+    assert with_exit_code(replace(DIFFERS, suppressed=(silenced,)), "error").exit_code == 1
     about = replace(FINDINGS[0], rule=rule("CL301", "fill", "warning", category="numeric"))
     weighed = Suppression(about, "comment", "within what we need")
-    assert decided(replace(DIFFERS, suppressed=(weighed,)), "error").exit_code == 0
+    assert with_exit_code(replace(DIFFERS, suppressed=(weighed,)), "error").exit_code == 0
 
 
 def test_json_of_a_run_has_every_model(run: Run) -> None:

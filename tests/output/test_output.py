@@ -18,6 +18,7 @@ from convlint.model import (
     SCHEMA_VERSION,
     CaptureFailure,
     Finding,
+    LineEdit,
     Replacement,
     Report,
     Site,
@@ -25,10 +26,11 @@ from convlint.model import (
     TrialFailure,
 )
 from convlint.model.as_dict import report_to_dict
-from convlint.model.verdict import unforeseen, verdict
+from convlint.model.verdict import unnamed_refusals, verdict
 from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict
 from convlint.output.modules import fold_modules
+from convlint.output.page import Plain
 from convlint.output.rules import rule_markdown, rules_text
 from convlint.output.terminal import console_of, render, render_text
 from convlint.text import one_line, shown_path, single_line, visible
@@ -214,6 +216,52 @@ class TestTerminal:
         )
 
 
+class TestShort:
+    """What ``convlint check`` shows without ``--full``."""
+
+    def shown(self, report: Report) -> list[str]:
+        buffer = StringIO()
+        render(report, Plain(buffer), full=False)
+        return buffer.getvalue().splitlines()
+
+    def test_the_verdict_comes_first_and_last(self) -> None:
+        lines = self.shown(REPORT)
+        assert lines[2] == f"✗ {verdict(REPORT).headline}"
+        assert lines[-1] == f"✗ {verdict(REPORT).headline} {verdict(REPORT).next_step}"
+
+    def test_the_warnings_of_a_rule_are_one_line(self) -> None:
+        (warning,) = (each for each in REPORT.findings if each.severity == "warning")
+        other = replace(warning, site=Site("models/unet.py", 99, "y.softmax(1)", "forward"))
+        lines = self.shown(replace(REPORT, findings=(*REPORT.findings, other)))
+        told = [line for line in lines if line.startswith("warning ")]
+        assert told == [
+            "warning CL201 softmax-axis: softmax over axis 1 keeps the Neural Engine waiting"
+            "  models/unet.py:70 and 1 more line"
+        ]
+
+    def test_notes_are_counted_and_named(self) -> None:
+        note = replace(REPORT.findings[0], rule=rule("CL430", "undeclared-image", "note"), severity="note")
+        lines = self.shown(replace(CLEAN, findings=(note, note)))
+        assert "2 notes: CL430 undeclared-image  --full shows them" in lines
+
+    def test_an_error_has_its_two_best_helps(self) -> None:
+        error = next(each for each in REPORT.findings if each.severity == "error")
+        own = LineEdit("m.py", 1, 1, 1, 4, "b", "a", "b")
+        helps = (
+            Replacement("a newer release", kind="upgrade"),
+            Replacement("words", kind="advice"),
+            Replacement("an example", before="f(x)", after="g(x)"),
+            Replacement("the line itself", before="f(x)", after="g(x)", edit=own),
+        )
+        lines = self.shown(replace(REPORT, findings=(replace(error, replacements=helps),)))
+        shown = [line.strip() for line in lines if line.startswith("  help: ")]
+        assert shown == ["help: the line itself", "help: an example"]
+        assert "  2 more helps: --full" in lines
+
+    def test_a_clean_model_takes_a_dozen_lines(self) -> None:
+        assert len(self.shown(CLEAN)) <= 12
+
+
 class TestVerdict:
     def kind(self, **changes: Any) -> str:
         return verdict(replace(REPORT, **changes)).kind
@@ -267,14 +315,14 @@ class TestVerdict:
         assert "could not be captured" in verdict(replace(REPORT, convertible="unknown", graph=None)).headline
 
     def test_consequences_are_not_counted(self) -> None:
-        missed = {failure.op: failure.follows for failure in unforeseen(REPORT)}
+        missed = {failure.op: failure.follows for failure in unnamed_refusals(REPORT)}
         assert missed == {"aten.narrow.default": "", "aten.add.Tensor": "hypot"}
         assert "1 more refusal" in verdict(REPORT).headline
 
     def test_the_other_frontend_saying_the_same_is_not_news(self) -> None:
         words = TRIAL.failures[0].error
         other = replace(TRIAL, frontend="torchscript", failures=(TrialFailure("", words, stage="input"),))
-        assert unforeseen(replace(REPORT, trials=(TRIAL, other))) == unforeseen(REPORT)
+        assert unnamed_refusals(replace(REPORT, trials=(TRIAL, other))) == unnamed_refusals(REPORT)
 
     def test_the_frontend_that_converts_is_named_where_another_does_not(self) -> None:
         other = replace(TRIAL, status="converted", frontend="torchscript", failures=())
@@ -287,7 +335,7 @@ class TestVerdict:
     def test_the_same_refusal_in_many_blocks_counts_once(self) -> None:
         failures = tuple(TrialFailure("aten.x", "no", site=HYPOT_SITE, module=f"l.{i}") for i in range(5))
         trial = replace(TRIAL, failures=failures)
-        assert len(unforeseen(replace(REPORT, trial=trial, trials=(trial,)))) == 1
+        assert len(unnamed_refusals(replace(REPORT, trial=trial, trials=(trial,)))) == 1
 
 
 class TestConcise:

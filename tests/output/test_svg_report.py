@@ -23,9 +23,9 @@ def drawing_of_plan(plan: Plan) -> str:
 
 
 def picture(plan: Plan) -> Picture:
-    found = picture_of(None, plan)
-    assert found is not None
-    return found
+    picture = picture_of(None, plan)
+    assert picture is not None
+    return picture
 
 
 def all_parts(part: Part) -> list[Part]:

@@ -18,7 +18,7 @@ from convlint.placement.estimate import segmenter
 from convlint.placement.forecast import plan_operations
 from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
 from convlint.placement.operations import Operation
-from convlint.placement.rules import judge
+from convlint.placement.rules import judge_placement
 from convlint.placement.segments import divide
 
 IMAGE = (1, 64, 56, 56)
@@ -53,7 +53,7 @@ class TestDevices:
         assert find_device(text, "ios17").name == "A17 Pro, iOS17"
 
     @pytest.mark.parametrize(
-        ("chip", "system", "told"),
+        ("chip", "system", "message"),
         [
             ("A17", "iOS17", "Did you mean A17 Pro?"),
             ("M44", None, "Did you mean M4?"),
@@ -65,10 +65,10 @@ class TestDevices:
             ("A14", "watchOS10", "none that is known"),
         ],
     )
-    def test_what_never_was_is_refused_with_what_was(self, chip: str, system: str, told: str) -> None:
+    def test_what_never_was_is_refused_with_what_was(self, chip: str, system: str, message: str) -> None:
         with pytest.raises(UsageError) as raised:
             find_device(chip, system)
-        assert told in str(raised.value)
+        assert message in str(raised.value)
 
     def test_every_chip_runs_some_system_that_coremltools_knows(self) -> None:
         for name, chip in chips().items():
@@ -103,9 +103,9 @@ class TestCosts:
         assert einsum_depth("bhqd,bhkd->bhqk", [x, tensor(1, 8, 20, 64)]) == 64
 
     def test_a_row_kernel_is_a_plane_one_high(self) -> None:
-        found = attributes_of("conv", {"x": tensor(1, 4, 9), "weight": tensor(8, 4, 31, const=True)}, ())
-        assert found["kernel"] == (1, 31)
-        assert found["depth"] == 4 * 31
+        attributes = attributes_of("conv", {"x": tensor(1, 4, 9), "weight": tensor(8, 4, 31, const=True)}, ())
+        assert attributes["kernel"] == (1, 31)
+        assert attributes["depth"] == 4 * 31
 
 
 class TestRules:
@@ -141,7 +141,7 @@ class TestRules:
         self, kind: str, attributes: dict[str, object], chip: str, on_ane: bool
     ) -> None:
         op = replace(operation(kind), attributes=attributes)
-        verdict = judge(op, find_device(chip, None))
+        verdict = judge_placement(op, find_device(chip, None))
         assert ("ANE" in verdict.allowed) is on_ane
         assert "CPU" in verdict.allowed
         assert verdict.reason
@@ -162,11 +162,11 @@ class TestRules:
     def test_tensors_have_limits_of_their_own(
         self, shape: tuple[int, ...], dtype: str, chip: str, on_ane: bool
     ) -> None:
-        verdict = judge(operation("relu", shape=shape, dtype=dtype), find_device(chip, None))
+        verdict = judge_placement(operation("relu", shape=shape, dtype=dtype), find_device(chip, None))
         assert ("ANE" in verdict.allowed) is on_ane
 
     def test_a_program_in_float32_is_not_for_the_engine(self) -> None:
-        verdict = judge(operation("conv"), find_device("M4", None), "float32")
+        verdict = judge_placement(operation("conv"), find_device("M4", None), "float32")
         assert "ANE" not in verdict.allowed
         assert verdict.confidence == "documented"
 
@@ -175,11 +175,11 @@ class TestRules:
     )
     def test_a_lookup_names_the_rule_of_its_op(self, op: str, code: str) -> None:
         lookup = replace(operation("gather"), op=op, attributes={"indices_const": False})
-        assert judge(lookup, find_device("M4", None)).code == code
+        assert judge_placement(lookup, find_device("M4", None)).code == code
 
     def test_what_was_measured_on_another_chip_says_so(self) -> None:
-        assert "measured on M4" in judge(operation("cumsum"), find_device("A14", None)).reason
-        assert "measured" not in judge(operation("cumsum"), find_device("M4", None)).reason
+        assert "measured on M4" in judge_placement(operation("cumsum"), find_device("A14", None)).reason
+        assert "measured" not in judge_placement(operation("cumsum"), find_device("M4", None)).reason
 
 
 PRICES = segmenter(chips()["M4"])
@@ -190,8 +190,8 @@ ANY = ("ANE", "CPU")
 
 class TestDivision:
     def units(self, *allowed: tuple[str, ...]) -> str:
-        found = divide([CONV] * len(allowed), list(allowed), PRICES)  # type: ignore[arg-type]
-        return "".join(unit[0] for unit in found)
+        units_of_ops = divide([CONV] * len(allowed), list(allowed), PRICES)  # type: ignore[arg-type]
+        return "".join(unit[0] for unit in units_of_ops)
 
     def test_one_small_convolution_stays_on_the_cpu_and_four_do_not(self) -> None:
         """As published: https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6, notes."""
@@ -204,8 +204,8 @@ class TestDivision:
 
     def test_equal_ways_end_on_the_engine(self) -> None:
         same = {"ANE": 0.01, "CPU": 0.01, "GPU": 0.01}
-        found = divide([CONV] * 4 + [same], [ANY] * 5, PRICES)  # type: ignore[arg-type]
-        assert found == ["ANE"] * 5
+        units_of_ops = divide([CONV] * 4 + [same], [ANY] * 5, PRICES)  # type: ignore[arg-type]
+        assert units_of_ops == ["ANE"] * 5
 
     def test_no_op_has_no_unit(self) -> None:
         assert divide([], [], PRICES) == []
@@ -216,17 +216,17 @@ class TestIslands:
         """0 feeds a refused op (1) and a branch (2); both meet in 3."""
         ops = [operation("conv"), operation("cumsum", 0), operation("conv", 0), operation("add", 1, 2)]
         units = ["ANE", "CPU", "ANE", "ANE"]
-        found = islands_of(graph_of(ops), units)  # type: ignore[arg-type]
-        assert found == [(0, 2), (1,), (3,)]
+        islands = islands_of(graph_of(ops), units)  # type: ignore[arg-type]
+        assert islands == [(0, 2), (1,), (3,)]
 
     def test_a_value_crosses_once_for_each_island_that_reads_it(self) -> None:
         ops = [operation("conv"), operation("cumsum", 0), operation("abs", 0), operation("add", 1, 2)]
         units = ["ANE", "CPU", "CPU", "CPU"]
         islands = islands_of(graph_of(ops), units)  # type: ignore[arg-type]
-        found = crossings_of(ops, units, islands, 0.125, 100.0)  # type: ignore[arg-type]
-        assert [(each.source, each.target) for each in found] == [(0, 1)]
-        assert found[0].bytes == 64 * 56 * 56 * 2
-        assert found[0].cost_ms == pytest.approx(0.125 + 64 * 56 * 56 * 2 / 100e6)
+        crossings = crossings_of(ops, units, islands, 0.125, 100.0)  # type: ignore[arg-type]
+        assert [(each.source, each.target) for each in crossings] == [(0, 1)]
+        assert crossings[0].bytes == 64 * 56 * 56 * 2
+        assert crossings[0].cost_ms == pytest.approx(0.125 + 64 * 56 * 56 * 2 / 100e6)
 
     def test_the_longest_chain_takes_the_slower_branch(self) -> None:
         ops = [operation("conv"), operation("abs", 0), operation("exp", 0), operation("add", 1, 2)]
@@ -287,8 +287,8 @@ class TestPlans:
 
     def test_what_if_tells_of_other_units_and_of_a_range_of_shapes(self) -> None:
         plan = planned(chain(*["conv"] * 12))
-        told = {each.assumption.split(" (")[0]: each for each in plan.what_if}
-        assert set(told) >= {"--compute-units cpu", "--compute-units cpu+gpu", "--compute-units all"}
+        by_assumption = {each.assumption.split(" (")[0]: each for each in plan.what_if}
+        assert set(by_assumption) >= {"--compute-units cpu", "--compute-units cpu+gpu", "--compute-units all"}
         (ranged,) = (each for each in plan.what_if if "RangeDim" in each.assumption)
         assert ranged.share["ANE"] == 0
         assert ranged.latency_ms.mid > plan.latency_ms.mid

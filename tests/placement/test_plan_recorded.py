@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convlint.model import Graph, OpCall, TensorArg, TensorMeta
 from convlint.placement.aten_reader import read_aten
-from convlint.placement.operations import Operation, housed
+from convlint.placement.operations import Operation, with_modules
 
 
 def test_what_a_recorded_run_writes_into_zeros_is_planned() -> None:
@@ -37,7 +37,7 @@ def test_what_passes_made_anew_stands_with_its_readers() -> None:
         return Operation("mul", name, (), (), reads, op=op, module=module)
 
     named = {"module": "blocks.1.attention", "op": "aten.scaled_dot_product_attention.default"}
-    found = housed(
+    found = with_modules(
         [
             made("outside", op="aten.relu.default"),  # PyTorch's own, in no module
             made("scaled", 0),

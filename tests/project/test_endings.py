@@ -103,8 +103,8 @@ def test_workers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
 
 ORPHAN = """
 import os, time
-from convlint. import child
-process._GRACE = 0.2
+from convlint import child
+child._GRACE = 0.2
 def work(channel):
     print(os.getpid(), file=open("child", "w"), flush=True)
     time.sleep(600)

@@ -12,36 +12,36 @@ from examples.digits import story
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> story.Story:
+def story_run(tmp_path_factory: pytest.TempPathFactory) -> story.Story:
     return story.main(tmp_path_factory.mktemp("digits"))
 
 
-def test_the_architecture_does_not_convert_and_the_fix_makes_it(told: story.Story) -> None:
-    assert told.before.convertible == "no"
-    assert {finding.rule.code for finding in told.before.errors()} == {"CL102", "CL103", "CL109"}
-    assert told.after.convertible == "yes"
-    assert not list(told.after.errors())
+def test_the_architecture_does_not_convert_and_the_fix_makes_it(story_run: story.Story) -> None:
+    assert story_run.before.convertible == "no"
+    assert {finding.rule.code for finding in story_run.before.errors()} == {"CL102", "CL103", "CL109"}
+    assert story_run.after.convertible == "yes"
+    assert not list(story_run.after.errors())
 
 
-def test_the_fix_changed_the_copy_alone(told: story.Story) -> None:
+def test_the_fix_changed_the_copy_alone(story_run: story.Story) -> None:
     original = story.ARCHITECTURE.read_text("utf-8")
     assert all(word in original for word in ("torch.diff(", "torch.addcmul(", ") & ("))
-    fixed = (told.package.parent / "net.py").read_text("utf-8")
+    fixed = (story_run.package.parent / "net.py").read_text("utf-8")
     assert not any(word in fixed for word in ("torch.diff(", "torch.addcmul(", ") & ("))
-    assert told.moved_by_fix < 1e-4
+    assert story_run.moved_by_fix < 1e-4
 
 
-def test_training_pays_and_the_program_computes_the_same(told: story.Story) -> None:
-    assert told.accuracy_untrained < 0.4
-    assert told.accuracy > 0.8
-    assert abs(told.accuracy_of_program - told.accuracy) < 0.01
-    for parity in (told.untrained, told.trained):
+def test_training_pays_and_the_program_computes_the_same(story_run: story.Story) -> None:
+    assert story_run.accuracy_untrained < 0.4
+    assert story_run.accuracy > 0.8
+    assert abs(story_run.accuracy_of_program - story_run.accuracy) < 0.01
+    for parity in (story_run.untrained, story_run.trained):
         assert parity.status == "equal", parity.detail
         assert 0 < parity.max_rel_error < 2e-2
 
 
-def test_the_package_is_on_disk(told: story.Story) -> None:
-    weights = told.package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+def test_the_package_is_on_disk(story_run: story.Story) -> None:
+    weights = story_run.package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
     assert 20_000 < weights.stat().st_size < 60_000, "14.7 k parameters in float16"
 
 

@@ -75,6 +75,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.output": (
         "junit plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
+        "findings",
         "concise formats page places proofs rules runtimes settings upgrade",
         "compression earlier excerpt hyperlinks json modules",
     ),

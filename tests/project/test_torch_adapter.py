@@ -97,8 +97,8 @@ def test_an_op_that_has_a_decomposition_for_its_gradient_does_not_survive() -> N
 
 def test_aten_program_has_the_dialect_that_coremltools_asks_for() -> None:
     program = torch.export.export(nn.ReLU(), (torch.rand(2),), strict=False)
-    made = torch_adapter.aten_program(program, program.graph_module, program.graph_signature)
-    assert made.dialect == "ATEN"
+    lowered = torch_adapter.aten_program(program, program.graph_module, program.graph_signature)
+    assert lowered.dialect == "ATEN"
 
 
 def test_decomposition_table_is_keyed_by_overload() -> None:

@@ -1,4 +1,4 @@
-"""The worked examples of the pages on inputs and outputs: run, and the output is the one that is shown."""
+"""The worked examples of the README and of the pages on inputs and outputs show what convlint prints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from convlint.cli.program import main
 
 PAGES = ("flexible-shapes", "images", "states", "types-and-names")
 COMMAND = re.compile(r"^```bash\n(convlint .*?)\n```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+REPORT = re.compile(r"report: begin -->\n```text\n\$ (convlint .*?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SECONDS = re.compile(r"\d+\.\d\d")
 MODEL = re.compile(r"^```python\n(# (\w+\.py)\n.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -35,3 +37,17 @@ def test_the_output_shown_is_the_output(page: str, project: Path, capsys: pytest
         code = main([*shlex.split(command)[1:], "--no-cache"])
         assert capsys.readouterr().out == shown, command
         assert code == (1 if " error " in shown else 0)
+
+
+def test_the_report_in_the_readme_is_the_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but the seconds; ``python -m benchmarks.sample_report`` writes it anew."""
+    match = REPORT.search((ROOT / "README.md").read_text("utf-8"))
+    assert match is not None
+    command, shown = match.groups()
+    monkeypatch.chdir(ROOT)
+    assert main([*shlex.split(command)[1:], "--no-cache"]) == 1
+    printed = capsys.readouterr().out
+    assert SECONDS.sub("0", printed.strip()) == SECONDS.sub("0", shown.strip())
+    assert shown.count("  help: ") == 3

@@ -16,7 +16,7 @@ from convlint.capture.cut import find_cut
 from convlint.capture.reach import reached
 from convlint.capture.recording import RecordedModule, record
 from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
-from convlint.repair.recorded.reference import way_of
+from convlint.repair.recorded.reference import branch_signature
 from convlint.rewrites.einsum import einsum
 
 
@@ -258,7 +258,7 @@ class LoopsOverWhatItKeeps(nn.Module):
 
 def test_what_happens_behind_the_cut_is_no_other_way() -> None:
     ways = [
-        way_of(record(LoopsOverWhatItKeeps(), (torch.tensor([signs]),), {}))
+        branch_signature(record(LoopsOverWhatItKeeps(), (torch.tensor([signs]),), {}))
         for signs in ([1.0, -1.0, 1.0], [-1.0, 1.0, -1.0])
     ]
     assert ways[0] == ways[1]

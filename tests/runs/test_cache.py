@@ -1,4 +1,4 @@
-"""Kept results: told again while nothing has changed, and never in the way."""
+"""Cached results: reported again while nothing has changed, and never in the way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def keep(cache: Cache, job: Job, report: Any = REPORT) -> None:
-    cache.keep(job, report, sources_of(job, set(sys.modules)))
+    cache.store(job, report, sources_of(job, set(sys.modules)))
     assert not cache.trouble
 
 
@@ -146,14 +146,14 @@ def test_releases_and_the_program_are_in_the_key(job: Job, monkeypatch: pytest.M
 def test_installed_releases_are_those_of_the_metadata() -> None:
     from importlib.metadata import version
 
-    found = fingerprint.installed_releases()
-    assert {name: found[name] for name in ("torch", "coremltools", "numpy", "pytest")} == {
+    releases = fingerprint.installed_releases()
+    assert {name: releases[name] for name in ("torch", "coremltools", "numpy", "pytest")} == {
         name: version(name) for name in ("torch", "coremltools", "numpy", "pytest")
     }
 
 
 def test_an_upgraded_package_that_the_model_imports_counts(cache: Cache, job: Job) -> None:
-    cache.keep(job, REPORT, Sources({}, (), {"timm": "0.0.1"}))
+    cache.store(job, REPORT, Sources({}, (), {"timm": "0.0.1"}))
     assert cache.recall(job) is None
 
 
@@ -242,7 +242,7 @@ def test_the_folder_keeps_itself_out_of_git(cache: Cache, job: Job) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told_and_nothing_else_happens(job: Job, model: Path) -> None:
     cache = Cache(model / "kept")
-    cache.keep(job, REPORT, sources_of(job, set(sys.modules)))
+    cache.store(job, REPORT, sources_of(job, set(sys.modules)))
     assert "Not a directory" in cache.trouble
     assert cache.recall(job) is None
 
@@ -256,10 +256,10 @@ from convlint.runs.cache.sources import Sources
 from reports import REPORT
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 cache = Cache({folder!r})
-cache.keep(Job("a", "a:B"), REPORT, Sources({{}}))
+cache.store(Job("a", "a:B"), REPORT, Sources({{}}))
 assert not cache.trouble
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-cache.keep(Job("b", "a:B"), REPORT, Sources({{}}))
+cache.store(Job("b", "a:B"), REPORT, Sources({{}}))
 print(cache.trouble)
 assert cache.recall(Job("b", "a:B")) is None
 assert cache.recall(Job("a", "a:B")) is not None
@@ -281,7 +281,7 @@ def _keep_and_recall(folder: str, job: Job, rounds: int) -> int:
     cache = Cache(folder)
     lost = 0
     for number in range(rounds):
-        cache.keep(job, REPORT, Sources({}))
+        cache.store(job, REPORT, Sources({}))
         lost += cache.recall(job) != REPORT
         if number % 10 == 9:
             cache.clean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from torch import nn
 from convlint.capture.methods import Source
 from convlint.cli.compare import compare
 from convlint.cli.program import build_parser
+from convlint.cli.requests import CompareRequest, compare_request
 from convlint.errors import ModelError, UsageError
 from convlint.model.runtimes import Comparison, RuntimeResult, Tried
 from convlint.output.runtimes import comparison_text
@@ -128,13 +128,18 @@ def test_a_runtime_that_hangs_or_dies_takes_no_other_with_it() -> None:
         "missing", "Missing", ("no_such_package",), "no-such-package", "convlint[missing]", "a:b"
     )
     source = Source(Net, None, lambda: ((torch.randn(1, 3, 8, 8),), {}))
-    found = compare_runtimes("net", source, "iOS17", (*runtimes, missing), 1.0)
-    assert [result.status for result in found.results] == ["timed out", "crashed", "refuses", "not installed"]
-    assert "ended after 1 s" in found.results[0].detail
-    assert "SIGABRT" in found.results[1].detail
-    assert "KeyError" in found.results[2].tried.error
-    assert not found.accepted
-    text = comparison_text(found)
+    comparison = compare_runtimes("net", source, "iOS17", (*runtimes, missing), 1.0)
+    assert [result.status for result in comparison.results] == [
+        "timed out",
+        "crashed",
+        "refuses",
+        "not installed",
+    ]
+    assert "ended after 1 s" in comparison.results[0].detail
+    assert "SIGABRT" in comparison.results[1].detail
+    assert "KeyError" in comparison.results[2].tried.error
+    assert not comparison.accepted
+    text = comparison_text(comparison)
     assert "Missing: pip install 'convlint[missing]'" in text
     assert "fail: KeyError" in text
 
@@ -156,31 +161,32 @@ def test_names_of_ops_are_found_in_what_runtimes_say() -> None:
     ]
 
 
-def _options(*words: str) -> argparse.Namespace:
-    return build_parser().parse_args(["compare", *words])
+def _request(*words: str) -> CompareRequest:
+    return compare_request(build_parser().parse_args(["compare", *words]))
 
 
 def test_the_command(project: Path) -> None:
     (project / "net.py").write_text("import torch\nNet = torch.nn.ReLU\n")
     out = StringIO()
     words = ("net.py:Net", "--input", "1x4", "--runtime", "mobile", "--runtime", "litert")
-    assert compare(_options(*words), out) == 0
+    assert compare(_request(*words), out) == 0
     lines = out.getvalue().splitlines()
     assert lines[0] == "net.py:Net  for iOS17"
     assert lines[3].split()[:4] == ["TorchScript", "for", "PyTorch", "Mobile"]
     out = StringIO()
-    compare(_options(*words, "--format", "json"), out)
-    told = json.loads(out.getvalue())
-    assert [runtime["door"] for runtime in told["doors"]] == ["mobile", "litert"]
-    assert told["doors"][0]["tried"]["max_rel_error"] == 0
+    compare(_request(*words, "--format", "json"), out)
+    document = json.loads(out.getvalue())
+    assert [runtime["door"] for runtime in document["doors"]] == ["mobile", "litert"]
+    assert document["doors"][0]["tried"]["max_rel_error"] == 0
 
 
 def test_bad_use_of_the_command(project: Path) -> None:
     (project / "convlint.toml").write_text('[[models]]\nspec = "a.py:A"\n[[models]]\nspec = "b.py:B"\n')
     with pytest.raises(UsageError, match="compare looks at one model, and 2 are configured"):
-        compare(_options(), StringIO())
+        compare(_request(), StringIO())
+    (project / "a.py").write_text("import torch\nA = torch.nn.ReLU\n")
     with pytest.raises(UsageError, match=r"no input is given for a\.py:A"):
-        compare(_options("--model", "a.py:A"), StringIO())
+        compare(_request("--model", "a.py:A"), StringIO())
 
 
 def test_nothing_accepted_is_told_by_the_exit_code() -> None:

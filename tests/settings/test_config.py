@@ -147,7 +147,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
         (MODEL + "inputs = [{shape = '1x2x8x8', image = true}]", "axis 1 of the shape has 2"),
         (MODEL + "outputs = [{name = 'y'}]", "outputs[1]: image = true is missing"),
         (MODEL + "outputs = [{image = true, mean = 0.5}]", "outputs[1].mean: unknown key"),
-        (MODEL + "outputs = ['y:imag']", "'imag' is no kind of output"),
+        (MODEL + "outputs = ['y:imag']", "'imag' is not a kind of output"),
         (MODEL + "outputs = 'y:image'", "outputs: a list is needed, not a string"),
         (MODEL + "inputs = [{shape = '1x3x8x8', dtype = 'int32', image = true}]", "both dtype and image"),
         (MODEL + "args = [1]", "tool.convlint.models[1].args: a table is needed, not a list"),

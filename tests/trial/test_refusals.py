@@ -10,7 +10,7 @@ from torch import nn
 
 import convlint
 from convlint.model import Report
-from convlint.model.verdict import unforeseen
+from convlint.model.verdict import unnamed_refusals
 
 
 def line_of(of: Any, text: str) -> int:
@@ -44,7 +44,7 @@ def test_torchscript_refusals_land_on_their_own_ops_and_lines() -> None:
         "aten.prod": line_of(Several.forward, "prod"),
         "aten.special_bessel_j0": line_of(Several.forward, "bessel"),
     }
-    assert not unforeseen(report)
+    assert not unnamed_refusals(report)
 
 
 class Unforetold(nn.Module):
@@ -61,7 +61,7 @@ def test_a_refusal_that_no_rule_names_is_an_error_at_its_line() -> None:
     assert finding.site is not None
     assert finding.site.line == line_of(Unforetold.forward, "digamma")
     assert (finding.subject.kind, finding.subject.thing) == ("trial", report.trial.failures[0])
-    assert not unforeseen(report)
+    assert not unnamed_refusals(report)
 
 
 class Chunks(nn.Module):

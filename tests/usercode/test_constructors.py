@@ -55,7 +55,7 @@ class ReadsItsWeight(nn.Module):
 def test_a_value_of_a_weight_is_a_real_one_as_far_as_memory_goes() -> None:
     assert build_weightless(ReadsItsWeight).scale == pytest.approx(1 / 0.88, abs=0.01)
     with pytest.raises(MemoryError, match=r"reads values.*more than the 0\.1 GB at hand"):
-        build_weightless(lambda: ReadsItsWeight(100_000), room=100_000_000)
+        build_weightless(lambda: ReadsItsWeight(100_000), memory_limit=100_000_000)
 
 
 MODELS = """

@@ -15,7 +15,7 @@ from convlint.errors import ModelError, UsageError
 from convlint.model import Finding, Report
 from convlint.runs.affected import affected_jobs
 from convlint.runs.cache.store import Cache
-from convlint.runs.session import KEPT, Session
+from convlint.runs.session import CACHED_NOTE, Session
 from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
 from convlint.usercode.converters import own_converters
@@ -130,10 +130,10 @@ def test_a_kept_result_knows_the_content_of_the_converters(acme: Path, project: 
     first = Session(cache, quiet=True).check(job).report
     assert first is not None
     assert first.convertible == "yes"
-    assert not any(note == KEPT for note in first.notes)
+    assert not any(note == CACHED_NOTE for note in first.notes)
     again = Session(cache, quiet=True).check(job).report
     assert again is not None
-    assert KEPT in again.notes
+    assert CACHED_NOTE in again.notes
     (acme / "constants.py").write_text("SLOPE = 5.0\n")
     assert cache.recall(job) is None
     project_read = find_project(project, environment={})

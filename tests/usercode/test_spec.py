@@ -380,8 +380,8 @@ def test_a_library_s_constructor_fetches_no_weights_unless_told_to(
     monkeypatch.syspath_prepend(str(installed))
     assert type(load_model("somelibrary:detector").build()) is torch.nn.Linear
     assert type(load_model("somelibrary:Unet").build().body) is torch.nn.Linear
-    with pytest.raises(ModelError, match=r"wanted to fetch trained weights.*encoder_weights=None"):
+    with pytest.raises(ModelError, match=r"tried to download trained weights.*encoder_weights=None"):
         load_model("somelibrary:Unet", {"encoder_weights": "imagenet"}).build()
     (project / "own.py").write_text("import somelibrary\ndef net(): return somelibrary.Unet()\n")
-    with pytest.raises(ModelError, match="wanted to fetch trained weights"):
+    with pytest.raises(ModelError, match="tried to download trained weights"):
         load_model("own.py:net").build()

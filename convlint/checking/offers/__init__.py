@@ -1,1 +1,1 @@
-"""What is offered for a finding beside the replacements of its rule."""
+"""Offers for a finding, beside the replacements of its rule."""

@@ -1,7 +1,7 @@
 """PyTorch's own decompositions as replacements, and newer releases of coremltools.
 
-For an op that coremltools refuses, PyTorch often knows simpler ones. Whether those convert is not
-guessed: the op is taken apart alone, with the shapes of the user's model, and converted.
+For an op that coremltools refuses, PyTorch often has a decomposition into simpler ones. Whether those
+convert is tried, not guessed: the op alone is decomposed at the shapes of the user's model, and converted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AT_MOST = 12
 def add_replacements(
     findings: tuple[Finding, ...], program: Any, environment: Environment, *, prove: bool
 ) -> tuple[Finding, ...]:
-    """Each blocking finding with what PyTorch and other releases of coremltools offer for its op."""
+    """The findings, blocking ones with what PyTorch and other releases of coremltools offer for their op."""
     tried: dict[str, Replacement | None] = {}
     upgraded = []
     for finding in findings:
@@ -44,7 +44,7 @@ def add_replacements(
                 if decomposition is not None:
                     extra.append(decomposition)
             newer = _newer_release(finding.op, environment)
-            # A development release is no advice beside code that converts with what is installed.
+            # A development release is bad advice where code converts with the installed one.
             instead = any(each.kind == "rewrite" and each.safety == "safe" for each in finding.replacements)
             if newer is not None and not (instead and "dev" in newer.title):
                 extra.append(newer)
@@ -68,7 +68,7 @@ def _newer_release(op: str, environment: Environment) -> Replacement | None:
 
 
 def prove_decomposition(program: Any, node_name: str, target: str) -> Replacement | None:
-    """The decomposition of one call, if PyTorch has one and coremltools converts what it gives."""
+    """The decomposition of one call as a replacement; None without one that coremltools converts."""
     import torch
 
     from convlint.capture.methods import quiet_torch
@@ -87,7 +87,7 @@ def prove_decomposition(program: Any, node_name: str, target: str) -> Replacemen
         with quiet_torch(), torch.no_grad():
             alone = single_op_program(node)
             apart = alone.run_decompositions({node.target: function})
-    except Exception:  # a decomposition that does not trace is no proposal
+    except Exception:  # a decomposition that cannot be traced is not proposed
         return None
     if any(inner.target is node.target for inner in apart.graph.nodes):
         return None
@@ -113,9 +113,9 @@ def prove_decomposition(program: Any, node_name: str, target: str) -> Replacemen
 
 
 def prove_together(findings: tuple[Finding, ...], program: Any, target: str) -> str:
-    """What was run to prove that PyTorch's decompositions alone make the model convert; "" if they do not.
+    """The proof that PyTorch's decompositions alone make the model convert; "" if they do not.
 
-    Tried only where every blocking finding has one that was proved by itself.
+    Tried only where every blocking finding has a decomposition that was proved by itself.
     """
     import torch
 
@@ -135,7 +135,7 @@ def prove_together(findings: tuple[Finding, ...], program: Any, target: str) -> 
     try:
         with quiet_torch(), torch.no_grad():
             apart = program.run_decompositions(used)
-    except Exception:  # the proof fails, the findings stand
+    except Exception:  # no proof; the findings stand
         return ""
     trial = run_trial(apart, graph_of_program(apart), "export", target, "frontend", 120.0)
     if trial.status != "converted":
@@ -150,7 +150,7 @@ def _name(op: Any) -> str:
 
 
 def single_op_program(node: Any) -> Any:
-    """An exported program of one call alone: its computed tensors as inputs, its constants as buffers."""
+    """An exported program of this call alone: its computed tensors as inputs, its constants as buffers."""
     import torch
 
     sources = list(node.all_input_nodes)

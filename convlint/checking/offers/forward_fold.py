@@ -1,9 +1,9 @@
-"""Normalisation inside of ``forward``, divided between ``ct.ImageType`` and the convolution after it.
+"""Normalisation inside ``forward``, divided between ``ct.ImageType`` and the convolution after it.
 
-What the model does to a picture before its first convolution is measured: its outcome for a black
-and for a white picture gives a factor and an offset for each channel, and other pictures prove that
-there is no more to it. What the factors differ in goes into the weights of the convolution; their
-mean and the offsets are what ``ct.ImageType`` can say. Zero stays zero, so that padding is not touched.
+What the model does to a picture before its first convolution is measured: the results for a black
+and a white picture give a factor and an offset for each channel, and random pictures prove that it
+does nothing else. ``ct.ImageType`` takes the mean of the factors and the offsets; the weights of the
+convolution take the rest of the factors. Zero stays zero, so padding is not touched.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """``factors * x + offsets``, which ``forward`` computes of its input ``x`` for this convolution."""
+    """``factors * x + offsets``, which ``forward`` computes from its input ``x`` for this convolution."""
 
     convolution: str
     input: str
@@ -46,7 +46,7 @@ class Normalisation:
 def offer_forward_fold(
     finding: Finding, source: Source, graph: Graph | None, limit: float | None
 ) -> Replacement | None:
-    """The fold of the one normalisation that the finding is about; None where there is no proof of it."""
+    """The fold of the normalisation that the finding is about; None where it cannot be proved."""
     if len(finding.calls) != 1:
         return None
     normalisation = measure(source, finding.calls[0], limit)
@@ -57,7 +57,7 @@ def offer_forward_fold(
 
 
 def measure(source: Source, call: OpCall, limit: float | None) -> Normalisation | None:
-    """What the model has done to its input when it arrives at ``call``; None where it is anything else."""
+    """The normalisation of the input that ``call`` receives; None where it receives anything else."""
     attempts = Attempts(source, limit, None)
     try:
         with quiet_torch(), time_limit(limit), user_code():
@@ -91,20 +91,25 @@ class _Measurement:
         black = self.value(torch.zeros(shape))
         offsets = black.mean((0, 2, 3)).tolist()
         factors = (self.value(torch.ones(shape)) - black).mean((0, 2, 3)).tolist()
-        found = Normalisation(weight.removesuffix(".weight"), names[0], tuple(factors), tuple(offsets), 0.0)
-        biases = [offset / rest for offset, rest in zip(offsets, found.remainder, strict=True)]
-        scaled = self.program.state_dict[weight] * column(found.remainder)
+        normalisation = Normalisation(
+            weight.removesuffix(".weight"), names[0], tuple(factors), tuple(offsets), 0.0
+        )
+        biases = [offset / rest for offset, rest in zip(offsets, normalisation.remainder, strict=True)]
+        scaled = self.program.state_dict[weight] * column(normalisation.remainder)
         errors = []
         for seed in SEEDS:
             pixels = picture(shape, seed) / LARGEST_VALUE
             if not _is_formula(self.value(pixels), pixels * column(factors) + column(offsets)):
                 return None
-            handed = {self.node.name: pixels * found.scale + column(biases), str(readers[0].args[1]): scaled}
+            handed = {
+                self.node.name: pixels * normalisation.scale + column(biases),
+                str(readers[0].args[1]): scaled,
+            }
             errors.append(largest_error(self.outputs(pixels, handed), self.outputs(pixels)))
-        return replace(found, error=max(errors))
+        return replace(normalisation, error=max(errors))
 
     def value(self, picture: torch.Tensor) -> torch.Tensor:
-        """What the node is for a picture."""
+        """The value of the node for a picture."""
         runner = self.runner({})
         runner.run(*self.inputs(picture))
         value: torch.Tensor = runner.env[self.node]
@@ -113,11 +118,11 @@ class _Measurement:
     def outputs(
         self, picture: torch.Tensor, instead: Mapping[str, torch.Tensor] | None = None
     ) -> list[torch.Tensor]:
-        """What the model returns, with other values ``instead`` of those of some nodes."""
+        """The outputs of the model, with the values of ``instead`` in place of those of some nodes."""
         import torch
 
-        found = self.runner(instead or {}).run(*self.inputs(picture))
-        return [each for each in found if isinstance(each, torch.Tensor)]
+        results = self.runner(instead or {}).run(*self.inputs(picture))
+        return [each for each in results if isinstance(each, torch.Tensor)]
 
     def runner(self, instead: Mapping[str, torch.Tensor]) -> Any:
         import torch
@@ -130,7 +135,7 @@ class _Measurement:
         return Runner(self.program.graph_module, garbage_collect_values=False)
 
     def inputs(self, picture: torch.Tensor) -> list[Any]:
-        """The picture and everything else that the graph takes, in its order."""
+        """The picture and all other inputs of the graph, in its order."""
         program = self.program
         stored = {**program.constants, **program.state_dict}
         specs = program.graph_signature.input_specs
@@ -138,7 +143,7 @@ class _Measurement:
 
 
 def _is_formula(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether every value is what the formula says, each judged by its own size."""
+    """Whether every value follows the formula, within a tolerance relative to the value itself."""
     from convlint.numerics.difference import distances
 
     if actual.shape != expected.shape:
@@ -147,27 +152,28 @@ def _is_formula(actual: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool((distances(actual, expected) <= allowed).all())
 
 
-def _replacement(found: Normalisation, image: Image | None) -> Replacement:
-    # Without a word about the picture, forward takes numbers from 0 to 1, as torchvision makes them.
+def _replacement(normalisation: Normalisation, image: Image | None) -> Replacement:
+    # Where no image is declared, forward takes numbers from 0 to 1, as torchvision makes them.
     scale, shifts = (image or Image(mean=(0.0,), std=(1.0,))).scale_and_bias()
-    shifts = shifts if len(shifts) == len(found.factors) else shifts * len(found.factors)
-    rows = zip(shifts, found.offsets, found.remainder, strict=True)
-    biases = ", ".join(f"{found.scale * shift + offset / rest:.6g}" for shift, offset, rest in rows)
-    factors = ", ".join(f"{factor:.6g}" for factor in found.remainder)
+    shifts = shifts if len(shifts) == len(normalisation.factors) else shifts * len(normalisation.factors)
+    rows = zip(shifts, normalisation.offsets, normalisation.remainder, strict=True)
+    biases = ", ".join(f"{normalisation.scale * shift + offset / rest:.6g}" for shift, offset, rest in rows)
+    factors = ", ".join(f"{factor:.6g}" for factor in normalisation.remainder)
     return Replacement(
-        title=f"normalise in ct.ImageType and in {found.convolution}, once the model is trained",
+        title=f"normalise in ct.ImageType and in {normalisation.convolution}, once the model is trained",
         kind="advice",
         safety="safe",
         after=(
             f"factors = torch.tensor([{factors}]).reshape(1, -1, 1, 1)\n"
-            f"with torch.no_grad():\n    model.{found.convolution}.weight.mul_(factors)\n"
+            f"with torch.no_grad():\n    model.{normalisation.convolution}.weight.mul_(factors)\n"
             "# with a forward that does not normalise, and pictures "
             f"of 0..{LARGEST_VALUE:g}:\n"
-            f"inputs = [ct.ImageType(shape=x.shape, scale={found.scale * scale:.9g}, bias=[{biases}])]"
+            f"inputs = [ct.ImageType(shape=x.shape, scale={normalisation.scale * scale:.9g},"
+            f" bias=[{biases}])]"
         ),
         rtol=FIXED,
         proof=(
             f"compared on {len(SEEDS)} random pictures:"
-            f" the largest error is {found.error:.1g} of the largest output"
+            f" the largest error is {normalisation.error:.1g} of the largest output"
         ),
     )

@@ -1,8 +1,8 @@
 """A std for each channel, folded into the convolution that reads the picture.
 
-``ct.ImageType`` has one scale. With the mean of the stds as that scale, the weights of the first
-convolution take what is left as a factor for each of its input channels. Zero stays zero, so that
-padding is not touched. Proved on the model itself, with random weights and random pictures.
+``ct.ImageType`` has one scale. It becomes the mean of the stds, and the weights of the first convolution
+take the rest as a factor for each input channel. Zero stays zero, so padding is not touched. The fold is
+proved on the model itself, with random weights and random pictures.
 https://apple.github.io/coremltools/docs-guides/source/image-inputs.html
 """
 
@@ -36,9 +36,9 @@ SEEDS = (0, 1, 2)
 def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> torch.nn.Module:
     """A copy of ``model`` whose convolution of this name takes what ``ct.ImageType`` can hand over.
 
-    ``std`` has the standard deviation of each channel, with which the model was trained; their mean is
-    the one that is left for the scale. Fold trained weights, just before converting: the copy is for
-    pictures that were divided by that mean, no longer for those that it was trained with.
+    ``std`` has the standard deviation of each channel that the model was trained with; their mean is left
+    to the scale. Fold trained weights, just before converting: the copy expects pictures divided by that
+    mean, not those that it was trained with.
     """
     import torch
 
@@ -54,7 +54,7 @@ def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> 
 def offer_fold(
     finding: Finding, source: Source, graph: Graph | None, limit: float | None
 ) -> Replacement | None:
-    """The fold of the picture that the finding is about; None where there is none, or no proof of it."""
+    """The fold for the picture that the finding is about; None without one that can be proved."""
     port = finding.subject.thing
     if graph is None or not isinstance(port, Port):
         return None
@@ -65,7 +65,7 @@ def offer_fold(
 def proved_fold(
     source: Source, spec: InputSpec, graph: Graph, name: str, limit: float | None
 ) -> Replacement | None:
-    """The fold for the input ``name``, described by ``spec``, if it is a picture that needs and has one."""
+    """The fold for the input ``name`` with the spec ``spec``; None where it needs or allows none."""
     if spec.image is None or spec.image.expressible:
         return None
     call = first_convolution(graph, name)
@@ -76,7 +76,7 @@ def proved_fold(
 
 
 def fold_notes(source: Source, program: Any, limit: float | None) -> tuple[str, ...]:
-    """What ``convlint fix`` says of the pictures of a program: the folds, to be done after training."""
+    """The notes of ``convlint fix`` about pictures: the folds to do after training."""
     if program is None or all(spec.image is None or spec.image.expressible for spec in source.specs):
         return ()
     graph = graph_of_program(program)
@@ -88,7 +88,7 @@ def fold_notes(source: Source, program: Any, limit: float | None) -> tuple[str, 
 
 
 def first_convolution(graph: Graph, name: str) -> OpCall | None:
-    """The convolution layer that alone reads an input, None where something else does."""
+    """The convolution layer that alone reads an input; None where anything else reads it."""
     readers = [
         call
         for call in graph.calls
@@ -147,8 +147,8 @@ def _error(
 def largest_error(actual: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
     """The largest difference between float outputs, relative to the largest value of each.
 
-    It is infinite where something else than a number differs, and where there are no floats: integers that a
-    model makes of floats jump where these move by their rounding, and prove nothing either way.
+    It is infinite where anything but a number differs, and where there are no floats: integers that a model
+    makes from floats jump when these move by a rounding error, and prove nothing either way.
     """
     from convlint.numerics.difference import difference
 

@@ -1,4 +1,4 @@
-"""The offers that a rule can name: each is worked out, and proved, for the model that the rule reports."""
+"""The offers that a rule can name: each is computed and proved for the model that the rule reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAKERS: Mapping[Offer, MakeOffer] = {
 def add_offers(
     findings: tuple[Finding, ...], source: Source, graph: Graph | None, limit: float | None
 ) -> tuple[Finding, ...]:
-    """The findings, with what their rules offer before the other replacements wherever it was proved."""
+    """The findings, each with the proved offer of its rule before its other replacements."""
 
     def with_offer(finding: Finding) -> Finding:
         if finding.rule.offer is None:

@@ -1,1 +1,1 @@
-"""The page and the picture."""
+"""The HTML page and the SVG drawing."""

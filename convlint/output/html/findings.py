@@ -1,4 +1,4 @@
-"""The column beside the picture: the findings, and what went wrong in the capture and the trial."""
+"""The column beside the picture: the findings, and the failures of the capture and the trial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
 from convlint.model.placement import Interval, Plan
 from convlint.model.remarks import code_of, remark_of
-from convlint.model.verdict import unforeseen
+from convlint.model.verdict import unnamed_refusals
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.html.markup import Child, Markup, link, tag
@@ -24,7 +24,7 @@ Wins = Mapping[tuple[str, Site | None], Interval]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where findings stand in the picture; ``nodes`` are those of each, in the order of the page.
+    """The places of findings in the picture; ``nodes`` has those of each, in the order of the page.
 
     ``wins`` are the times that blockers cost, by their rule and line.
     """
@@ -37,7 +37,7 @@ class Places:
 
 
 def wins_of(plan: Plan | None) -> Wins:
-    """What mending each line would win; of several blockers with one rule and line, the dearest."""
+    """The gain of fixing each line; of several blockers with one rule and line, the most expensive one."""
     blockers = reversed(plan.blockers) if plan is not None else ()
     return {
         (blocker.rule, blocker.site): blocker.win_ms
@@ -47,7 +47,7 @@ def wins_of(plan: Plan | None) -> Wins:
 
 
 def shown_order(findings: Sequence[Finding], wins: Wins) -> list[Finding]:
-    """Errors first, then warnings, then notes; among them what would win most, else as they were found."""
+    """Errors first, then warnings, then notes; within each, the largest gain first, else in their order."""
 
     def key(finding: Finding) -> tuple[int, float]:
         win = wins.get((finding.rule.code, finding.site))
@@ -56,13 +56,13 @@ def shown_order(findings: Sequence[Finding], wins: Wins) -> list[Finding]:
     return sorted(findings, key=key)
 
 
-def findings(report: Report, told: Sequence[Finding], places: Places) -> Markup:
-    """Every finding with its source, its replacements and the way to its ops."""
-    head = tag("h2", "Findings ", tag("span", str(len(told)), class_="count"))
-    if not told:
+def findings(report: Report, shown: Sequence[Finding], places: Places) -> Markup:
+    """Every finding with its source, its replacements and links to its ops."""
+    head = tag("h2", "Findings ", tag("span", str(len(shown)), class_="count"))
+    if not shown:
         silenced = f" {count(len(report.suppressed), 'finding')} silenced." if report.suppressed else ""
         return tag("section", head, tag("p", f"Nothing was found.{silenced}", class_="quiet"))
-    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(told)])
+    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(shown)])
 
 
 def _finding(finding: Finding, at: int, places: Places) -> Markup:
@@ -98,7 +98,7 @@ def _finding(finding: Finding, at: int, places: Places) -> Markup:
 
 
 def _ways(nodes: tuple[int, ...], finding: Finding, places: Places) -> Markup | None:
-    """Links that move the picture: to each op, or to the module where the picture does not have the op."""
+    """Links that move the picture to each op, or to its module where the picture does not have the op."""
     picture = places.picture
     if picture is None or places.finder is None:
         return None
@@ -109,7 +109,7 @@ def _ways(nodes: tuple[int, ...], finding: Finding, places: Places) -> Markup | 
 
 
 def links_to(nodes: Sequence[int], picture: Picture) -> Markup:
-    """Links that move the picture to each of these nodes, all but a few of them folded away."""
+    """Links that move the picture to each of these nodes; all but a few are folded away."""
     links: list[Child] = [_to_node(number, picture) for number in nodes[:_MOST_LINKS]]
     first, rest = links[:_FIRST_LINKS], links[_FIRST_LINKS:]
     if not rest:
@@ -130,7 +130,7 @@ def _to_box(number: int, picture: Picture) -> Markup:
 
 
 def source_lines(site: Site | None, caller: Site | None) -> list[Child]:
-    """The lines of a site, and of the user's own call where the site is in a library."""
+    """The lines of a site, and those of the user's own call where the site is in a library."""
     shown: list[Child] = [_excerpt(site)]
     if caller is not None and caller != site:
         shown.append(_excerpt(caller, "called from "))
@@ -142,17 +142,17 @@ def _excerpt(site: Site | None, before: str = "") -> Markup | None:
         return None
     function = f" in {site.function}" if site.function and not site.function.startswith("<") else ""
     place = tag("figcaption", before, tag("span", shown_place(site), class_="path"), function)
-    found = excerpt_of(site)
-    if found is None:
+    excerpt = excerpt_of(site)
+    if excerpt is None:
         return tag("figure", place, class_="excerpt")
     lines: list[Child] = [
         tag(
             "span",
             tag("i", str(number)),
             f"{text}\n",
-            class_="line here" if number == found.line else "line",
+            class_="line here" if number == excerpt.line else "line",
         )
-        for number, text in found.lines
+        for number, text in excerpt.lines
     ]
     return tag("figure", place, tag("pre", lines), class_="excerpt")
 
@@ -177,7 +177,7 @@ def _replacement(each: Replacement) -> Markup:
 
 
 def compression(report: Report) -> Markup | None:
-    """The table of precisions and compressions, where one was asked for."""
+    """The table of precisions and compressions; None where none was measured."""
     if report.compression is None:
         return None
     head, *rows = compression_rows(report.compression)
@@ -194,7 +194,7 @@ def compression(report: Report) -> Markup | None:
 
 
 def trouble(report: Report) -> Markup | None:
-    """What stopped the capture, and what the trial refused that no finding names."""
+    """The failures of the capture, and the refusals of the trial that no finding names."""
     parts: list[Child] = [
         tag(
             "article",
@@ -205,7 +205,7 @@ def trouble(report: Report) -> Markup | None:
         )
         for failure in report.capture_failures
     ]
-    parts += [_refusal(failure) for failure in unforeseen(report) if not failure.follows]
+    parts += [_refusal(failure) for failure in unnamed_refusals(report) if not failure.follows]
     parts += [tag("p", note, class_="quiet") for note in report.notes]
     return tag("section", tag("h2", "From the capture and the trial"), parts) if parts else None
 

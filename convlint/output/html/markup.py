@@ -1,6 +1,6 @@
-"""HTML and SVG made from plain values, where foreign text can only ever be text.
+"""HTML and SVG made from plain values, in which foreign text can only be text.
 
-A :class:`Markup` is what :func:`tag` made; every other string is escaped when it is put inside one.
+:func:`tag` makes a :class:`Markup`; every other string is escaped when it is put inside one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from convlint.text import visible
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -22,9 +22,9 @@ EMPTY = Markup("")
 
 
 def tag(element: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """``tag("a", "here", href=address)``. ``class_`` is ``class``, other underscores are hyphens.
+    """An element, as in ``tag("a", "here", href=address)``; ``class_`` means ``class``, ``_`` means ``-``.
 
-    An attribute that is None or False is left out, one that is True has no value.
+    An attribute that is None or False is left out, one that is True gets no value.
     """
     words = "".join(
         f" {_attribute(name)}" if value is True else f' {_attribute(name)}="{_escaped(str(value))}"'
@@ -37,7 +37,7 @@ def tag(element: str, *children: Child, **attributes: str | float | bool | None)
 
 
 def join(children: list[Child]) -> Markup:
-    """The children one after the other, what is not HTML escaped, what is None left out."""
+    """The children one after the other; text is escaped, None left out."""
     return Markup("".join(map(_child, children)))
 
 
@@ -58,7 +58,7 @@ def _attribute(name: str) -> str:
 
 
 def link(address: str, text: str = "") -> Markup:
-    """A link to a page of the web; anything else, such as ``javascript:``, stays text."""
+    """A link to a web page; any other address, such as ``javascript:``, stays text."""
     if address.startswith(("https://", "http://")):
         return tag("a", text or address, href=address, rel="noreferrer")
     return tag("span", text or address)

@@ -1,4 +1,4 @@
-"""The modules of a picture as few boxes, for paper: which are opened, what repeats, where all of it stands.
+"""Lays out the modules of a picture as few boxes, for paper: opens some, folds repetition, places all.
 
 The rows of each open box are the generations of its graph of children (networkx), from the inputs down.
 """
@@ -15,16 +15,16 @@ MOST = 16
 """Boxes are opened, the largest first, until the drawing has about this many."""
 
 LEAST = 0.05
-"""Of the nodes of the model that a module must have to be opened."""
+"""The share of the model's nodes that a module must have to be opened."""
 
 GAP_X, GAP_Y, PADDING, HEAD, CHAR = 22.0, 30.0, 16.0, 30.0, 7.6
 
 
 @dataclass(slots=True)
 class Part:
-    """One thing to draw: a module, several alike that follow each other, or ops that are in no module.
+    """One thing to draw: a module, several similar ones in a row, or ops outside of any module.
 
-    ``boxes`` are the boxes of the picture that it stands for, ``nodes`` all nodes in them.
+    ``boxes`` are the boxes of the picture that it represents, ``nodes`` all nodes in them.
     """
 
     title: str
@@ -44,7 +44,7 @@ class Part:
 
 
 def diagram_of(picture: Picture) -> Part:
-    """The whole model as one part, opened as far as it stays readable, and laid out."""
+    """The whole model as one laid out part, opened as far as it stays readable."""
     return _Diagram(picture).build()
 
 
@@ -80,7 +80,7 @@ class _Diagram:
         return root
 
     def _open(self, part: Part) -> list[Part]:
-        """Give a part its children and the edges between them; the children that might be opened too."""
+        """Give a part its children and the edges between them; return the children that may be opened."""
         part.parts = self._children(part.boxes[0])
         place = {node: number for number, child in enumerate(part.parts) for node in child.nodes}
         edges = {
@@ -92,16 +92,16 @@ class _Diagram:
         return [child for child in part.parts if child.boxes]
 
     def _children(self, box: int) -> list[Part]:
-        """Modules and ops of a box in program order, what is alike and in a row as one."""
-        found: list[tuple[int, Part]] = []
+        """The modules and ops of a box in program order, with similar ones in a row as one part."""
+        children: list[tuple[int, Part]] = []
         for child in self._boxes.get(box, ()):
             each = self._picture.boxes[child]
             nodes = self._all[child]
             if nodes:
-                found.append((nodes[0], Part(each.name, each.type, (child,), nodes)))
-        found += [(node, Part("", "", (), (node,))) for node in self._own.get(box, ())]
+                children.append((nodes[0], Part(each.name, each.type, (child,), nodes)))
+        children += [(node, Part("", "", (), (node,))) for node in self._own.get(box, ())]
         parts: list[Part] = []
-        for _, part in sorted(found, key=lambda pair: pair[0]):
+        for _, part in sorted(children, key=lambda pair: pair[0]):
             if parts and (joined := self._joined(parts[-1], part)) is not None:
                 parts[-1] = joined
             else:
@@ -126,7 +126,7 @@ class _Diagram:
         return Part(f"{names[0]} … {names[1].removeprefix(stems.pop())}", one.subtitle, boxes, nodes)
 
     def _shape(self, box: int) -> object:
-        """What two modules have in common that do the same: type and ops."""
+        """A value that is equal for modules that do the same: their type and ops."""
         labels = Counter(self._picture.nodes[node].label for node in self._all[box])
         return self._picture.boxes[box].type, frozenset(labels.items())
 
@@ -137,7 +137,7 @@ class _Diagram:
 
 
 def _arrange(part: Part, top: bool = False) -> None:
-    """Sizes from the innermost out, places within the part around."""
+    """Set the sizes, from the innermost part outwards, and the places within the part around."""
     for child in part.parts:
         _arrange(child)
     words = len(part.title) + (len(part.subtitle) + 2) * 0.85 + (5 if part.repeats > 1 else 0)
@@ -179,11 +179,11 @@ def _rows(part: Part) -> list[list[int]]:
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _skips(part: Part, rows: list[list[int]]) -> int:
-    """How many edges pass over a row, which are drawn around it."""
+    """The number of edges that skip a row, which are drawn around it."""
     row_of = {each: number for number, row in enumerate(rows) for each in row}
     return sum(1 for source, target in part.edges if row_of[target] - row_of[source] > 1)

@@ -1,7 +1,7 @@
-"""One self-contained page: what was found, where it would run, and the model as a picture.
+"""One self-contained page: the findings, where the model would run, and the model as a picture.
 
-The findings are plain HTML, so that the page is read without scripts too; the picture is drawn from JSON
-by the script of ``web``. The page may load nothing, and says so to the browser itself
+The findings are plain HTML, so that the page can be read without scripts; the script of ``web`` draws the
+picture from JSON. The page may load nothing, and tells the browser so
 (https://www.w3.org/TR/CSP3/): a model's names cannot bring in code, nor can anything be fetched.
 """
 
@@ -35,7 +35,7 @@ from convlint.text import count
 
 
 def render_html(run: Run) -> str:
-    """The page of a run. Several models stand in one page, and a list chooses between them."""
+    """The page of a run. Several models are on one page, and a list chooses between them."""
     sections = [_section(outcome, number) for number, outcome in enumerate(run.outcomes)]
     return page_of([outcome.model for outcome in run.outcomes], sections)
 
@@ -84,7 +84,7 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
     finder = Finder(picture) if picture is not None else None
     prefix = f"m{number}"
     wins = wins_of(plan)
-    told = shown_order(report.findings, wins) if report is not None else []
+    shown = shown_order(report.findings, wins) if report is not None else []
     marks = [
         Mark(
             f"{prefix}-f{at}",
@@ -92,25 +92,25 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
             f"{each.rule.code} {each.rule.name}",
             finder.of_finding(each) if finder is not None else (),
         )
-        for at, each in enumerate(told)
+        for at, each in enumerate(shown)
     ]
     places = Places(prefix, finder, picture, tuple(mark.nodes for mark in marks), wins)
     side = tag(
         "div",
-        findings(report, told, places) if report is not None else None,
+        findings(report, shown, places) if report is not None else None,
         blockers(plan, places) if plan is not None else None,
         advice(plan) if plan is not None else None,
         compression(report) if report is not None else None,
         trouble(report) if report is not None else None,
         forecast(plan) if plan is not None else None,
-        _made_with(report.versions if report is not None else plan.versions if plan is not None else {}),
+        _versions(report.versions if report is not None else plan.versions if plan is not None else {}),
         class_="side",
     )
     work = tag("div", side, _stage(picture, marks, prefix), class_="work")
     return tag("section", summary(report, plan, picture), work, class_="model", id=prefix, data_model=name)
 
 
-def _made_with(versions: Mapping[str, str]) -> Markup:
+def _versions(versions: Mapping[str, str]) -> Markup:
     words = ", ".join(f"{name} {version}" for name, version in versions.items())
     return tag("p", f"convlint {__version__}" + (f" with {words}" if words else ""), class_="quiet made")
 

@@ -1,6 +1,6 @@
-"""The model as a picture: modules as nested boxes, ops in them, and the values that go between.
+"""The model as a picture: modules as nested boxes, ops in them, and the values between them.
 
-Made from a plan where there is one, else from the captured graph, which knows no compute units.
+It is made from a plan where there is one, else from the captured graph, which knows no compute units.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from convlint.model import Finding, Graph, OpCall, Report, Site, TensorArg, Tens
 from convlint.model.placement import Interval, Plan, Unit
 
 MOST_CHILDREN = 60
-"""A box with more children than this has them in runs, since nobody reads a row of thousands."""
+"""A box with more children than this has them in runs, because nobody reads a row of thousands."""
 
 FOLDED = "computed when the model is converted"
 
@@ -35,7 +35,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An op, or an input of the model. ``name`` is its name in the program, ``label`` what it is called."""
+    """An op, or an input of the model. ``name`` is its name in the program, ``label`` that in the picture."""
 
     box: int
     label: str
@@ -71,9 +71,9 @@ class Picture:
 
 
 def picture_of(report: Report | None, plan: Plan | None = None) -> Picture | None:
-    """The picture of a plan or of a report's graph; None where neither is there.
+    """The picture of a plan or of a report's graph; None without either.
 
-    A plan of the captured ops is drawn on their graph, which has those too that are folded away.
+    A plan of the captured ops is drawn on their graph, which also has the folded ops.
     """
     graph = report.graph if report is not None else None
     if plan is not None and plan.ops and (plan.level == "mil" or graph is None):
@@ -102,13 +102,13 @@ class Finder:
                 self._by.setdefault(key, []).append(number)
 
     def of_finding(self, finding: Finding) -> tuple[int, ...]:
-        """The nodes of its calls: the very calls, else those of their op and line, else those of the line."""
-        found: dict[int, None] = {}
+        """The nodes of its calls: of the same calls, else of their op and line, else of the line alone."""
+        nodes: dict[int, None] = {}
         for call in finding.calls:
-            found |= dict.fromkeys(self._of_call(call))
-        if not found and finding.site is not None:
-            found |= dict.fromkeys(self._by.get(("site", finding.site.path, finding.site.line), ()))
-        return tuple(sorted(found))
+            nodes |= dict.fromkeys(self._of_call(call))
+        if not nodes and finding.site is not None:
+            nodes |= dict.fromkeys(self._by.get(("site", finding.site.path, finding.site.line), ()))
+        return tuple(sorted(nodes))
 
     def box_of(self, path: str) -> int | None:
         """The innermost box that holds this module path, None for the model itself."""
@@ -136,9 +136,9 @@ def _of_plan(plan: Plan) -> Picture:
 
 
 def _placed(picture: Picture, plan: Plan, places: Sequence[int] = ()) -> Picture:
-    """The picture with what the plan says of its nodes, found by their names where ``places`` is empty.
+    """The picture with the plan's facts on its nodes, matched by name where ``places`` is empty.
 
-    What the plan leaves out is computed when the model is converted, and costs nothing afterwards.
+    Nodes that the plan leaves out are computed when the model is converted, and cost nothing afterwards.
     """
     nodes = list(picture.nodes)
     if not places:
@@ -215,11 +215,11 @@ class _Boxes:
         self._children: dict[tuple[str, ...], list[tuple[str, ...] | int]] = {(): []}
         self._functions: dict[int, str] = {}
         self._model = model
-        self._made: list[Box] = []
+        self._built: list[Box] = []
         self._places: dict[int, int] = {}
 
     def put(self, node: int, path: tuple[str, ...], type_: str, site: Site | None) -> None:
-        """A node, after those before it in the program, inside the module of this path."""
+        """Add the next node of the program inside the module of this path."""
         for length in range(1, len(path) + 1):
             inner = path[:length]
             if inner not in self._children:
@@ -232,36 +232,36 @@ class _Boxes:
 
     def placed(self) -> list[int]:
         """The number of the box of every node, in the order of the nodes."""
-        self._make()
+        self._build()
         return [self._places[node] for node in sorted(self._places)]
 
     def all(self) -> tuple[Box, ...]:
         """Every box, each after the one around it."""
-        self._make()
-        return tuple(self._made)
+        self._build()
+        return tuple(self._built)
 
-    def _make(self) -> None:
-        if self._made:
+    def _build(self) -> None:
+        if self._built:
             return
-        self._made.append(Box(self._model, "", -1, "model", self._types[()]))
+        self._built.append(Box(self._model, "", -1, "model", self._types[()]))
         waiting: deque[tuple[list[tuple[str, ...] | int], int]] = deque([(self._children[()], 0)])
         while waiting:
             children, box = waiting.popleft()
-            outer = self._made[box]
+            outer = self._built[box]
             if len(children) > MOST_CHILDREN:
                 for name, run in self._runs(children):
-                    self._made.append(Box(name, outer.path, box, "run", self._function(run)))
-                    waiting.append((run, len(self._made) - 1))
+                    self._built.append(Box(name, outer.path, box, "run", self._function(run)))
+                    waiting.append((run, len(self._built) - 1))
                 continue
             for child in children:
                 if isinstance(child, int):
                     self._places[child] = box
                     continue
-                self._made.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
-                waiting.append((self._children[child], len(self._made) - 1))
+                self._built.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
+                waiting.append((self._children[child], len(self._built) - 1))
 
     def _function(self, run: list[tuple[str, ...] | int]) -> str:
-        """The function that most of a run was written in, which says more of it than its numbers."""
+        """The function that contains most of a run, which says more about the run than numbers."""
         names = Counter(self._functions[op] for op in run if isinstance(op, int) and op in self._functions)
         return names.most_common(1)[0][0] if names else ""
 

@@ -1,4 +1,4 @@
-"""A picture as the JSON that the page reads, with no text written twice.
+"""A picture as the JSON that the page reads, in which no text occurs twice.
 
 The order of the numbers in a row is that of ``data.ts`` in the sources of the page.
 """
@@ -23,7 +23,7 @@ _LONGEST_SIZE = 14
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A finding that the page tells: the ``id`` of its paragraph there, and the nodes that it is about."""
+    """A finding on the page: the ``id`` of its paragraph there, and the nodes that it is about."""
 
     id: str
     severity: str
@@ -43,7 +43,7 @@ class _Strings:
 
 
 def picture_to_dict(picture: Picture, marks: Sequence[Mark]) -> dict[str, Any]:
-    """The picture as plain JSON types: texts are numbers of ``strings``."""
+    """The picture as plain JSON types; texts are indices into ``strings``."""
     strings = _Strings()
     boxes = [[box.parent, *map(strings, (box.name, box.path, box.type, box.kind))] for box in picture.boxes]
     nodes = [_row(node, strings) for node in picture.nodes]
@@ -74,7 +74,7 @@ def picture_to_dict(picture: Picture, marks: Sequence[Mark]) -> dict[str, Any]:
 
 
 def script_data(document: Any) -> Markup:
-    """JSON that may stand in a script element: no ``<`` can end the element or begin a comment."""
+    """JSON that is safe in a script element: no ``<`` can end the element or begin a comment."""
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)  # ASCII alone
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -96,6 +96,6 @@ def _row(node: Node, strings: _Strings) -> list[Any]:
 
 
 def _shape(meta: TensorMeta) -> str:
-    """``float32[1x3xN]``; the sum of many symbols that a dimension may be is told as one."""
+    """``float32[1x3xN]``; a dimension that is a sum of symbols is shown as one symbol."""
     sizes = (size if len(size) <= _LONGEST_SIZE else "…" for size in map(str, meta.shape))
     return f"{meta.dtype}[{'x'.join(sizes)}]"

@@ -1,4 +1,4 @@
-"""What the page says of a plan: blockers, other assumptions, and what limits the forecast."""
+"""The parts of a page about a plan: blockers, other assumptions, and the limits of the forecast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIRST = 12
 
 
 def blockers(plan: Plan, places: Places) -> Markup:
-    """What keeps ops off the Neural Engine, by what it costs."""
+    """What keeps ops off the Neural Engine, ordered by cost."""
     head = tag("h2", "Off the Neural Engine ", tag("span", str(len(plan.blockers)), class_="count"))
     if not plan.blockers:
         return tag("section", head, tag("p", "Nothing is known to keep an op off it.", class_="quiet"))
@@ -48,7 +48,7 @@ def _blocker(blocker: Blocker, places: Places) -> Markup:
 
 
 def advice(plan: Plan) -> Markup | None:
-    """What the rules say of ops that the Neural Engine takes."""
+    """The rules' advice on ops that the Neural Engine takes."""
     if not plan.advice:
         return None
     head = tag("h2", "Advice ", tag("span", str(len(plan.advice)), class_="count"))
@@ -69,7 +69,7 @@ def _advice(each: Advice) -> Markup:
 
 
 def _change(counts: tuple[int, int]) -> str:
-    """From what is there with the blocker to what would be without it."""
+    """The count with the blocker, and the count without it."""
     return " → ".join(map(str, counts))
 
 
@@ -80,7 +80,7 @@ def _ways(blocker: Blocker, picture: Picture | None) -> Markup | None:
 
 
 def forecast(plan: Plan) -> Markup:
-    """What other assumptions would change, and what limits the forecast."""
+    """The forecasts under other assumptions, and the limits of the forecast."""
     return tag(
         "section",
         tag("h2", "About the forecast"),

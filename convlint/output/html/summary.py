@@ -38,7 +38,7 @@ def _verdict(report: Report) -> Markup:
         "div",
         tag("span", sign, class_="sign", aria_hidden="true"),
         tag("h2", result.headline),
-        tag("p", result.next_step.replace(" above", " below")),  # the findings stand below here
+        tag("p", result.next_step.replace(" above", " below")),  # on the page the findings are below
         tag("p", tally(report), class_="quiet"),
         class_=f"verdict {colour}",
     )

@@ -10,7 +10,7 @@ from convlint.output.html.picture import Picture, picture_of
 from convlint.text import count, significant
 
 UNIT_COLOURS = {"ANE": "#0072b2", "GPU": "#b5548f", "CPU": "#d98200"}
-"""Told apart by people who see few colours, after https://jfly.uni-koeln.de/color/"""
+"""Colours that colour-blind people can distinguish, after https://jfly.uni-koeln.de/color/"""
 
 _INK, _SOFT, _LINE, _PAPER, _FRAME, _NONE = "#1b2129", "#5d6876", "#c4ccd6", "#ffffff", "#f4f6f9", "#8c97a5"
 _DARK = """@media (prefers-color-scheme: dark){.paper{fill:#14181e}.frame{fill:#1b2028;stroke:#3a434f}
@@ -20,7 +20,7 @@ _MARGIN, _FOOT = 8.0, 34.0
 
 
 def render_svg(run: Run) -> str:
-    """The drawing of the first model of a run that was captured; a drawing that says so where none was."""
+    """The drawing of the first captured model of a run; a drawing that says so where none was captured."""
     for outcome in run.outcomes:
         picture = picture_of(outcome.report, outcome.plan)
         if picture is not None:
@@ -29,7 +29,7 @@ def render_svg(run: Run) -> str:
 
 
 def drawing(picture: Picture, *, themed: bool = False) -> Markup:
-    """The drawing; ``themed`` gives it a dark side too, for where it stands alone."""
+    """The drawing; ``themed`` adds dark colours, for a drawing that is a file of its own."""
     root = diagram_of(picture)
     width, height = max(root.width, 320.0), root.height
     shapes: list[Child] = []

@@ -1,1 +1,1 @@
-"""Models that torch.export refuses: repaired as one recorded run."""
+"""Repairs models that torch.export refuses, as one recorded run."""

@@ -1,4 +1,4 @@
-"""What the fixed module of a recorded model is compared with: the original, up to the cut."""
+"""The reference for the fixed module of a recorded model: the original, up to the cut."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from convlint.torch_adapter import pytree
 
 
 class Reference(nn.Module):
-    """The original for as long as it goes the way of the recording, cut where the recording is cut.
+    """The original, cut where the recording is cut, as long as it takes the same branches.
 
-    Every call records the original anew, and replays that: at the cut there is no other way to see its
-    values. What the whole of the recording returns must be what the original itself returns.
+    Every call records the original anew and replays that, the only way to see its values at the cut. The
+    whole recording must return what the original itself returns.
     """
 
     def __init__(self, original: nn.Module, recording: Recording) -> None:
@@ -33,7 +33,7 @@ class Reference(nn.Module):
         vars(self)["_original"] = original
         vars(self)["_last"] = recording
         self._cut = recording.cut is not None
-        self._way, _ = way_of(recording)
+        self._way, _ = branch_signature(recording)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         original: nn.Module = vars(self)["_original"]
@@ -44,17 +44,17 @@ class Reference(nn.Module):
             return RecordedModule(original, recording).replay(args, kwargs)
 
     def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
-        """The recording for these inputs: the last one again where it was made with the same."""
+        """The recording for these inputs: the last one where the inputs are the same."""
         last: Recording | None = vars(self)["_last"]
         if last is None or not same_leaves(pytree.tree_leaves((args, kwargs)), last.run.leaves):
-            given = pytree.tree_map(own, (args, kwargs))
-            last = vars(self)["_last"] = record(vars(self)["_original"], *given, lines=False)
-        if way_of(last)[0] != self._way:
+            inputs = pytree.tree_map(own, (args, kwargs))
+            last = vars(self)["_last"] = record(vars(self)["_original"], *inputs, lines=False)
+        if branch_signature(last)[0] != self._way:
             raise OtherWay("the model takes another branch for other inputs")
         return last
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes over: the parameters and the original, but not a recording of them."""
+        """The state for a copy: the parameters and the original, but no recording."""
         return {**vars(self), "_last": None}
 
     def _apply(self, fn: Any, recurse: bool = True) -> Reference:
@@ -79,14 +79,14 @@ def same_leaves(some: Sequence[Any], others: Sequence[Any]) -> bool:
 
 
 def frozen_for(original: nn.Module, recording: Recording, inputs: Inputs, seeds: int) -> bool:
-    """Whether other inputs give other numbers where the recording has constants, on the same way."""
-    way, numbers = way_of(recording)
+    """Whether other inputs, on the same branches, give other numbers where the recording has constants."""
+    way, numbers = branch_signature(recording)
     for seed in range(1, seeds):
         args, kwargs = fixed_inputs(inputs, seed)
         try:
             with unchanged_buffers(original):
-                other = way_of(record(original, args, kwargs, lines=False))
-        except Exception:  # a check of the model's own on its values; comparing meets it again
+                other = branch_signature(record(original, args, kwargs, lines=False))
+        except Exception:  # the model checks its values; the comparison meets the error again
             continue
         if other[0] == way and other[1] != numbers:
             return True
@@ -97,7 +97,7 @@ FROZEN = "a number that the model computes from its input would be frozen at tha
 
 
 def replays(original: nn.Module, recording: Recording, inputs: Inputs) -> str:
-    """Why the recording is not the run of the original, "" where its calls return what that returns."""
+    """Why the recording differs from the original; "" where its calls return what the original returns."""
     with torch.no_grad(), borrowed(original), unchanged_buffers(original):
         args, kwargs = pytree.tree_map(own, inputs)
         right = tensor_leaves(original(*args, **kwargs))
@@ -106,12 +106,12 @@ def replays(original: nn.Module, recording: Recording, inputs: Inputs) -> str:
     return f"replayed, {problem}" if problem else ""
 
 
-def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
-    """The calls up to the cut with all that is written in them, and apart from these the floats."""
+def branch_signature(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
+    """The calls up to the cut with their arguments, and separately the floats in them."""
     traced = recording.run.traced
     left = recording.cut.left if recording.cut is not None else frozenset()
-    # Constants that only what is left out reads come in other numbers for other inputs.
-    kept = needed_for(traced.graph, recording.ends) - left
+    # Constants that only left-out calls read may vary with the inputs.
+    needed = needed_for(traced.graph, recording.ends) - left
     places: dict[Node, int] = {}
     numbers: list[float] = []
 
@@ -127,7 +127,7 @@ def way_of(recording: Recording) -> tuple[tuple[Any, ...], tuple[float, ...]]:
 
     steps: list[Any] = []
     for node in traced.graph.nodes:
-        if node not in kept:
+        if node not in needed:
             continue
         places[node] = len(places)
         if node.op == "get_attr":

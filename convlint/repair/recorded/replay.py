@@ -1,7 +1,7 @@
 """The start of a search where torch.export gives no program, or one with sizes that Core ML cannot know.
 
-The model is recorded, cut, and exported again from the recording. What that takes for granted is told
-as steps, each at its line, so that nothing is decided in silence.
+The model is recorded, cut, and exported again from the recording. The assumptions are reported as steps,
+each at its line, so that nothing is decided silently.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from convlint.usercode.sites import choose_frames
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A recorded model: the module to export, what to compare with, and what it takes for granted.
+    """A recorded model: the module to export, its reference, and its assumptions.
 
-    ``problem`` says why it may not stand for the model at all.
+    ``problem`` says why it may not replace the model at all.
     """
 
     module: RecordedModule | None
@@ -45,14 +45,14 @@ class Replay:
 
     @property
     def safe(self) -> bool:
-        """Whether it computes what the model does for all inputs of these shapes, as far as was seen."""
+        """Whether it computes the same as the model for all inputs of these shapes, as far as was tried."""
         return all(step.safety == "safe" for step in self.steps)
 
 
 def replay_of(
     module: nn.Module, inputs: Inputs, refused: TrialFailure | None, limit: float | None, seeds: int
 ) -> Replay:
-    """Record ``module``; ``refused`` is what torch.export said of it, None where sizes are unknown."""
+    """Record ``module``; ``refused`` is the refusal of torch.export, None where sizes are unknown."""
     try:
         with time_limit(limit), borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
             args, kwargs = fixed_inputs(inputs, 0)
@@ -84,21 +84,21 @@ def _steps(recording: Recording, refused: TrialFailure | None) -> Iterator[Appli
             site=refused.site,
             caller=refused.caller,
         )
-    made: dict[tuple[Any, ...], Applied] = {}
+    changes: dict[tuple[Any, ...], Applied] = {}
     for decision in recording.decisions:
         title = (
-            f"the value that Python reads here was {decision.value!r} for the example input, and is taken for"
-            " that always"
+            f"the value that Python reads here was {decision.value!r} for the example input, and is"
+            " assumed to be that always"
         )
-        add_call(made, decision.node, "branch", title, "unsafe")
+        add_call(changes, decision.node, "branch", title, "unsafe")
     for node in recording.cut.first if recording.cut is not None else ():
         title = "left out of the model with all that follows from it: its sizes follow from data"
-        add_call(made, node, "split", title, "unsafe")
-    yield from made.values()
+        add_call(changes, node, "split", title, "unsafe")
+    yield from changes.values()
 
 
 def left_out(recording: Recording) -> LeftOut | None:
-    """What a recording leaves out, None where it is whole."""
+    """What a recording leaves out; None where it is complete."""
     cut = recording.cut
     if cut is None:
         return None

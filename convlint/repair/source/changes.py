@@ -34,6 +34,8 @@ _ROUNDS = 3
 _HELPED = ("rewrite", "correction", "decomposition")
 _OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
+_ASKED_FOR = ("layout", "fold")
+"""Changes that a model may be converted without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,9 @@ class _Search:
             if answer is not None:
                 places[line] = answer
         self.changes.place = place_of_helpers(
-            sorted({path for path, _ in places}), self.original.spec, self.original.root
+            sorted({path for path, _ in places} | {edit.path for edit in self.handed}),
+            self.original.spec,
+            self.original.root,
         )
         problem = self.changes.place.problem(self.original.root)
         self.can_write = not problem
@@ -208,18 +212,27 @@ class _Search:
             self.handed[edit] = one
 
     def prove_edits(self) -> None:
-        """Keep the edits after which the model computes the same, the helpers beside them."""
-        candidates = list(self.edits)
-        self._fill(candidates, ())
-        edits, wrong = proved(candidates, self.original, self._files())
-        for edit, reason in wrong.items():
-            for change in self.edits[edit]:
-                self.refused[change] = Refusal(Site(edit.path, edit.line), reason)
+        """Keep the edits after which the model computes the same, the helpers beside them.
+
+        Where an expression gives other values, the call is handed to a helper instead.
+        """
+        edits, wrong = self._proved()
+        if any(edit not in self.handed for edit in wrong):
+            self.find_calls()
+            edits, _ = self._proved()
         self.changes.edits = edits
+        self._fill(edits, ())
+
+    def _proved(self) -> tuple[list[Edit], dict[Edit, str]]:
+        self._fill(list(self.edits), ())
+        edits, wrong = proved(list(self.edits), self.original, self._files())
+        for edit, reason in wrong.items():
+            for change in self.edits.pop(edit):
+                self.refused[change] = Refusal(Site(edit.path, edit.line), reason)
         for edit in edits:
             for change in self.edits[edit]:
                 self.refused.pop(change, None)
-        self._fill(edits, ())
+        return edits, wrong
 
     def prove_context(self) -> None:
         """The third form, for all that no edit says; where nothing is left, that the edits are enough."""
@@ -230,14 +243,16 @@ class _Search:
             covered = self.changes.helpers
             self._fill(self.changes.edits, self.applied)
             problem = self._extend(context=True)
-            places = (change.site or change.caller for change in left)
+            covered_changes = [change for change in left if change.kind not in _ASKED_FOR]
+            places = (change.site or change.caller for change in covered_changes)
             sites = tuple(dict.fromkeys(site for site in places if site is not None))
             self.changes.context = Context(sites, problem)
             if problem:
                 self.changes.helpers = covered
                 self._write_down()
             else:
-                self.refused.clear()
+                for change in covered_changes:
+                    self.refused.pop(change, None)
         done = {(edit.path, edit.line) for edit in self.changes.edits}
         refusals = {(one.site.path, one.site.line): one for one in self.refused.values()}
         self.changes.refusals += [one for place, one in refusals.items() if place not in done]

@@ -1,11 +1,11 @@
-"""A report as JSON that comes back as an equal report.
+"""Writes a report as JSON and reads it back as an equal report.
 
-The nouns form a graph in which a call or a site stands in many places. Each is written once, into
+The nouns form a graph in which a call or a site occurs in many places. Each is written once, into
 a table; elsewhere its number stands for it. Reading builds the table from the first row to the
-last, so that a row refers only to rows before it.
+last, so a row refers only to rows before it.
 
 A rule comes back without its conditions, examples and replacements (a finding has its own): no report
-shows them, and the rule file has them still.
+shows them, and the rule file still has them.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _NOUNS: Mapping[str, type[Any]] = {
 
 
 _MEASURED = ("convlint.model.parity", "convlint.model.compression")
-"""Modules of nouns that only a report with measurements holds; importing them takes torch."""
+"""Modules of nouns that only a report with measurements holds; importing them imports torch."""
 
 
 class Unreadable(ValueError):
-    """What was read is no report of this release of convlint."""
+    """The text is not a report of this release of convlint."""
 
 
 def encode_report(report: Report) -> dict[str, Any]:
-    """The report as JSON types; a ``TypeError`` where it holds what JSON cannot say."""
+    """The report as JSON types; a ``TypeError`` where JSON cannot express a value."""
     writer = _Writer()
     root = writer.value(report)
     return {"nouns": writer.nouns, "rows": writer.rows, "report": root}
 
 
 def decode_report(document: Any) -> Report:
-    """The report that :func:`encode_report` wrote; :class:`Unreadable` where it is another thing."""
+    """The report that :func:`encode_report` wrote; raises :class:`Unreadable` for anything else."""
     try:
         nouns = [(_noun(name), names) for name, names in document["nouns"]]
         for noun, names in nouns:
@@ -85,7 +85,7 @@ class _Writer:
             return {_REFERENCE: self._row(value)}
         if isinstance(value, complex):
             return {_COMPLEX: [value.real, value.imag]}
-        raise TypeError(f"a {type(value).__name__} in a report cannot be kept")
+        raise TypeError(f"a {type(value).__name__} in a report cannot be cached")
 
     def _row(self, noun: Any) -> int:
         known = self._seen.get(id(noun))
@@ -117,7 +117,7 @@ Check = Callable[[Any], bool]
 
 
 class _Names(dict[str, Any]):
-    """The names of a module; one that it imports for type checkers alone stands for anything."""
+    """The names of a module; a name imported for type checkers only stands for any type."""
 
     def __missing__(self, name: str) -> Any:
         return getattr(builtins, name, Any)
@@ -125,7 +125,7 @@ class _Names(dict[str, Any]):
 
 @cache
 def _checks(noun: type[Any]) -> tuple[Check, ...]:
-    """For each field of a noun, whether a value is of its type: what a file holds may be anything."""
+    """One test of the type for each field of a noun, because a file may hold anything."""
     hints = get_type_hints(noun, {}, _Names({**vars(import_module(noun.__module__)), **_NOUNS}))
     return tuple(_check_of(hints[field.name]) for field in fields(noun))
 
@@ -163,7 +163,7 @@ def _check_of(hint: Any) -> Check:
 
 
 def _read_all(values: Iterable[Any], rows: list[Any]) -> list[Any]:
-    # Thousands of values, most of them plain: asking for the type here saves as many calls.
+    # Most of thousands of values are plain: asking for the type here saves a call for each.
     return [value if type(value) in _PLAIN else _read(value, rows) for value in values]
 
 

@@ -1,6 +1,6 @@
-"""What a result depends on beside the model's own files: this program, its rules, and the releases installed.
+"""What a result depends on beside the model's files: this program, its rules, and installed releases.
 
-All of it is read from the disk, and nothing heavy is imported.
+All of it is read from the disk, without importing anything heavy.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def digest_texts(texts: Iterable[str]) -> str:
 
 
 def described(value: Any) -> str:
-    """A value of arguments and settings in words, equal for what is equal, in whatever order it was written.
+    """An argument or setting as text: equal values give equal text, in whatever order they were written.
 
-    Keys may be of any type, which JSON cannot sort, and the order of a set is another in each process.
+    Keys may be of any type, which JSON cannot sort, and the order of a set differs between processes.
     """
     if isinstance(value, Mapping):
         items = sorted(f"{described(key)}: {described(each)}" for key, each in value.items())
@@ -56,10 +56,10 @@ def described(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def program_digest() -> str:
-    """This convlint with its data and the rules that it ships, and the Python that runs it.
+    """A digest of this convlint with its data and rules, and of the Python that runs it.
 
-    An installed convlint has a list of its files with the digest of each. Of a checkout the sizes and
-    times of change count, since hundreds of files would be read for every result that is asked for.
+    An installed convlint has a list of its files with the digest of each. For a checkout, sizes and
+    times of change count, because reading hundreds of files for every cached result would take too long.
     """
     texts = [sys.version, sys.platform]
     if is_library(str(_PACKAGE)) and (_PACKAGE / "_rules").is_dir():
@@ -74,11 +74,11 @@ def program_digest() -> str:
 
 
 def rules_digest(paths: Iterable[str]) -> str:
-    """The rule files under these paths."""
+    """A digest of the rule files under these paths."""
     texts: list[str] = []
     for path in paths:
-        found = _files(path, (".toml",)) if os.path.isdir(path) else [path]
-        for file in found:
+        files = _files(path, (".toml",)) if os.path.isdir(path) else [path]
+        for file in files:
             texts += [file[len(path) :] or file, digest_file(file) or ""]
     return digest_texts(texts)
 
@@ -91,9 +91,9 @@ def _files(root: str, endings: tuple[str, ...]) -> Iterator[str]:
 
 @lru_cache(maxsize=4)
 def installed_releases(search: tuple[str, ...] | None = None) -> Mapping[str, str]:
-    """The release of every installed distribution, from the names of the folders beside it.
+    """The release of every installed distribution, read from the names of the metadata folders.
 
-    As :mod:`importlib.metadata` would find them, without the time that it takes.
+    The answer is that of :mod:`importlib.metadata`, in a fraction of the time.
     """
     releases: dict[str, str] = {}
     for folder in search or tuple(sys.path):

@@ -1,7 +1,6 @@
 """The files that a model is made of: its own and those that they import, read without running them.
 
-Only the user's own files are followed. What is installed counts by its name and version, and
-Python and torch by theirs.
+Only the user's own files are followed. Installed packages, Python and torch count by name and version.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ _OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "coremltools", "convli
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """``files`` that are there, and ``absent`` ones that would change the meaning by being made.
+    """``files`` that exist, and ``absent`` ones that would change what is imported if they were created.
 
-    ``broken`` says that one of the files imports a neighbour that is not there.
+    ``broken`` says that one of the files imports a neighbour that does not exist.
     """
 
     files: frozenset[str]
@@ -80,8 +79,8 @@ class _Walk:
     def module(self, name: str, *, required: bool) -> None:
         """Add a module by its absolute name, and the packages that it lies in.
 
-        A module that is not there matters where its package is the user's own: then it is broken if
-        the import is ``required``. ``from package import name`` may name something else.
+        A missing module counts where its package is the user's own: the closure is then broken if the
+        import is ``required``. ``from package import name`` may name something else than a module.
         """
         parts = name.split(".")
         folder: str | None = None
@@ -96,16 +95,16 @@ class _Walk:
                 return
 
     def _step(self, part: str, prefix: str, folder: str | None, top: bool) -> str | None:
-        """The folder of a package, "" of a module that is not followed further, None where there is none."""
+        """The folder of a package, "" for a module that is not followed further, None for nothing."""
         if top and part in _OUTSIDE:
             return ""
         if not top and not folder:
             return ""
         places = self._search if top else (folder or "",)
         for place in places:
-            found = self._at(place, part, prefix)
-            if found is not None:
-                return found
+            package = self._at(place, part, prefix)
+            if package is not None:
+                return package
         hooked = self._hooked(part) if top else None
         if hooked is not None:
             return hooked
@@ -129,18 +128,18 @@ class _Walk:
         return None
 
     def _hooked(self, part: str) -> str | None:
-        """A top-level module that only an import hook knows, as that of an editable installation."""
+        """The folder of a top-level module that only an import hook knows, such as an editable install."""
         try:
-            found = importlib.util.find_spec(part)
+            module_spec = importlib.util.find_spec(part)
         except (ImportError, ValueError, AttributeError):
             return None
-        if found is None:
+        if module_spec is None:
             return None
-        if found.origin and not is_library(found.origin) and found.origin.endswith(".py"):
-            folders = list(found.submodule_search_locations or ())
-            self.file(os.path.abspath(found.origin), part if folders else "")
+        if module_spec.origin and not is_library(module_spec.origin) and module_spec.origin.endswith(".py"):
+            folders = list(module_spec.submodule_search_locations or ())
+            self.file(os.path.abspath(module_spec.origin), part if folders else "")
             return folders[0] if folders else ""
-        return "" if found.origin else None
+        return "" if module_spec.origin else None
 
 
 def _search_path() -> tuple[str, ...]:

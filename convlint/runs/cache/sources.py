@@ -1,7 +1,7 @@
-"""What a result came from: files by content, files that must not be there, packages by release.
+"""What a result came from: files by content, files that must not exist, packages by release.
 
 What Python imported while the model was checked is known afterwards; what its files would import is
-read from them (:mod:`convlint.runs.cache.imports`). A result counts on both.
+read from them (:mod:`convlint.runs.cache.imports`). A result depends on both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _JUDGED_BY_RELEASE = ("torch", "coremltools", "convlint")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a result came from, as it was then."""
+    """What a result came from, as it was at that time."""
 
     files: Mapping[str, str]
     absent: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Sources:
 
 
 def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) -> Sources:
-    """The sources of a job that was just checked, in a process that had the modules ``before`` already.
+    """The sources of a job that was just checked, in a process that already had the modules ``before``.
 
-    ``others`` are files that earlier jobs of the process are read to import: that they are loaded says
-    nothing of this job. What else is loaded may have been found by any job at run time, and counts.
+    ``others`` are files that earlier jobs of the process import: that they are loaded says nothing about
+    this job. Everything else that is loaded counts, because any job may have imported it at run time.
     """
     closure = closure_of(job)
     own, installed = _imported(before)
@@ -59,21 +59,21 @@ def sources_of(job: Job, before: Collection[str], others: Collection[str] = ()) 
 
 
 def closure_of(job: Job) -> Closure:
-    """What a job's files would import: those of its model, and those of the converters that it names."""
+    """The files that a job's model and its converters would import."""
     from convlint.runs.cache.imports import Closure, import_closure
 
     root = job.root or os.getcwd()
-    found = [import_closure(job.spec, root, job.arg_exprs)]
-    found += [import_closure(f"{name}:", root) for name in job.options.converters]
+    closures = [import_closure(job.spec, root, job.arg_exprs)]
+    closures += [import_closure(f"{name}:", root) for name in job.options.converters]
     return Closure(
-        frozenset[str]().union(*(each.files for each in found)),
-        frozenset[str]().union(*(each.absent for each in found)),
-        any(each.broken for each in found),
+        frozenset[str]().union(*(each.files for each in closures)),
+        frozenset[str]().union(*(each.absent for each in closures)),
+        any(each.broken for each in closures),
     )
 
 
 def files_it_depends_on(job: Job) -> Iterator[str]:
-    """The files that the patterns of ``depends`` name, from the job's folder on."""
+    """The files that match the patterns of ``depends``, relative to the job's folder."""
     root = Path(job.root or os.getcwd())
     for pattern in job.depends:
         if os.path.isabs(pattern):
@@ -104,12 +104,12 @@ def _imported(before: Collection[str]) -> tuple[set[str], set[str]]:
 def _distributions(modules: Iterable[str]) -> set[str]:
     """The distributions that top-level modules belong to, by name."""
     releases = installed_releases()
-    found: set[str] = set()
+    distributions: set[str] = set()
     rest: set[str] = set()
     for module in modules:
         name = module.replace("_", "-").lower()
-        (found if name in releases else rest).add(name if name in releases else module)
-    return found | set(_owners(rest)) if rest else found
+        (distributions if name in releases else rest).add(name if name in releases else module)
+    return distributions | set(_owners(rest)) if rest else distributions
 
 
 def _owners(modules: Collection[str]) -> Iterator[str]:

@@ -1,13 +1,13 @@
-"""Results of earlier checks, good for as long as everything that they came from is the same.
+"""Results of earlier checks, valid as long as everything that they came from is the same.
 
 A job has a folder of entries. The name of the folder is a digest of the job, this program, the
-rules and the releases that judge; an entry says in its first line which files with which content
-and which installed packages it was made from, and holds the report in its second. So an unchanged
-model is told from its files' content alone, without parsing or importing any, and going back to
-an earlier state of the sources finds the result of that state.
+rules and the releases that judge. The first line of an entry says from which file contents and
+installed packages it was made, the second holds the report. So an unchanged model is recognised by
+the content of its files alone, without parsing or importing them, and going back to an earlier
+state of the sources finds the result of that state.
 
-The cache never decides whether a check works: what cannot be read, written or understood is as if
-it were not there.
+The cache never decides whether a check works: an entry that cannot be read, written or understood
+counts as absent.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from convlint.settings.project import Project
 FORMAT = 1
 DEFAULT_FOLDER = ".convlint_cache"
 STATES_KEPT = 8
-"""How many states of its sources a job is remembered in."""
-DAYS_KEPT = 30
-BYTES_KEPT = 256 << 20
+"""How many states of its sources a job may have in the cache."""
+MAX_DAYS = 30
+MAX_BYTES = 256 << 20
 _SPOILT = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a file raises that is cut off, of another release or of another program."""
+"""What reading a file raises that is cut off, or written by another release or program."""
 _FOLDER = re.compile("[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.json(\.[0-9]+-[0-9a-f]{8}\.tmp)?")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# https://bford.info/cachedir/\n"
 
 
 class Cache:
-    """The entries of one folder. ``trouble`` says why nothing could be kept, where that was so."""
+    """The entries of one folder. ``trouble`` says why nothing could be stored; empty without trouble."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.trouble = ""
 
     def recall(self, job: Job) -> Report | None:
-        """The report of an earlier check of this job that is still true."""
+        """The report of an earlier check of this job that is still valid; None without one."""
         for entry in self._entries(job):
             report = _recalled(entry)
             if report is not None:
@@ -62,15 +62,15 @@ class Cache:
         return None
 
     def sources(self, job: Job) -> Sources | None:
-        """What the newest result of this job came from, whether or not it is still true."""
+        """What the newest result of this job came from, whether or not it is still valid."""
         for entry in self._entries(job):
             with contextlib.suppress(*_SPOILT):
                 with _opened(entry) as stream:
                     return _sources(json.loads(stream.readline()))
         return None
 
-    def keep(self, job: Job, report: Report, sources: Sources) -> None:
-        """Keep a report. Where that is impossible, ``trouble`` says why and nothing else happens."""
+    def store(self, job: Job, report: Report, sources: Sources) -> None:
+        """Store a report. Where that is impossible, ``trouble`` says why and nothing else happens."""
         try:
             header = {"convlint": FORMAT, "model": job.name, **asdict(sources)}
             text = f"{json.dumps(header)}\n{json.dumps(encode_report(report))}\n"
@@ -88,20 +88,20 @@ class Cache:
         except OSError as error:
             self.trouble = f"{error.strerror or error}: {self.folder}"
 
-    def clean(self, days: float = DAYS_KEPT, size: int = BYTES_KEPT) -> None:
-        """Remove what was not used for ``days``, and the oldest of what is more than ``size`` bytes."""
-        found = []
+    def clean(self, days: float = MAX_DAYS, size: int = MAX_BYTES) -> None:
+        """Remove entries unused for ``days``, and the oldest entries beyond ``size`` bytes in all."""
+        entries = []
         for entry in self._all():
             with contextlib.suppress(OSError):
                 stat = entry.stat()
-                found.append((stat.st_mtime, stat.st_size, entry))
+                entries.append((stat.st_mtime, stat.st_size, entry))
         oldest = time.time() - days * 86400
         total = 0
-        for used, length, entry in sorted(found, reverse=True):
+        for used, length, entry in sorted(entries, reverse=True):
             total += length
             if used < oldest or total > size:
                 remove(entry)
-        for folder in {entry.parent for _, _, entry in found}:
+        for folder in {entry.parent for _, _, entry in entries}:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where nothing is left in it
 
@@ -114,13 +114,13 @@ class Cache:
         return [entry for _, entry in sorted(dated, reverse=True)]
 
     def _all(self) -> Iterator[Path]:
-        """Entries, and what is left of some that were being written. The folder may hold other files too."""
+        """All entries, and leftovers of interrupted writes. The folder may hold other files too."""
         for entry in self.folder.glob("*/*"):
             if _FOLDER.fullmatch(entry.parent.name) and _ENTRY.fullmatch(entry.name):
                 yield entry
 
     def _prepare(self) -> None:
-        """Make the folder, with the marks that keep it out of git and of backups."""
+        """Create the folder, with the marks that keep it out of git and of backups."""
         if self.folder.is_dir():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +129,9 @@ class Cache:
 
 
 def folder_of(project: Project) -> str | None:
-    """Where a project keeps its results: beside its configuration, for the user where there is none.
+    """The folder where a project caches its results: beside its configuration, else in the user's cache.
 
-    None where it wants none kept.
+    None where the project turns the cache off.
     """
     if not project.cache:
         return None
@@ -144,7 +144,7 @@ def folder_of(project: Project) -> str | None:
 
 
 def job_digest(job: Job) -> str:
-    """What decides a job's result, beside the files that the model is made of."""
+    """A digest of what decides a job's result, beside the files that the model is made of."""
     facts = {**asdict(job), "root": os.path.abspath(job.root or os.getcwd())}
     facts["options"] = {
         name: value
@@ -166,10 +166,10 @@ def _recalled(entry: Path) -> Report | None:
 
 
 def _opened(entry: Path) -> TextIO:
-    """An entry: a file of a size that a result can have, no pipe, no device and nothing that leads to one."""
+    """Open an entry: a regular file of a plausible size, no pipe, no device and no link to one."""
     descriptor = os.open(entry, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > BYTES_KEPT:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         os.close(descriptor)
         raise Unreadable("no entry of a cache")
     return open(descriptor, encoding="utf-8")

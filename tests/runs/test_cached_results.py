@@ -82,7 +82,7 @@ def test_no_cache_neither_asks_nor_keeps(place: Path, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_hint_and_no_failure(place: Path) -> None:
     ran = check(place, "--model", "good", "--no-trial", "--cache-dir", "nets/good.py/kept")
     assert ran.code == 0
-    assert "convlint: results are not kept (Not a directory" in ran.err
+    assert "convlint: results are not cached (Not a directory" in ran.err
 
 
 def test_a_failure_is_not_kept(place: Path) -> None:
@@ -155,7 +155,7 @@ def test_baseline_write_check_and_prune(place: Path) -> None:
     (place / "known.json").write_text(json.dumps(known))
     stale = check(place, "--baseline", "known.json")
     assert stale.code == 1
-    assert "`convlint baseline prune` takes them out" in stale.err
+    assert "`convlint baseline prune` removes them" in stale.err
     assert baseline("prune").code == 0
     assert check(place, "--baseline", "known.json").code == 0
     assert check(place, "--baseline", "known.json", "--no-baseline").code == 1
@@ -168,7 +168,7 @@ def test_a_comment_silences_and_an_unused_one_is_told(place: Path) -> None:
     ran = check(place, "nets/noted.py:Bad", "--input", "1x4", "--input", "1x4", "--no-trial")
     assert ran.code == 0
     assert "1 finding: 1 by a comment" in ran.out
-    assert ran.out.splitlines()[-1].endswith("ignore[CL105] silences nothing here: take it out")
+    assert ran.out.splitlines()[-1].endswith("ignore[CL105] silences nothing here: remove it")
 
 
 def test_a_thousand_models_are_looked_through_at_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from convlint.repair.source.helper_file import Helpers, file_text, has_helper, r
 from convlint.repair.source.helper_line import Handed, NoCall, handed_over, import_of
 from convlint.repair.source.helper_place import HelperPlace, place_of_helpers
 from convlint.repair.source.match import Module
-from convlint.rewrites.table import all_rewrites
+from convlint.rewrites.table import all_rewrites, rewrites_of
 
 
 def helpers_of(*pairs: tuple[str, str], **functions: tuple[str, str]) -> Helpers:
@@ -120,6 +120,7 @@ CALLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "norm, a function": lambda x: torch.norm(x, dim=1),
     "F.normalize": F.normalize,
     "flip(0, 1)": lambda x: x.flip(0, 1),
+    "flip(1)": lambda x: x.flip(1),
     "&": lambda x: (x > 0) & (x < 1),
     "//": lambda x: x // 2,
     "a number on the left": lambda x: 5 // (x.abs() + 1),
@@ -153,6 +154,52 @@ def test_the_context_computes_what_pytorch_does(name: str, everything: ModuleTyp
         mine = CALLS[name](PICTURE)
     assert mine.dtype == plain.dtype
     torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        ("F.pad", "pad.default"),
+        ("norm, a function", "linalg_vector_norm.default"),
+        ("&", "__and__.Tensor"),
+        ("flip(0, 1)", "flip.default"),
+        ("flip(1)", "flip.default"),
+        ("einsum", "einsum.default"),
+        ("F.unfold", "im2col.default"),
+        ("interpolate", "upsample_bicubic2d.vec"),
+        ("attention", "scaled_dot_product_attention.default"),
+        ("cdist", "cdist.default"),
+        ("in place", "clamp_.default"),
+    ],
+)
+def test_in_the_context_an_op_is_not_exported(name: str, op: str, tmp_path: Path) -> None:
+    """The op is in the plain program, and neither mode nor table leaves it there."""
+    call = {**CALLS, "cdist": lambda x: torch.cdist(x, x)}[name]
+    functional = f"aten.{op.replace('_.', '.') if op.startswith('clamp') else op}"
+    mine = imported(helpers_of(*((functional, one.name) for one in rewrites_of(functional))), tmp_path)
+
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return call(x)
+
+    def ops(program: Any) -> set[str]:
+        return {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+
+    plain = torch.export.export(Net(), (PICTURE,))
+    assert f"aten.{op}" in ops(plain)
+    with mine.convertible():
+        assert f"aten.{op}" not in ops(torch.export.export(Net(), (PICTURE,)))
+    assert functional not in ops(plain.run_decompositions(mine.decompositions()))
+
+
+def test_the_table_of_all_helpers_ends(everything: ModuleType) -> None:
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cdist(x, x) * ((x > 0) & (x < 1)).sum()
+
+    plain = torch.export.export(Net(), (PICTURE,))
+    table = plain.run_decompositions(everything.decompositions())
+    torch.testing.assert_close(table.module()(PICTURE), Net()(PICTURE))
 
 
 def test_the_context_leaves_gradients_and_the_rest_of_pytorch_alone(everything: ModuleType) -> None:
@@ -219,6 +266,7 @@ def handed(text: str, *ops: str) -> str | NoCall:
             "y = [coreml_ops.diff(x), torch.relu(x), coreml_ops.diff(x, 1)]",
         ),
         ("import torch\nx = x.xlogy_(y)  #!", "xlogy.Tensor", "x = coreml_ops.xlogy(x, y)"),
+        ("import torch\ny = x.flip(1)  #!", "flip.default", "y = coreml_ops.flip(x, 1)"),
         ("import torch\ny = torch.linalg.det(x)  #!", "linalg_det.default", "y = coreml_ops.det(x)"),
     ],
 )

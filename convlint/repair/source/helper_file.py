@@ -258,7 +258,9 @@ def _table(helpers: Helpers, pieces: Pieces) -> str:
         rows.append(f"    {json.dumps(key)}: (")
         for one, ops in rewrites:
             function = pieces.add(one)
-            direct = [op for op in ops if op.split(".")[1] == key] or ops
+            direct = [op for op in ops if op.split(".")[1] == key]
+            if not direct:  # Python calls the function that is composed of it
+                rows.append(f"        ({function}, None, (), {tuple(ops)!r}),")
             for op in direct:
                 same = ops if op == direct[0] else []
                 positional, named, schema = _parameters(op)

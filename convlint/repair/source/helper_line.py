@@ -64,6 +64,9 @@ _CALLERS: dict[str, tuple[str, ...]] = {
 }
 """Functions that PyTorch writes in Python, or composes, by the op that they call."""
 
+_ANY_NUMBER = ("flip", "permute", "tile", "repeat", "expand", "reshape", "view")
+"""Methods that take any number of integers, as their functions do not."""
+
 _NO_TENSORS = ("self", "cls", "torch", "F", "nn", "np")
 
 
@@ -259,6 +262,8 @@ def _method(name: str, key: str) -> Public | None:
     if _resolved(f"torch.Tensor.{name}") is None:
         return None
     function = _resolved(f"torch.{name}")
+    if name in _ANY_NUMBER:
+        return Public(name, f"torch.Tensor.{name}", key)
     if function is not None and not _is_python(function):
         return Public(name, f"torch.{name}", key)
     twin = _resolved(f"torch.nn.functional.{name}")

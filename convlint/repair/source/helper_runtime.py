@@ -43,12 +43,20 @@ def _real_tensors() -> Iterator[None]:
     from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
     state, set_state = torch._C._get_tracing_state(), torch._C._set_tracing_state  # type: ignore[attr-defined]
-    set_state(None)
+    if state is not None:
+        set_state(None)
     try:
         with unset_fake_temporarily(), disable_proxy_modes_tracing():
             yield
     finally:
-        set_state(state)
+        if state is not None:
+            set_state(state)
+
+
+def _tensor(data: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """A constant: the same as ``torch.tensor``, and in a trace a constant too."""
+    with _real_tensors():
+        return torch.tensor(data, dtype=dtype)
 
 
 # ---- the functions of PyTorch, by the names that PyTorch gives them ----
@@ -70,7 +78,7 @@ def _through(original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 def _tried(key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What the first helper that takes these arguments computes; NotImplemented where none does."""
     for function, positional, named, _ in _OVERLOADS[key]:
-        bound = _bound(positional, named, args, kwargs)
+        bound = _bound(positional, named, args, kwargs) if positional is not None else None
         if bound is None:
             continue
         try:
@@ -97,8 +105,9 @@ def _bound(
     positional: Sequence[Any], named: Sequence[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]] | None:
     """The arguments of a call as the schema of an overload has them; None where they are not its own."""
-    if len(args) > max(2, len(positional)) and len(positional) > 1 and "List[int]" in positional[1][1]:
-        args = (args[0], list(args[1:]))  # x.flip(0, 1)
+    if len(positional) > 1 and "List[int]" in positional[1][1] and len(args) > 1 and _is_number(args[1]):
+        if positional[1][2] == 0 and all(_is_number(each) for each in args[1:]):
+            args = (args[0], list(args[1:]))  # x.flip(0, 1)
     if len(args) > len(positional):
         return None
     known = {parameter[0] for parameter in (*positional, *named)}
@@ -177,12 +186,13 @@ class _Convertible(TorchFunctionMode):
         kwargs = kwargs or {}
         inside = inspect.unwrap(func)
         name = getattr(inside, "__name__", "")
-        key = _NAMES.get(name, func)
-        if key in self._busy:  # a helper calls what it stands for
+        is_python = isinstance(inside, types.FunctionType)
+        busy = func if is_python else _NAMES.get(name, func)
+        if busy in self._busy:  # a helper calls what it stands for
             return func(*args, **kwargs)
-        self._busy.add(key)
+        self._busy.add(busy)
         try:
-            if isinstance(inside, types.FunctionType):
+            if is_python:
                 if inside.__module__ not in _OPENED:
                     return func(*args, **kwargs)
                 with self:
@@ -201,7 +211,7 @@ class _Convertible(TorchFunctionMode):
                 return func(*args, **kwargs)
             return args[0].copy_(result) if in_place else result
         finally:
-            self._busy.discard(_NAMES.get(name, func))
+            self._busy.discard(busy)
 
 
 _OPENED = ("torch.functional", "torch.nn.functional", "torch._tensor")
@@ -291,13 +301,21 @@ def _op(name: str) -> Any:
     return functools.reduce(getattr, name.split("."), torch.ops)
 
 
+_IN_PROGRESS: set[str] = set()
+
+
 def _decomposed(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """What the first helper of an op gives; the op itself where none fits, and inside of its own helper."""
     name = str(op)
-    for overloads in _OVERLOADS.values():
-        for function, _, _, ops in overloads:
-            if name in ops:
-                try:
-                    return function(*args, **kwargs)
-                except NotApplicable:
-                    continue
-    return NotImplemented
+    if name in _IN_PROGRESS:
+        return NotImplemented
+    _IN_PROGRESS.add(name)
+    try:
+        for overloads in _OVERLOADS.values():
+            for function, _, _, ops in overloads:
+                if name in ops:
+                    with contextlib.suppress(NotApplicable):
+                        return function(*args, **kwargs)
+        return NotImplemented
+    finally:
+        _IN_PROGRESS.discard(name)

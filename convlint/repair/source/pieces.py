@@ -20,8 +20,8 @@ from convlint.rewrites.table import Rewrite
 
 _PACKAGE = "convlint.rewrites"
 _TABLE = f"{_PACKAGE}.table"
-_RUNTIME = {"torch_adapter.real_tensors": "_real_tensors"}
-"""What the rewrites take from elsewhere in convlint, and what stands for it in a helper file."""
+_RUNTIME = {"torch_adapter.real_tensors": "_real_tensors", "torch.tensor": "_tensor"}
+"""What the rewrites call, and what stands for it in a helper file, where other traces are open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,9 +83,11 @@ def _tried(key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             continue
         try:
             with _device_of(bound[0]):
-                return function(*bound[0], **bound[1])
+                result = function(*bound[0], **bound[1])
         except (NotApplicable, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             continue  # PyTorch's own function says what is wrong, if anything is
+        named_tuple = getattr(torch.return_types, key, None)  # result.values, result.indices
+        return named_tuple(result) if named_tuple is not None and isinstance(result, tuple) else result
     return NotImplemented
 
 
@@ -105,9 +107,9 @@ def _bound(
     positional: Sequence[Any], named: Sequence[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]] | None:
     """The arguments of a call as the schema of an overload has them; None where they are not its own."""
-    if len(positional) > 1 and "List[int]" in positional[1][1] and len(args) > 1 and _is_number(args[1]):
-        if positional[1][2] == 0 and all(_is_number(each) for each in args[1:]):
-            args = (args[0], list(args[1:]))  # x.flip(0, 1)
+    takes_any = len(positional) > 1 and "List[int]" in positional[1][1] and positional[1][2] == 0
+    if takes_any and len(args) > 1 and all(_is_number(each) for each in args[1:]):
+        args = (args[0], list(args[1:]))  # x.flip(0, 1)
     if len(args) > len(positional):
         return None
     known = {parameter[0] for parameter in (*positional, *named)}

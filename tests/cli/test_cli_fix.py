@@ -458,3 +458,88 @@ def test_an_edited_model_that_ends_its_process_is_not_written(tmp_path: Path, co
     ran = convlint(*WRITE)
     assert "does not run: its process ended with exit code 0" in ran.out, ran
     assert path.read_text() == HYPOT + ends
+
+
+# Calls that are handed to a helper file.
+
+MANY = """\
+'''A net in the spellings that people use.'''
+from __future__ import annotations
+
+import torch
+import torch as t
+import torch.nn.functional as F
+from torch import cummax, diff
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, y):
+        x = x * self.scale
+        best, place = torch.median(x, dim=1)  # stays
+        other = x.median(dim=2).values
+        third = torch.kthvalue(
+            x,  # stays too
+            k=2,
+            dim=1,
+        )[0]
+        top = cummax(x, dim=-1)[0]
+        steps = diff(input=x, n=2, dim=-1)
+        long = t.hypot(x, other=y)
+        sharp = F.interpolate(x, scale_factor=2, mode="bicubic")
+        far = torch.cdist(x[0], y[0])
+        wave, log = torch.sinc(x), x.xlogy(y.abs() + 1)
+        nested = torch.hypot(torch.sinc(y), diff(x, dim=-1, append=x[..., :1]))
+        turned = torch.heaviside(x, y)
+        x = x.nansum(1)
+        return best, place, other, third, top, steps, long, sharp, far, wave, log, nested, turned, x
+"""
+
+TWO = ("--input", "1x3x8x8", "--input", "1x3x8x8")
+
+
+def test_calls_are_handed_to_a_helper_file_and_the_source_converts(
+    tmp_path: Path, convlint: Convlint
+) -> None:
+    net = tmp_path / "net.py"
+    net.write_bytes(MANY.replace("\n", "\r\n").encode())
+    ran = convlint("fix", "net.py:Net", *TWO, "--write", "--format", "json", timeout=500)
+    document = json.loads(ran.out)
+    assert ran.code == 0, (document["left_to_you"], document["checked_after_writing"])
+    assert document["checked_after_writing"]["exit_code"] == 0
+    assert document["fixed_in_memory"] == []
+    text = net.read_bytes().decode()
+    assert text.count("\n") == text.count("\r\n") == MANY.count("\n") + 1
+    lines = text.splitlines()
+    assert lines[8] == "import coreml_ops"
+    for line in (
+        "        best, place = coreml_ops.median(x, dim=1)  # stays",
+        "        other = coreml_ops.median(x, dim=2).values",
+        "        third = coreml_ops.kthvalue(",
+        "            x,  # stays too",
+        "        top = coreml_ops.cummax(x, dim=-1)[0]",
+        "        steps = coreml_ops.diff(input=x, n=2, dim=-1)",
+        '        sharp = coreml_ops.interpolate(x, scale_factor=2, mode="bicubic")',
+        "        far = coreml_ops.cdist(x[0], y[0])",
+        "        turned = coreml_ops.heaviside(x, y)",
+    ):
+        assert line in lines
+    again = convlint("fix", "net.py:Net", *TWO, "--format", "json", timeout=300)
+    assert json.loads(again.out)["converted_before"]
+
+
+def test_a_helper_file_of_somebody_else_is_never_written(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return torch.median(x, dim=1)[0]\n"
+    )
+    (tmp_path / "coreml_ops.py").write_text("mine = 1\n")
+    ran = convlint("fix", "net.py:Net", "--input", "2x3", "--write", timeout=300)
+    assert ran.code == 0, ran.err
+    assert "was not written by convlint" in " ".join(ran.out.split())
+    assert (tmp_path / "coreml_ops.py").read_text() == "mine = 1\n"
+    assert "torch.median(x, dim=1)" in (tmp_path / "net.py").read_text()

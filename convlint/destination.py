@@ -37,7 +37,7 @@ _BESIDE_MANIFEST = ("Manifest.json", "executorch_debug_handle_mapping.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A kind of file that an option writes: its name for messages, and how to recognise its beginning."""
 
     name: str
@@ -51,7 +51,7 @@ class Place:
     option: str
     path: str
     real: str
-    kind: Kind
+    kind: FileKind
 
     def write(self, text: str) -> None:
         """Write the whole text, after checking once more what is at the path now."""
@@ -80,7 +80,7 @@ class Place:
         return self.path in _STREAMS or (os.path.exists(self.real) and not os.path.isfile(self.real))
 
 
-def checked_place(option: str, path: str, kind: Kind) -> Place:
+def checked_place(option: str, path: str, kind: FileKind) -> Place:
     """The place at ``path``; a :class:`UsageError` where ``option`` may not write there."""
     shown = f"{option} {shown_path(path)}"
     if path in _STREAMS:
@@ -260,7 +260,7 @@ def _folder_takes(shown: str, folder: str) -> None:
         raise UsageError(f"cannot write {shown}: its folder may not be written to.")
 
 
-def _is_own(shown: str, real: str, kind: Kind) -> None:
+def _is_own(shown: str, real: str, kind: FileKind) -> None:
     """Raise where a file is neither empty nor of the kind that the option writes."""
     try:
         with open(real, "rb") as stream:

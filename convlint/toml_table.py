@@ -119,5 +119,5 @@ class Table:
 
 
 def type_name(value: object) -> str:
-    """What a TOML value is, in words."""
+    """The type of a TOML value, in words."""
     return "an empty string" if value == "" else _TYPES.get(type(value), f"a {type(value).__name__}")

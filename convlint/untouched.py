@@ -219,7 +219,7 @@ class _Snapshot:
 
 
 def _held_by(function: Any) -> list[Any]:
-    """What a function that builds a model can reach: it may return an existing model."""
+    """The objects that a function can reach through closure and globals: it may return an existing model."""
     if isinstance(function, partial):
         return [function.func, *function.args, *function.keywords.values()]
     if isinstance(function, MethodType):

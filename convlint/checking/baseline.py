@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.checking.suppress import with_exit_code
-from convlint.destination import Kind, Place
+from convlint.destination import FileKind, Place
 from convlint.errors import UsageError
 from convlint.model import Finding, Report, Severity, Suppression
 from convlint.model.run import Outcome
@@ -134,7 +134,7 @@ def read_baseline(path: str) -> Baseline:
 _ANEW = "`convlint baseline write` writes it anew."
 
 
-BASELINE = Kind(
+BASELINE = FileKind(
     "a baseline of convlint",
     re.compile(
         rb'\{\s*"version":\s*[0-9]+,\s*"(?:convlint|models)"|\{\s*"convlint":\s*"[^"]*",\s*"(?:models|version)"'

@@ -291,7 +291,7 @@ class _Check:
             )
 
     def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
-        """What precision and compression do to the model, where the options ask for them."""
+        """The effect of precision and compression on the model; None where the options ask for neither."""
         options = self.options
         if options.precision is None and not options.compress:
             return None

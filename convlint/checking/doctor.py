@@ -1,4 +1,4 @@
-"""What is installed here, and whether a trial conversion can run: versions and native libraries.
+"""The diagnosis of an environment: versions, native libraries, and whether a trial conversion can run.
 
 Nothing heavy is imported: versions come from package metadata, and the native library of
 coremltools is loaded by itself.

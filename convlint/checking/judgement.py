@@ -42,7 +42,9 @@ def judge(
         matches += [match for match in fired if not (traced and is_taken_apart(match, trials))]
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
-    if not any(trial.status == "converted" for trial in trials):
+    if any(trial.status == "converted" for trial in trials):
+        findings = tuple(finding for finding in findings if not _is_settled(finding))
+    else:
         findings += findings_of_trial(findings, trials[:1], rules, environment)
     if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
         # The other frontend converts, so what this one refuses is no longer an error. TorchScript may be the
@@ -61,8 +63,13 @@ def judge(
     )
 
 
+def _is_settled(finding: Finding) -> bool:
+    """Whether a rule was not sure that an op converts, which a conversion of the model has answered."""
+    return finding.rule.severity == finding.severity == "warning" and finding.rule.category == "support"
+
+
 def _frozen(captured: Capture, frontend: Frontend, trials: Iterable[Trial]) -> Iterator[CaptureFailure]:
-    """What depends on an input in PyTorch, but is constant in the program of the trace that converts."""
+    """The values that depend on an input in PyTorch, but are constants in a converting trace."""
     provisos = list(captured.reads) if frontend == "torchscript" else []
     converted = [trial for trial in trials if trial.status == "converted"]
     provisos += [each for trial in converted for each in trial.provisos if each.kind == "frozen"]

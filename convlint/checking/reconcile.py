@@ -31,12 +31,6 @@ def mark_trial(findings: Iterable[Finding], trial: Trial | None) -> tuple[Findin
     marked = []
     for finding in findings:
         said = ""
-        if (
-            trial.status == "converted"
-            and finding.severity == "warning"
-            and finding.rule.category == "support"
-        ):
-            continue  # the rule was not sure, and coremltools decided
         # The frontend alone does not decide what only the passes refuse.
         if finding.calls and finding.rule.category in BLOCKING and finding.severity == "error":
             calls = finding.calls

@@ -1,4 +1,4 @@
-"""What another release of coremltools would change for a model: a comparison of two reports.
+"""The changes that another release of coremltools brings for a model: a comparison of two reports.
 
 Both reports come from the rules alone, because only one release can be installed. Blocking findings
 are compared by op, not by rule: an op that one release lacks, and the next has but breaks, is not

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from convlint.destination import Kind, Place, checked_place, reason_of
+from convlint.destination import FileKind, Place, checked_place, reason_of
 from convlint.errors import UsageError
 from convlint.files import Changed, replace_file
 from convlint.settings.project import OWN_FILE, SHARED_FILE, find_project
@@ -53,11 +53,11 @@ def init(out: TextIO, *, yes: bool) -> int:
     file = shared if shared.is_file() else folder / OWN_FILE
     table = _configuration(models, "tool.convlint." if file == shared else "")
     hook = folder / HOOK_FILE
-    place = checked_place("init", str(file), Kind("a configuration", _is_text))
+    place = checked_place("init", str(file), FileKind("a configuration", _is_text))
     before = Path(place.real).read_bytes() if os.path.exists(place.real) else None
     new_hook = not os.path.lexists(hook)
     if new_hook:
-        checked_place("init", str(hook), Kind("a configuration of pre-commit", _is_text))
+        checked_place("init", str(hook), FileKind("a configuration of pre-commit", _is_text))
     out.write(
         f"{count(len(models), 'model')} found. {shown_path(str(file))} would get:\n\n{visible(table)}\n"
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelCommand:
-    """What every command that runs models takes: which models, and how it behaves meanwhile.
+    """The options of every command that runs models: which models, and how it behaves meanwhile.
 
     ``config`` names the configuration instead of the nearest one.
     """
@@ -36,7 +36,7 @@ class ModelCommand:
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
-    """What is stored between runs: results in a cache, and known findings in a baseline."""
+    """The files that outlive a run: results in a cache, and known findings in a baseline."""
 
     cache: bool = True
     cache_dir: str | None = None

@@ -1,1 +1,1 @@
-"""What the inputs and outputs of a model look like, in the words of the command line."""
+"""Specs of the inputs and outputs of a model, as they are written on the command line."""

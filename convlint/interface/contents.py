@@ -1,4 +1,4 @@
-"""What the tensor of an input holds: ``=100``, ``=10,6,3``, ``=0..31999`` or ``<32000`` behind its dtype.
+"""The values in the tensor of an input: ``=100``, ``=10,6,3``, ``=0..31999`` or ``<32000`` after its dtype.
 
 Lengths, positions, token ids and masks need values that the model can use, unlike zeros or noise.
 """

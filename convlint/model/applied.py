@@ -55,7 +55,7 @@ class LeftCall:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a split model leaves out, and its outputs in place of the original's.
+    """The part of a model that a split leaves out, and the outputs in place of the original's.
 
     ``calls`` are in the order of the run. ``modules`` are left out completely; their parameters stay in
     the module, unused.

@@ -51,7 +51,7 @@ class TrialFailure:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a rule looked at: one op call, one port, one failure, the model, or one part of the environment.
+    """The subject of a rule: an op call, a port, a failure, the model, or a part of the environment.
 
     ``name`` is the name of the op, port or part; ``thing`` is the call, port or failure itself.
     """

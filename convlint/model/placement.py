@@ -37,7 +37,7 @@ more than it wins. ``not asked for``: the unit is not among the compute units of
 """
 
 Level = Literal["mil", "aten"]
-"""What was planned: the MIL program of coremltools after its passes, or the captured ATen ops."""
+"""The source of a plan: the MIL program of coremltools after its passes, or the captured ATen ops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where a model would run on one chip and system, forecast from public measurements.
+    """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
     ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the

@@ -11,7 +11,7 @@ RuntimeStatus = Literal["accepts", "accepts in part", "refuses", "not installed"
 
 
 @dataclass(frozen=True, slots=True)
-class Blocker:
+class RefusedOp:
     """An op that a runtime refuses, or keeps off its accelerator."""
 
     op: str
@@ -30,8 +30,8 @@ class Tried:
     bytes: int = 0
     max_rel_error: float | None = None
     not_run: str = ""
-    blockers: tuple[Blocker, ...] = ()
-    left: tuple[Blocker, ...] = ()
+    blockers: tuple[RefusedOp, ...] = ()
+    left: tuple[RefusedOp, ...] = ()
     error: str = ""
     first_only: bool = False
     remark: str = ""

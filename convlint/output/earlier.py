@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from convlint.destination import Kind
+from convlint.destination import FileKind
 
 _CODE = rb"[A-Z]{2,8}[0-9]{3,4}"
 _TEXT = rb'"(?:[^"\\]|\\.)*"'
@@ -33,4 +33,4 @@ def _is_report(head: bytes) -> bool:
     return any(pattern.match(head) for pattern in _KNOWN)
 
 
-REPORT = Kind("a report that convlint wrote", _is_report)
+REPORT = FileKind("a report that convlint wrote", _is_report)

@@ -10,7 +10,7 @@ from convlint.output.compression import size_text
 from convlint.text import one_line, shown_path
 
 if TYPE_CHECKING:
-    from convlint.model.runtimes import Blocker, Comparison, RuntimeResult
+    from convlint.model.runtimes import Comparison, RefusedOp, RuntimeResult
 
 _SHOWN = 8
 
@@ -69,7 +69,7 @@ def _details(result: RuntimeResult) -> Iterator[str]:
         yield f"{result.title}: {one_line(tried.remark)}"
 
 
-def _ops(blockers: Sequence[Blocker]) -> str:
+def _ops(blockers: Sequence[RefusedOp]) -> str:
     shown = [
         f"{each.op} at {shown_path(each.site.path)}:{each.site.line}" if each.site else each.op
         for each in blockers[:_SHOWN]

@@ -1,11 +1,11 @@
-"""What keeps ops off the Neural Engine, ordered by the gain of moving them there."""
+"""The blockers, which keep ops off the Neural Engine, ordered by the gain of removing them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from convlint.model.placement import Blocker, Plan
-from convlint.placement.planner import Layout, Planner, shifted
+from convlint.placement.planner import Division, Planner, shifted
 
 MOST = 24
 """How many blockers are priced; each price needs a new division of the whole program."""
@@ -15,7 +15,7 @@ from dividing the program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.1
 
 
 def blockers_of(
-    planner: Planner, layout: Layout, plan: Plan, replacements: Mapping[str, Sequence[str]]
+    planner: Planner, division: Division, plan: Plan, replacements: Mapping[str, Sequence[str]]
 ) -> tuple[Blocker, ...]:
     """The blockers, most expensive first. Ops refused at one line for one reason are one blocker."""
     if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
@@ -25,7 +25,7 @@ def blockers_of(
         if op.refused and op.times["CPU"] + op.times["ANE"] > 0:
             groups.setdefault((op.kind, op.reason, op.site), []).append(op.index)
     dearest = sorted(groups.values(), key=lambda members: -_estimate(plan, members))
-    blockers = [_blocker(planner, layout, plan, members, replacements) for members in dearest[:MOST]]
+    blockers = [_blocker(planner, division, plan, members, replacements) for members in dearest[:MOST]]
     return tuple(sorted(blockers, key=lambda blocker: -blocker.win_ms.mid))
 
 
@@ -36,12 +36,12 @@ def _estimate(plan: Plan, members: Sequence[int]) -> float:
 
 def _blocker(
     planner: Planner,
-    layout: Layout,
+    division: Division,
     plan: Plan,
     members: list[int],
     replacements: Mapping[str, Sequence[str]],
 ) -> Blocker:
-    freed = planner.layout(freed=frozenset(members))
+    freed = planner.division(freed=frozenset(members))
     op = plan.ops[members[0]]
     return Blocker(
         kind=op.kind,
@@ -50,9 +50,9 @@ def _blocker(
         reason=op.reason,
         confidence=op.confidence,
         source=op.source,
-        win_ms=shifted(plan.latency_ms, max(layout.milliseconds - freed.milliseconds, 0.0)),
-        islands=(layout.ane_islands, freed.ane_islands),
-        crossings=(len(layout.crossings), len(freed.crossings)),
+        win_ms=shifted(plan.latency_ms, max(division.milliseconds - freed.milliseconds, 0.0)),
+        islands=(division.ane_islands, freed.ane_islands),
+        crossings=(len(division.crossings), len(freed.crossings)),
         rule=op.rule,
         site=op.site,
         caller=op.caller,

@@ -1,4 +1,4 @@
-"""From a model to its plan: capture, convert, place."""
+"""Makes the plan of a model: capture, convert, place."""
 
 from __future__ import annotations
 
@@ -144,10 +144,10 @@ def plan_operations(
 ) -> Plan:
     """The plan of these operations."""
     planner = Planner(operations, device, compute_units, precision)
-    layout = planner.layout()
-    planned = planner.plan(name, level, layout)
+    division = planner.division()
+    planned = planner.plan(name, level, division)
     codes = {op.rule for op in planned.ops if op.refused and op.rule}
-    blockers = blockers_of(planner, layout, planned, _replacements(codes))
+    blockers = blockers_of(planner, division, planned, _replacements(codes))
     return replace(
         planned,
         blockers=blockers,

@@ -31,7 +31,7 @@ from convlint.placement.segments import divide
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Division:
     """A division of the program with its islands and crossings."""
 
     units: tuple[Unit, ...]
@@ -87,7 +87,7 @@ class Planner:
         ]
         return other
 
-    def layout(self, freed: Collection[int] = ()) -> Layout:
+    def division(self, freed: Collection[int] = ()) -> Division:
         """The division; ``freed`` ops are assumed to run on the Neural Engine."""
         units = divide(self.beliefs, self.allowed(freed), self.prices)
         islands = graphs.islands_of(self.graph, units)
@@ -99,7 +99,7 @@ class Planner:
             + sum(crossing.cost_ms for crossing in crossings)
             + sum(call_ms(units[members[0]], self.device.chip) for members in islands)
         )
-        return Layout(tuple(units), tuple(islands), tuple(crossings), milliseconds)
+        return Division(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
     def allowed(self, freed: Collection[int] = ()) -> list[tuple[Unit, ...]]:
         """The requested units that each op may run on; the CPU where none is left."""
@@ -109,17 +109,17 @@ class Planner:
             choices.append(tuple(unit for unit in self.asked if unit in units) or ("CPU",))
         return choices
 
-    def plan(self, model: str, level: Level, layout: Layout) -> Plan:
+    def plan(self, model: str, level: Level, division: Division) -> Plan:
         """The plan without its blockers and what-ifs."""
-        ops = self.placed(layout)
+        ops = self.placed(division)
         islands = tuple(
             Island(
-                unit=layout.units[members[0]],
+                unit=division.units[members[0]],
                 ops=members,
-                latency_ms=self.island_ms(layout, members),
+                latency_ms=self.island_ms(division, members),
                 flops=sum(ops[index].flops for index in members),
             )
-            for members in layout.islands
+            for members in division.islands
         )
         return Plan(
             model=model,
@@ -129,39 +129,41 @@ class Planner:
             level=level,
             ops=ops,
             islands=islands,
-            crossings=layout.crossings,
+            crossings=division.crossings,
             blockers=(),
-            latency_ms=self.latency(layout),
-            share=self.share(layout),
+            latency_ms=self.latency(division),
+            share=self.share(division),
             longest_chain=graphs.longest_chain(self.graph, [op.latency_ms.mid for op in ops]),
         )
 
-    def island_ms(self, layout: Layout, members: Sequence[int]) -> Interval:
+    def island_ms(self, division: Division, members: Sequence[int]) -> Interval:
         """The time of one island: that of its ops, and of the call that begins it."""
-        unit = layout.units[members[0]]
+        unit = division.units[members[0]]
         return around(
             sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
         )
 
-    def latency(self, layout: Layout) -> Interval:
+    def latency(self, division: Division) -> Interval:
         """The time of the whole program: islands, and crossings between them."""
-        moved = sum(crossing.cost_ms for crossing in layout.crossings)
-        return total([self.island_ms(layout, members) for members in layout.islands] + [around(moved, "CPU")])
+        moved = sum(crossing.cost_ms for crossing in division.crossings)
+        return total(
+            [self.island_ms(division, members) for members in division.islands] + [around(moved, "CPU")]
+        )
 
-    def share(self, layout: Layout) -> Share:
+    def share(self, division: Division) -> Share:
         """The share of each unit by time and by number of ops."""
         times = dict.fromkeys(UNITS, 0.0)
         counts = dict.fromkeys(UNITS, 0.0)
-        for spent, unit in zip(self.times, layout.units, strict=True):
+        for spent, unit in zip(self.times, division.units, strict=True):
             times[unit] += spent[unit]
             counts[unit] += 1
         return Share(_shares(times), _shares(counts))
 
-    def placed(self, layout: Layout) -> tuple[PlacedOp, ...]:
+    def placed(self, division: Division) -> tuple[PlacedOp, ...]:
         """Every op with its unit, and why it is there."""
-        causes = self.causes(layout)
+        causes = self.causes(division)
         return tuple(
-            self._placed(index, layout.units[index], causes[index]) for index in range(len(self.operations))
+            self._placed(index, division.units[index], causes[index]) for index in range(len(self.operations))
         )
 
     def _placed(self, index: int, unit: Unit, cause: Cause) -> PlacedOp:
@@ -193,12 +195,12 @@ class Planner:
             padding=cost.padding,
         )
 
-    def causes(self, layout: Layout) -> list[Cause]:
+    def causes(self, division: Division) -> list[Cause]:
         """Why each op is where it is: a segment off the engine is too small where none of it is refused."""
         causes: list[Cause] = ["runs"] * len(self.operations)
         preferred: Unit = "ANE" if "ANE" in self.asked else self.asked[0]
-        for members in layout.islands:
-            unit = layout.units[members[0]]
+        for members in division.islands:
+            unit = division.units[members[0]]
             if unit == preferred:
                 continue
             refused = [index for index in members if preferred not in self.verdicts[index].allowed]

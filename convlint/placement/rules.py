@@ -36,7 +36,7 @@ class PlacementRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PlacementTable:
     """The rules by the kind of their ops, and the sources of the kinds that run anywhere."""
 
     rules: Mapping[str, tuple[PlacementRule, ...]]
@@ -59,7 +59,7 @@ class PlacementVerdict:
 
 
 @lru_cache(maxsize=1)
-def placement_table() -> Table:
+def placement_table() -> PlacementTable:
     """The shipped table."""
     with (DATA / "placement.toml").open("rb") as file:
         data = tomllib.load(file)
@@ -84,7 +84,7 @@ def placement_table() -> Table:
     runs = {
         kind: (links[entry["source"]], entry["measured"]) for entry in data["runs"] for kind in entry["kinds"]
     }
-    return Table({kind: tuple(some) for kind, some in rules.items()}, runs)
+    return PlacementTable({kind: tuple(some) for kind, some in rules.items()}, runs)
 
 
 def judge_placement(

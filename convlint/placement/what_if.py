@@ -52,13 +52,13 @@ def _enumerated(planner: Planner, plan: Plan) -> WhatIf:
 
 
 def _what_if(planner: Planner, plan: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
-    layout = planner.layout()
+    division = planner.division()
     return WhatIf(
         assumption=assumption,
-        latency_ms=planner.latency(layout),
-        share=planner.share(layout),
-        islands=layout.ane_islands,
-        crossings=len(layout.crossings),
+        latency_ms=planner.latency(division),
+        share=planner.share(division),
+        islands=division.ane_islands,
+        crossings=len(division.crossings),
         reason=reason,
         confidence="documented" if source else "reported",
         source=source,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from convlint.checking.options import Options
-from convlint.destination import Kind, checked_place, make_folder_of
+from convlint.destination import FileKind, checked_place, make_folder_of
 from convlint.errors import ConvlintError, ModelError, RuleError, SettingsError, UsageError
 from convlint.interface.inputs import InputSpec, parse_inputs
 from convlint.model import SCHEMA_VERSION, Report
@@ -182,7 +182,7 @@ def _answered(path: Path) -> set[str]:
 
 
 _ROW_BEGINS = b'{"schema_version": '
-_ROWS = Kind(
+_ROWS = FileKind(
     "a file of rows that check_many wrote",
     lambda head: bool(head) and (head.startswith(_ROW_BEGINS) or _ROW_BEGINS.startswith(head)),
 )

@@ -1,4 +1,4 @@
-"""What people see while they wait: a progress line, and no messages of libraries."""
+"""A progress line for people who wait, and silence from libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convlint.supervision import note
 from convlint.text import visible
 
 _DOING = {"capturing": "running the forward of", "tracing to TorchScript": "tracing the forward of"}
-"""What a process was doing, in words for the case that the model's own code ended it."""
+"""Words for what a process was doing when the model's own code ended it."""
 _BAR = 20
 """How many characters a bar is long."""
 

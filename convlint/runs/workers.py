@@ -121,7 +121,7 @@ def _error(future: Future[Any]) -> BaseException | None:
 
 
 def _answer(future: Future[Any]) -> Any:
-    """What a task returned, or how its process ended where it returned nothing.
+    """The result of a task, or how its process ended where there is no result.
 
     Executors have exceptions of their own for a lost worker (pebble: ProcessExpired, dask: KilledWorker),
     so any exception is an answer here. Our own work returns its errors.

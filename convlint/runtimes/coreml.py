@@ -6,7 +6,7 @@ from convlint.capture.limits import REAL_WEIGHTS_LIMIT
 from convlint.checking.frontends import Frontends
 from convlint.checking.options import Options
 from convlint.model import Frontend
-from convlint.model.runtimes import Blocker, Tried
+from convlint.model.runtimes import RefusedOp, Tried
 from convlint.runtimes.subject import RuntimeSubject, size_of
 from convlint.text import one_line
 
@@ -42,7 +42,7 @@ def _coreml(subject: RuntimeSubject, frontend: Frontend) -> Tried:
     (trial,) = trials
     if trial.status != "converted":
         causes = [failure for failure in trial.failures if not failure.follows]
-        blockers = dict.fromkeys(Blocker(each.op, each.caller or each.site) for each in causes if each.op)
+        blockers = dict.fromkeys(RefusedOp(each.op, each.caller or each.site) for each in causes if each.op)
         error = one_line(causes[0].error if causes else trial.detail)[:300]
         return Tried(blockers=tuple(blockers), error=error)
     parity = compare(subject.source, subject.target, "float32", frontend=frontend, timeout=subject.timeout)

@@ -13,7 +13,7 @@ from typing import Any
 from convlint.capture.methods import Attempts, Source
 from convlint.capture.walk import node_place, op_name
 from convlint.model import Site
-from convlint.model.runtimes import Blocker
+from convlint.model.runtimes import RefusedOp
 from convlint.numerics.difference import as_array
 from convlint.numerics.program_errors import measure
 from convlint.torch_adapter import stack_frames
@@ -96,7 +96,7 @@ class RuntimeSubject:
             *(op for op, name in bare.items() if name and (name in text or name.replace(".", "::") in text)),
         ]
 
-    def blockers(self, ops: Iterable[str]) -> tuple[Blocker, ...]:
+    def blockers(self, ops: Iterable[str]) -> tuple[RefusedOp, ...]:
         """These ops with the first line of the model that calls each, each once."""
         places: dict[str, Site | None] = {}
         nodes = self._program.graph.nodes if self._program is not None else ()
@@ -104,7 +104,7 @@ class RuntimeSubject:
             if node.op == "call_function":
                 place = node_place(node)
                 places.setdefault(_bare(op_name(node.target)), place.caller or place.site)
-        return tuple(Blocker(op, places.get(_bare(op))) for op in dict.fromkeys(map(_written, ops)))
+        return tuple(RefusedOp(op, places.get(_bare(op))) for op in dict.fromkeys(map(_written, ops)))
 
 
 def ops_in(text: str) -> Sequence[str]:

@@ -1,1 +1,1 @@
-"""What is asked for: the configuration, the environment and the command line, as typed data."""
+"""Settings from the configuration, the environment and the command line, as typed data."""

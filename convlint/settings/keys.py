@@ -82,7 +82,7 @@ def _trial(table: Table, name: str) -> str | None:
 
 
 def _checked(table: Table, name: str, check: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``check`` returns for the arguments; an error that it raises is noted at ``name``."""
+    """The result of ``check`` for the arguments; an error that it raises is noted at ``name``."""
     try:
         return check(*arguments)
     except (UsageError, WrongInput) as error:
@@ -340,4 +340,4 @@ MODEL: Mapping[str, Key] = {
         _texts, _STRINGS, "patterns of other files that the model reads; a change of one checks it anew"
     ),
 }
-"""What only one model has."""
+"""Settings that only a model has."""

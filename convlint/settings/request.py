@@ -1,4 +1,4 @@
-"""What a command is asked to look at, and the jobs that this gives with the configuration."""
+"""The request of a command: its models, its settings, and the jobs that the configuration makes of them."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class WrongResult(ValueError):
 def _check_result(context: Any, node: Any) -> None:
     """Raise where the result of a node is missing, or has another shape than in PyTorch.
 
-    coremltools does not look: what follows would fail, or compute with the wrong shape without a word.
+    coremltools does not look: what follows would fail, or silently compute with the wrong shape.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""From Python stacks to the user's source lines.
+"""Finds the user's source lines in Python stacks.
 
 torch.export gives stacks as text (``node.meta["stack_trace"]``), exceptions give frames. The site is
 the innermost frame outside torch and convlint; where that lies in an installed library, the caller is
@@ -61,7 +61,7 @@ def is_machinery(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something happened: the line itself, and the user's own line that led to it."""
+    """The place of an event: its line, and the user's own line that led to it."""
 
     site: Site | None = None
     caller: Site | None = None

@@ -1,4 +1,4 @@
-"""From a model spec, ``module:attr`` or ``path.py:attr``, to something that builds the model.
+"""Turns a model spec, ``module:attr`` or ``path.py:attr``, into a function that builds the model.
 
 All user code runs inside :func:`convlint.sandbox.user_code`, and whatever it raises becomes one
 paragraph with the user's own line.

@@ -177,7 +177,7 @@ def test_a_line_is_told_what_holds_of_it(
     convlint: Convlint, source: Path, model: str, inputs: list[str], there: list[str], absent: list[str]
 ) -> None:
     arguments = [word for text in inputs for word in ("--input", text)]
-    ran = convlint("check", f"{source}:{model}", *arguments, "--no-trial", "-q", "--no-cache")
+    ran = convlint("check", f"{source}:{model}", *arguments, "--no-trial", "-q", "--full", "--no-cache")
     helps = ran.out[ran.out.index("help:") :]
     for words in there:
         assert words in helps

@@ -13,7 +13,7 @@ _FIRST = 12
 
 
 def blockers(plan: Plan, places: Places) -> Markup:
-    """What keeps ops off the Neural Engine, ordered by cost."""
+    """The blockers, which keep ops off the Neural Engine, ordered by cost."""
     head = tag("h2", "Off the Neural Engine ", tag("span", str(len(plan.blockers)), class_="count"))
     if not plan.blockers:
         return tag("section", head, tag("p", "Nothing is known to keep an op off it.", class_="quiet"))

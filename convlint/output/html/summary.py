@@ -129,7 +129,7 @@ def _large(number: int, unit: str) -> str:
 
 
 def legend(picture: Picture) -> Markup:
-    """What the colours and shapes of the picture mean."""
+    """The legend of the colours and shapes of the picture."""
     parts: list[Child] = []
     if any(node.unit for node in picture.nodes):
         names = {"ANE": "Neural Engine", "GPU": "GPU", "CPU": "CPU"}

@@ -98,7 +98,7 @@ def _steps(recording: Recording, refused: TrialFailure | None) -> Iterator[Appli
 
 
 def left_out(recording: Recording) -> LeftOut | None:
-    """What a recording leaves out; None where it is complete."""
+    """The part of the model that a recording leaves out; None where it is complete."""
     cut = recording.cut
     if cut is None:
         return None

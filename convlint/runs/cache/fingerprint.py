@@ -1,4 +1,4 @@
-"""What a result depends on beside the model's files: this program, its rules, and installed releases.
+"""Digests of what a result depends on beside the model's files: this program, its rules, releases.
 
 All of it is read from the disk, without importing anything heavy.
 """

@@ -1,4 +1,4 @@
-"""What a result came from: files by content, files that must not exist, packages by release.
+"""The sources of a result: files by content, files that must not exist, packages by release.
 
 What Python imported while the model was checked is known afterwards; what its files would import is
 read from them (:mod:`convlint.runs.cache.imports`). A result depends on both.
@@ -25,7 +25,7 @@ _JUDGED_BY_RELEASE = ("torch", "coremltools", "convlint")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a result came from, as it was at that time."""
+    """The sources of a result, as they were at that time."""
 
     files: Mapping[str, str]
     absent: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ STATES_KEPT = 8
 MAX_DAYS = 30
 MAX_BYTES = 256 << 20
 _SPOILT = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a file raises that is cut off, or written by another release or program."""
+"""The errors of reading a file that is cut off, or written by another release or program."""
 _FOLDER = re.compile("[0-9a-f]{32}")
 _ENTRY = re.compile(r"[0-9a-f]{32}\.json(\.[0-9]+-[0-9a-f]{8}\.tmp)?")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# https://bford.info/cachedir/\n"
@@ -62,7 +62,7 @@ class Cache:
         return None
 
     def sources(self, job: Job) -> Sources | None:
-        """What the newest result of this job came from, whether or not it is still valid."""
+        """The sources of the newest result of this job, whether or not it is still valid."""
         for entry in self._entries(job):
             with contextlib.suppress(*_SPOILT):
                 with _opened(entry) as stream:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from convlint import torch_adapter
 from convlint.repair.source.pieces import Pieces
 from convlint.rewrites.table import Rewrite, corrections_of, rewrites_of
 
@@ -199,7 +200,8 @@ def _import_block(statements: Iterable[str]) -> str:
 @cache
 def _runtime() -> tuple[str, frozenset[str]]:
     """What every helper file holds, and what that imports."""
-    text = Path(__file__).with_name("helper_runtime.py").read_text(encoding="utf-8")
+    folder = Path(torch_adapter.__path__[0])  # it uses private names of torch
+    text = (folder / "helper_runtime.py").read_text(encoding="utf-8")
     head, _, body = text.partition(_RUNTIME_STARTS)
     lines = [line for line in head.splitlines() if line.startswith(("import ", "from "))]
     return body.strip("\n"), frozenset(line for line in lines if "__future__" not in line)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convlint.model import Rule, Site
 from convlint.model.applied import Applied
-from convlint.repair.source.edit import Edit, Refusal, apply_edits, diff_of, editable, find_edit
+from convlint.repair.source.edit import IN_LIBRARY, Edit, Refusal, apply_edits, diff_of, editable, find_edit
 from convlint.repair.source.files import lines_of
 from convlint.repair.source.helper_file import Helpers, file_text, has_helper, key_of
 from convlint.repair.source.helper_line import Handed, NoCall, handed_over, import_of
@@ -251,8 +251,9 @@ class _Search:
                 self.changes.helpers = covered
                 self._write_down()
             else:
-                for change in covered_changes:
-                    self.refused.pop(change, None)
+                for change in covered_changes:  # of a line of the project it is still said why it stays
+                    if change in self.refused and self.refused[change].reason == IN_LIBRARY:
+                        del self.refused[change]
         done = {(edit.path, edit.line) for edit in self.changes.edits}
         refusals = {(one.site.path, one.site.line): one for one in self.refused.values()}
         self.changes.refusals += [one for place, one in refusals.items() if place not in done]

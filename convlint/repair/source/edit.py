@@ -199,7 +199,7 @@ def _untouchable(site: Site, project: str) -> str:
         return "the line stands in no file"
     inside = path.resolve().is_relative_to(Path(project).resolve())
     if not inside or any(part in ("site-packages", "dist-packages") for part in path.parts):
-        return "the line stands in a library, not in the project"
+        return IN_LIBRARY
     # A privileged user may write anyway; the mode still says that nobody should.
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
         return "the file is read-only"
@@ -213,6 +213,7 @@ def _untouchable(site: Site, project: str) -> str:
     return ""
 
 
+IN_LIBRARY = "the line stands in a library, not in the project"
 _WRITABLE = 0o222
 _GENERATED = ("@generated", "DO NOT EDIT", "Do not edit")
 _HEAD = 10

@@ -8,15 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from convlint.cli.requests import FixRequest
 from convlint.model import Site
-from convlint.repair.source.edit import Edit, Refusal, apply_edits, diff_of, find_edit
-from convlint.repair.source.proof import Original, proved
-from convlint.rules.match import for_op
+from convlint.repair.source.changes import source_changes
+from convlint.repair.source.proof import Original
 from convlint.rules.rulebook import load_rulebook
 from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
@@ -26,7 +24,6 @@ from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Inputs, Source
-    from convlint.model import Rule
     from convlint.model.fixed import Fixed
     from convlint.output.fixed import Checked
 
@@ -39,23 +36,25 @@ def fix(request: FixRequest, out: TextIO) -> int:
         with opened(job, progress, debug=request.debug) as source:
             module, inputs, fixed = _fixed(source, job, request, progress)
     rules = load_rulebook([Path(path) for path in job.options.rule_paths])
-    candidates, refusals = source_changes(fixed, tuple(rules), folder, unsafe=request.unsafe)
-    original = Original(module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout)
-    edits, wrong = proved(candidates, original)
-    refusals += [Refusal(Site(edit.path, edit.line), reason) for edit, reason in wrong.items()]
-    diff = diff_of(edits)
-    written, unwritten = apply_edits(edits) if request.write else ([], [])
-    refusals += unwritten
+    original = Original(
+        module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout, fixed.target or job.options.target
+    )
+    changes = source_changes(fixed, tuple(rules), original, _made_with(), unsafe=request.unsafe)
+    diff = changes.diff
+    written, unwritten = changes.write() if request.write else ([], [])
     from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
 
     report = FixReport(
         job.name,
         fixed,
         diff,
-        tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in edits)),
-        tuple(refusals),
+        tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in changes.edits)),
+        (*changes.refusals, *unwritten),
         tuple(written),
-        _checked(request.check_again) if written else None,
+        _checked(request.check_again) if written and changes.edits else None,
+        tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in changes.helper_edits)),
+        changes.place.path if changes.place is not None and changes.text else "",
+        changes.context,
     )
     if request.format == "json":
         from convlint.output.json import dumps
@@ -114,26 +113,9 @@ def _checked(words: Sequence[str]) -> Checked:
     return Checked(done.returncode, headline)
 
 
-def source_changes(
-    fixed: Fixed, rules: Sequence[Rule], project: str, *, unsafe: bool
-) -> tuple[list[Edit], list[Refusal]]:
-    """The edits that make the changes in the user's source, and the lines that no edit can change."""
-    edits: dict[Edit, None] = {}
-    refusals: dict[tuple[str, int], Refusal] = {}
-    for change in fixed.applied:
-        mine = [for_op(rule, change.op) for rule in rules if _about(rule, change.op)]
-        site = change.caller or change.site
-        if site is None or change.kind in ("record", "split", "state"):
-            continue  # a change of the whole model, which no line of source can express
-        edit = find_edit(site, mine, project, unsafe=unsafe)
-        if isinstance(edit, Edit):
-            edits[edit] = None
-        else:
-            refusals[site.path, site.line] = edit
-    lines = {(edit.path, edit.line) for edit in edits}
-    return list(edits), [refusal for place, refusal in refusals.items() if place not in lines]
+def _made_with() -> str:
+    """The releases that a helper file was made with."""
+    from convlint import __version__
+    from convlint.checking.doctor import installed_version
 
-
-def _about(rule: Rule, op: str) -> bool:
-    named = (name for match in rule.matches if match.subject == "op" for name in match.names if name != "*")
-    return any(fnmatchcase(op, name) for name in named)
+    return f"convlint {__version__}, coremltools {installed_version('coremltools')}"

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from convlint.model.applied import Applied, LeftOut
     from convlint.model.fixed import Fixed
     from convlint.model.parity import Parity
+    from convlint.repair.source.changes import Context
     from convlint.repair.source.edit import Refusal
 
 SHOWN_CALLS = 8
+SHOWN_HELPERS = 40
 _DIM = "bright_black"
 _SAFETY = {"safe": "", "unsafe": "  (may differ for some inputs)"}
 
@@ -39,7 +41,8 @@ class FixReport:
     """A fix, and its effect on the source.
 
     ``edits`` are the proved edits, ``written`` the files that were written, ``refusals`` the places without
-    an edit. ``checked`` is None where nothing was written.
+    an edit. ``checked`` is None where no edit was written. ``handed`` are those of ``edits`` that call a
+    function of the helper file ``helper_file``; ``context`` names the lines that its context covers.
     """
 
     name: str
@@ -49,6 +52,14 @@ class FixReport:
     refusals: tuple[Refusal, ...] = ()
     written: tuple[str, ...] = ()
     checked: Checked | None = None
+    handed: tuple[Site, ...] = ()
+    helper_file: str = ""
+    context: Context | None = None
+
+    @property
+    def covered(self) -> tuple[Site, ...]:
+        """The places that the context of the helper file is proved to cover."""
+        return self.context.sites if self.context is not None and not self.context.problem else ()
 
     @property
     def in_source(self) -> tuple[Site, ...]:
@@ -90,16 +101,9 @@ def render_fixed(report: FixReport, console: Console) -> None:
         page.put(("note", "bold cyan"), f": {note}", hang=2)
     if report.diff:
         page.gap()
-        for line in report.diff.splitlines():
+        for line in _shown_diff(report):
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             page.put((line, colour))
-    if report.refusals:
-        page.gap()
-        page.put(("Lines without an edit", "bold"))
-        for refusal in report.refusals:
-            page.put(
-                f"{shown_path(refusal.site.path)}:{refusal.site.line}: {refusal.reason}", indent=2, hang=2
-            )
     page.gap()
     if fixed.checked:
         error = "" if fixed.max_abs_error is None else f"; largest difference {fixed.max_abs_error:.3g}"
@@ -107,7 +111,9 @@ def render_fixed(report: FixReport, console: Console) -> None:
     if fixed.parity is not None:
         page.put(("program", "bold"), f"  {_parity(fixed.parity)}", hang=2)
     page.put(("time", "bold"), f"  {', '.join(f'{k} {v:.1f} s' for k, v in fixed.seconds.items())}", hang=2)
+    _to_do(page, report)
     _balance(page, report)
+    _refusals(page, report)
     page.gap()
     sign, colour, text = last_line(report)
     page.put((f"{sign} {text}", colour), hang=2)
@@ -122,15 +128,76 @@ def _parity(parity: Parity) -> str:
     return f"{what_differs(parity)} ({parity.max_rel_error:.2g} of an output's largest value)"
 
 
+def _shown_diff(report: FixReport) -> Iterator[str]:
+    """The lines of the diff, of the helper file only the beginning: the rest of it is no news."""
+    shown = 0
+    lines = report.diff.splitlines()
+    for number, line in enumerate(lines):
+        in_helpers = shown or (line.startswith("+++ b/") and line[6:] == shown_path(report.helper_file))
+        shown += bool(in_helpers)
+        if shown > SHOWN_HELPERS and len(lines) - number > 1:
+            yield f"  and {count(len(lines) - number, 'line')} more of {shown_path(report.helper_file)}"
+            return
+        yield line
+
+
+def _to_do(page: Page, report: FixReport) -> None:
+    """What to do now, in one line, and the lines to paste where the context is needed."""
+    unwritten = bool(report.diff) and not report.written
+    if unwritten or report.covered:
+        page.gap()
+    if unwritten:
+        page.put(("To do now", "bold"), "  the same command with --write makes what the diff shows")
+    if report.covered:
+        before = "then paste" if unwritten else "paste"
+        page.put(
+            ("To do now" if not unwritten else "and", "bold"), f"  {before} this where you convert:", hang=2
+        )
+        for line in context_lines(report.helper_file):
+            page.put(line, indent=4)
+
+
+def context_lines(helper_file: str) -> tuple[str, ...]:
+    """What to write to convert a model whose refused lines stand in libraries."""
+    name = helper_file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    return (
+        f"with {name}.convertible():",
+        "    program = torch.export.export(model, inputs)",
+        f"program = program.run_decompositions({name}.decompositions())",
+    )
+
+
+def _refusals(page: Page, report: FixReport) -> None:
+    """The lines that no edit says and no context covers, and why."""
+    if not report.refusals and not (report.context and report.context.problem):
+        return
+    page.gap()
+    page.put(("Lines without an edit", "bold"))
+    for refusal in report.refusals:
+        page.put(f"{shown_path(refusal.site.path)}:{refusal.site.line}: {refusal.reason}", indent=2, hang=2)
+    if report.context is not None and report.context.problem:
+        page.put(
+            f"The context of a helper file does not do either: {report.context.problem}", indent=2, hang=2
+        )
+
+
 def _balance(page: Page, report: FixReport) -> None:
     """Write which places are fixed in the source, which in memory only, and which are not."""
     fixed = report.fixed
-    rows = [("Fixed in your source", "bold green", _places(report.in_source))]
+    handed = {(site.path, site.line) for site in report.handed}
+    helper = shown_path(report.helper_file)
+    mine = tuple(site for site in report.in_source if (site.path, site.line) not in handed)
+    calls = tuple(site for site in report.in_source if (site.path, site.line) in handed)
     writable = () if report.written else report.edits
-    rows.append(("An edit is proved, --write makes it", "bold green", _places(writable)))
-    waiting = {(site.path, site.line) for site in writable}
-    memory = tuple(site for site in report.in_memory if (site.path, site.line) not in waiting)
-    rows.append(("Fixed in memory only", "bold yellow", _places(memory)))
+    known = {(site.path, site.line) for site in (*writable, *report.covered)}
+    memory = tuple(site for site in report.in_memory if (site.path, site.line) not in known)
+    rows = [
+        ("Fixed in your source", "bold green", _places(mine)),
+        (f"Handed to {helper}", "bold green", _places(calls)),
+        ("An edit is proved, --write makes it", "bold green", _places(writable)),
+        (f"Covered by the context of {helper}", "bold green", _places(report.covered)),
+        ("Fixed in memory only", "bold yellow", _places(memory)),
+    ]
     left = [*_left(fixed)]
     if any(text for _, _, text in rows) or left:
         page.gap()
@@ -202,14 +269,25 @@ def last_line(report: FixReport) -> tuple[str, str, str]:
         return "✗", "bold red", text
     if report.checked is not None:
         files = " and ".join(map(shown_path, report.written))
+        many = len(report.written) > 1
         if report.checked.exit_code == 0:
-            return "✓", "bold green", f"{files} converts as it is written now."
-        text = f"{files} is not done: {report.checked.headline} To convert now: {IN_MEMORY}."
+            how = "convert as they are" if many else "converts as it is"
+            return "✓", "bold green", f"{files} {how} written now."
+        how = "are" if many else "is"
+        text = f"{files} {how} not done: {report.checked.headline} To convert now: {IN_MEMORY}."
         return "✗", "bold red", text
+    if report.written:
+        helper = shown_path(report.helper_file)
+        return "✓", "bold green", f"Converts after {changes}, with the lines above and {helper}."
     text = f"Converts after {changes}, made in memory: {IN_MEMORY}."
     if report.diff:
         lines = count(len({(site.path, site.line) for site in report.edits}), "line")
-        text += f" --write makes those of {lines} in your source."
+        helper = shown_path(report.helper_file)
+        text += (
+            f" --write makes those of {lines} in your source."
+            if report.edits
+            else f" --write makes {helper}."
+        )
     return "✓", "bold green", text
 
 
@@ -281,6 +359,10 @@ def fixed_to_dict(report: FixReport) -> dict[str, Any]:
         "left": list(_left(fixed)),
         "left_to_you": plain(report.refusals),
         "written": list(report.written),
+        "handed_to_helpers": plain(report.handed),
+        "helper_file": report.helper_file,
+        "context": plain(report.context),
+        "to_paste": list(context_lines(report.helper_file)) if report.covered else [],
         "checked_after_writing": plain(report.checked),
         "notes": list(fixed.notes),
         "seconds": dict(fixed.seconds),

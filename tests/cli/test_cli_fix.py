@@ -51,23 +51,27 @@ def test_it_shows_the_changes_and_a_diff_and_writes_nothing_unasked(net: Path, c
     assert net.read_text() == NET
 
 
-def test_write_changes_the_matched_expressions_alone(net: Path, convlint: Convlint) -> None:
+def test_write_changes_the_matched_expressions_and_calls_alone(net: Path, convlint: Convlint) -> None:
     os.chmod(net, 0o640)
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write", "--format", "json")
     document = json.loads(ran.out)
-    assert document["converts"] == "yes", "all of it in memory"
-    assert [place["line"] for place in document["fixed_in_source"]] == [13, 14]
-    assert [place["line"] for place in document["fixed_in_memory"]] == [15]
+    assert document["converts"] == "yes"
+    assert sorted(place["line"] for place in document["fixed_in_source"]) == [13, 14, 15]
+    assert [place["line"] for place in document["handed_to_helpers"]] == [15]
+    assert document["fixed_in_memory"] == []
     assert document["left"] == []
+    assert document["context"] is None
     # What is on disk is another thing, and the exit code speaks of that.
-    assert ran.code == document["checked_after_writing"]["exit_code"], ran.err
-    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == ran.code
-    assert [Path(path).name for path in document["written"]] == ["net.py"]
+    assert ran.code == document["checked_after_writing"]["exit_code"] == 0, ran.err
+    assert convlint("check", "net.py:Net", "--input", "1x3x8x8").code == 0
+    assert sorted(Path(path).name for path in document["written"]) == ["coreml_ops.py", "net.py"]
     after = net.read_text().splitlines()
+    assert after.pop(3) == "import coreml_ops"
     assert after[12] == "        mask = torch.logical_and(y > 0, y < 1)  # keep this remark"
     assert after[13] == "        step = y[..., 1:] - y[..., :-1]     # and these   spaces"
-    rest = [line for number, line in enumerate(NET.splitlines()) if number not in (12, 13)]
-    assert [line for number, line in enumerate(after) if number not in (12, 13)] == rest
+    assert after[14] == "        return coreml_ops.where(mask, y, 0.25), step"
+    rest = [line for number, line in enumerate(NET.splitlines()) if number not in (12, 13, 14)]
+    assert [line for number, line in enumerate(after) if number not in (12, 13, 14)] == rest
     assert net.stat().st_mode & 0o777 == 0o640
     assert list(net.parent.glob(".convlint-*")) == []
 
@@ -83,14 +87,17 @@ def test_a_file_that_converts_as_it_was_written_is_done(tmp_path: Path, convlint
 
 def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Convlint) -> None:
     (tmp_path / "net.py").write_text(
-        NET.replace("torch.where(mask, y, 0.25)", "torch.where(mask, torch.hypot(y, y), y)")
+        NET.replace("torch.where(mask, y, 0.25)", "torch.where(mask, y.clone().hypot_(y), y)")
     )
     ran = convlint("fix", "net.py:Net", "--input", "1x3x8x8", "--write")
     assert ran.code == 1
     assert "Fixed in your source  net.py:13, 14" in ran.out
-    assert "Fixed in memory only  net.py:15" in ran.out
+    assert "Covered by the context of coreml_ops.py  net.py:15" in ran.out
+    assert "with coreml_ops.convertible():" in ran.out
     last = ran.out.splitlines()[-1]
-    assert last.startswith("✗ net.py is not done: Does not convert as it is: 1 error. To convert now:")
+    assert last.startswith(
+        "✗ net.py and coreml_ops.py are not done: Does not convert as it is: 1 error. To convert now:"
+    )
 
 
 WRONG = """\
@@ -117,19 +124,31 @@ def test_a_program_of_other_numbers_is_no_success(tmp_path: Path, convlint: Conv
     assert last.startswith("✗ Converts as it is, but computes something else than PyTorch: 1 error left")
 
 
-def test_a_change_that_would_give_other_values_is_not_written(tmp_path: Path, convlint: Convlint) -> None:
+def test_an_expression_that_would_give_other_values_gives_way_to_a_helper(
+    tmp_path: Path, convlint: Convlint
+) -> None:
     rules = tmp_path / "rules"
     rules.mkdir()
     text = RULE.replace("AFTER", "x + y")
     (rules / "ACME101-wrong-and.toml").write_text(text)
     (tmp_path / "net.py").write_text(
         "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x, y):\n"
-        "        return torch.xlogy(x, y) + torch.hypot(x, y)\n"
+        "        return torch.xlogy(x, y)\n"
     )
-    ran = convlint("fix", "net.py:Net", "--input", "2x3", "--input", "2x3", "--rule-path", "rules", "--write")
+    ran = convlint(
+        "fix",
+        "net.py:Net",
+        "--input",
+        "2x3",
+        "--input",
+        "2x3",
+        "--rule-path",
+        "rules",
+        "--write",
+        timeout=400,
+    )
     assert ran.code == 0, ran.err
-    assert "gives other values" in ran.out
-    assert "torch.xlogy(x, y)" in (tmp_path / "net.py").read_text()
+    assert "return coreml_ops.xlogy(x, y)" in (tmp_path / "net.py").read_text()
 
 
 RULE = """
@@ -177,8 +196,9 @@ def test_a_library_is_never_edited(tmp_path: Path, convlint: Convlint) -> None:
         "fix", "timm.layers:GlobalResponseNormMlp", "--arg", "in_features=4", "--input", "1x8x8x4", "--write"
     )
     assert ran.code == 0, ran.err
-    assert "stands in a library, not in the project" in ran.out
-    assert "written" not in ran.out
+    assert "Covered by the context of coreml_ops.py" in ran.out
+    assert "run_decompositions(coreml_ops.decompositions())" in ran.out
+    assert [path.name for path in tmp_path.iterdir()] == ["coreml_ops.py"]
 
 
 @pytest.mark.parametrize(
@@ -370,7 +390,9 @@ def test_what_may_not_be_written_is_said_and_the_report_is_there(
         locked.chmod(0o755)
     document = json.loads(ran.out)
     assert document["converts"] == "yes"
-    assert document["written"] == []
+    # A file that is locked has its line in the context of a helper file beside it.
+    beside = [] if place == "its folder" else ["coreml_ops.py"]
+    assert [Path(path).name for path in document["written"]] == beside
     assert "read-only" in document["left_to_you"][0]["reason"]
     assert path.read_text() == HYPOT
 
@@ -436,3 +458,88 @@ def test_an_edited_model_that_ends_its_process_is_not_written(tmp_path: Path, co
     ran = convlint(*WRITE)
     assert "does not run: its process ended with exit code 0" in ran.out, ran
     assert path.read_text() == HYPOT + ends
+
+
+# Calls that are handed to a helper file.
+
+MANY = """\
+'''A net in the spellings that people use.'''
+from __future__ import annotations
+
+import torch
+import torch as t
+import torch.nn.functional as F
+from torch import cummax, diff
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, y):
+        x = x * self.scale
+        best, place = torch.median(x, dim=1)  # stays
+        other = x.median(dim=2).values
+        third = torch.kthvalue(
+            x,  # stays too
+            k=2,
+            dim=1,
+        )[0]
+        top = cummax(x, dim=-1)[0]
+        steps = diff(input=x, n=2, dim=-1)
+        long = t.hypot(x, other=y)
+        sharp = F.interpolate(x, scale_factor=2, mode="bicubic")
+        far = torch.cdist(x[0], y[0])
+        wave, log = torch.sinc(x), x.xlogy(y.abs() + 1)
+        nested = torch.hypot(torch.sinc(y), diff(x, dim=-1, append=x[..., :1]))
+        turned = torch.heaviside(x, y)
+        x = x.nansum(1)
+        return best, place, other, third, top, steps, long, sharp, far, wave, log, nested, turned, x
+"""
+
+TWO = ("--input", "1x3x8x8", "--input", "1x3x8x8")
+
+
+def test_calls_are_handed_to_a_helper_file_and_the_source_converts(
+    tmp_path: Path, convlint: Convlint
+) -> None:
+    net = tmp_path / "net.py"
+    net.write_bytes(MANY.replace("\n", "\r\n").encode())
+    ran = convlint("fix", "net.py:Net", *TWO, "--write", "--format", "json", timeout=500)
+    document = json.loads(ran.out)
+    assert ran.code == 0, (document["left_to_you"], document["checked_after_writing"])
+    assert document["checked_after_writing"]["exit_code"] == 0
+    assert document["fixed_in_memory"] == []
+    text = net.read_bytes().decode()
+    assert text.count("\n") == text.count("\r\n") == MANY.count("\n") + 1
+    lines = text.splitlines()
+    assert lines[8] == "import coreml_ops"
+    for line in (
+        "        best, place = coreml_ops.median(x, dim=1)  # stays",
+        "        other = coreml_ops.median(x, dim=2).values",
+        "        third = coreml_ops.kthvalue(",
+        "            x,  # stays too",
+        "        top = coreml_ops.cummax(x, dim=-1)[0]",
+        "        steps = coreml_ops.diff(input=x, n=2, dim=-1)",
+        '        sharp = coreml_ops.interpolate(x, scale_factor=2, mode="bicubic")',
+        "        far = coreml_ops.cdist(x[0], y[0])",
+        "        turned = coreml_ops.heaviside(x, y)",
+    ):
+        assert line in lines
+    again = convlint("fix", "net.py:Net", *TWO, "--format", "json", timeout=300)
+    assert json.loads(again.out)["converted_before"]
+
+
+def test_a_helper_file_of_somebody_else_is_never_written(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return torch.median(x, dim=1)[0]\n"
+    )
+    (tmp_path / "coreml_ops.py").write_text("mine = 1\n")
+    ran = convlint("fix", "net.py:Net", "--input", "2x3", "--write", timeout=300)
+    assert ran.code == 0, ran.err
+    assert "was not written by convlint" in " ".join(ran.out.split())
+    assert (tmp_path / "coreml_ops.py").read_text() == "mine = 1\n"
+    assert "torch.median(x, dim=1)" in (tmp_path / "net.py").read_text()

@@ -23,7 +23,10 @@ from convlint.text import shown_path
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One expression replaced: ``start`` and ``end`` are offsets in the text of ``source``."""
+    """One expression replaced: ``start`` and ``end`` are offsets in the text of ``source``.
+
+    ``needs`` is the edit that must be made with it: the import of the helper that it calls.
+    """
 
     path: str
     line: int
@@ -35,6 +38,8 @@ class Edit:
     title: str
     safety: str
     source: SourceFile = field(default_factory=lambda: SourceFile(b""))
+    needs: Edit | None = None
+    calls_helper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +52,10 @@ class Refusal:
 
 def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) -> Edit | Refusal:
     """The edit of the line at ``site`` by the first rule whose ``before`` stands there."""
-    reason = _untouchable(site, project)
-    if reason:
-        return Refusal(site, reason)
-    try:
-        source = SourceFile.read(site.path)
-        text = source.text
-    except (OSError, ValueError, LookupError) as error:
-        return Refusal(site, f"the file cannot be read as it is encoded: {error}")
-    lines = lines_of(text)
-    if site.line > len(lines) or (site.source and lines[site.line - 1].strip() != site.source.strip()):
-        return Refusal(site, "the file was changed since it was imported; run again")
-    module = Module(source)
-    try:
-        module.names  # noqa: B018 - parses the file
-    except SyntaxError as error:
-        return Refusal(site, f"the file does not parse: {error.msg} in line {error.lineno}")
-    except (ValueError, RecursionError) as error:
-        return Refusal(site, f"the file does not parse: {error}")
+    module = editable(site, project)
+    if isinstance(module, Refusal):
+        return module
+    source = module.source
     tried = held_back = False
     for rule in rules:
         for replacement in rule.replacements:
@@ -87,6 +78,29 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
     if tried:
         return Refusal(site, "the line is not written as the rule's example is: change it by hand")
     return Refusal(site, "the change is one of the graph, and has no counterpart in source")
+
+
+def editable(site: Site, project: str) -> Module | Refusal:
+    """The file of ``site``, parsed, where its line may be edited and stands there as it was run."""
+    reason = _untouchable(site, project)
+    if reason:
+        return Refusal(site, reason)
+    try:
+        source = SourceFile.read(site.path)
+        text = source.text
+    except (OSError, ValueError, LookupError) as error:
+        return Refusal(site, f"the file cannot be read as it is encoded: {error}")
+    lines = lines_of(text)
+    if site.line > len(lines) or (site.source and lines[site.line - 1].strip() != site.source.strip()):
+        return Refusal(site, "the file was changed since it was imported; run again")
+    module = Module(source)
+    try:
+        module.names  # noqa: B018 - parses the file
+    except SyntaxError as error:
+        return Refusal(site, f"the file does not parse: {error.msg} in line {error.lineno}")
+    except (ValueError, RecursionError) as error:
+        return Refusal(site, f"the file does not parse: {error}")
+    return module
 
 
 def edit_of(module: Module, site: Site, rule: str, replacement: Replacement) -> Edit | None:
@@ -146,7 +160,10 @@ def edited_files(edits: Iterable[Edit]) -> dict[str, bytes]:
 def _by_path(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
-        by_path.setdefault(edit.path, []).append(edit)
+        mine = by_path.setdefault(edit.path, [])
+        mine.append(edit)
+        if edit.needs is not None and edit.needs not in mine:
+            mine.append(edit.needs)
     return by_path
 
 
@@ -182,7 +199,7 @@ def _untouchable(site: Site, project: str) -> str:
         return "the line stands in no file"
     inside = path.resolve().is_relative_to(Path(project).resolve())
     if not inside or any(part in ("site-packages", "dist-packages") for part in path.parts):
-        return "the line stands in a library, not in the project"
+        return IN_LIBRARY
     # A privileged user may write anyway; the mode still says that nobody should.
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:
         return "the file is read-only"
@@ -196,6 +213,7 @@ def _untouchable(site: Site, project: str) -> str:
     return ""
 
 
+IN_LIBRARY = "the line stands in a library, not in the project"
 _WRITABLE = 0o222
 _GENERATED = ("@generated", "DO NOT EDIT", "Do not edit")
 _HEAD = 10

@@ -91,9 +91,9 @@ def _same(wanted: ast.expr, written: ast.expr, bound: Bound, meaning: Meaning) -
     if isinstance(wanted, ast.Name) and wanted.id not in _MODULES and wanted.id != "self":
         known = bound.setdefault(wanted.id, written)
         return ast.dump(known) == ast.dump(written)
-    dotted = _dotted(wanted, _MODULES.get)
+    dotted = dotted_name(wanted, _MODULES.get)
     if dotted is not None:
-        return dotted == _dotted(written, meaning)
+        return dotted == dotted_name(written, meaning)
     if isinstance(wanted, ast.Call) and isinstance(written, ast.Call):
         return _same_call(wanted, written, bound, meaning)
     if type(wanted) is not type(written):
@@ -139,7 +139,7 @@ def _same_call(wanted: ast.Call, written: ast.Call, bound: Bound, meaning: Meani
 
 def _called(call: ast.Call, meaning: Meaning) -> tuple[str, list[ast.expr]] | None:
     """What a call calls, a method of a tensor as the function of ``torch``, and its arguments."""
-    dotted = _dotted(call.func, meaning)
+    dotted = dotted_name(call.func, meaning)
     if dotted is not None:
         return dotted, list(call.args)
     if isinstance(call.func, ast.Attribute):
@@ -147,7 +147,7 @@ def _called(call: ast.Call, meaning: Meaning) -> tuple[str, list[ast.expr]] | No
     return None
 
 
-def _dotted(node: ast.expr, meaning: Meaning) -> str | None:
+def dotted_name(node: ast.expr, meaning: Meaning) -> str | None:
     """The full name of something imported: ``F.relu`` is ``torch.nn.functional.relu``."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):

@@ -1,17 +1,24 @@
 """Whether a model built from edited source still computes the same, asked before anything is written.
 
-A fresh Python imports the user's modules with the edited texts in the place of the files, builds the
-model, gives it the weights of the original and runs it on the same inputs.
+A fresh Python imports the user's modules with the edited texts in the place of the files, new files beside
+them, builds the model, gives it the weights of the original and runs it on the same inputs, in eval mode and,
+where that gives the same values twice, in train mode.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location, spec_from_loader
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from convlint.repair.source.edit import Edit, edited_files
@@ -30,38 +37,140 @@ class Original:
     root: str
     inputs: tuple[tuple[Any, ...], dict[str, Any]]
     timeout: float
+    target: str = ""
 
 
-def proved(edits: Sequence[Edit], original: Original) -> tuple[list[Edit], dict[Edit, str]]:
+Files = Mapping[str, bytes]
+"""New files by path, which stand beside those that are edited."""
+
+_NO_FILES: Files = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of an edited model in plain torch.export and coremltools, in a fresh process.
+
+    ``refused`` are the ops that coremltools refuses, ``problem`` is why there is no program to convert, or
+    why it computes something else.
+    """
+
+    status: str
+    refused: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def proved(
+    edits: Sequence[Edit], original: Original, files: Files = _NO_FILES
+) -> tuple[list[Edit], dict[Edit, str]]:
     """The edits after which the model computes the same, and why the others are no good."""
     if not edits:
         return [], {}
-    problem = _problem(edits, original)
+    problem = _problem(edits, original, files)
     if not problem:
         return list(edits), {}
     if len(edits) == 1:
         return [], {edits[0]: problem}
-    alone = {edit: _problem([edit], original) for edit in edits}
+    alone = {edit: _problem([edit], original, files) for edit in edits}
     good = [edit for edit, text in alone.items() if not text]
     bad = {edit: text for edit, text in alone.items() if text}
-    together = _problem(good, original) if bad and good else ""
+    together = _problem(good, original, files) if bad and good else ""
     if together or not bad:
         return [], dict.fromkeys(edits, together or problem)
     return good, bad
 
 
-def _problem(edits: Sequence[Edit], original: Original) -> str:
-    """How the edited model differs from the original; empty where it does not."""
+def converted(edits: Sequence[Edit], original: Original, files: Files, context: str = "") -> Converted:
+    """What plain torch.export and a trial conversion make of the edited model.
+
+    ``context`` is the path of a helper file whose context is open meanwhile, and whose table of
+    decompositions is used.
+    """
     import torch
 
+    from convlint.capture.walk import graph_of_program
+    from convlint.trial.run import run_trial
+
+    with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
+        file = os.path.join(folder, "program.pt2")
+        result, problem = _in_fresh_python(edits, original, files, {"context": context, "program": file})
+        if problem:
+            return Converted("not run", problem=problem)
+        if result["problem"]:
+            return Converted("not run", problem=f"plain torch.export refuses it: {result['problem']}")
+        problem = _apart(result["exported"], original, train=False)
+        if problem:
+            return Converted("differs", problem=f"the exported program gives other values: {problem}")
+        program = torch.export.load(file)  # tried here, where coremltools is imported already
+    trial = run_trial(
+        program, graph_of_program(program), "export", original.target, "passes", original.timeout
+    )
+    refused = tuple(failure.op or one_line(failure.error)[:200] for failure in trial.failures)
+    return Converted(str(trial.status), refused)
+
+
+def _problem(edits: Sequence[Edit], original: Original, files: Files) -> str:
+    """How the edited model differs from the original; empty where it does not."""
+    result, problem = _in_fresh_python(edits, original, files, {})
+    if problem:
+        return problem
+    problem = _apart(result["outputs"], original, train=False)
+    if not problem and result["trained"] is not None:
+        problem = _apart(result["trained"], original, train=True)
+        problem = f"in train mode, {problem}" if problem else ""
+    return f"the edited model gives other values: {problem}" if problem else ""
+
+
+def _apart(outputs: Any, original: Original, *, train: bool) -> str:
+    """How outputs differ from those of the original; empty where they do not, or it has none to compare."""
     from convlint.numerics.comparison import module_difference, outputs_of
     from convlint.numerics.tolerance import FIXED
+
+    expected = outputs_of(original.module, original.inputs, 0)
+    if train:
+        trained = _trained(original.module, original.inputs)
+        if trained is None:
+            return ""
+        expected = trained
+    return module_difference(outputs, expected).beyond(FIXED)
+
+
+def _trained(module: Any, inputs: Any) -> list[Any] | None:
+    """The outputs in train mode; None where it has none, or others every time."""
+    import torch
+
+    from convlint.capture.outputs import tensor_leaves
+    from convlint.numerics.difference import difference
+    from convlint.numerics.samples import own
+    from convlint.sandbox import user_code
+    from convlint.torch_adapter import pytree
+
+    runs = []
+    for _ in range(2):
+        try:
+            twin = copy.deepcopy(module).train()
+            args, kwargs = pytree.tree_map(own, inputs)
+            torch.manual_seed(0)
+            with user_code(), torch.no_grad():
+                runs.append([tensor.clone() for tensor in tensor_leaves(twin(*args, **kwargs))])
+        except Exception:  # a batch norm of one value, a module that cannot be copied: nothing to compare
+            return None
+    return runs[0] if difference(runs[0], runs[1]).largest == 0 else None
+
+
+def _in_fresh_python(
+    edits: Sequence[Edit], original: Original, files: Files, more: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """What the edited model did in a process of its own, or why it did nothing."""
+    import torch
 
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
         job = os.path.join(folder, "job.pt")
         torch.save(
             {
-                "texts": {os.path.realpath(path): data for path, data in edited_files(edits).items()},
+                "texts": {
+                    os.path.realpath(path): data for path, data in (edited_files(edits) | dict(files)).items()
+                },
+                **more,
                 "spec": original.spec,
                 "args": dict(original.args),
                 "arg_exprs": dict(original.arg_exprs),
@@ -83,30 +192,72 @@ def _problem(edits: Sequence[Edit], original: Original) -> str:
         try:
             done = subprocess.run(command, capture_output=True, timeout=2 * original.timeout, check=False)
         except subprocess.TimeoutExpired:
-            return "the edited model did not end in time"
+            return {}, "the edited model did not end in time"
         result = os.path.join(folder, "outputs.pt")
         if done.returncode or not os.path.exists(result):
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             died = f"its process ended with exit code {done.returncode}"
-            return (
-                f"the edited model does not run: {one_line(said[-1]) if done.returncode and said else died}"
-            )
-        edited = torch.load(result, weights_only=True)
-    problem = module_difference(edited, outputs_of(original.module, original.inputs, 0)).beyond(FIXED)
-    return f"the edited model gives other values: {problem}" if problem else ""
+            why = one_line(said[-1]) if done.returncode and said else died
+            return {}, f"the edited model does not run: {why}"
+        return torch.load(result, weights_only=True), ""
 
 
 def _run(path: str) -> None:
-    """The fresh Python: import with the edited texts, build, run, save the outputs."""
-    from importlib.machinery import SourceFileLoader
-
+    """The fresh Python: import with the edited texts, build, run, save what came of it."""
     import torch
 
     from convlint.numerics.comparison import outputs_of
     from convlint.usercode.spec import load_model
 
     job = torch.load(path, weights_only=False)  # written by this very program a moment ago
-    texts: dict[str, bytes] = job["texts"]
+    _read_from(job["texts"])
+    loaded = load_model(job["spec"], job["args"], job["arg_exprs"], root=job["root"], timeout=job["timeout"])
+    module = loaded.build()
+    module.load_state_dict(job["state"])
+    if "context" in job:
+        result = _exported(module, job)
+    else:
+        result = {
+            "outputs": outputs_of(module, job["inputs"], 0),
+            "trained": _trained(module, job["inputs"]),
+        }
+    torch.save(result, os.path.join(os.path.dirname(path), "outputs.pt"))
+
+
+def _exported(module: Any, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The model through plain torch.export and a trial, in the context of a helper file if there is one."""
+    import torch
+
+    from convlint.capture.outputs import tensor_leaves
+    from convlint.sandbox import user_code
+
+    args, kwargs = job["inputs"]
+    helpers = _module_at(job["context"]) if job["context"] else None
+    module.eval()
+    try:
+        with user_code(), helpers.convertible() if helpers is not None else nullcontext():
+            program = torch.export.export(module, args, kwargs)
+        with torch.no_grad():
+            outputs = [tensor.clone() for tensor in tensor_leaves(program.module()(*args, **kwargs))]
+        program = program.run_decompositions(helpers.decompositions() if helpers is not None else {})
+        torch.export.save(program, job["program"])
+    except Exception as error:
+        return {"problem": one_line(f"{type(error).__name__}: {error}")[:300]}
+    return {"problem": "", "exported": outputs}
+
+
+def _module_at(path: str) -> Any:
+    """The helper file, whose text was put in the place of the file."""
+    loader = SourceFileLoader("coreml_ops", path)
+    spec = spec_from_loader("coreml_ops", loader)
+    assert spec is not None
+    module = sys.modules["coreml_ops"] = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def _read_from(texts: Mapping[str, bytes]) -> None:
+    """Let Python read these texts in the place of the files, and find those that are no files yet."""
     read = SourceFileLoader.get_data
 
     def get_data(self: SourceFileLoader, name: str) -> bytes:
@@ -115,11 +266,23 @@ def _run(path: str) -> None:
 
     vars_of_class: Any = SourceFileLoader
     vars_of_class.get_data = get_data
-    loaded = load_model(job["spec"], job["args"], job["arg_exprs"], root=job["root"], timeout=job["timeout"])
-    module = loaded.build()
-    module.load_state_dict(job["state"])
-    outputs = outputs_of(module, job["inputs"], 0)
-    torch.save(outputs, os.path.join(os.path.dirname(path), "outputs.pt"))
+    sys.meta_path.insert(0, _NewFiles(texts))
+
+
+class _NewFiles(MetaPathFinder):
+    """Finds modules whose files are not written yet."""
+
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self.new = {path for path in texts if not os.path.exists(path)}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        for folder in sys.path if path is None else path:
+            file = os.path.realpath(os.path.join(folder or os.getcwd(), f"{fullname.rpartition('.')[2]}.py"))
+            if file in self.new:
+                return spec_from_file_location(fullname, file, loader=SourceFileLoader(fullname, file))
+        return None
 
 
 if __name__ == "__main__":

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import dataclass
 from typing import TextIO
 
-from convlint.cli.requests import CompareRequest
+from convlint.cli.requests import ModelCommand, command_fields
 from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.runtimes.table import RUNTIMES
 from convlint.settings.project import find_project
 from convlint.settings.request import one_job
+
+
+@dataclass(frozen=True)
+class CompareRequest(ModelCommand):
+    """``convlint compare``. ``runtimes`` names those to try; empty means all."""
+
+    runtimes: tuple[str, ...]
+
+
+def compare_request(namespace: argparse.Namespace) -> CompareRequest:
+    """The request of ``compare``."""
+    return CompareRequest(**command_fields(namespace), runtimes=tuple(namespace.runtime or ()))
 
 
 def compare(request: CompareRequest, out: TextIO) -> int:

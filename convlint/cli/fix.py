@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from convlint.cli.requests import FixRequest
+from convlint.cli.requests import ModelCommand, command_fields
 from convlint.model import Site
 from convlint.repair.source.changes import source_changes
 from convlint.repair.source.proof import Original
@@ -26,6 +27,32 @@ if TYPE_CHECKING:
     from convlint.capture.methods import Inputs, Source
     from convlint.model.fixed import Fixed
     from convlint.output.fixed import Checked
+
+
+@dataclass(frozen=True)
+class FixRequest(ModelCommand):
+    """``convlint fix``. ``check_again`` has the arguments of ``convlint check`` for the same model."""
+
+    unsafe: bool
+    purpose: Literal["", "ane", "image"]
+    write: bool
+    check_again: tuple[str, ...]
+
+
+def fix_request(namespace: argparse.Namespace) -> FixRequest:
+    """The request of ``fix``."""
+    words = [namespace.spec] if namespace.spec is not None else []
+    for option in ("model", "input", "arg", "arg_expr", "converters", "rule_path", "target", "config"):
+        setting = getattr(namespace, option)
+        for value in setting if isinstance(setting, list) else [setting] if setting else []:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return FixRequest(
+        **command_fields(namespace),
+        unsafe=namespace.unsafe,
+        purpose=namespace.for_,
+        write=namespace.write,
+        check_again=tuple(words),
+    )
 
 
 def fix(request: FixRequest, out: TextIO) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cli.requests import PlanRequest
+from convlint.cli.requests import ModelCommand, command_fields
 from convlint.errors import UsageError
 from convlint.interface.inputs import InputSpec
 from convlint.model.placement import Plan
@@ -24,6 +25,35 @@ from convlint.settings.request import device_names, one_job
 
 if TYPE_CHECKING:
     from convlint.model.measured import Measured
+    from convlint.model.placement import ComputeUnits
+    from convlint.placement.rules import Precision
+
+
+@dataclass(frozen=True)
+class PlanRequest(ModelCommand):
+    """``convlint plan``. ``target`` is the deployment target; None means that of the system."""
+
+    chip: str | None
+    os: str | None
+    compute_units: ComputeUnits
+    precision: Precision
+    target: str | None
+    measure: bool
+    files: tuple[str, ...]
+
+
+def plan_request(namespace: argparse.Namespace) -> PlanRequest:
+    """The request of ``plan``."""
+    return PlanRequest(
+        **command_fields(namespace),
+        chip=namespace.chip,
+        os=namespace.os,
+        compute_units=namespace.compute_units,
+        precision=namespace.plan_precision,
+        target=namespace.target,
+        measure=namespace.measure,
+        files=tuple(namespace.output_file or ()),
+    )
 
 
 def plan(request: PlanRequest, out: TextIO) -> int:

@@ -241,17 +241,17 @@ def _run_models(namespace: argparse.Namespace, out: TextIO) -> int:
     from convlint.cli import requests
 
     if namespace.command == "fix":
-        from convlint.cli.fix import fix
+        from convlint.cli.fix import fix, fix_request
 
-        return fix(requests.fix_request(namespace), out)
+        return fix(fix_request(namespace), out)
     if namespace.command == "compare":
-        from convlint.cli.compare import compare
+        from convlint.cli.compare import compare, compare_request
 
-        return compare(requests.compare_request(namespace), out)
+        return compare(compare_request(namespace), out)
     if namespace.command == "plan":
-        from convlint.cli.plan import plan
+        from convlint.cli.plan import plan, plan_request
 
-        return plan(requests.plan_request(namespace), out)
+        return plan(plan_request(namespace), out)
     from convlint.cli import check
 
     request = requests.check_request(namespace)

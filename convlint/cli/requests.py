@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from convlint.coreml.targets import normalise_target
 from convlint.errors import UsageError
@@ -16,11 +16,10 @@ from convlint.settings.keys import NO_TRIAL
 from convlint.settings.request import Request
 
 if TYPE_CHECKING:
-    from convlint.model.placement import ComputeUnits
-    from convlint.placement.rules import Precision
+    pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelCommand:
     """The options of every command that runs models: which models, and how it behaves meanwhile.
 
@@ -34,7 +33,7 @@ class ModelCommand:
     debug: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StorageOptions:
     """The files that outlive a run: results in a cache, and known findings in a baseline."""
 
@@ -44,7 +43,7 @@ class StorageOptions:
     use_baseline: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckRequest(ModelCommand):
     """``convlint check`` and ``convlint baseline``.
 
@@ -65,42 +64,12 @@ class CheckRequest(ModelCommand):
     reported: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FixRequest(ModelCommand):
-    """``convlint fix``. ``check_again`` has the arguments of ``convlint check`` for the same model."""
-
-    unsafe: bool
-    purpose: Literal["", "ane", "image"]
-    write: bool
-    check_again: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CompareRequest(ModelCommand):
-    """``convlint compare``. ``runtimes`` names those to try; empty means all."""
-
-    runtimes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRequest(ModelCommand):
-    """``convlint plan``. ``target`` is the deployment target; None means that of the system."""
-
-    chip: str | None
-    os: str | None
-    compute_units: ComputeUnits
-    precision: Precision
-    target: str | None
-    measure: bool
-    files: tuple[str, ...]
-
-
 def check_request(namespace: argparse.Namespace) -> CheckRequest:
     """The request of ``check`` or ``baseline``; options that only one of them has may be absent."""
     asked = vars(namespace).get
     changed = asked("changed")
     return CheckRequest(
-        **_model_command(namespace),
+        **command_fields(namespace),
         storage=StorageOptions(
             not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")
         ),
@@ -117,42 +86,7 @@ def check_request(namespace: argparse.Namespace) -> CheckRequest:
     )
 
 
-def fix_request(namespace: argparse.Namespace) -> FixRequest:
-    """The request of ``fix``."""
-    words = [namespace.spec] if namespace.spec is not None else []
-    for option in ("model", "input", "arg", "arg_expr", "converters", "rule_path", "target", "config"):
-        setting = getattr(namespace, option)
-        for value in setting if isinstance(setting, list) else [setting] if setting else []:
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    return FixRequest(
-        **_model_command(namespace),
-        unsafe=namespace.unsafe,
-        purpose=namespace.for_,
-        write=namespace.write,
-        check_again=tuple(words),
-    )
-
-
-def compare_request(namespace: argparse.Namespace) -> CompareRequest:
-    """The request of ``compare``."""
-    return CompareRequest(**_model_command(namespace), runtimes=tuple(namespace.runtime or ()))
-
-
-def plan_request(namespace: argparse.Namespace) -> PlanRequest:
-    """The request of ``plan``."""
-    return PlanRequest(
-        **_model_command(namespace),
-        chip=namespace.chip,
-        os=namespace.os,
-        compute_units=namespace.compute_units,
-        precision=namespace.plan_precision,
-        target=namespace.target,
-        measure=namespace.measure,
-        files=tuple(namespace.output_file or ()),
-    )
-
-
-def _model_command(namespace: argparse.Namespace) -> dict[str, Any]:
+def command_fields(namespace: argparse.Namespace) -> dict[str, Any]:
     return {
         "models": _models(namespace),
         "config": namespace.config,

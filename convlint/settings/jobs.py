@@ -10,7 +10,7 @@ from convlint.checking.options import Options
 from convlint.interface.inputs import InputSpec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One model to check: plain data, which can key the cache and go to another process.
 

@@ -14,7 +14,7 @@ from convlint.settings.jobs import Job
 from convlint.settings.project import Project
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """The models that a command looks at, and the settings that override the configuration.
 

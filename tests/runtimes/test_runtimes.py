@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from convlint.capture.methods import Source
-from convlint.cli.compare import compare
+from convlint.cli.compare import CompareRequest, compare, compare_request
 from convlint.cli.program import build_parser
-from convlint.cli.requests import CompareRequest, compare_request
 from convlint.errors import ModelError, UsageError
 from convlint.model.runtimes import Comparison, RuntimeResult, Tried
 from convlint.output.runtimes import comparison_text

@@ -7,7 +7,6 @@ import argparse
 from convlint.coreml.precision import PRECISIONS
 from convlint.model import SEVERITIES
 from convlint.output.formats import FORMATS
-from convlint.runtimes.table import NAMES
 from convlint.settings.keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 
 FORMAT_HELP = "write this format to standard output; default: terminal"
@@ -106,6 +105,8 @@ def add_picture_options(shown: argparse._ArgumentGroup) -> None:
 
 def add_compare_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint compare`` takes."""
+    from convlint.runtimes.table import NAMES
+
     what = parser.add_argument_group("what to compare")
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)

@@ -10,7 +10,6 @@ from convlint.destination import Place, checked_place, make_folder_of, refuse_sh
 from convlint.errors import UsageError
 from convlint.model.run import Run
 from convlint.nearest import did_you_mean
-from convlint.output.earlier import REPORT
 
 FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown", "html", "svg")
 PICTURES = frozenset(("html", "svg"))
@@ -62,6 +61,10 @@ def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
 
     Their folders are created once all of them may be written.
     """
+    if not texts:
+        return ()
+    from convlint.output.earlier import REPORT
+
     requested = [destination(text) for text in texts]
     looked_at = [checked_place(_option(each), each.path, REPORT) for each in requested]
     refuse_shared_paths(looked_at)

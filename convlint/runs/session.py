@@ -11,7 +11,6 @@ from convlint.errors import ConvlintError
 from convlint.model import Report
 from convlint.model.run import Outcome
 from convlint.runs.cache.store import Cache, job_digest
-from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 
@@ -61,6 +60,7 @@ class Session:
         return Outcome(job.name, job.spec, job.root, report, kept=cached)
 
     def _check(self, job: Job, place: str) -> Report:
+        from convlint.runs.opening import opened
         from convlint.untouched import one_at_a_time
 
         name = f"{place}{job.name}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convlint.checking.options import Options
-from convlint.compression.settings import parse_settings
 from convlint.errors import UsageError
 from convlint.interface.inputs import InputSpec
 from convlint.settings.jobs import Job
@@ -102,11 +101,11 @@ def _with(job: Job, request: Request) -> Job:
 
 def _options(configured: Options, request: Request) -> Options:
     options = configured.over(request.overrides, "the command line")
-    options = replace(
-        options,
-        rule_paths=(*options.rule_paths, *request.rule_paths),
-        compress=parse_settings(request.compress, options.target),
-    )
+    options = replace(options, rule_paths=(*options.rule_paths, *request.rule_paths))
+    if request.compress:
+        from convlint.compression.settings import parse_settings
+
+        options = replace(options, compress=parse_settings(request.compress, options.target))
     if options.output is not None and options.trial != "full":
         raise UsageError("--output is the package that --trial full writes: give both.")
     if options.trial is None and options.parity is not None:

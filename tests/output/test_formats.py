@@ -19,7 +19,7 @@ from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
 
 from convlint.checking.offers.own_lines import line_edit
 from convlint.checking.suppress import with_exit_code
-from convlint.cli.check import tally_of_models
+from convlint.cli.stream import tally_of_models
 from convlint.errors import ModelError, UsageError
 from convlint.model import IgnoreComment, LineEdit, Replacement, Report, Site, Suppression
 from convlint.model.run import Outcome, Run

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.model.as_dict import finding_to_dict
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.verdict import what_differs
 from convlint.output.page import Page
+from convlint.output.places import shown_place
 from convlint.text import count, one_line, shown_path
 
 if TYPE_CHECKING:
@@ -159,8 +161,12 @@ def _to_do(page: Page, report: FixReport) -> None:
 
 def context_lines(helper_file: str) -> tuple[str, ...]:
     """What to write to convert a model whose refused lines stand in libraries."""
-    name = helper_file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    file = Path(helper_file).absolute()
+    name, folder, package = file.stem, file.parent, ""
+    while (folder / "__init__.py").exists():
+        package, folder = f"{folder.name}.{package}".rstrip("."), folder.parent
     return (
+        f"from {package} import {name}" if package else f"import {name}",
         f"with {name}.convertible():",
         "    program = torch.export.export(model, inputs)",
         f"program = program.run_decompositions({name}.decompositions())",
@@ -214,7 +220,8 @@ def _places(sites: Sequence[Site]) -> str:
     """``net.py:14, 17 and lib.py:3``"""
     lines: dict[str, list[str]] = {}
     for site in sites:
-        lines.setdefault(shown_path(site.path), []).append(str(site.line))
+        path, _, line = shown_place(site).rpartition(":")
+        lines.setdefault(path, []).append(line)
     return " and ".join(f"{path}:{', '.join(numbers)}" for path, numbers in lines.items())
 
 

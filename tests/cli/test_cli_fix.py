@@ -11,6 +11,7 @@ import pytest
 from conftest import Convlint
 
 from convlint.model import Replacement, Rule, Site
+from convlint.output.fixed import context_lines
 from convlint.repair.source.edit import Edit, Refusal, apply_edits, edited, find_edit
 
 NET = """\
@@ -93,7 +94,7 @@ def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Conv
     assert ran.code == 1
     assert "Fixed in your source  net.py:13, 14" in ran.out
     assert "Covered by the context of coreml_ops.py  net.py:15" in ran.out
-    assert "with coreml_ops.convertible():" in ran.out
+    assert "    import coreml_ops\n    with coreml_ops.convertible():\n" in ran.out
     last = ran.out.splitlines()[-1]
     assert last.startswith(
         "✗ net.py and coreml_ops.py are not done: Does not convert as it is: 1 error. To convert now:"
@@ -543,3 +544,13 @@ def test_a_helper_file_of_somebody_else_is_never_written(tmp_path: Path, convlin
     assert "was not written by convlint" in " ".join(ran.out.split())
     assert (tmp_path / "coreml_ops.py").read_text() == "mine = 1\n"
     assert "torch.median(x, dim=1)" in (tmp_path / "net.py").read_text()
+
+
+def test_the_lines_to_paste_import_the_helper_file_from_its_package(tmp_path: Path) -> None:
+    inner = tmp_path / "acme" / "nets"
+    inner.mkdir(parents=True)
+    assert context_lines(str(inner / "coreml_ops.py"))[0] == "import coreml_ops"
+    (inner / "__init__.py").touch()
+    assert context_lines(str(inner / "coreml_ops.py"))[0] == "from nets import coreml_ops"
+    (tmp_path / "acme" / "__init__.py").touch()
+    assert context_lines(str(inner / "coreml_ops.py"))[0] == "from acme.nets import coreml_ops"

@@ -36,7 +36,7 @@ def gradient_problem(original: nn.Module, changed: nn.Module, inputs: Inputs) ->
 
 
 def gradients_apart(actual: Gradients, expected: Gradients) -> str:
-    """How gradients differ from those that they should be, where those are finite; empty where they do not."""
+    """How gradients differ from those expected, as far as those are finite; empty where they do not."""
     finite = {
         name: gradient
         for name, gradient in expected.items()
@@ -67,7 +67,7 @@ def lost_gradient(original: nn.Module, changed: nn.Module, inputs: Inputs) -> st
 
 
 def gradients_of(module: nn.Module, inputs: Inputs) -> Gradients:
-    """The gradient of a fixed mix of all outputs, for every parameter and every input of floats, in eval mode."""
+    """The gradient of a mix of all outputs, for every parameter and every input of floats, in eval mode."""
     with borrowed(module), kept_buffers(module), unchanged_buffers(module):
         return outputs_and_gradients(module, inputs)[1]
 

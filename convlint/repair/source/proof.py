@@ -2,7 +2,7 @@
 
 A fresh Python imports the user's modules with the edited texts in the place of the files, new files beside
 them, builds the model, gives it the weights of the original and runs it on the same inputs: outputs and
-gradients in eval mode and, where that gives the same values twice, in train mode, with the buffers afterwards.
+gradients in eval mode and, where that gives the same values twice, in train mode, with the buffers then.
 """
 
 from __future__ import annotations
@@ -180,10 +180,7 @@ def _run(path: str) -> None:
     loaded = load_model(job["spec"], job["args"], job["arg_exprs"], root=job["root"], timeout=job["timeout"])
     module = loaded.build()
     module.load_state_dict(job["state"])
-    if "context" in job:
-        result = _exported(module, job)
-    else:
-        result = dict(behaviour_of(module, job["inputs"]))
+    result = _exported(module, job) if "context" in job else dict(behaviour_of(module, job["inputs"]))
     torch.save(result, os.path.join(os.path.dirname(path), "outputs.pt"))
 
 

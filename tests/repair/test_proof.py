@@ -1,4 +1,4 @@
-"""The proof of an edit: a fresh process in which the model must compute, train and hold the same as before."""
+"""The proof of an edit: a fresh process in which the model must compute and train as before."""
 
 from __future__ import annotations
 

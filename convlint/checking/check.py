@@ -20,6 +20,7 @@ from convlint.checking.placed import confirmed
 from convlint.checking.reconcile import deciding_trial, disagreements, export_trial
 from convlint.checking.shipping import (
     Shipped,
+    check_outputs,
     declared_by,
     device_of,
     forecast,
@@ -30,7 +31,6 @@ from convlint.compression.settings import parse_settings
 from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
 from convlint.coreml.targets import normalise_target
 from convlint.destination import checked_package
-from convlint.errors import ModelError
 from convlint.interface.outputs import parse_outputs
 from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
@@ -287,8 +287,7 @@ class _Check:
         )
         for stage, seconds in captured.seconds.items():
             self.seconds[f"capture.{stage}"] = seconds
-        if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):
-            raise ModelError(f"{self.name} has no tensor output; a Core ML model needs at least one.")
+        check_outputs(self.name, captured)
         return captured
 
     def environment(self) -> Environment:

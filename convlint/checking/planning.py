@@ -11,7 +11,7 @@ from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.frontends import Frontends
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial
-from convlint.checking.shipping import Shipped, declared_by, device_of, program_to_ship
+from convlint.checking.shipping import Shipped, check_outputs, declared_by, device_of, program_to_ship
 from convlint.coreml.targets import DEFAULT_TARGET, normalise_target
 from convlint.errors import ModelError
 from convlint.model import Trial
@@ -87,6 +87,7 @@ def plan_source(
         raise ModelError(
             f"{name} cannot be captured{reason}. `convlint check` says what stopped it, and where."
         )
+    check_outputs(name, captured)
     start = time.perf_counter()
     notes: list[str] = []
     trials = Frontends(source, options, progress, notes).trials(captured)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial
+from convlint.errors import ModelError
 from convlint.model import Trial
 from convlint.model.repair import Repair
 
@@ -51,6 +52,12 @@ def program_to_ship(
     progress("looking for changes")
     found = propose_repair(captured.program, options.target, options.timeout, reader())
     return Shipped(found.trial.operations if found.repair.converts else (), found.repair)
+
+
+def check_outputs(name: str, captured: Capture) -> None:
+    """Raise a ModelError for a model without a tensor among its outputs: Core ML has no such programs."""
+    if captured.graph is not None and all(port.meta is None for port in captured.graph.outputs):
+        raise ModelError(f"{name} has no tensor output; a Core ML model needs at least one.")
 
 
 def reader() -> Reader:

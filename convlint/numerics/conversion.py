@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def _converted(
     options = _options(target, precision)
     args, kwargs = inputs
     model: Any = None
-    with quiet_torch(), adapter.without_bars(), time_limit(limit), borrowed(module):
+    with quiet_torch(logging.ERROR), adapter.without_bars(), time_limit(limit), borrowed(module):
         try:
             if frontend == "export":
                 graph, model = attempts.export(module, args, kwargs, specs)
@@ -108,7 +109,7 @@ def convert_exported(
     """Convert a program that was exported elsewhere; ``module`` is what it is compared with."""
     options = _options(target, precision)
     try:
-        with quiet_torch(), adapter.without_bars():
+        with quiet_torch(logging.ERROR), adapter.without_bars():
             program = _converted_program(exported, options)
     except Exception as error:  # coremltools raises anything
         text = single_line(error, 500)

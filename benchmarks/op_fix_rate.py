@@ -4,8 +4,10 @@
 
 Drawn from PyTorch's own samples of every operator (OpInfo): every operator once, in random order, then all
 again; of each a random sample, in float32 mostly, else of integers or booleans. Left out are dense linear
-algebra (decompositions and solvers), and operators that draw random numbers, which nothing can be compared
-with. One child process a sample with a time limit; resumable, as rows are appended to ``--results``.
+algebra (decompositions and solvers), operators that draw random numbers, which nothing can be compared with,
+and samples whose inputs or outputs have a dtype that no Core ML model takes; complex results are returned as
+pairs of real numbers. One child process a sample with a time limit; resumable, as rows are appended to
+``--results``.
 
 ``fixed`` is said where the fixed program converts, gives what the module gives (1e-4 of the largest value),
 no rule finds a wrong number in it, and the converted program, run, has none either.
@@ -27,6 +29,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
 RESULTS = Path(__file__).parent / "results" / "op-fix-rate.jsonl"
 LIMIT = 120.0
 SAMPLES = 300
@@ -36,13 +42,17 @@ OTHER_DTYPES = ("int64", "bool")
 OTHERS = 0.2
 """Share of the samples that are of integers or booleans."""
 
+NO_OUTPUTS = (torch.int16, torch.int8, torch.uint8, torch.bfloat16)
+"""Dtypes that no output of a Core ML model has, whatever computes it.
+https://apple.github.io/coremltools/docs-guides/source/model-input-and-output-types.html"""
+
 DENSE_ALGEBRA = re.compile(
     r"linalg\.(?!vector_norm|matrix_norm|norm|cross|diagonal|vecdot|multi_dot|matrix_power|vander|tensor)"
     r"|(cholesky|svd|qr|lu|eig|symeig|lstsq|geqrf|ormqr|orgqr|householder|triangular_solve|pca_lowrank"
     r"|svd_lowrank|logdet|slogdet|det|pinverse|inverse|matrix_exp|linalg\.tensor|norm\.nuc)"
 )
 RANDOM = re.compile(
-    r"bernoulli|multinomial|normal(\.|$|_)|\brand|^uniform|cauchy|^exponential|geometric|log_normal|dropout|rrelu"
+    r"bernoulli|multinomial|^normal|\brand|^uniform|cauchy|^exponential|geometric|log_normal|dropout|rrelu"
     r"|fractional_max_pool|empty|resize_|gumbel|poisson$"
 )
 NOT_DENSE = ("nn.functional",)
@@ -157,7 +167,7 @@ def _measure(name: str, number: int | None, sender: Any) -> None:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    from benchmarks.corpora import opinfo
+    from benchmarks.corpora import Example, opinfo
 
     try:
         name = name if number is None else _chosen(name, number)
@@ -165,6 +175,7 @@ def _measure(name: str, number: int | None, sender: Any) -> None:
     except Exception as error:
         sender.send({"name": name, "skipped": f"no sample: {type(error).__name__}"})
         return
+    example = Example(RealOutputs(example.module), example.args)
     reason = _unfit(example)
     try:
         sender.send({"name": name} | ({"skipped": reason} if reason else _fixed(example)))
@@ -184,9 +195,6 @@ def _chosen(label: str, number: int) -> str:
 
 def _unfit(example: Any) -> str:
     """Why nothing can be said of a sample, empty where something can."""
-    import torch
-    from torch.utils import _pytree as pytree
-
     if not example.args:
         return "no tensor among its arguments"
     if any(not tensor.numel() for tensor in example.args):
@@ -201,12 +209,35 @@ def _unfit(example: Any) -> str:
         return f"PyTorch refuses it: {type(error).__name__}"
     if not any(isinstance(leaf, torch.Tensor) for leaf in outputs[0]):
         return "no tensor among its results"
+    narrow = [
+        leaf.dtype for leaf in outputs[0] if isinstance(leaf, torch.Tensor) and leaf.dtype in NO_OUTPUTS
+    ]
+    if narrow or any(tensor.dtype.is_complex for tensor in example.args):
+        return f"an input or output of a Core ML model cannot be {(*narrow, 'complex')[0]}"
     pairs = [pair for pair in zip(*outputs, strict=True) if isinstance(pair[0], torch.Tensor)]
     if any(one.layout is not torch.strided for one, _ in (*pairs, *((a, a) for a in example.args))):
         return "a sparse tensor"
     if not all(torch.equal(torch.nan_to_num(one), torch.nan_to_num(two)) for one, two in pairs):
         return "it is random"
     return ""
+
+
+class RealOutputs(nn.Module):
+    """The module, with complex results as pairs of real numbers: a Core ML model returns no others."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        def real(leaf: Any) -> Any:
+            return (
+                torch.view_as_real(leaf.resolve_conj())
+                if isinstance(leaf, torch.Tensor) and leaf.is_complex()
+                else leaf
+            )
+
+        return pytree.tree_map(real, self.module(*tensors))
 
 
 def _fixed(example: Any) -> dict[str, Any]:
@@ -239,7 +270,6 @@ def _left(fixed: Any) -> Iterator[str]:
 
 if __name__ == "__main__":
     import coremltools  # noqa: F401 - before the forks, so that each child has it already
-    import torch
 
     torch.set_num_threads(1)
     main()

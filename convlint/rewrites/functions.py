@@ -144,9 +144,7 @@ def erfc(self: Tensor) -> Tensor:
 def acosh(self: Tensor) -> Tensor:
     """The logarithm that it is defined by."""
     value = as_float(self)
-    small = torch.clamp(value, max=1e8)  # beyond, the square would overflow, and the root is the number
-    near = torch.log(small + torch.sqrt((small - 1) * (small + 1)))
-    return torch.where(value > 1e8, torch.log(value) + math.log(2.0), near)
+    return torch.log(value + torch.sqrt(value - 1) * torch.sqrt(value + 1))
 
 
 @rewrite("aten.asinh.default")

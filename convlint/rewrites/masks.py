@@ -70,7 +70,10 @@ def _bit(value: Tensor | Number, place: int) -> Any:
         return value.to(torch.int32) if place == 0 else 0
     if place == 31:
         return (value < 0).to(torch.int32)
-    return torch.remainder(torch.floor_divide(value, 1 << place), 2)
+    if place == 30:
+        return (torch.where(value < 0, value - (-(1 << 31)), value) >= 1 << 30).to(torch.int32)
+    # Not by floor_divide, which coremltools casts to floats: they do not hold 32 bits.
+    return (torch.remainder(value, 2 << place) >= 1 << place).to(torch.int32)
 
 
 @rewrite("aten.__and__.Tensor", "aten.__and__.Scalar", "aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar")
@@ -113,7 +116,7 @@ def right_shift(self: Tensor, other: int) -> Tensor:
 
 def _power_of_two(exponent: Tensor) -> Tensor:
     """2 to the power of whole numbers from 0 to 31: a factor for each bit of the exponent."""
-    out = torch.ones_like(exponent)
+    out = torch.full_like(exponent, 1)
     for place in range(5):
         bit = _bit(exponent, place)
         out = out * (1 + bit * ((1 << (1 << place)) - 1))

@@ -157,6 +157,11 @@ def erfcx(self: Tensor) -> Tensor:
     return torch.where(value < 0, 2 * torch.exp(left * left) - right, right)
 
 
+def _endless(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Both infinities, in the shape of a tensor."""
+    return torch.full_like(like, math.inf), torch.full_like(like, -math.inf)
+
+
 @rewrite("aten.erfinv.default", "aten.special_erfinv.default")
 def erfinv(self: Tensor) -> Tensor:
     """Polynomials of the logarithm of what is left to 1."""
@@ -168,7 +173,7 @@ def erfinv(self: Tensor) -> Tensor:
     far = polynomial(torch.sqrt(torch.clamp(depth, min=5.0)) - 2.2360679775 - 1, _ERFINV_FAR)
     # The fits are of the function of 1 - x^2, over x.
     out = value * torch.where(depth > 5, far, near)
-    out = torch.where(value.abs() == 1, value * math.inf, out)
+    out = torch.where(value.abs() == 1, torch.where(value > 0, *_endless(out)), out)
     return torch.where(value.abs() > 1, torch.full_like(out, math.nan), out)
 
 
@@ -186,6 +191,6 @@ def ndtri(self: Tensor) -> Tensor:
     middle = torch.clamp(2 * value - 1, min=-0.8, max=0.8)
     out = torch.where(inside, far, math.sqrt(2.0) * erfinv(middle))
     edge = torch.logical_or(value == 0, value == 1)
-    out = torch.where(edge, (2 * value - 1) * math.inf, out)
+    out = torch.where(edge, torch.where(value > 0, *_endless(out)), out)
     beyond = torch.logical_or(value < 0, value > 1)
     return torch.where(beyond, torch.full_like(out, math.nan), out)

@@ -71,7 +71,7 @@ def _bit(value: Tensor | Number, place: int) -> Any:
     if place == 31:
         return (value < 0).to(torch.int32)
     if place == 30:
-        return (torch.where(value < 0, value - (-(1 << 31)), value) >= 1 << 30).to(torch.int32)
+        return (torch.where(value < 0, value + (1 << 30) + (1 << 30), value) >= 1 << 30).to(torch.int32)
     # Not by floor_divide, which coremltools casts to floats: they do not hold 32 bits.
     return (torch.remainder(value, 2 << place) >= 1 << place).to(torch.int32)
 

@@ -18,10 +18,10 @@ _LOOP = 256
 
 
 def _axes(self: Tensor, dim: Any) -> list[int]:
-    if dim is None or dim == []:
+    if dim is None or dim == [] or self.dim() == 0:
         return list(range(self.dim()))
     axes = [dim] if isinstance(dim, int) else list(dim)
-    return [axis % max(self.dim(), 1) for axis in axes]
+    return [axis % self.dim() for axis in axes]
 
 
 @rewrite("aten.diff.default")
@@ -67,8 +67,12 @@ def cumsum_by_matrix(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 @rewrite("aten.cumprod.default")
 def cumprod(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Products of ever longer steps."""
-    out = self.to(dtype) if dtype is not None else self
+    kind = dtype or (self.dtype if self.is_floating_point() else torch.int64)
+    out = self.to(kind)
+    if self.dim() == 0:
+        return out.clone() if out is self else out
     size, step = self.shape[dim], 1
+    need_numbers(size)
     while step < size:
         ones = torch.full_like(out.narrow(dim, 0, step), 1)
         out = out * torch.cat([ones, out.narrow(dim, 0, size - step)], dim)
@@ -336,12 +340,16 @@ def aminmax(self: Tensor, *, dim: int | None = None, keepdim: bool = False) -> t
 @rewrite("aten.max.dim")
 def max_and_place(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The largest, and where it stands."""
+    if self.dim() == 0:
+        return self.clone(), torch.zeros_like(self, dtype=torch.int64)
     return self.amax(dim, keepdim), self.argmax(dim, keepdim)
 
 
 @rewrite("aten.min.dim")
 def min_and_place(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The smallest, and where it stands."""
+    if self.dim() == 0:
+        return self.clone(), torch.zeros_like(self, dtype=torch.int64)
     return self.amin(dim, keepdim), self.argmin(dim, keepdim)
 
 

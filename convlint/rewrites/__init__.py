@@ -26,6 +26,7 @@ KINDS = (
     "convolution",
     "bessel",
     "special",
+    "polynomials",
     "corrections",
 )
 """The modules of this package that register rewrites."""

@@ -231,3 +231,28 @@ def unchanged(self: Tensor) -> Tensor:
     if self.is_complex():
         raise NotApplicable("it is complex")
     return self.clone()
+
+
+_EUCLID = 47
+"""Steps that Euclid's algorithm takes at most for numbers of 32 bits: Fibonacci's take the most."""
+
+
+@rewrite("aten.gcd.default")
+def gcd(self: Tensor, other: Tensor) -> Tensor:
+    """Euclid's algorithm, with as many steps as 32 bits may need."""
+    dtype = torch.result_type(self, other)
+    one, two = torch.broadcast_tensors(self.to(dtype).abs(), other.to(dtype).abs())
+    for _ in range(_EUCLID):
+        done = two == 0
+        left = torch.remainder(one, torch.where(done, torch.ones_like(two), two))
+        one, two = torch.where(done, one, two), torch.where(done, two, left)
+    return one
+
+
+@rewrite("aten.lcm.default")
+def lcm(self: Tensor, other: Tensor) -> Tensor:
+    """The product over what Euclid's algorithm finds."""
+    shared = gcd(self, other)
+    safe = torch.where(shared == 0, torch.ones_like(shared), shared)
+    share = (self.to(safe.dtype) / safe).to(safe.dtype)
+    return (share * other).abs()

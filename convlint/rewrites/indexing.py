@@ -329,3 +329,47 @@ def index_put_mask(
     wide = mask.reshape([*mask.shape, *[1] * (self.dim() - mask.dim())])
     value = values.reshape(()).to(self.dtype)
     return torch.where(wide, self + value if accumulate else value, self)
+
+
+@rewrite(
+    "aten.embedding_bag.default",
+    "aten.embedding_bag.padding_idx",
+    "aten._embedding_bag.default",
+    "aten._embedding_bag_forward_only.default",
+)
+def embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = -1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The rows picked, and which of them belong to a bag by comparing places; only the values are told."""
+    count = indices.shape[0]
+    bags = offsets.shape[0] - (1 if include_last_offset else 0)
+    need_numbers(count, bags)
+    if count * bags > _TABLE:
+        raise NotApplicable("a table of all places would be too large")
+    starts = offsets[:bags].to(torch.int32).reshape(bags, 1)
+    ends = torch.cat([starts[1:], torch.full((1, 1), count, dtype=torch.int32)], 0)
+    place = torch.tensor(list(range(count)), dtype=torch.int32).reshape(1, count)
+    mine = torch.logical_and(place >= starts, place < ends)
+    if padding_idx is not None and padding_idx >= 0:
+        mine = torch.logical_and(mine, (indices != padding_idx).reshape(1, count))
+    rows = torch.index_select(weight, 0, indices)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.reshape(count, 1)
+    share = mine.to(weight.dtype)
+    members = share.sum([1], keepdim=True)
+    if mode == 2:
+        low = torch.full((1,), -math.inf, dtype=weight.dtype).reshape(())
+        best = torch.where(mine.unsqueeze(-1), rows.unsqueeze(0), low).amax([1])
+        out = torch.where(members > 0, best, torch.zeros_like(best))
+    else:
+        out = torch.matmul(share, rows)
+        out = out / torch.clamp(members, min=1.0) if mode == 1 else out
+    return out, indices, offsets, offsets

@@ -44,6 +44,16 @@ def solution(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return torch.matmul(inverse(A), B) if left else torch.matmul(B, inverse(A))
 
 
+@rewrite("aten.addbmm.default")
+def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The products of the batch, summed, and a sum."""
+    product = torch.bmm(batch1, batch2).sum([0])
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product
+    return (self if beta == 1 else self * beta) + product
+
+
 def _entries(A: Tensor) -> Entries:
     size = A.shape[-1]
     if size > _LARGEST or A.is_complex():

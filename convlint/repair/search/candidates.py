@@ -38,6 +38,8 @@ def candidates(node: Node) -> Iterator[Candidate]:
         yield Candidate("rewrite", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)
     if _has_no_axes(node):
         yield Candidate("rewrite", "an axis of size 1 while it is computed", _in_one_axis(node.target))
+    if _makes_floats(node):
+        yield Candidate("rewrite", "its integers and booleans made floats first", _of_floats(node.target))
     function = torch_adapter.decomposition_of(node.target)
     if function is not None:
         yield Candidate("decomposition", f"PyTorch's decomposition of {op}", function)
@@ -61,6 +63,33 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
         args = tuple(arg.reshape(1) if isinstance(arg, torch.Tensor) else arg for arg in args)
         # A reshape to no axes stays one axis in MIL; a squeeze does not.
         return op(*args, **kwargs).squeeze(0)
+
+    return function
+
+
+def _makes_floats(node: Node) -> bool:
+    """Whether it computes floats of integers or booleans, element by element."""
+    import torch
+
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return False
+    given = [source.meta.get("val") for source in node.all_input_nodes]
+    integers = [each for each in given if isinstance(each, torch.Tensor) and not each.is_floating_point()]
+    alone = torch.Tag.pointwise in getattr(node.target, "tags", ())
+    return alone and bool(integers) and not any(each.is_complex() for each in integers)
+
+
+def _of_floats(op: Any) -> Callable[..., Any]:
+    import torch
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        default = torch.get_default_dtype()
+        args = tuple(
+            arg.to(default) if isinstance(arg, torch.Tensor) and not arg.is_floating_point() else arg
+            for arg in args
+        )
+        return op(*args, **kwargs)
 
     return function
 

@@ -205,6 +205,8 @@ def _unfit(example: Any) -> str:
         return f"PyTorch refuses it: {type(error).__name__}"
     if not any(isinstance(leaf, torch.Tensor) for leaf in outputs[0]):
         return "no tensor among its results"
+    if any(isinstance(leaf, torch.Tensor) and not leaf.numel() for leaf in outputs[0]):
+        return "an empty result"
     narrow = [
         leaf.dtype for leaf in outputs[0] if isinstance(leaf, torch.Tensor) and leaf.dtype in NO_OUTPUTS
     ]
@@ -259,7 +261,7 @@ def _left(fixed: Any) -> Iterator[str]:
         yield from fixed.rolled_back
         yield from fixed.notes
     for finding in fixed.wrong:
-        yield f"wrong: {finding.code} {finding.title}"
+        yield f"wrong: {finding.rule.code} {finding.message}"
     if fixed.parity is not None and fixed.parity.status in ("differs", "overflows"):
         yield f"parity {fixed.parity.status} ({fixed.parity.severity})"
 

@@ -237,6 +237,12 @@ _EUCLID = 47
 """Steps that Euclid's algorithm takes at most for numbers of 32 bits: Fibonacci's take the most."""
 
 
+@rewrite("aten._neg_view.default")
+def negative_view(self: Tensor) -> Tensor:
+    """The negative: what a view of it shows."""
+    return -self
+
+
 @rewrite("aten.gcd.default")
 def gcd(self: Tensor, other: Tensor) -> Tensor:
     """Euclid's algorithm, with as many steps as 32 bits may need."""

@@ -123,7 +123,8 @@ def polygamma(n: int, self: Tensor) -> Tensor:
     cotangent = torch.cos(math.pi * safe) / torch.sin(math.pi * safe)
     turn = math.pi ** (n + 1) * _derivative_of_cotangent(cotangent, n)
     out = torch.where(low, (-1.0) ** n * out - turn, out)
-    return torch.where(torch.logical_and(value <= 0, rest == 0), torch.full_like(out, math.inf), out)
+    pole = math.inf if n % 2 else -math.inf
+    return torch.where(torch.logical_and(value <= 0, rest == 0), torch.full_like(out, pole), out)
 
 
 def _inverse_power(value: Tensor, order: int) -> Tensor:

@@ -172,3 +172,39 @@ def sort_by_rank(
     order = (here.to(torch.int32) * places).sum([-1], dtype=torch.int32).to(torch.int64)
     ordered = torch.gather(values, -1, order)
     return ordered.movedim(-1, dim), order.movedim(-1, dim)
+
+
+@rewrite("aten.argmax.default")
+def argmax_of_scalar(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """0: a scalar has one place."""
+    if self.dim():
+        raise NotApplicable("it has axes")
+    return torch.full((1,), 0, dtype=torch.int64).reshape(())
+
+
+@rewrite("aten.argmin.default")
+def argmin_of_scalar(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """0: a scalar has one place."""
+    return argmax_of_scalar(self, dim, keepdim)
+
+
+@rewrite("aten.mode.default")
+def mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """The value that most others equal, of several the smallest; and the last place of it."""
+    if self.dim() == 0:
+        return self.clone(), torch.zeros_like(self, dtype=torch.int64)
+    size = self.shape[dim]
+    need_numbers(size)
+    if self.numel() * size > _TABLE:
+        raise NotApplicable("a table of all places would be too large")
+    values = self.movedim(dim, -1)
+    keys = values.to(torch.int32) if values.dtype is torch.bool else values
+    equal = keys.unsqueeze(-1) == keys.unsqueeze(-2)
+    count = equal.to(torch.int32).sum([-1], dtype=torch.int32)
+    most = count == count.amax([-1], keepdim=True)
+    smaller = torch.logical_and(keys.unsqueeze(-2) < keys.unsqueeze(-1), most.unsqueeze(-2))
+    best = torch.logical_and(most, smaller.to(torch.int32).sum([-1], dtype=torch.int32) == 0)
+    places = torch.tensor(list(range(size)), dtype=torch.int32)
+    last = torch.where(best, places, torch.full_like(places, -1)).amax([-1], keepdim=True).to(torch.int64)
+    one, two = torch.gather(values, -1, last).movedim(-1, dim), last.movedim(-1, dim)
+    return (one, two) if keepdim else (one.squeeze(dim), two.squeeze(dim))

@@ -126,6 +126,7 @@ class Draft:
         """The changed program, in the ATen dialect."""
         import torch
 
+        _pick_from_lists(self.graph)
         self.graph.eliminate_dead_code()
         self._drop_unread_constants()
         self.graph.lint()
@@ -224,6 +225,14 @@ class Draft:
         else:
             node.replace_all_uses_with(results)
         self.graph.erase_node(node)
+
+
+def _pick_from_lists(graph: Graph) -> None:
+    """Read the elements of a list that a change has put there at once: torch stumbles over picking them."""
+    for node in list(graph.nodes):
+        if node.target is operator.getitem and isinstance(node.args[0], (list, tuple)):
+            node.replace_all_uses_with(node.args[0][node.args[1]])
+            graph.erase_node(node)
 
 
 def _with_constants(specs: list[Any], outputs: list[Any]) -> list[Any]:

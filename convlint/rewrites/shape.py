@@ -58,10 +58,7 @@ def narrow(self: Tensor, dim: int, start: int, length: int) -> Tensor:
     return self[(slice(None),) * (dim % self.dim()) + (slice(first, first + length),)]
 
 
-@rewrite(
-    "aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze_copy.dim", "aten.squeeze_copy.dims",
-    "aten.squeeze.default", "aten.squeeze_copy.default",
-)  # fmt: skip
+@rewrite("aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze_copy.dim", "aten.squeeze_copy.dims")
 def squeeze(self: Tensor, dim: Any = None) -> Tensor:
     """A reshape, of a scalar none."""
     if self.dim() == 0:

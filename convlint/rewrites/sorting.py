@@ -170,7 +170,8 @@ def sort_by_rank(
     rank = before.to(torch.int32).sum([-1], dtype=torch.int32)  # (..., size)
     here = rank.unsqueeze(-2) == places.reshape(size, 1)  # (..., rank, place)
     order = (here.to(torch.int32) * places).sum([-1], dtype=torch.int32).to(torch.int64)
-    ordered = torch.gather(values, -1, order)
+    ordered = torch.gather(keys, -1, order)
+    ordered = ordered != 0 if values.dtype is torch.bool else ordered
     return ordered.movedim(-1, dim), order.movedim(-1, dim)
 
 
@@ -206,5 +207,7 @@ def mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Te
     best = torch.logical_and(most, smaller.to(torch.int32).sum([-1], dtype=torch.int32) == 0)
     places = torch.tensor(list(range(size)), dtype=torch.int32)
     last = torch.where(best, places, torch.full_like(places, -1)).amax([-1], keepdim=True).to(torch.int64)
-    one, two = torch.gather(values, -1, last).movedim(-1, dim), last.movedim(-1, dim)
+    found = torch.gather(keys, -1, last)
+    found = found != 0 if values.dtype is torch.bool else found
+    one, two = found.movedim(-1, dim), last.movedim(-1, dim)
     return (one, two) if keepdim else (one.squeeze(dim), two.squeeze(dim))

@@ -248,7 +248,8 @@ NOTHING_TO_WRITE = {
         "aten._grouped_mm.default", "aten.empty_strided.default",
         "transformers.grouped_mm_fallback.default", "aten._embedding_bag.default",
         "aten._embedding_bag_forward_only.default", "aten._safe_softmax.default",
-        "aten.nll_loss_forward.default", "aten.nll_loss2d_forward.default",
+        "aten.nll_loss_forward.default", "aten.nll_loss2d_forward.default", "aten._neg_view.default",
+        "aten._scaled_dot_product_flash_attention_for_cpu.default",
     ),
     "too long for a line: fix puts a function of it into the helper file": (
         "aten.__lshift__.Tensor", "aten.__rshift__.Tensor",
@@ -265,6 +266,7 @@ NOTHING_TO_WRITE = {
         *(f"aten.special_{kind}chebyshev_polynomial_{letter}.{overload}" for kind in ("", "shifted_")
           for letter in "tuvw" for overload in ("default", "n_scalar", "x_scalar")),
         *(f"aten.{name}.{kind}" for name in ("quantile", "nanquantile") for kind in ("default", "scalar")),
+        "aten.linalg_matrix_power.default", "aten.matrix_power.default", "aten.mode.default",
         "aten.nanmedian.default", "aten.nanmedian.dim", "aten.embedding_bag.padding_idx", "aten.sort.stable",
     ),
 }  # fmt: skip

@@ -39,13 +39,9 @@ def candidates(node: Node) -> Iterator[Candidate]:
     if _has_no_axes(node):
         yield Candidate("rewrite", "an axis of size 1 while it is computed", _in_one_axis(node.target))
     if _has_booleans(node):
-        yield Candidate(
-            "rewrite", "its booleans made integers first", _cast(node.target, _are_booleans, "int32")
-        )
+        yield Candidate("rewrite", "its booleans made integers first", _cast(node, _are_booleans, "int32"))
     if _makes_floats(node):
-        yield Candidate(
-            "rewrite", "its integers and booleans made floats first", _cast(node.target, _are_whole)
-        )
+        yield Candidate("rewrite", "its integers and booleans made floats first", _cast(node, _are_whole))
     function = torch_adapter.decomposition_of(node.target)
     if function is not None:
         yield Candidate("decomposition", f"PyTorch's decomposition of {op}", function)
@@ -113,13 +109,17 @@ def _are_whole(value: Any) -> bool:
     return whole and not value.is_complex()
 
 
-def _cast(op: Any, chosen: Callable[[Any], bool], dtype: str = "") -> Callable[..., Any]:
-    """``op`` of its arguments, the chosen ones cast: to the default dtype of floats, if none is named."""
+def _cast(node: Node, chosen: Callable[[Any], bool], dtype: str = "") -> Callable[..., Any]:
+    """The op of its arguments, the chosen ones cast: to the default dtype of floats, if none is named."""
     import torch
+
+    op: Any = node.target
+    boolean = _are_booleans(node.meta.get("val"))
 
     def function(*args: Any, **kwargs: Any) -> Any:
         kind = getattr(torch, dtype) if dtype else torch.get_default_dtype()
-        return op(*(arg.to(kind) if chosen(arg) else arg for arg in args), **kwargs)
+        out = op(*(arg.to(kind) if chosen(arg) else arg for arg in args), **kwargs)
+        return out != 0 if boolean and out.dtype is not torch.bool else out
 
     return function
 

@@ -249,7 +249,6 @@ NOTHING_TO_WRITE = {
         "transformers.grouped_mm_fallback.default", "aten._embedding_bag.default",
         "aten._embedding_bag_forward_only.default", "aten._safe_softmax.default",
         "aten.nll_loss_forward.default", "aten.nll_loss2d_forward.default", "aten._neg_view.default",
-        "aten._scaled_dot_product_flash_attention_for_cpu.default",
     ),
     "too long for a line: fix puts a function of it into the helper file": (
         "aten.__lshift__.Tensor", "aten.__rshift__.Tensor",

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from convlint import mil as mil
     from convlint.checking.check import check as check
     from convlint.checking.offers.image_fold import fold_std as fold_std
+    from convlint.checking.planning import plan as plan
     from convlint.model import Report as Report
     from convlint.model.fixed import Fixed as Fixed
     from convlint.model.placement import Plan as Plan
     from convlint.numerics.parity import parity as parity
-    from convlint.placement.forecast import plan as plan
     from convlint.repair.fix import convert as convert
     from convlint.repair.fix import fix as fix
     from convlint.runs.many import check_many as check_many
@@ -55,7 +55,7 @@ _HOMES = {
     "fix": "repair.fix",
     "fold_std": "checking.offers.image_fold",
     "parity": "numerics.parity",
-    "plan": "placement.forecast",
+    "plan": "checking.planning",
 }
 """The module of each public name, imported when the name is first asked for."""
 

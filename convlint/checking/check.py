@@ -6,16 +6,25 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
-from convlint.checking.judgement import exit_code, judge, verdict, with_rule_severity
+from convlint.checking.judgement import exit_code, is_settled, judge, verdict, with_rule_severity
 from convlint.checking.offers.own_lines import on_own_lines
 from convlint.checking.options import Options
+from convlint.checking.placed import confirmed
 from convlint.checking.reconcile import deciding_trial, disagreements, export_trial
+from convlint.checking.shipping import (
+    Shipped,
+    declared_by,
+    device_of,
+    forecast,
+    program_to_ship,
+)
 from convlint.checking.suppress import suppress
 from convlint.compression.settings import parse_settings
 from convlint.coreml.supported import installed_snapshot, snapshot, with_foreign
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
     from convlint.coreml.precision import Precision as TrialPrecision
     from convlint.model.compression import Compression
     from convlint.model.parity import Parity, Precision
+    from convlint.model.placement import Plan
+    from convlint.model.repair import Repair
 
 Progress = Callable[[str], None]
 
@@ -57,6 +68,8 @@ def check(
     precision: TrialPrecision | None = None,
     compress: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    chip: str | None = None,
+    os: str | None = None,
 ) -> Report:
     """Check whether a model converts to Core ML.
 
@@ -67,6 +80,7 @@ def check(
     ``parity`` also runs what the trial converted, at that precision, and compares it with the model.
     ``compress`` (``["int8", "palettize:4"]``) and ``precision`` (``"mixed"``) measure their effect on it.
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
+    ``chip`` and ``os`` are what the forecast is for (``"A17Pro"``, ``"iOS17"``), by default a current phone.
     ``outputs`` (``["y:image"]``) names outputs that Core ML gives as pictures.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
@@ -88,7 +102,11 @@ def check(
         precision=precision,
         compress=parse_settings(compress, target),
         outputs=parse_outputs(outputs),
+        chip=chip,
+        os=os,
     )
+    if chip is not None or os is not None:
+        device_of(options)
     if output is not None:
         checked_package("output", output)
     with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
@@ -152,8 +170,11 @@ class _Check:
             findings = self.findings(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
             self.explain(why, captured.graph, environment)
-        findings, fix_proof = self.decomposed(findings, captured, environment, trials)
-        findings = on_own_lines(findings)
+        findings = self.decomposed(findings, captured, environment, trials)
+        shipped = self.shipped(captured, trials)
+        plan = self.forecast(shipped, captured)
+        findings = self.said(confirmed(findings, plan), shipped.repair)
+        trials = tuple(replace(trial, operations=()) for trial in trials)
         convertible = verdict(captured, findings, trials)
         parity = with_rule_severity(self.parity(trials), findings)
         compression = self.compression(trials)
@@ -170,7 +191,8 @@ class _Check:
             capture_method=captured.method,
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
-            fix_proof=fix_proof,
+            repair=shipped.repair,
+            plan=plan,
             parity=parity,
             compression=compression,
             notes=(*captured.notes, *self.notes),
@@ -179,6 +201,17 @@ class _Check:
             asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
             exit_code=exit_code(captured, findings, convertible, parity, options.fail_on),
         )
+
+    def said(self, findings: tuple[Finding, ...], repair: Repair | None) -> tuple[Finding, ...]:
+        """The findings with helps on the user's lines, without doubts that the repair has answered."""
+        if repair is not None and repair.converts:
+            findings = tuple(finding for finding in findings if not is_settled(finding))
+        findings = on_own_lines(findings)
+        if repair is None:
+            return findings
+        from convlint.checking.offers.helper_calls import with_helper_calls
+
+        return with_helper_calls(findings, repair)
 
     def trials(self, captured: Capture) -> tuple[Trial, ...]:
         if self.options.trial is None:
@@ -209,19 +242,30 @@ class _Check:
         captured: Capture,
         environment: Environment,
         trials: tuple[Trial, ...],
-    ) -> tuple[tuple[Finding, ...], str]:
-        """The findings with what PyTorch and newer releases offer, and the proof that all of it converts."""
+    ) -> tuple[Finding, ...]:
+        """The findings with what PyTorch and newer releases offer."""
         errors = any(finding.severity == "error" for finding in findings)
         if not self.decompositions or captured.graph is None or not errors:
-            return findings, ""
-        from convlint.checking.offers.decomposition import add_replacements, prove_together
+            return findings
+        from convlint.checking.offers.decomposition import add_replacements
 
         self.progress("looking for replacements")
         with self.timed("replacements"):
-            findings = add_replacements(findings, captured.program, environment, prove=bool(trials))
-            if captured.program is None or not trials:
-                return findings, ""
-            return findings, prove_together(findings, captured.program, self.options.target)
+            return add_replacements(findings, captured.program, environment, prove=bool(trials))
+
+    def shipped(self, captured: Capture, trials: tuple[Trial, ...]) -> Shipped:
+        """The program that would ship, after a search for changes where it is refused."""
+        with self.timed("changes"):
+            return program_to_ship(captured, trials, self.options, self.progress, search=self.decompositions)
+
+    def forecast(self, shipped: Shipped, captured: Capture) -> Plan | None:
+        """The forecast, for the sizes of the example: where sizes vary, that is another program."""
+        with self.timed("forecast"):
+            if shipped.operations and declared_by(self.source.specs):
+                from convlint.checking.planning import plan_source
+
+                return plan_source(self.name, self.source, self.options, progress=self.progress)
+            return forecast(self.name, shipped, captured, self.options)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

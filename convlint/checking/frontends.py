@@ -11,6 +11,7 @@ from convlint.capture.limits import REAL_WEIGHTS_LIMIT, TRACED_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version, native_error
 from convlint.checking.options import Options
 from convlint.checking.reconcile import compare_frontends
+from convlint.checking.shipping import reader
 from convlint.errors import ModelError
 from convlint.model import Frontend, Proviso, Trial, TrialFailure, TrialLevel
 from convlint.sandbox import interruptible
@@ -78,6 +79,7 @@ class Frontends:
             inputs,
             self.options.precision,
             output_types(captured.graph),
+            reader() if level != "frontend" else None,
         )
         return replace(trial, provisos=captured.provisos) if frontend == "export" else trial
 

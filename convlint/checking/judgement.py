@@ -43,7 +43,7 @@ def judge(
     findings = tuple(f for f in group_findings(matches) if not _by_own_converter(f, environment))
     findings = mark_trial(findings, export_trial(trials) or deciding_trial(trials))
     if any(trial.status == "converted" for trial in trials):
-        findings = tuple(finding for finding in findings if not _is_settled(finding))
+        findings = tuple(finding for finding in findings if not is_settled(finding))
     else:
         findings += findings_of_trial(findings, trials[:1], rules, environment)
     if any(trial.status == "converted" and trial.frontend != environment.frontend for trial in trials):
@@ -63,7 +63,7 @@ def judge(
     )
 
 
-def _is_settled(finding: Finding) -> bool:
+def is_settled(finding: Finding) -> bool:
     """Whether a rule was not sure that an op converts, which a conversion of the model has answered."""
     return finding.rule.severity == finding.severity == "warning" and finding.rule.category == "support"
 

@@ -38,7 +38,8 @@ class Options:
     for a trial each. ``parity`` also runs the converted program, at that precision; ``precision`` and
     ``compress`` measure their effect, with the weights of ``checkpoint``. ``output`` is the package that a
     trial of the level "full" writes, ``why`` a rule to explain where it does not fire, ``coremltools`` a
-    release to lint for instead of the installed one.
+    release to lint for instead of the installed one. ``chip`` and ``os`` are what the forecast is for; None
+    stands for a current one that runs the target.
 
     ``origins`` says where the value of each field comes from that is not left at its default.
     """
@@ -61,6 +62,8 @@ class Options:
     compress: tuple[Setting, ...] = ()
     checkpoint: str = ""
     outputs: tuple[OutputSpec, ...] = ()
+    chip: str | None = None
+    os: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
+from convlint.checking.shipping import device_of
 from convlint.cli.requests import CheckRequest, StorageOptions
 from convlint.cli.stream import ReportStream, print_to_stderr
 from convlint.destination import UNWRITTEN, checked_package, checked_place, make_folder_of
@@ -21,13 +22,12 @@ from convlint.runs.session import Session
 from convlint.sandbox import stop_if_interrupted
 from convlint.settings.jobs import Job
 from convlint.settings.project import Project, find_project
-from convlint.settings.request import device_names, jobs_of
+from convlint.settings.request import jobs_of
 from convlint.supervision import note_model, note_reported
 from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
     from convlint.checking.baseline import Baseline
-    from convlint.placement.chips import Device
 
 
 def check(request: CheckRequest, out: TextIO) -> int:
@@ -70,7 +70,8 @@ def check_jobs(
             f"{shown_path(drawn)} is to be a drawing of one model, and {len(jobs)} are to be checked:"
             " name one with --model, or write a page of all of them with --html."
         )
-    device = _device(request, project, files)
+    _check_devices(jobs)
+    pictured = bool({request.format, *(file.format for file in files)} & PICTURES)
     path = _baseline_path(request.storage, project)
     known = _baseline(path)
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
@@ -90,7 +91,7 @@ def check_jobs(
                 report, old = known.apply(outcome.report, folder, job.options.fail_on)
                 outcome = replace(outcome, report=report)
                 stale += old
-            shown.append(outcome if device is None else _planned(outcome, device))
+            shown.append(_planned(outcome, job, pictured=pictured))
             if number < request.reported:
                 stream.count(outcome)
                 continue
@@ -138,24 +139,23 @@ def _unwritten(run: Run) -> list[str]:
     return [f"{trial.detail}." for trial in trials if trial.detail.startswith(UNWRITTEN)]
 
 
-def _device(request: CheckRequest, project: Project, files: Sequence[Destination]) -> Device | None:
-    """The device to plan for, None where no output shows a plan; an unknown device is always refused."""
-    names = device_names(request.chip, request.os, project)
-    pictured = {request.format, *(file.format for file in files)} & PICTURES
-    if not pictured and names == (None, None):
-        return None
-    from convlint.placement.chips import find_device
-
-    device = find_device(*names)
-    return device if pictured else None
+def _check_devices(jobs: Iterable[Job]) -> None:
+    """Refuse an unknown chip or system before a model is built."""
+    for job in jobs:
+        if (job.options.chip, job.options.os) != (None, None):
+            device_of(job.options)
 
 
-def _planned(outcome: Outcome, device: Device) -> Outcome:
+def _planned(outcome: Outcome, job: Job, *, pictured: bool) -> Outcome:
+    """The outcome with its forecast; a picture needs one where no program is known, too."""
     if outcome.report is None:
         return outcome
-    from convlint.placement.forecast import plan_report
+    plan = outcome.report.plan
+    if plan is None and pictured:
+        from convlint.placement.forecast import plan_report
 
-    return replace(outcome, plan=plan_report(outcome.report, device))
+        plan = plan_report(outcome.report, device_of(job.options))
+    return replace(outcome, plan=plan)
 
 
 def cache_of(storage: StorageOptions, project: Project) -> Cache | None:

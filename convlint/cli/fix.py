@@ -13,20 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from convlint.cli.requests import ModelCommand, command_fields
+from convlint.destination import Place, checked_place
+from convlint.files import remove, replace_file
 from convlint.model import Site
-from convlint.repair.source.changes import source_changes
+from convlint.repair.source.changes import OF_THE_MODEL, SourceChanges, context_changes, source_changes
 from convlint.repair.source.proof import Original
+from convlint.repair.source.script import SCRIPT, run_script, script_text
 from convlint.rules.rulebook import load_rulebook
 from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
 from convlint.settings.request import one_job
+from convlint.text import shown_path
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Inputs, Source
     from convlint.model.fixed import Fixed
-    from convlint.output.fixed import Checked
+    from convlint.output.fixed import Checked, Emitted
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class FixRequest(ModelCommand):
     unsafe: bool
     purpose: Literal["", "ane", "image"]
     write: bool
+    emit: str | None
     check_again: tuple[str, ...]
 
 
@@ -51,6 +56,7 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
         unsafe=namespace.unsafe,
         purpose=namespace.for_,
         write=namespace.write,
+        emit=namespace.emit,
         check_again=tuple(words),
     )
 
@@ -58,6 +64,7 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
 def fix(request: FixRequest, out: TextIO) -> int:
     """Fix one model; exit code 0 where the fixed model converts, 1 where it does not."""
     job = one_job(request.models, find_project(file=request.config), "fix")
+    place = checked_place("--emit", request.emit, SCRIPT) if request.emit is not None else None
     folder, timeout = job.root or os.getcwd(), job.options.timeout
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
@@ -66,9 +73,11 @@ def fix(request: FixRequest, out: TextIO) -> int:
     original = Original(
         module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout, fixed.target or job.options.target
     )
-    changes = source_changes(fixed, tuple(rules), original, _made_with(), unsafe=request.unsafe)
+    in_source = source_changes if request.write or place is None else context_changes
+    changes = in_source(fixed, tuple(rules), original, _made_with(), unsafe=request.unsafe)
     diff = changes.diff
-    written, unwritten = changes.write() if request.write else ([], [])
+    written, unwritten = changes.write() if request.write or place is not None else ([], [])
+    emitted = _emitted(place, job, fixed, changes, original) if place is not None else None
     from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
 
     report = FixReport(
@@ -82,6 +91,7 @@ def fix(request: FixRequest, out: TextIO) -> int:
         tuple(dict.fromkeys(Site(edit.path, edit.line) for edit in changes.helper_edits)),
         changes.place.path if changes.place is not None and changes.text else "",
         changes.context,
+        emitted,
     )
     if request.format == "json":
         from convlint.output.json import dumps
@@ -120,6 +130,31 @@ def _fixed(
     built = Source(None, module, lambda: inputs, job.inputs)
     folds = fold_notes(built, fixed.program, job.options.timeout)
     return module, inputs, replace(fixed, notes=(*fixed.notes, *folds))
+
+
+def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, original: Original) -> Emitted:
+    """What became of the script that was asked for: it stays where it is only if it does its work."""
+    from convlint.output.fixed import Emitted
+
+    shown = shown_path(place.path)
+    left = changes.refusals or (changes.context is not None and changes.context.problem)
+    needs_more = sorted({change.kind for change in fixed.applied if change.kind in OF_THE_MODEL})
+    if fixed.converts != "yes" or fixed.left_out is not None:
+        return Emitted(shown, "the model does not convert as a whole")
+    if needs_more:
+        return Emitted(shown, f"no context makes the change of this kind: {needs_more[0]}")
+    if left or not fixed.ships:
+        return Emitted(shown, "not every change has a form that works without convlint")
+    helpers = changes.place if changes.context is not None else None
+    text = script_text(place.real, original, _made_with(), helpers, job.inputs)
+    before = Path(place.real).read_bytes() if os.path.isfile(place.real) else None
+    place.write(text)
+    problem = run_script(place.real, max(600.0, original.timeout))
+    if problem and before is None:
+        remove(Path(place.real))
+    elif problem and before is not None:
+        replace_file(Path(place.real), before)
+    return Emitted(shown, f"it was run and failed: {problem}" if problem else "")
 
 
 def _checked(words: Sequence[str]) -> Checked:

@@ -152,6 +152,11 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--for", dest="for_", choices=["ane", "image"], default="", help=text)
     text = "write those changes that an edit of your source can make; never outside the project"
     how.add_argument("--write", action="store_true", help=text)
+    text = (
+        "write a script here that converts this model by coremltools alone, and coreml_ops.py where it needs"
+        " that; without --write no line of yours is edited"
+    )
+    how.add_argument("--emit", metavar="PATH", help=text)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 

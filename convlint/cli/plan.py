@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
+from convlint.checking.shipping import device_of
 from convlint.cli.requests import ModelCommand, command_fields
 from convlint.errors import UsageError
-from convlint.interface.inputs import InputSpec
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
 from convlint.output.formats import destinations, write_files
 from convlint.output.places import repository_root
-from convlint.placement.chips import Device, find_device
-from convlint.placement.what_if import Declared
 from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
-from convlint.settings.request import device_names, one_job
+from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
     from convlint.model.measured import Measured
@@ -31,13 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanRequest(ModelCommand):
-    """``convlint plan``. ``target`` is the deployment target; None means that of the system."""
+    """``convlint plan``."""
 
-    chip: str | None
-    os: str | None
     compute_units: ComputeUnits
     precision: Precision
-    target: str | None
     measure: bool
     files: tuple[str, ...]
 
@@ -46,11 +40,8 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
     """The request of ``plan``."""
     return PlanRequest(
         **command_fields(namespace),
-        chip=namespace.chip,
-        os=namespace.os,
         compute_units=namespace.compute_units,
         precision=namespace.plan_precision,
-        target=namespace.target,
         measure=namespace.measure,
         files=tuple(namespace.output_file or ()),
     )
@@ -61,7 +52,8 @@ def plan(request: PlanRequest, out: TextIO) -> int:
     from convlint.placement.forecast import check_words
 
     project = find_project(file=request.config)
-    device = find_device(*device_names(request.chip, request.os, project))
+    job = one_job(request.models, project, "plan")
+    device_of(job.options)
     check_words(request.compute_units, request.precision)
     if request.measure:
         from convlint.placement.measure import can_measure
@@ -69,52 +61,28 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         problem = can_measure()
         if problem:
             raise UsageError(problem)
-    job = one_job(request.models, project, "plan")
     files = destinations(request.files)
-    forecast, measured = _planned(job, device, request)
+    forecast, measured = _planned(job, request)
     outcome = Outcome(job.name, job.spec, job.root, plan=forecast)
     write_files(Run((outcome,), repository_root(os.getcwd())), files)
     _write(forecast, measured, request.format, out)
     return 0
 
 
-def _planned(job: Job, device: Device, request: PlanRequest) -> tuple[Plan, Measured | None]:
-    timeout = job.options.timeout
+def _planned(job: Job, request: PlanRequest) -> tuple[Plan, Measured | None]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
-            from convlint.capture.limits import REAL_WEIGHTS_LIMIT
-            from convlint.capture.methods import capture
-            from convlint.placement.forecast import plan_capture
+            from convlint.checking.planning import plan_source
 
-            progress("capturing")
-            # Times are for the sizes of the example, even where sizes may vary.
-            source = replace(source, specs=(), outputs=())
-            forecast = plan_capture(
-                job.name,
-                capture(source, timeout, REAL_WEIGHTS_LIMIT),
-                device,
-                request.compute_units,
-                request.precision,
-                target=request.target,
-                timeout=timeout,
-                trial=job.options.trial is not None,
-                declared=declared_by(job.inputs),
-                progress=progress,
-            )
+            units, precision = request.compute_units, request.precision
+            forecast = plan_source(job.name, source, job.options, units, precision, progress)
             if not request.measure:
                 return forecast, None
             from convlint.placement.measure import measure
 
             progress("measuring")
-            return forecast, measure(forecast, source, timeout)
-
-
-def declared_by(inputs: Iterable[InputSpec]) -> Declared:
-    """How the shapes of the inputs vary, as the inputs declare it."""
-    specs = tuple(inputs)
-    if any(any(spec.ranges) for spec in specs):
-        return "range"
-    return "enumerated" if any(spec.shapes for spec in specs) else ""
+            fixed = replace(source, specs=(), outputs=())
+            return forecast, measure(forecast, fixed, job.options.timeout)
 
 
 def _write(forecast: Plan, measured: Measured | None, format_: str, out: TextIO) -> None:

@@ -55,8 +55,6 @@ class CheckRequest(ModelCommand):
     processes: int = 1
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = None
-    chip: str | None = None
-    os: str | None = None
     show_settings: bool = False
     full: bool = False
     releases: tuple[str, ...] = ()
@@ -76,8 +74,6 @@ def check_request(namespace: argparse.Namespace) -> CheckRequest:
         processes=asked("jobs") or 1,
         files=tuple(asked("output_file") or ()),
         changed=None if changed is None else tuple(changed),
-        chip=asked("chip"),
-        os=asked("os"),
         show_settings=bool(asked("show_settings")),
         full=bool(asked("full")),
         releases=_releases(namespace),
@@ -111,6 +107,8 @@ def _models(namespace: argparse.Namespace) -> Request:
         overrides=_overrides(namespace),
         rule_paths=tuple(asked("rule_path") or ()),
         compress=tuple(asked("compress") or ()),
+        chip=asked("chip"),
+        os=asked("os"),
     )
 
 

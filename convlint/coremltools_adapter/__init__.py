@@ -48,6 +48,7 @@ from convlint.coremltools_adapter.programs import (
     operations,
     origin_of_error,
     program_of_model,
+    said_origin,
     stack_text,
     value_type,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "quantize_activations",
     "register_converter",
     "registered_converters",
+    "said_origin",
     "set_converter_table",
     "stack_text",
     "stand_in",

@@ -118,6 +118,16 @@ def stack_text(variable: Any) -> str:
     return texts[-1] or ""
 
 
+@contextmanager
+def said_origin(text: str) -> Iterator[None]:
+    """While open, :func:`stack_text` of the MIL operations that are made is ``text``."""
+    from coremltools.converters.mil.mil import Builder
+    from coremltools.converters.mil.mil.scope import ScopeInfo, ScopeSource
+
+    with Builder.scope(ScopeInfo(source=ScopeSource.EXIR_STACK_TRACE, data=[text])):
+        yield
+
+
 def origin_of_error(error: BaseException) -> str:
     """:func:`stack_text` of the operation that a pass was at when it raised; empty where none is in sight.
 

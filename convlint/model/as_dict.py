@@ -47,11 +47,28 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "capture_failures": plain(report.capture_failures),
         "graph": None if report.graph is None else _graph(report.graph),
         "fix_proof": report.fix_proof,
+        "repair": plain(report.repair),
+        "forecast": _forecast(report),
         "parity": plain(report.parity),
         "compression": plain(report.compression),
         "notes": plain(report.notes),
         "seconds": plain(report.seconds),
         "versions": plain(report.versions),
+    }
+
+
+def _forecast(report: Report) -> dict[str, Any] | None:
+    """The forecast in short; ``convlint plan --format json`` has all of it."""
+    plan = report.plan
+    if plan is None:
+        return None
+    return {
+        "program": "as converted" if report.repair is None else "after the changes",
+        "sentence": plan.sentence,
+        **{name: plain(getattr(plan, name)) for name in ("chip", "os", "level", "latency_ms", "share")},
+        "islands": len(plan.islands),
+        "blockers": plain(plan.blockers),
+        "notes": plain(plan.notes),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from convlint.model.graph import OpCall, Port, Site
 from convlint.model.rule import Replacement, Rule, Severity, SubjectKind
@@ -126,7 +126,8 @@ class Trial:
 
     ``passed`` are the operations, without overload, that a failed trial converted at least once; ``traced``
     are all operations of a trace, whose tracer takes some calls of Python apart. ``provisos`` say how the
-    converted model differs from the user's.
+    converted model differs from the user's. ``operations`` are those of the converted program, where somebody
+    reads them; no report keeps them.
     """
 
     status: TrialStatus
@@ -141,6 +142,7 @@ class Trial:
     passed: tuple[str, ...] = ()
     traced: tuple[str, ...] = ()
     provisos: tuple[Proviso, ...] = ()
+    operations: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from convlint.model.rule import SEVERITIES
 if TYPE_CHECKING:
     from convlint.model.compression import Compression
     from convlint.model.parity import Parity
+    from convlint.model.placement import Plan
+    from convlint.model.repair import Repair
 
 Convertible = Literal["yes", "no", "unknown"]
 FrontendChoice = Literal["export", "torchscript", "auto"]
@@ -22,7 +24,9 @@ FrontendChoice = Literal["export", "torchscript", "auto"]
 class Report:
     """The result of one check. It has no truth value: "unknown" is neither yes nor no.
 
-    ``asked`` lists the rules that were asked, each by code, name and category, then by older codes and names.
+    ``repair`` has the changes with which a refused model would convert. ``plan`` is the forecast for the
+    program that would ship: as converted, else as repaired; None where no such program is known. ``asked``
+    lists the rules that were asked, each by code, name and category, then by older codes and names.
     """
 
     model: str
@@ -38,7 +42,8 @@ class Report:
     capture_method: str = ""
     capture_failures: tuple[CaptureFailure, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
-    fix_proof: str = ""
+    repair: Repair | None = None
+    plan: Plan | None = None
     parity: Parity | None = None
     compression: Compression | None = None
     notes: tuple[str, ...] = ()
@@ -65,6 +70,14 @@ class Report:
             lines.append(f"{finding.severity} {finding.rule.code}{place}: {finding.message}")
             lines += [f"  help: {help_line(each)}" for each in finding.replacements]
         return "\n".join([*lines, result.next_step])
+
+    @property
+    def fix_proof(self) -> str:
+        """That the model converts after changes, and who says so; empty where that is not known."""
+        if self.repair is None or not self.repair.converts:
+            return ""
+        release = self.trial.coremltools if self.trial is not None else ""
+        return f"with {self.repair.extent}, coremltools {release} converts the model"
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report as JSON-ready data, with its ``schema_version``."""

@@ -39,7 +39,8 @@ class LineEdit:
     """A replacement as an edit of the user's own lines: ``old`` and ``new`` are whole lines of source.
 
     ``text`` replaces the source from ``line`` and ``column`` to ``end_line`` and ``end_column``; both columns
-    start at 1 and count characters.
+    start at 1 and count characters. ``needs`` names a file that ``convlint fix --write`` writes besides, and
+    without which the new lines do not run.
     """
 
     path: str
@@ -50,6 +51,7 @@ class LineEdit:
     text: str
     old: str
     new: str
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ class Replacement:
     """Other code that coremltools converts.
 
     ``kind``: "rewrite" (the rule's before and after), "decomposition" (PyTorch's own),
-    "upgrade" (a newer coremltools), "converter" (the user's own, to be filled in), "advice" (words
-    only). ``proof`` says what was run to prove it on this model; empty where nothing was.
+    "upgrade" (a newer coremltools), "converter" (the user's own, to be filled in), "helper" (a call of a
+    function that ``convlint fix`` writes), "advice" (words only). ``proof`` says what was run to prove it on
+    this model; empty where nothing was.
 
     In a rule, ``op`` names the ops that the code is for (patterns; empty for all ops of the rule), ``words``
     those for which only the title is true, and ``where`` the conditions on the matched op. In a finding all

@@ -14,6 +14,7 @@ from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
     from convlint.model.parity import Divergence, Errors, Parity
+    from convlint.model.repair import Repair
     from convlint.model.report import Report
 
 FLOAT16_NORMAL = 2.0**-14
@@ -69,7 +70,7 @@ def what_differs(parity: Parity) -> str:
     return f"{what}, first in {first.op}{_place_of(first)}" + (f" ({shown})" if shown else "")
 
 
-def _place_of(thing: Finding | Divergence | Proviso) -> str:
+def _place_of(thing: Finding | Divergence | Proviso | TrialFailure) -> str:
     site = thing.site or thing.caller
     return f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
 
@@ -250,12 +251,6 @@ def _converts_differently(report: Report, wrong: str) -> Verdict:
 def _does_not_convert(report: Report) -> Verdict:
     errors = list(report.errors())
     fixable = sum(1 for finding in errors if has_fix(finding))
-    if report.fix_proof and errors:
-        return Verdict(
-            "converts-after-fixes",
-            f"Converts after the listed fixes: {count(fixable or len(errors), 'error')} to fix.",
-            "Make the changes shown under each error, then check again.",
-        )
     # Refusals of the other frontend do not block this one.
     deciding = report.trial.failures if report.trial is not None else ()
     missed = sum(1 for failure in unnamed_refusals(report) if not failure.follows and failure in deciding)
@@ -264,6 +259,12 @@ def _does_not_convert(report: Report) -> Verdict:
         how = "the baseline" if any(each.kind == "baseline" for each in report.suppressed) else "comments"
         known = f"{count(len(silenced), 'known error')}, silenced by {how}"
         return Verdict("does-not-convert", f"Does not convert ({known}).", "Nothing new stands in the way.")
+    if report.repair is not None and report.repair.converts:
+        return Verdict(
+            "converts-after-fixes",
+            f"Does not convert as it is; after {report.repair.extent} it does.",
+            "`convlint fix` shows them, makes them in your source with --write, and compares the numbers.",
+        )
     blockers = [count(len(errors), "error")] if errors else []
     blockers += [count(missed, "more refusal")] if missed else []
     blockers += [f"{len(silenced)} silenced"] if silenced else []
@@ -275,9 +276,18 @@ def _does_not_convert(report: Report) -> Verdict:
         step = f"{have} a help above: start there, then check again."
     else:
         step = "Rewrite the lines above with operations that coremltools has, then check again."
-    if report.graph is not None:
-        step += " `convlint fix` may do it for you, and proves what it changes."
+    if report.repair is not None and report.repair.applied:
+        step += f" `convlint fix` makes {report.repair.extent}, and is stopped by {_left(report.repair)}."
     return Verdict("does-not-convert", headline, step)
+
+
+def _left(repair: Repair) -> str:
+    """What is refused after the changes, by its first op and line."""
+    first, *rest = repair.remaining or (None,)
+    if first is None:
+        return "other numbers than PyTorch's"
+    more = f" and {count(len(rest), 'more')}" if rest else ""
+    return f"{first.op or first.stage}{_place_of(first)}{more}"
 
 
 def _unknown(report: Report) -> Verdict:

@@ -32,6 +32,11 @@ def gradient_problem(original: nn.Module, changed: nn.Module, inputs: Inputs) ->
         actual = gradients_of(changed, inputs)
     except Exception as error:
         return f"gradients do not flow: {type(error).__name__}: {one_line(str(error))[:200]}"
+    return gradients_apart(actual, expected)
+
+
+def gradients_apart(actual: Gradients, expected: Gradients) -> str:
+    """How gradients differ from those expected, as far as those are finite; empty where they do not."""
     finite = {
         name: gradient
         for name, gradient in expected.items()
@@ -64,7 +69,13 @@ def lost_gradient(original: nn.Module, changed: nn.Module, inputs: Inputs) -> st
 
 
 def gradients_of(module: nn.Module, inputs: Inputs) -> Gradients:
-    """The gradient of a fixed mix of all outputs, for every parameter and every input of floats."""
+    """The gradient of a mix of all outputs, for every parameter and every input of floats, in eval mode."""
+    with borrowed(module), kept_buffers(module), unchanged_buffers(module):
+        return outputs_and_gradients(module, inputs)[1]
+
+
+def outputs_and_gradients(module: nn.Module, inputs: Inputs) -> tuple[list[torch.Tensor], Gradients]:
+    """What the module returns in the mode that it is in, and the gradients; buffers are written to."""
     leaves: dict[str, torch.Tensor] = {}
     tensors = 0
 
@@ -80,13 +91,15 @@ def gradients_of(module: nn.Module, inputs: Inputs) -> Gradients:
 
     args, kwargs = pytree.tree_map(leaf, inputs)
     torch.manual_seed(0)
-    with borrowed(module), user_code(), torch.enable_grad(), kept_buffers(module), unchanged_buffers(module):
-        ends = [end for end in tensor_leaves(module(*args, **kwargs)) if end.requires_grad]
+    with user_code(), torch.enable_grad():
+        outputs = tensor_leaves(module(*args, **kwargs))
+        ends = [end for end in outputs if end.requires_grad]
+        plain = [output.detach().clone() for output in outputs]
         if not ends:
-            return {}
+            return plain, {}
         named = {name: p for name, p in module.named_parameters() if p.requires_grad} | leaves
         gradients = torch.autograd.grad(_mixed(ends), list(named.values()), allow_unused=True)
-    return dict(zip(named, gradients, strict=True))
+    return plain, dict(zip(named, gradients, strict=True))
 
 
 def _mixed(ends: list[torch.Tensor]) -> torch.Tensor:

@@ -58,7 +58,7 @@ def _warnings_of_a_rule(page: Page, group: list[Finding]) -> None:
 
 def best_helps(replacements: Sequence[Replacement]) -> tuple[Replacement, ...]:
     """The two best replacements: edits of the user's own line first, then equal code, then words."""
-    order = {"rewrite": 0, "converter": 0, "decomposition": 1, "advice": 2, "upgrade": 3}
+    order = {"rewrite": 0, "converter": 0, "helper": 1, "decomposition": 2, "advice": 3, "upgrade": 4}
 
     def rank(replacement: Replacement) -> tuple[bool, int, bool, float]:
         inexact = replacement.rtol if replacement.rtol is not None else 1.0

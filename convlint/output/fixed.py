@@ -39,6 +39,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Emitted:
+    """The script that was asked for, and why it is not there; ``problem`` is empty where it is."""
+
+    path: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FixReport:
     """A fix, and its effect on the source.
 
@@ -57,6 +65,7 @@ class FixReport:
     handed: tuple[Site, ...] = ()
     helper_file: str = ""
     context: Context | None = None
+    emitted: Emitted | None = None
 
     @property
     def covered(self) -> tuple[Site, ...]:
@@ -78,7 +87,12 @@ class FixReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of ``check`` on the written files, else 0 where the fixed model ships."""
+        """The exit code of ``check`` on the written files, else 0 where the fixed model ships.
+
+        A script that was asked for and could not be made is a failure.
+        """
+        if self.emitted is not None:
+            return 1 if self.emitted.problem else 0
         if self.checked is not None:
             return self.checked.exit_code
         return 0 if self.fixed.ships else 1
@@ -145,6 +159,13 @@ def _shown_diff(report: FixReport) -> Iterator[str]:
 
 def _to_do(page: Page, report: FixReport) -> None:
     """What to do now, in one line, and the lines to paste where the context is needed."""
+    if report.emitted is not None:
+        page.gap()
+        if report.emitted.problem:
+            page.put(("No script", "bold red"), f"  {report.emitted.path}: {report.emitted.problem}", hang=2)
+        else:
+            page.put(("To do now", "bold"), f"  python {report.emitted.path}", hang=2)
+        return
     unwritten = bool(report.diff) and not report.written
     if unwritten or report.covered:
         page.gap()
@@ -252,6 +273,8 @@ def wrong_program(fixed: Fixed) -> str:
 def last_line(report: FixReport) -> tuple[str, str, str]:
     """The verdict: sign, colour and words."""
     fixed = report.fixed
+    if report.emitted is not None and not report.emitted.problem:
+        return "✓", "bold green", f"{report.emitted.path} converts the model: it was run."
     changes = count(sum(change.calls for change in fixed.applied), "change")
     before = fixed.converted_before and not fixed.applied
     if fixed.converts == "yes" and not fixed.ships:

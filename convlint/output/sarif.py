@@ -144,7 +144,7 @@ def _fixes(replacement: Replacement, base: str) -> Iterator[dict[str, Any]]:
     """The fix for the finding's own line, where the edit was parsed and computes the same."""
     edit = replacement.edit
     place = place_in(base, Site(edit.path, edit.line)) if edit is not None else None
-    if edit is None or place is None or replacement.safety != "safe":
+    if edit is None or edit.needs or place is None or replacement.safety != "safe":
         return
     region = {
         "startLine": edit.line,

@@ -22,12 +22,14 @@ from convlint.output.findings import (
     times,
 )
 from convlint.output.page import Page, Plain, Span
+from convlint.output.places import shown_place
 from convlint.text import count, named, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from convlint.model.parity import Parity, SizeRun
+    from convlint.model.placement import Plan
 
 _SIGNS: dict[Kind, tuple[str, str]] = {
     "converts": ("✓", "bold green"),
@@ -36,6 +38,8 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
     "does-not-convert": ("✗", "bold red"),
     "unknown": ("?", "bold yellow"),
 }
+MOST_BLOCKERS = 3
+"""How many reasons to leave the Neural Engine are shown."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
@@ -223,14 +227,29 @@ def _summary(page: Page, report: Report) -> None:
         for run in report.parity.devices:
             error = f"{run.status}: largest error {run.errors.max_rel_error:.2g} of an output's largest value"
             rows.append((run.unit, one_line(run.detail) or error))
-    if report.fix_proof:
-        rows.append(("fixes", report.fix_proof))
+    if report.plan is not None:
+        rows += _plan(report, report.plan)
     if report.seconds:
         rows.append(("time", _durations(report)))
     rows += [("note", note) for note in report.notes]
     for label, text in rows:
         page.put((f"{label:7}", DIM), text, hang=7)
     page.gap()
+
+
+def _plan(report: Report, plan: Plan) -> list[tuple[str, str]]:
+    """The forecast for the program that would ship, and the lines that leave the Neural Engine."""
+    program = "" if report.repair is None else ", after the changes"
+    rows = [("plan", f"{plan.chip}, {plan.os}{program}: {plan.sentence}")]
+    for blocker in plan.blockers[:MOST_BLOCKERS]:
+        site = blocker.site or blocker.caller
+        where = f" at {shown_place(site)}" if site is not None else ""
+        what = f"{blocker.op or blocker.kind}{times(len(blocker.ops))}{where}"
+        rows.append(("", f"{plan.ops[blocker.ops[0]].unit}: {what}: {blocker.reason}"))
+    more = len(plan.blockers) - MOST_BLOCKERS
+    if more > 0:
+        rows.append(("", f"and {count(more, 'more reason')} to leave the Neural Engine: convlint plan"))
+    return rows
 
 
 def _trial(trial: Trial) -> str:

@@ -15,6 +15,8 @@ from convlint.nearest import nearest_names
 
 DATA = Path(__file__).parent / "data"
 DEFAULT_CHIP = "A17 Pro"
+_USUAL_CHIPS = {"iOS": DEFAULT_CHIP, "macOS": "M2"}
+"""The chip that a forecast is for where nobody names one, by the system of the deployment target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,23 @@ def find_device(chip: str | None, system: str | None) -> Device:
             f"or a chip that ran it with --chip: {others}."
         )
     return Device(chosen, target)
+
+
+def device_for(chip: str | None, system: str | None, target: str) -> Device:
+    """:func:`find_device` for a program of this deployment target.
+
+    Without a chip it is a usual one of the target's system; without a system it is the target, where the chip
+    ran it, else what is usual for the chip.
+    """
+    named = chip or (_USUAL_CHIPS.get(_parts(target)[0]) if system is None else None)
+    usual = find_device(named, system)
+    if system is not None:
+        return usual
+    ran = usual.chip.systems.get(_parts(target)[0])
+    release = _parts(target)[1]
+    if ran is None or release < ran[0] or (ran[1] is not None and release > ran[1]):
+        return usual
+    return Device(usual.chip, target)
 
 
 def _usual(chip: Chip) -> str:

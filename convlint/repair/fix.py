@@ -111,7 +111,7 @@ def fix_module(
         from convlint.repair.search.parameter_writes import without_parameter_writes
 
         # Core ML has states from iOS18 on; before, they are inputs and outputs.
-        functional = functional_states(program, module) if order(target) < order("iOS18") else None
+        functional = functional_states(program, module.get_buffer) if order(target) < order("iOS18") else None
         program = functional.program if functional is not None else program
         program, written = without_parameter_writes(program)
         fixing = Fixing(

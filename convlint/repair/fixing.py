@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convlint.capture.build import weight_bytes
 from convlint.capture.methods import Inputs, quiet_torch
-from convlint.model.applied import Applied
 from convlint.model.fixed import Fixed
 from convlint.numerics.comparison import Comparison, compare
-from convlint.repair.applied import add_call
+from convlint.repair.changes import applied_changes
 from convlint.repair.divergence import first_changes
 from convlint.repair.functional_states import STEPS, FunctionalReference, steps_problem
 from convlint.repair.known_sizes import with_known_sizes
 from convlint.repair.layout.proof import prove_layout
-from convlint.repair.layout.views import CARRIED
 from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
 from convlint.repair.ports import with_plain_ports
@@ -26,7 +24,6 @@ from convlint.repair.search.wrong_numbers import ask_rules
 from convlint.repair.sizes import other_sizes
 
 if TYPE_CHECKING:
-    from convlint.repair.draft import Change
     from convlint.repair.functional_states import Functional
     from convlint.repair.recorded.replay import Replay
 
@@ -175,7 +172,7 @@ class Fixing:
             fixed,
             module=fixed_module,
             program=program,
-            applied=fixed.applied + _applied(fixed.program, changes),
+            applied=fixed.applied + applied_changes(fixed.program, changes),
             max_abs_error=compared.max_abs_error,
             max_rel_error=compared.max_rel_error,
             checked=compared.checked,
@@ -202,7 +199,7 @@ class Fixing:
             fixed,
             module=layout.module,
             program=layout.program,
-            applied=fixed.applied + _applied(fixed.program, layout.changes),
+            applied=fixed.applied + applied_changes(fixed.program, layout.changes),
             max_abs_error=layout.compared.max_abs_error,
             max_rel_error=layout.compared.max_rel_error,
             checked=layout.compared.checked,
@@ -250,7 +247,7 @@ class Fixing:
     ) -> Fixed:
         """What is handed out: ``module`` is the original where nothing was changed."""
         changed = module is not self.module
-        applied = _applied(self.captured, self.known) + _applied(self.program, searched.changes)
+        applied = applied_changes(self.captured, self.known) + applied_changes(self.program, searched.changes)
         left_out = None
         if self.functional is not None:
             applied = self.functional.applied + applied
@@ -275,21 +272,3 @@ class Fixing:
             notes=(*self.notes, *searched.notes),
             seconds=self.seconds,
         )
-
-
-def _applied(program: Any, changes: Sequence[Change]) -> tuple[Applied, ...]:
-    """The changes to calls of the user's own program, those of one line and kind counted together."""
-    nodes = {node.name: node for node in program.graph.nodes}
-    by_line: dict[tuple[Any, ...], Applied] = {}
-    carried = 0
-    for change in changes:
-        node = nodes.get(change.node)
-        if node is None or node.op != "call_function":
-            continue  # a change inside a change
-        if change.title == CARRIED:
-            carried += 1  # it follows its neighbours: one word for all of them
-        else:
-            add_call(by_line, node, change.kind, change.title, change.safety, change.rule)
-    if carried:
-        by_line[CARRIED,] = Applied("what lies between", "layout", CARRIED, calls=carried)
-    return tuple(by_line.values())

@@ -7,7 +7,7 @@ https://apple.github.io/coremltools/docs-guides/source/stateful-models.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,11 @@ class Functional:
         return args, {**kwargs, **self.start}
 
 
-def functional_states(program: Any, module: nn.Module) -> Functional | None:
-    """``program`` with its changed buffers as inputs and outputs; None where it changes none."""
+def functional_states(program: Any, buffer: Callable[[str], torch.Tensor]) -> Functional | None:
+    """``program`` with its changed buffers as inputs and outputs; None where it changes none.
+
+    ``buffer`` gives the values that a buffer of this name begins with.
+    """
     if not program.graph_signature.buffers_to_mutate:
         return None
     draft = Draft(program)
@@ -69,20 +72,20 @@ def functional_states(program: Any, module: nn.Module) -> Functional | None:
         torch_adapter.child_spec(program.call_spec.in_spec, 1).context
     )
     states, applied = [], []
-    places = {buffer: node_place(value) for buffer, value, _ in _mutations(draft) if buffer}
+    places = {name: node_place(value) for name, value, _ in _mutations(draft) if name}
     _drop_copies(draft)
     values = _take_mutations_out(draft)
-    for buffer in written:
-        value = values[buffer]
-        name = _free(buffer.replace(".", "_"), taken)
-        read = _as_input(draft, buffer, name)
+    for written_to in written:
+        value = values[written_to]
+        name = _free(written_to.replace(".", "_"), taken)
+        read = _as_input(draft, written_to, name)
         returned = _free(f"{name}_next", taken)
         _as_output(draft, value, returned)
         meta = node_meta(value)
         assert meta is not None
-        states.append(State(buffer, name if read else "", returned, meta))
-        applied.append(_change_of(states[-1], places[buffer]))
-    start = {state.input: own(module.get_buffer(state.buffer)) for state in states if state.input}
+        states.append(State(written_to, name if read else "", returned, meta))
+        applied.append(_change_of(states[-1], places[written_to]))
+    start = {state.input: own(buffer(state.buffer)) for state in states if state.input}
     converted = torch_adapter.with_interface(draft.program(), *_structure(program, states), start)
     return Functional(converted, tuple(states), tuple(applied), start)
 

@@ -19,7 +19,7 @@ class Request:
 
     ``spec`` is a model outside of the configuration, ``models`` are names in it; without both, all its
     models are meant. ``overrides`` are fields of :class:`Options`; ``rule_paths`` follow the configured
-    ones, and ``compress`` is parsed once the target is known.
+    ones, and ``compress`` is parsed once the target is known. ``chip`` and ``os`` are what to forecast for.
     """
 
     spec: str | None = None
@@ -31,6 +31,8 @@ class Request:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     rule_paths: tuple[str, ...] = ()
     compress: tuple[str, ...] = ()
+    chip: str | None = None
+    os: str | None = None
 
     @property
     def several(self) -> bool:
@@ -55,7 +57,7 @@ def jobs_of(request: Request, project: Project) -> list[Job]:
         if request.models or request.every:
             other = "--model" if request.models else "--all"
             raise UsageError(f"give either SPEC or {other}, not both.")
-        return [_with(Job(request.spec, request.spec, options=project.options), request)]
+        return [_with(Job(request.spec, request.spec, options=project.options), request, project)]
     jobs = [project.model(name) for name in dict.fromkeys(request.models)] or list(project.models)
     if not jobs:
         raise UsageError(
@@ -65,7 +67,7 @@ def jobs_of(request: Request, project: Project) -> list[Job]:
     for option, value in _OF_ONE.items():
         if value(request) and len(jobs) > 1:
             raise UsageError(f"{option} is for one model, and {len(jobs)} are to be checked: name one.")
-    return [_with(job, request) for job in jobs]
+    return [_with(job, request, project) for job in jobs]
 
 
 def one_job(request: Request, project: Project, command: str) -> Job:
@@ -78,29 +80,31 @@ def one_job(request: Request, project: Project, command: str) -> Job:
     return jobs[0]
 
 
-def device_names(chip: str | None, system: str | None, project: Project) -> tuple[str | None, str | None]:
+def _device_names(request: Request, project: Project) -> tuple[str | None, str | None]:
     """The chip and the system to forecast for: from the command line, else from the configuration.
 
     The configured system belongs to the configured chip, and does not count for another one.
     """
-    if chip is not None:
-        return chip, system
-    return project.chip, project.os if system is None else system
+    if request.chip is not None:
+        return request.chip, request.os
+    return project.chip, project.os if request.os is None else request.os
 
 
-def _with(job: Job, request: Request) -> Job:
+def _with(job: Job, request: Request, project: Project) -> Job:
     """``job`` with the overrides of the request."""
     return replace(
         job,
         args={**job.args, **request.args},
         arg_exprs={**job.arg_exprs, **request.arg_exprs},
         inputs=request.inputs or job.inputs,
-        options=_options(job.options, request),
+        options=_options(job.options, request, project),
     )
 
 
-def _options(configured: Options, request: Request) -> Options:
+def _options(configured: Options, request: Request, project: Project) -> Options:
     options = configured.over(request.overrides, "the command line")
+    chip, system = _device_names(request, project)
+    options = replace(options, chip=chip, os=system)
     options = replace(options, rule_paths=(*options.rule_paths, *request.rule_paths))
     if request.compress:
         from convlint.compression.settings import parse_settings

@@ -17,12 +17,13 @@ from convlint.child import Channel
 from convlint.coreml.precision import compute_precision
 from convlint.text import single_line
 from convlint.trial.frontend import interface_options, run_frontend, target_option
-from convlint.trial.job import Failed, Finished, Job, Passed, call_nodes, failed
+from convlint.trial.job import Failed, Finished, Job, Passed, Read, call_nodes, failed
 from convlint.trial.light import take_weights
 from convlint.trial.recorder import Recorder
 
 _REFUSE_NOTHING = {"common::fuse_conv_batchnorm"}
-"""Passes that only make a program smaller, by computing with all weights: a trial goes without."""
+"""Passes that only make a program smaller, by computing with all weights: a trial whose program nobody
+reads goes without."""
 
 
 def convert(job: Job, channel: Channel) -> None:
@@ -42,6 +43,7 @@ def convert(job: Job, channel: Channel) -> None:
     elif job.level == "full":
         _full(job, channel)
     elif _passes(job, program, channel):
+        _read(job, program, channel)
         channel.send(Finished(_counts(program)))
 
 
@@ -65,6 +67,12 @@ def _counts(program: Any) -> dict[str, int]:
     return dict(Counter(str(op.op_type) for op in adapter.operations(program)))
 
 
+def _read(job: Job, program: Any, channel: Channel) -> None:
+    """Send what the job's reader makes of the program."""
+    if job.read is not None and program is not None:
+        channel.send(Read(*job.read(program)))
+
+
 def _rank(variable: Any) -> int:
     try:
         return int(variable.rank)
@@ -77,7 +85,8 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     import coremltools as ct
 
     pipeline = ct.PassPipeline.DEFAULT
-    pipeline.remove_passes(_REFUSE_NOTHING)
+    if job.read is None:
+        pipeline.remove_passes(_REFUSE_NOTHING)
     stages = [ct.PassPipeline.get_pipeline("frontend_pytorch"), pipeline, adapter.backend_pipeline()]
     light = adapter.light_casts() if job.level != "full" and job.frontend == "export" else nullcontext()
     try:
@@ -125,6 +134,7 @@ def _full(job: Job, channel: Channel) -> None:
         channel.send(Finished({}, unwritten=said) if (said := _of_disk(error)) else failed("backend", error))
         return
     counts = {} if program is None else _counts(program)
+    _read(job, program, channel)
     unwritten = ""
     if job.output is not None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,16 @@ from convlint.coreml.precision import Precision
 from convlint.model import Frontend, TrialLevel
 from convlint.text import single_line
 
+Reader = Callable[[Any], tuple[Sequence[Any], Sequence[str]]]
+"""Makes plain picklable operations of a MIL program, and says the origin of each (:func:`stack_text`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One conversion. ``model`` is an ``ExportedProgram``, or a traced ``ScriptModule`` with ``inputs``."""
+    """One conversion. ``model`` is an ``ExportedProgram``, or a traced ``ScriptModule`` with ``inputs``.
+
+    ``read`` looks at the MIL program after all passes, in the process of the conversion.
+    """
 
     model: Any
     frontend: Frontend
@@ -24,6 +31,7 @@ class Job:
     outputs: tuple[Any, ...] = ()
     weight_bytes: int = 0
     precision: Precision | None = None
+    read: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,14 @@ class Finished:
     mil_ops: dict[str, int]
     output: str = ""
     unwritten: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What :attr:`Job.read` made of the converted program."""
+
+    operations: Sequence[Any]
+    origins: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ names takes the op's place, so that the conversion goes on to the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,8 @@ class Recorder:
                     raise NotImplementedError(
                         f"PyTorch convert function for op '{node.kind}' not implemented."
                     )
-                original(context, node)
+                with _saying_its_origin(node):
+                    original(context, node)
                 if adapter.is_foreign(original):
                     _check_result(context, node)
                 self.passed.add(str(node.kind))
@@ -138,6 +139,21 @@ class Recorder:
                 context.add(_variable(item, output, known), torch_name=output, override=True)
         else:
             context.add(_variable(value, node.name, known), torch_name=node.name, override=True)
+
+
+_APART = "\x1f"
+
+
+def _saying_its_origin(node: Any) -> AbstractContextManager[None]:
+    """While open, the MIL operations of a node of a trace say what it came from; of an export all do."""
+    traced = (node.meta or {}).get("traced")
+    return nullcontext() if traced is None else adapter.said_origin(_APART.join(traced))
+
+
+def origin_of_traced(text: str) -> tuple[str, str, str]:
+    """Kind, source range and scope of the node of a trace that an operation came from."""
+    kind, source, scope = text.split(_APART)
+    return kind, source, scope
 
 
 class CannotStandIn(Exception):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from convlint.files import beside
 from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, TrialStatus
 from convlint.sandbox import stop_if_interrupted
 from convlint.trial.conversion import convert
-from convlint.trial.job import Failed, Finished, Job, Passed
-from convlint.trial.recorder import NodeFailure
+from convlint.trial.job import Failed, Finished, Job, Passed, Read, Reader
+from convlint.trial.recorder import NodeFailure, origin_of_traced
 from convlint.trial.trace import WRAPPED
 from convlint.usercode.sites import NOWHERE, Place, place_of_torchscript
 
@@ -45,10 +47,12 @@ def run_trial(
     inputs: tuple[Any, ...] = (),
     precision: Precision | None = None,
     outputs: tuple[Any, ...] = (),
+    read: Reader | None = None,
 ) -> Trial:
     """Convert ``model`` (an ``ExportedProgram``, or TorchScript) in a child process.
 
-    A package for ``output`` is made beside it, and put in its place when it is complete.
+    A package for ``output`` is made beside it, and put in its place when it is complete. What ``read`` makes
+    of the converted program is :attr:`Trial.operations`.
     """
     import coremltools
 
@@ -70,6 +74,7 @@ def run_trial(
         inputs=inputs,
         outputs=outputs,
         precision=precision,
+        read=read,
         weight_bytes=graph.parameter_bytes if graph else 0,
     )
     start = time.perf_counter()
@@ -126,6 +131,7 @@ def _trial(
         mil_ops=finished.mil_ops if finished else {},
         passed=passed.operations if passed else (),
         traced=tuple(sorted({_bare(kind) for kind, _, _ in nodes.places.values()})),
+        operations=nodes.placed(outcome.sent) if status == "converted" else (),
     )
 
 
@@ -180,6 +186,27 @@ class _Nodes:
         place = self.places.get(name)
         # coremltools numbers the values of a trace anew: the same name may be another node's.
         return place if place is not None and _bare(place[0]) == _bare(kind) else (kind, NOWHERE, "")
+
+    def placed(self, messages: Sequence[Any]) -> tuple[Any, ...]:
+        """The operations that were read, each with the op, the line and the module that it came from."""
+        return tuple(
+            replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
+            for message in messages
+            if isinstance(message, Read)
+            for operation, origin in zip(message.operations, message.origins, strict=True)
+            for op, place, module, kind in [self.origin(origin)]
+        )
+
+    def origin(self, text: str) -> tuple[str, Place, str, str]:
+        """Op, line, module and its type of what an operation came from."""
+        if not text:
+            return "", NOWHERE, "", ""
+        if not self.exported:
+            return *_traced_place(*origin_of_traced(text)), ""
+        node = self.by_name.get(text)
+        if node is None:  # the passes made it
+            return "", NOWHERE, "", ""
+        return op_name(node.target), node_place(node), *node_module(node)
 
     def stopped(self, outcome: ChildResult) -> TrialFailure:
         """The failure that stands for a conversion that hung or died."""

@@ -75,7 +75,7 @@ def load_model(
     with explaining(f"importing {where}"), time_limit(timeout), user_code():
         module = (
             import_file(os.path.join(folder, os.path.expanduser(where)), where)
-            if _is_file(where)
+            if is_file_spec(where)
             else import_module(where, folder)
         )
     with explaining(f"reading {spec}"), time_limit(timeout), user_code():
@@ -136,13 +136,13 @@ def split_spec(spec: str, root: str | None = None) -> tuple[str, str]:
     """The module or file and the attribute that ``spec`` names."""
     where, colon, attribute = spec.strip().rpartition(":")
     if colon and where and attribute and all(part.isidentifier() for part in attribute.split(".")):
-        if _is_file(where) or all(part.isidentifier() for part in where.split(".")):
+        if is_file_spec(where) or all(part.isidentifier() for part in where.split(".")):
             return where, attribute
         guess = f" Did you mean {where}.py:{attribute}?" if Path(root or "", f"{where}.py").is_file() else ""
         raise UsageError(f"{where!r} is neither the name of a module nor the path of a .py file.{guess}")
     text = spec.strip().rstrip(":")
     hint = "torchvision.models:resnet50 or my/models.py:Segmenter"
-    if _is_file(text):
+    if is_file_spec(text):
         classes = classes_in_file(os.path.join(root or "", text))
         hint = f"{text}:{classes[0] if classes else 'Model'}"
         hint += f" (it defines {', '.join(classes)})" if len(classes) > 1 else ""
@@ -278,5 +278,5 @@ def _parameters(module_class: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
-def _is_file(where: str) -> bool:
+def is_file_spec(where: str) -> bool:
     return where.endswith(".py")

@@ -97,7 +97,8 @@ def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Conv
     assert "    import coreml_ops\n    with coreml_ops.convertible():\n" in ran.out
     last = ran.out.splitlines()[-1]
     assert last.startswith(
-        "✗ net.py and coreml_ops.py are not done: Does not convert as it is: 1 error. To convert now:"
+        "✗ net.py and coreml_ops.py are not done: Does not convert as it is;"
+        " after 1 change at 1 line it does. To convert now:"
     )
 
 

@@ -25,7 +25,9 @@ from convlint.model import (
     Trial,
     TrialFailure,
 )
+from convlint.model.applied import Applied
 from convlint.model.as_dict import report_to_dict
+from convlint.model.repair import Repair
 from convlint.model.verdict import unnamed_refusals, verdict
 from convlint.output.concise import render_concise
 from convlint.output.json import dumps, error_to_dict
@@ -270,7 +272,7 @@ class TestVerdict:
         assert verdict(CLEAN).kind == "converts"
         assert verdict(DIFFERS).kind == "converts-differently"
         assert self.kind() == "does-not-convert"
-        assert self.kind(fix_proof="converted with all of them applied") == "converts-after-fixes"
+        assert self.kind(repair=Repair(True)) == "converts-after-fixes"
         assert self.kind(convertible="unknown", graph=None) == "unknown"
 
     def test_a_program_that_computes_something_else_is_no_success(self) -> None:
@@ -297,9 +299,16 @@ class TestVerdict:
             same = replace(DIFFERS, parity=replace(DIFFERS.parity, status=status))  # type: ignore[arg-type]
             assert verdict(same).kind == "converts"
 
-    def test_fixes_count_only_when_they_were_proved_together(self) -> None:
-        assert "Converts after the listed fixes" in verdict(replace(REPORT, fix_proof="proved")).headline
-        assert "Does not convert as it is" in verdict(REPORT).headline
+    def test_changes_count_only_when_coremltools_takes_the_model_with_them(self) -> None:
+        changes = (Applied("aten.hypot.default", "rewrite", "a square root", site=HYPOT_SITE),)
+        converts = verdict(replace(REPORT, repair=Repair(True, changes)))
+        assert converts.headline == "Does not convert as it is; after 1 change at 1 line it does."
+        assert "`convlint fix`" in converts.next_step
+        left = Repair(False, changes, (TrialFailure("aten.foo.default", "no converter", site=HYPOT_SITE),))
+        stopped = verdict(replace(REPORT, repair=left))
+        assert stopped.kind == "does-not-convert"
+        assert f"is stopped by aten.foo.default at {HYPOT_SITE}" in stopped.next_step
+        assert "`convlint fix`" not in verdict(REPORT).next_step
 
     def test_without_a_trial_it_says_so(self) -> None:
         result = verdict(replace(CLEAN, trial=None, trials=()))
@@ -400,8 +409,8 @@ class TestJson:
         assert list(report_to_dict(CLEAN)) == [
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
             "findings", "suppressed", "ignores", "trial", "trials", "unforeseen_failures", "disagreements",
-            "capture_method", "capture_failures", "graph", "fix_proof", "parity", "compression", "notes",
-            "seconds", "versions",
+            "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast", "parity",
+            "compression", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",

@@ -45,6 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "report",
         "as_dict compression fixed",
         "measured parity verdict",
+        "repair",
         "applied findings placement remarks runtimes",
         "graph plain rule",
     ),
@@ -58,8 +59,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.repair": (
         "fix",
-        "fixing",
-        "known_sizes normalisation",
+        "fixing proposal",
+        "changes known_sizes normalisation",
         "layout",
         "search",
         "forms",
@@ -68,8 +69,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.checking": (
         "check",
-        "baseline frontends judgement offers upgrade",
-        "doctor options reconcile suppress",
+        "baseline judgement offers planning upgrade",
+        "frontends",
+        "shipping",
+        "doctor options placed reconcile suppress",
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from convlint.checking.reconcile import BLOCKING
 from convlint.coreml.supported import known_versions, snapshot
 from convlint.coreml.versions import parse_release
 from convlint.model import Finding, Replacement
@@ -110,43 +109,6 @@ def prove_decomposition(program: Any, node_name: str, target: str) -> Replacemen
         ),
         proof=f"taken apart with this model's shapes and converted by coremltools {trial.coremltools}",
     )
-
-
-def prove_together(findings: tuple[Finding, ...], program: Any, target: str) -> str:
-    """The proof that PyTorch's decompositions alone make the model convert; "" if they do not.
-
-    Tried only where every blocking finding has a decomposition that was proved by itself.
-    """
-    import torch
-
-    from convlint.capture.methods import quiet_torch
-    from convlint.capture.walk import graph_of_program
-    from convlint.torch_adapter import decomposition_table
-    from convlint.trial.run import run_trial
-
-    blocking = [f for f in findings if f.severity == "error" and f.rule.category in BLOCKING]
-    if not blocking or not all(any(r.kind == "decomposition" for r in f.replacements) for f in blocking):
-        return ""
-    refused = {call.op for finding in blocking for call in finding.calls}
-    table = decomposition_table()
-    used = {op: function for op, function in table.items() if _name(op) in refused}
-    if {_name(op) for op in used} != refused:
-        return ""
-    try:
-        with quiet_torch(), torch.no_grad():
-            apart = program.run_decompositions(used)
-    except Exception:  # no proof; the findings stand
-        return ""
-    trial = run_trial(apart, graph_of_program(apart), "export", target, "frontend", 120.0)
-    if trial.status != "converted":
-        return ""
-    return f"with PyTorch's decompositions of {', '.join(sorted(refused))}, coremltools converts the model"
-
-
-def _name(op: Any) -> str:
-    from convlint.capture.walk import op_name
-
-    return op_name(op)
 
 
 def single_op_program(node: Any) -> Any:

@@ -7,13 +7,13 @@ change is the same change; elsewhere the code is an example, and says nothing of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from convlint.installed import is_library
 from convlint.model import Finding, LineEdit, Replacement, Site
-from convlint.repair.source.edit import Edit, edit_of
+from convlint.repair.source.edit import edit_of
 from convlint.repair.source.files import SourceFile
 from convlint.repair.source.match import Module
 
@@ -38,19 +38,37 @@ def _said(finding: Finding) -> Finding:
 
 def line_edit(site: Site, replacement: Replacement) -> LineEdit | None:
     """What the line at ``site`` becomes; None where it is written otherwise, or is not the user's."""
-    if is_library(site.path) or not replacement.before.strip():
+    module = own_module(site) if replacement.before.strip() else None
+    edit = edit_of(module, site, "", replacement) if module is not None else None
+    if module is None or edit is None:
+        return None
+    return changed_line(module, edit.path, [(edit.start, edit.end, edit.after)])
+
+
+def own_module(site: Site) -> Module | None:
+    """The user's file, parsed; None for a library's, and where the line is another one by now."""
+    if is_library(site.path):
         return None
     module = _module(site.path, _changed(site.path))
-    if module is None:
-        return None
-    text = module.source.text
-    lines = text.splitlines()
+    lines = module.source.text.splitlines() if module is not None else []
     if not 0 < site.line <= len(lines):
         return None
     if site.source.strip() and lines[site.line - 1].strip() != site.source.strip():
         return None
-    edit = edit_of(module, site, "", replacement)
-    return _line_edit(text, edit) if edit is not None else None
+    return module
+
+
+def changed_line(
+    module: Module, path: str, changes: Sequence[tuple[int, int, str]], needs: str = ""
+) -> LineEdit:
+    """The edit that puts each text in place of the source from its start to its end, both in characters."""
+    text = module.source.text
+    start, end = min(first for first, _, _ in changes), max(last for _, last, _ in changes)
+    after, position = "", start
+    for first, last, new in sorted(changes):
+        after += text[position:first] + new
+        position = last
+    return _line_edit(text, path, start, end, after, needs)
 
 
 def _changed(path: str) -> int:
@@ -71,17 +89,18 @@ def _module(path: str, changed: int) -> Module | None:
     return module
 
 
-def _line_edit(text: str, edit: Edit) -> LineEdit:
-    first = text.rfind("\n", 0, edit.start) + 1
-    end = text.find("\n", edit.end)
-    last = len(text) if end < 0 else end
+def _line_edit(text: str, path: str, start: int, end: int, after: str, needs: str) -> LineEdit:
+    first = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    last = len(text) if line_end < 0 else line_end
     return LineEdit(
-        path=edit.path,
-        line=text.count("\n", 0, edit.start) + 1,
-        column=edit.start - first + 1,
-        end_line=text.count("\n", 0, edit.end) + 1,
-        end_column=edit.end - text.rfind("\n", 0, edit.end),
-        text=edit.after,
+        path=path,
+        line=text.count("\n", 0, start) + 1,
+        column=start - first + 1,
+        end_line=text.count("\n", 0, end) + 1,
+        end_column=end - text.rfind("\n", 0, end),
+        text=after,
         old=text[first:last].rstrip("\r"),
-        new=(text[first : edit.start] + edit.after + text[edit.end : last]).rstrip("\r"),
+        new=(text[first:start] + after + text[end:last]).rstrip("\r"),
+        needs=needs,
     )

@@ -9,8 +9,10 @@ coremltools converts the draft.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.walk import graph_of_program
@@ -27,6 +29,8 @@ from convlint.rules.match import RawMatch
 
 if TYPE_CHECKING:
     from torch.fx import Node
+
+    from convlint.trial.job import Reader
 
 ROUNDS = 16
 """Conversions tried in one search."""
@@ -88,7 +92,7 @@ class Searched:
 class Search:
     """One search. ``try_out`` converts a program and tells what was refused; ``unsafe`` allows rewrites
     that differ for some input; ``banned`` names calls that must stay as they are; ``ask_rules`` says which
-    calls convert to other numbers."""
+    calls convert to other numbers. After ``seconds`` no further round begins."""
 
     def __init__(
         self,
@@ -98,10 +102,12 @@ class Search:
         unsafe: bool = False,
         banned: frozenset[str] = frozenset(),
         ask_rules: AskRules = lambda program: (),
+        seconds: float = inf,
     ) -> None:
         self.program = program
         self.try_out = try_out
         self.ask_rules = ask_rules
+        self.until = time.monotonic() + seconds
         self.banned = banned
         self.choices = Choices(unsafe=unsafe)
         self.passes: list[RegionPass] = []
@@ -113,7 +119,7 @@ class Search:
         """Search until coremltools converts the draft, or nothing is left to try."""
         draft, trial = self.attempt()
         rounds, best = 1, self.kept(None, draft, trial)
-        while rounds < ROUNDS and self.choose(draft, trial):
+        while rounds < ROUNDS and time.monotonic() < self.until and self.choose(draft, trial):
             draft, trial = self.attempt()
             rounds += 1
             best = self.kept(best, draft, trial)
@@ -285,11 +291,15 @@ def _with_ancestors(node: Node) -> set[Node]:
     return reached
 
 
-def convert_in_child(target: str, timeout: float) -> TryOut:
-    """A :data:`TryOut` that asks coremltools by the export frontend, weightless, in its own process."""
+def convert_in_child(target: str, timeout: float, read: Reader | None = None) -> TryOut:
+    """A :data:`TryOut` that asks coremltools by the export frontend, weightless, in its own process.
+
+    ``read`` reads the programs that were converted.
+    """
     from convlint.trial.run import run_trial
 
     def try_out(program: Any) -> Trial:
-        return run_trial(program, graph_of_program(program), "export", target, "passes", timeout)
+        graph = graph_of_program(program)
+        return run_trial(program, graph, "export", target, "passes", timeout, read=read)
 
     return try_out

@@ -32,7 +32,7 @@ _ROUNDS = 3
 """Times that a helper file is extended by what coremltools refuses of the helpers themselves."""
 
 _HELPED = ("rewrite", "correction", "decomposition")
-_OF_THE_MODEL = ("record", "split", "state")
+OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
 _ASKED_FOR = ("layout", "fold")
 """Changes that a model may be converted without."""
@@ -106,6 +106,16 @@ def source_changes(
     return search.changes
 
 
+def context_changes(
+    fixed: Fixed, rules: Sequence[Rule], original: Original, made_with: str, *, unsafe: bool
+) -> SourceChanges:
+    """Every change of a fix in the context of the helper file: no line of the project is edited."""
+    search = _Search(fixed, rules, original, made_with, unsafe)
+    search.leave_lines()
+    search.prove_context()
+    return search.changes
+
+
 class _Search:
     """One fix on its way into the source. ``edits`` are candidates, with the changes that each one says."""
 
@@ -113,12 +123,21 @@ class _Search:
         self, fixed: Fixed, rules: Sequence[Rule], original: Original, made_with: str, unsafe: bool
     ) -> None:
         self.rules, self.original, self.made_with, self.unsafe = rules, original, made_with, unsafe
-        self.applied = [change for change in fixed.applied if change.kind not in _OF_THE_MODEL]
+        self.applied = [change for change in fixed.applied if change.kind not in OF_THE_MODEL]
         self.edits: dict[Edit, list[Applied]] = {}
         self.handed: dict[Edit, Handed] = {}
         self.refused: dict[Applied, Refusal] = {}
         self.changes = SourceChanges()
         self.can_write = True
+
+    def leave_lines(self) -> None:
+        """No edits: the place of the helper file alone."""
+        for change in self.applied:
+            site = _site(change)
+            if site is not None:
+                self.refused[change] = Refusal(site, IN_LIBRARY)
+        self.changes.place = place_of_helpers((), self.original.spec, self.original.root)
+        self.can_write = not self.changes.place.problem(self.original.root)
 
     def find_expressions(self) -> None:
         """The first form: a rule's replacement on the line."""

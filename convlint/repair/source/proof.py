@@ -1,13 +1,12 @@
 """Whether a model built from edited source still computes the same, asked before anything is written.
 
 A fresh Python imports the user's modules with the edited texts in the place of the files, new files beside
-them, builds the model, gives it the weights of the original and runs it on the same inputs, in eval mode and,
-where that gives the same values twice, in train mode.
+them, builds the model, gives it the weights of the original and runs it on the same inputs: outputs and
+gradients in eval mode and, where that gives the same values twice, in train mode, with the buffers then.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import subprocess
 import sys
@@ -15,18 +14,20 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location, spec_from_loader
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from convlint.repair.source.behaviour import Behaviour, behaviour_apart, behaviour_of
 from convlint.repair.source.edit import Edit, edited_files
 from convlint.supervision import prefix_of
 from convlint.text import one_line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Original:
     """The model that was fixed, and how it was built. ``inputs`` are its arguments."""
 
@@ -38,6 +39,11 @@ class Original:
     inputs: tuple[tuple[Any, ...], dict[str, Any]]
     timeout: float
     target: str = ""
+
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        """What every edited model is compared with."""
+        return behaviour_of(self.module, self.inputs)
 
 
 Files = Mapping[str, bytes]
@@ -88,6 +94,8 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
     import torch
 
     from convlint.capture.walk import graph_of_program
+    from convlint.numerics.comparison import module_difference
+    from convlint.numerics.tolerance import FIXED
     from convlint.trial.run import run_trial
 
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
@@ -97,7 +105,7 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
             return Converted("not run", problem=problem)
         if result["problem"]:
             return Converted("not run", problem=f"plain torch.export refuses it: {result['problem']}")
-        problem = _apart(result["exported"], original, train=False)
+        problem = module_difference(result["exported"], original.behaviour["outputs"]).beyond(FIXED)
         if problem:
             return Converted("differs", problem=f"the exported program gives other values: {problem}")
         program = torch.export.load(file)  # tried here, where coremltools is imported already
@@ -111,50 +119,9 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
 def _problem(edits: Sequence[Edit], original: Original, files: Files) -> str:
     """How the edited model differs from the original; empty where it does not."""
     result, problem = _in_fresh_python(edits, original, files, {})
-    if problem:
-        return problem
-    problem = _apart(result["outputs"], original, train=False)
-    if not problem and result["trained"] is not None:
-        problem = _apart(result["trained"], original, train=True)
-        problem = f"in train mode, {problem}" if problem else ""
-    return f"the edited model gives other values: {problem}" if problem else ""
-
-
-def _apart(outputs: Any, original: Original, *, train: bool) -> str:
-    """How outputs differ from those of the original; empty where they do not, or it has none to compare."""
-    from convlint.numerics.comparison import module_difference, outputs_of
-    from convlint.numerics.tolerance import FIXED
-
-    expected = outputs_of(original.module, original.inputs, 0)
-    if train:
-        trained = _trained(original.module, original.inputs)
-        if trained is None:
-            return ""
-        expected = trained
-    return module_difference(outputs, expected).beyond(FIXED)
-
-
-def _trained(module: Any, inputs: Any) -> list[Any] | None:
-    """The outputs in train mode; None where it has none, or others every time."""
-    import torch
-
-    from convlint.capture.outputs import tensor_leaves
-    from convlint.numerics.difference import difference
-    from convlint.numerics.samples import own
-    from convlint.sandbox import user_code
-    from convlint.torch_adapter import pytree
-
-    runs = []
-    for _ in range(2):
-        try:
-            twin = copy.deepcopy(module).train()
-            args, kwargs = pytree.tree_map(own, inputs)
-            torch.manual_seed(0)
-            with user_code(), torch.no_grad():
-                runs.append([tensor.clone() for tensor in tensor_leaves(twin(*args, **kwargs))])
-        except Exception:  # a batch norm of one value, a module that cannot be copied: nothing to compare
-            return None
-    return runs[0] if difference(runs[0], runs[1]).largest == 0 else None
+    if not problem:
+        problem = behaviour_apart(result, original.behaviour)
+    return f"with the edit {problem}" if problem else ""
 
 
 def _in_fresh_python(
@@ -206,7 +173,6 @@ def _run(path: str) -> None:
     """The fresh Python: import with the edited texts, build, run, save what came of it."""
     import torch
 
-    from convlint.numerics.comparison import outputs_of
     from convlint.usercode.spec import load_model
 
     job = torch.load(path, weights_only=False)  # written by this very program a moment ago
@@ -214,13 +180,7 @@ def _run(path: str) -> None:
     loaded = load_model(job["spec"], job["args"], job["arg_exprs"], root=job["root"], timeout=job["timeout"])
     module = loaded.build()
     module.load_state_dict(job["state"])
-    if "context" in job:
-        result = _exported(module, job)
-    else:
-        result = {
-            "outputs": outputs_of(module, job["inputs"], 0),
-            "trained": _trained(module, job["inputs"]),
-        }
+    result = _exported(module, job) if "context" in job else dict(behaviour_of(module, job["inputs"]))
     torch.save(result, os.path.join(os.path.dirname(path), "outputs.pt"))
 
 

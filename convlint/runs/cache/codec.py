@@ -28,8 +28,14 @@ _NOUNS: Mapping[str, type[Any]] = {
 }
 
 
-_MEASURED = ("convlint.model.parity", "convlint.model.compression")
-"""Modules of nouns that only a report with measurements holds; importing them imports torch."""
+_MEASURED = (
+    "convlint.model.applied",
+    "convlint.model.compression",
+    "convlint.model.parity",
+    "convlint.model.placement",
+    "convlint.model.repair",
+)
+"""Modules of nouns that not every report holds, imported for those that do."""
 
 
 class Unreadable(ValueError):

@@ -1,0 +1,101 @@
+"""``convlint fix --emit``: a script that converts the model and knows nothing of convlint."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import Convlint
+
+NET = """\
+import torch
+from torch import nn
+
+WIDTH = 4
+
+
+class Net(nn.Module):
+    def __init__(self, width, bias=True):
+        super().__init__()
+        self.project = nn.Linear(8, width, bias=bias)
+
+    def forward(self, x, ids, scale=None):
+        best, _ = torch.median(self.project(x), dim=1)
+        picked = best[:, ids]
+        return torch.hypot(picked, picked + (scale if scale is not None else 1.0))
+
+
+class Hopeless(nn.Module):
+    def forward(self, x):
+        return torch.linalg.eigvalsh(x @ x.T)
+
+
+existing = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+"""
+
+REFUSED = (
+    "fix", "pack/net.py:Net", "--arg-expr", "width=WIDTH", "--arg", "bias=False",
+    "--input", "2x3x8", "--input", "3:int64=2", "--input", "scale=2x1", "--emit", "tools.py",
+)  # fmt: skip
+
+
+def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The script in a Python that cannot import convlint."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['convlint'] = None\n")
+    return subprocess.run(
+        [sys.executable, str(script)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_script_converts_a_model_that_is_refused_as_it_is(tmp_path: Path, convlint: Convlint) -> None:
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "net.py").write_text(NET)
+    done = convlint(*REFUSED)
+    assert done.code == 0, done.out + done.err
+    assert done.out.splitlines()[-1] == "✓ tools.py converts the model: it was run."
+    assert (package / "net.py").read_text() == NET
+    script = tmp_path / "tools.py"
+    assert "convlint" not in "".join(script.read_text().splitlines()[1:])
+    ran = run(script, tmp_path / "elsewhere")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "elsewhere" / "Net.mlpackage").is_dir()
+    assert convlint(*REFUSED).code == 0, "its own script, and its own helper file, are written anew"
+
+
+def test_a_picture_stays_one_and_a_model_that_converts_needs_no_helpers(
+    tmp_path: Path, convlint: Convlint
+) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    done = convlint("fix", "net.py:existing", "--input", "1x3x16x16:image", "--emit", "convert.py")
+    assert done.code == 0, done.out + done.err
+    text = (tmp_path / "convert.py").read_text()
+    assert "ct.ImageType(shape=(1, 3, 16, 16)" in text
+    assert "model = existing.eval()" in text
+    assert not (tmp_path / "coreml_ops.py").exists()
+
+
+def test_no_script_where_the_model_does_not_convert(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    done = convlint("fix", "net.py:Hopeless", "--input", "3x4", "--emit", "convert.py")
+    assert done.code == 1
+    assert "No script  convert.py: the model does not convert as a whole" in done.out
+    assert not (tmp_path / "convert.py").exists()
+
+
+def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "mine.py").write_text("print(1)\n")
+    done = convlint("fix", "net.py:existing", "--input", "1x3x16x16", "--emit", "mine.py")
+    assert done.code == 2
+    assert "mine.py" in done.err
+    assert (tmp_path / "mine.py").read_text() == "print(1)\n"

@@ -121,7 +121,7 @@ def exponential(call: Call) -> Any:
     "aten.squeeze.", "aten.permute.default", "aten.transpose.int", "aten.expand.default", "aten.slice.Tensor",
     "aten.select.int", "aten.clone.default", "aten.alias.default", "aten.detach.default", "aten.contiguous.",
     "aten.cat.default", "aten.stack.default", "aten.index_select.default", "aten.index.Tensor",
-    "aten.neg.default", "aten._neg_view.default", "aten.roll.default", "aten.flip.default", "aten.sum.",
+    "aten.neg.default", "aten.roll.default", "aten.flip.default", "aten.sum.",
     "aten.mean.",
     "aten.repeat.default", "aten.split.", "aten.split_with_sizes.", "aten.unbind.int", "aten.narrow.default",
     "aten.constant_pad_nd.default", "aten.lift_fresh_copy.default", "aten.movedim.", "aten.flatten.",

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 
 from . import Example
 
-__all__ = ["build", "labels", "names"]
+__all__ = ["build", "cases", "labels", "names", "takes"]
 
 SEED = 20_240
 FALLBACK_DTYPES = (
@@ -84,14 +84,26 @@ def labels() -> list[str]:
     return [label for label, operator in _operators().items() if _usual_dtype(operator) is not None]
 
 
-def build(name: str) -> Example:
-    """The case called ``name``."""
-    label, _, position = name.rpartition("/")
+def takes(label: str, dtype: str) -> bool:
+    """Whether the operator takes this dtype, and it is not its usual one."""
+    operator, asked = _operators()[label], getattr(torch, dtype)
+    return asked in operator.supported_dtypes("cpu") and asked is not _usual_dtype(operator)
+
+
+def cases(label: str) -> Iterator[Any]:
+    """The samples of ``operator[.variant][@dtype]``, in their order."""
     label, _, dtype_name = label.partition("@")
     operator = _operators()[label]
     dtype = getattr(torch, dtype_name) if dtype_name else _usual_dtype(operator)
     assert dtype is not None, f"{label} has no usual dtype"
-    for index, sample in enumerate(_generate(operator, dtype)):
+    return _generate(operator, dtype)
+
+
+def build(name: str) -> Example:
+    """The case called ``name``."""
+    label, _, position = name.rpartition("/")
+    operator = _operators()[label.partition("@")[0]]
+    for index, sample in enumerate(cases(label)):
         if index == int(position):
             arguments = ((sample.input, *sample.args), dict(sample.kwargs))
             tensors = [leaf for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, torch.Tensor)]

@@ -97,7 +97,7 @@ def outputs_of(module: nn.Module, inputs: Inputs, seed: int) -> list[torch.Tenso
 def _on_seeds(original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int) -> Comparison | None:
     """The comparison on random inputs; None where the original itself gives other values every time."""
     largest = share = 0.0
-    elsewhere, rounding = 0, False
+    elsewhere, refused, rounding = 0, 0, False
     for seed in range(seeds):
         sample = fixed_inputs(inputs, seed)
         try:
@@ -105,16 +105,24 @@ def _on_seeds(original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int)
         except OtherWay:
             elsewhere += 1
             continue
-        after = outputs_of(fixed, sample, seed)
+        except Exception:
+            if seed == 0:
+                raise
+            refused += 1  # a loss, say, that takes probabilities alone
+            continue
+        try:
+            after = outputs_of(fixed, sample, seed)
+        except Exception as error:  # PyTorch has no kernel for a dtype, where its own rule of shapes has
+            return Comparison(problem=f"{type(error).__name__}: {one_line(str(error))[:200]}")
         if seed == 0 and difference(outputs_of(original, sample, seed), before).largest > 0:
             return None
         apart = module_difference(after, before)
         largest, share = max(largest, apart.largest), max(share, apart.share)
         problem = apart.beyond(FIXED)
         if problem and (apart.problem or not _is_rounding(original, sample, after, before)):
-            return Comparison(largest, share, problem, (_runs(seeds, elsewhere, rounding),))
+            return Comparison(largest, share, problem, (_runs(seeds - refused, elsewhere, rounding),))
         rounding = rounding or bool(problem)
-    return Comparison(largest, share, "", (_runs(seeds, elsewhere, rounding),))
+    return Comparison(largest, share, "", (_runs(seeds - refused, elsewhere, rounding),))
 
 
 def _runs(seeds: int, elsewhere: int, rounding: bool) -> str:

@@ -36,7 +36,7 @@ def as_array(value: Any) -> Array:
         tensor = (tensor if known else tensor.to(torch.complex64)).resolve_conj()
     elif tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32):
         tensor = tensor.double()
-    array: Array = tensor.resolve_neg().numpy()
+    array: Array = tensor.numpy(force=True)
     return array
 
 

@@ -126,6 +126,7 @@ class Draft:
         """The changed program, in the ATen dialect."""
         import torch
 
+        _pick_from_lists(self.graph)
         self.graph.eliminate_dead_code()
         self._drop_unread_constants()
         self.graph.lint()
@@ -226,6 +227,14 @@ class Draft:
         self.graph.erase_node(node)
 
 
+def _pick_from_lists(graph: Graph) -> None:
+    """Read the elements of a list that a change has put there at once: torch stumbles over picking them."""
+    for node in list(graph.nodes):
+        if node.target is operator.getitem and isinstance(node.args[0], (list, tuple)):
+            node.replace_all_uses_with(node.args[0][node.args[1]])
+            graph.erase_node(node)
+
+
 def _with_constants(specs: list[Any], outputs: list[Any]) -> list[Any]:
     """One spec for each output: a capture takes those out that are no tensors, which a verifier misses."""
     import torch
@@ -275,6 +284,7 @@ def trace(function: Callable[..., Any], sources: list[Node], mode: Any = None) -
         traced = _traced(make_fx, function, values)
         if any(_writes(inner) for inner in traced.graph.nodes):
             traced = _traced(make_fx, torch.func.functionalize(function), values)
+            _write_elsewhere(traced)
             if any(_writes(inner) for inner in traced.graph.nodes):
                 raise NotApplicable("it writes into its own tensors")
     return traced
@@ -300,6 +310,29 @@ def _traced(make_fx: Any, call: Callable[..., Any], values: list[Any]) -> GraphM
 def _writes(node: Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return bool(schema is not None and schema.is_mutable)
+
+
+def _write_elsewhere(traced: GraphModule) -> None:
+    """Let calls that write into a tensor which nobody else reads give a new one.
+
+    ``functionalize`` does not see the writes of what PyTorch composes in C++.
+    """
+    import torch
+
+    for node in traced.graph.nodes:
+        if not _writes(node):
+            continue
+        name, _, overload = str(node.target).removeprefix("aten.").partition(".")
+        plain = getattr(getattr(torch.ops.aten, name.removesuffix("_"), None), overload, None)
+        written = node.args[0]
+        if plain is not None and name.endswith("_") and _is_fresh(written) and len(written.users) == 1:
+            node.target = plain
+
+
+def _is_fresh(value: Any) -> bool:
+    """Whether a call made this tensor, and no view of another."""
+    schema = getattr(getattr(value, "target", None), "_schema", None)
+    return schema is not None and all(result.alias_info is None for result in schema.returns)
 
 
 def _check_outputs(node: Node, traced: GraphModule) -> None:

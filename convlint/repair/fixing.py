@@ -18,6 +18,7 @@ from convlint.repair.known_sizes import with_known_sizes
 from convlint.repair.layout.proof import prove_layout
 from convlint.repair.module import FixedModule
 from convlint.repair.normalisation import fold_normalisation
+from convlint.repair.ports import with_plain_ports
 from convlint.repair.search.search import Search, Searched, TryOut, convert_in_child
 from convlint.repair.search.wrong_numbers import ask_rules
 from convlint.repair.sizes import other_sizes
@@ -54,6 +55,7 @@ class Fixing:
         self.functional = functional
         self.inputs = inputs if functional is None else functional.inputs(inputs)
         self.own_inputs = inputs
+        program, self.ports = with_plain_ports(program)
         self.program, self.known = with_known_sizes(program)
         self.captured = program
         self.target = target
@@ -61,7 +63,7 @@ class Fixing:
         self.timeout = timeout
         self.progress = progress
         self.seconds = seconds
-        self.notes: list[str] = []
+        self.notes: list[str] = list(self.ports)
         self.rolled_back: list[str] = []
         self.others: list[Any] = []
         self.left_out: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ class Fixing:
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
         reference = self.reference()
-        untouched = self.replay is None and self.functional is None and not self.left_out
+        untouched = self.replay is None and self.functional is None and not self.left_out and not self.ports
         while True:
             start = time.perf_counter()
             with quiet_torch():

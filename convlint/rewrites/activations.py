@@ -48,10 +48,17 @@ def mish(self: Tensor) -> Tensor:
     return self * torch.tanh(torch.nn.functional.softplus(self))
 
 
-@rewrite("aten.log_sigmoid.default", "aten.log_sigmoid_forward.default")
+@rewrite("aten.log_sigmoid.default")
 def log_sigmoid(self: Tensor) -> Tensor:
     """The negative softplus of the negative, without overflow."""
     return torch.clamp(self, max=0.0) - torch.log(1 + torch.exp(-self.abs()))
+
+
+@rewrite("aten.log_sigmoid_forward.default")
+def log_sigmoid_forward(self: Tensor) -> tuple[Tensor, Tensor]:
+    """The negative softplus of the negative, and what PyTorch keeps for the gradient."""
+    kept = torch.exp(-self.abs())
+    return torch.clamp(self, max=0.0) - torch.log(1 + kept), kept
 
 
 @rewrite("aten.logit.default")

@@ -19,8 +19,11 @@ def as_float(value: Tensor) -> Tensor:
 
 @rewrite("aten.lerp.Scalar", "aten.lerp.Tensor")
 def lerp(self: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """The start plus the weighted difference."""
-    return self + (end - self) * weight
+    """The weighted difference, added to the nearer end."""
+    gap = end - self
+    if not isinstance(weight, Tensor):
+        return self + gap * weight if abs(weight) < 0.5 else end - gap * (1 - weight)
+    return torch.where(weight.abs() < 0.5, self + gap * weight, end - gap * (1 - weight))
 
 
 @rewrite("aten.addcmul.default")
@@ -140,19 +143,34 @@ def power_of_base(self: float, exponent: Tensor) -> Tensor:
     return torch.exp(as_float(exponent) * math.log(self)).to(torch.result_type(self, exponent))
 
 
-@rewrite("aten.copysign.Tensor", "aten.copysign.Scalar", safety="unsafe")
+def is_negative(value: Tensor) -> Tensor:
+    """Whether a number has a minus sign: its reciprocal tells the zeros apart."""
+    if not value.is_floating_point():
+        return value < 0 if value.dtype is not torch.bool else torch.zeros_like(value)
+    zero = value == 0
+    safe = torch.where(zero, value, torch.ones_like(value))
+    return torch.where(zero, torch.ones_like(value) / safe < 0, value < 0)
+
+
+@rewrite("aten.copysign.Tensor", "aten.copysign.Scalar")
 def copysign(self: Tensor, other: Any) -> Tensor:
-    """The magnitude with the sign of a comparison; minus 0 counts as 0."""
-    magnitude = as_float(self).abs()
+    """The magnitude with the sign; that of a zero is the sign of its reciprocal."""
     if not isinstance(other, Tensor):
+        magnitude = as_float(self).abs()
         return -magnitude if math.copysign(1, other) < 0 else magnitude
-    return torch.where(other < 0, -magnitude, magnitude)
+    dtype = torch.result_type(self, other)
+    one = self.to(dtype) if dtype.is_floating_point else as_float(self)
+    magnitude = one.abs()
+    return torch.where(is_negative(other), -magnitude, magnitude)
 
 
 @rewrite("aten.heaviside.default")
 def heaviside(self: Tensor, values: Tensor) -> Tensor:
     """0, the value or 1, by comparisons."""
+    if self.dtype is torch.bool:
+        return torch.logical_or(self, values)
     step = (self > 0).to(self.dtype)
+    step = torch.where(self != self, self, step) if self.is_floating_point() else step
     return torch.where(self == 0, values, step)
 
 
@@ -179,14 +197,18 @@ def frac(self: Tensor) -> Tensor:
 @rewrite("aten.round.decimals")
 def round_decimals(self: Tensor, *, decimals: int = 0) -> Tensor:
     """Scaled, rounded, and scaled back."""
-    factor = 10.0**decimals
-    return torch.round(self * factor) / factor
+    if not self.is_floating_point():
+        raise NotApplicable("it is not of floats")
+    factor = 10.0 ** abs(decimals)
+    return torch.round(self * factor) / factor if decimals >= 0 else torch.round(self / factor) * factor
 
 
 @rewrite("aten.ldexp.Tensor")
 def ldexp(self: Tensor, other: Tensor) -> Tensor:
-    """The product with a power of 2."""
-    return self * torch.exp(as_float(other) * math.log(2.0))
+    """The product with a power of 2, in two steps that stay within the range of the floats."""
+    powers = as_float(other)
+    half = torch.floor(powers / 2)
+    return as_float(self) * torch.exp2(half) * torch.exp2(powers - half)
 
 
 @rewrite("aten.square.default")
@@ -209,3 +231,34 @@ def unchanged(self: Tensor) -> Tensor:
     if self.is_complex():
         raise NotApplicable("it is complex")
     return self.clone()
+
+
+_EUCLID = 47
+"""Steps that Euclid's algorithm takes at most for numbers of 32 bits: Fibonacci's take the most."""
+
+
+@rewrite("aten._neg_view.default")
+def negative_view(self: Tensor) -> Tensor:
+    """The negative: what a view of it shows."""
+    return -self
+
+
+@rewrite("aten.gcd.default")
+def gcd(self: Tensor, other: Tensor) -> Tensor:
+    """Euclid's algorithm, with as many steps as 32 bits may need."""
+    dtype = torch.result_type(self, other)
+    one, two = torch.broadcast_tensors(self.to(dtype).abs(), other.to(dtype).abs())
+    for _ in range(_EUCLID):
+        done = two == 0
+        left = torch.remainder(one, torch.where(done, torch.ones_like(two), two))
+        one, two = torch.where(done, one, two), torch.where(done, two, left)
+    return one
+
+
+@rewrite("aten.lcm.default")
+def lcm(self: Tensor, other: Tensor) -> Tensor:
+    """The product over what Euclid's algorithm finds."""
+    shared = gcd(self, other)
+    safe = torch.where(shared == 0, torch.ones_like(shared), shared)
+    share = (self.to(safe.dtype) / safe).to(safe.dtype)
+    return (share * other).abs()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from convlint.rewrites.reduction import logcumsumexp
 from convlint.rewrites.table import NotApplicable, correction, need_numbers
 
 Tensor = torch.Tensor
@@ -340,3 +341,9 @@ def cosine_of_bounded_norms(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1
     one = x1.pow(2).sum(dim).sqrt().clamp(min=eps)
     other = x2.pow(2).sum(dim).sqrt().clamp(min=eps)
     return (x1 * x2).sum(dim) / (one * other)
+
+
+@correction("aten.logcumsumexp.default", "aten._logcumsumexp.default")
+def logarithms_of_running_sums(self: Tensor, dim: int) -> Tensor:
+    """Logarithms of sums of two exponentials, over ever longer steps."""
+    return logcumsumexp(self, dim)

@@ -54,16 +54,7 @@ def slice_scatter(
     return torch.where(_chosen(self, dim, wanted), spread, self)
 
 
-@rewrite("aten.diagonal_scatter.default")
-def diagonal_scatter(self: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal matrix where the diagonal is, the tensor elsewhere."""
-    if self.dim() != 2 or self.shape[0] != self.shape[1] or offset:
-        raise NotApplicable("it is not the main diagonal of a square matrix")
-    here = torch.tensor([[row == column for column in range(self.shape[1])] for row in range(self.shape[0])])
-    return torch.where(here, src.reshape(-1, 1).expand(self.shape), self)
-
-
-def _one_hot(index: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+def one_hot_of(index: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     """1 at (n, index[n]) for a list of indices, 0 elsewhere: (N, size)."""
     if index.numel() * size > _TABLE:
         raise NotApplicable("a table of all places would be too large")
@@ -75,20 +66,23 @@ def _one_hot(index: Tensor, size: int, dtype: torch.dtype) -> Tensor:
 @rewrite("aten.index_add.default")
 def index_add(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A matrix product that adds up what goes to the same place."""
-    if not self.is_floating_point():
-        raise NotApplicable("it adds integers")
-    marks = _one_hot(index, self.shape[dim], self.dtype)
-    added = torch.matmul(source.movedim(dim, -1), marks).movedim(-1, dim)
+    if not self.dim():
+        return self + source.reshape(()) * alpha
+    kind = self.dtype if self.is_floating_point() else torch.int32
+    marks = one_hot_of(index, self.shape[dim], kind)
+    added = torch.matmul(source.to(kind).movedim(dim, -1), marks).movedim(-1, dim).to(self.dtype)
     return self + (added if alpha == 1 else added * alpha)
 
 
 @rewrite("aten.index_copy.default")
 def index_copy(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A matrix product where something is copied to, the tensor elsewhere."""
-    if not self.is_floating_point():
-        raise NotApplicable("it copies integers")
-    marks = _one_hot(index, self.shape[dim], self.dtype)
-    spread = torch.matmul(source.movedim(dim, -1), marks).movedim(-1, dim)
+    if not self.dim():
+        return source.reshape(()).to(self.dtype)
+    kind = self.dtype if self.is_floating_point() else torch.int32
+    marks = one_hot_of(index, self.shape[dim], kind)
+    spread = torch.matmul(source.to(kind).movedim(dim, -1), marks).movedim(-1, dim)
+    spread = spread != 0 if self.dtype is torch.bool else spread.to(self.dtype)
     shape = [1] * self.dim()
     shape[dim] = self.shape[dim]
     touched = marks.sum([0]).reshape(shape) > 0
@@ -100,7 +94,7 @@ def index_fill(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """The value where an index points to, the tensor elsewhere."""
     shape = [1] * self.dim()
     shape[dim] = self.shape[dim]
-    touched = _one_hot(index, self.shape[dim], torch.float32).sum([0]).reshape(shape) > 0
+    touched = one_hot_of(index, self.shape[dim], torch.float32).sum([0]).reshape(shape) > 0
     filled = value.to(self.dtype) if isinstance(value, Tensor) else torch.full((1,), value, dtype=self.dtype)
     return torch.where(touched, filled.reshape(()), self)
 
@@ -111,45 +105,6 @@ def scatter_value(self: Tensor, dim: int, index: Tensor, value: complex) -> Tens
     if not self.is_floating_point() or not isinstance(value, int):
         raise NotApplicable("the number is of the kind of the tensor")
     return torch.scatter(self, dim, index, float(value))
-
-
-@rewrite("aten.scatter_reduce.two", "aten.scatter_add.default")
-def scatter_reduce(
-    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str = "sum", *, include_self: bool = True
-) -> Tensor:
-    """Every place compared with every index, and reduced."""
-    size, rank = self.shape[dim], self.dim()
-    if math.prod(index.shape) * size > _TABLE:
-        raise NotApplicable("a table of all places would be too large")
-    if any(
-        one != two
-        for axis, (one, two) in enumerate(zip(index.shape, self.shape, strict=True))
-        if axis != dim % rank
-    ):
-        raise NotApplicable("index and tensor differ along other axes")
-    source = src[tuple(slice(0, length) for length in index.shape)]
-    place = _places(size, rank + 1, rank).to(index.dtype)
-    here = index.movedim(dim, -1).unsqueeze(-1) == place
-    values = source.movedim(dim, -1).unsqueeze(-1)
-    own = self.movedim(dim, -1)
-    count = here.to(self.dtype).sum([rank - 1])
-    if reduce in ("sum", "mean"):
-        total = (values * here.to(self.dtype)).sum([rank - 1])
-        base = own if include_self else torch.where(count > 0, torch.zeros_like(own), own)
-        out = base + total
-        if reduce == "mean":
-            shares = count + 1 if include_self else torch.where(count > 0, count, torch.ones_like(count))
-            out = out / shares
-    elif reduce in ("amax", "amin"):
-        limit = torch.finfo(self.dtype)
-        worst = limit.min if reduce == "amax" else limit.max
-        spread = torch.where(here, values, torch.full((1,), worst, dtype=self.dtype).reshape(()))
-        best = spread.amax([rank - 1]) if reduce == "amax" else spread.amin([rank - 1])
-        join = torch.maximum if reduce == "amax" else torch.minimum
-        out = torch.where(count > 0, join(best, own) if include_self else best, own)
-    else:
-        raise NotApplicable(f"reduce is {reduce}")
-    return out.movedim(-1, dim)
 
 
 @rewrite("aten.take_along_dim.default")
@@ -265,29 +220,6 @@ def triu(self: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle(self, lambda beyond: beyond >= diagonal)
 
 
-@rewrite("aten.diag_embed.default")
-def diag_embed(self: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The product with an identity matrix."""
-    if offset or dim1 % (self.dim() + 1) != self.dim() - 1 or dim2 % (self.dim() + 1) != self.dim():
-        raise NotApplicable("it is not the main diagonal of the last two axes")
-    size = self.shape[-1]
-    here = torch.tensor([[row == column for column in range(size)] for row in range(size)])
-    zero = torch.full((1,), 0, dtype=self.dtype).reshape(())
-    return torch.where(here, self.unsqueeze(-1), zero)
-
-
-@rewrite("aten.diagonal.default")
-def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """Every so-many-th element of the flattened matrix."""
-    moved = self.movedim((dim1, dim2), (-2, -1))
-    rows, columns = moved.shape[-2:]
-    first = offset if offset >= 0 else -offset * columns
-    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    flat = moved.reshape([*moved.shape[:-2], rows * columns])
-    wanted = torch.tensor([first + place * (columns + 1) for place in range(count)])
-    return torch.index_select(flat, flat.dim() - 1, wanted)
-
-
 @rewrite("aten.trace.default")
 def trace(self: Tensor) -> Tensor:
     """The sum of the diagonal."""
@@ -397,3 +329,47 @@ def index_put_mask(
     wide = mask.reshape([*mask.shape, *[1] * (self.dim() - mask.dim())])
     value = values.reshape(()).to(self.dtype)
     return torch.where(wide, self + value if accumulate else value, self)
+
+
+@rewrite(
+    "aten.embedding_bag.default",
+    "aten.embedding_bag.padding_idx",
+    "aten._embedding_bag.default",
+    "aten._embedding_bag_forward_only.default",
+)
+def embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = -1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The rows picked, and which of them belong to a bag by comparing places; only the values are told."""
+    count = indices.shape[0]
+    bags = offsets.shape[0] - (1 if include_last_offset else 0)
+    need_numbers(count, bags)
+    if count * bags > _TABLE:
+        raise NotApplicable("a table of all places would be too large")
+    starts = offsets[:bags].to(torch.int32).reshape(bags, 1)
+    ends = torch.cat([starts[1:], torch.full((1, 1), count, dtype=torch.int32)], 0)
+    place = torch.tensor(list(range(count)), dtype=torch.int32).reshape(1, count)
+    mine = torch.logical_and(place >= starts, place < ends)
+    if padding_idx is not None and padding_idx >= 0:
+        mine = torch.logical_and(mine, (indices != padding_idx).reshape(1, count))
+    rows = torch.index_select(weight, 0, indices)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.reshape(count, 1)
+    share = mine.to(weight.dtype)
+    members = share.sum([1], keepdim=True)
+    if mode == 2:
+        low = torch.full((1,), -math.inf, dtype=weight.dtype).reshape(())
+        best = torch.where(mine.unsqueeze(-1), rows.unsqueeze(0), low).amax([1])
+        out = torch.where(members > 0, best, torch.zeros_like(best))
+    else:
+        out = torch.matmul(share, rows)
+        out = out / torch.clamp(members, min=1.0) if mode == 1 else out
+    return out, indices, offsets, offsets

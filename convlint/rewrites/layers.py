@@ -46,6 +46,34 @@ def attention(
     return torch.matmul(weights, value)
 
 
+@rewrite("aten._scaled_dot_product_flash_attention_for_cpu.default")
+def flash_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    attn_mask: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Two matrix products with a softmax between them, and the logarithm of what that divides by."""
+    if dropout_p:
+        raise NotApplicable("it has dropout")
+    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = torch.matmul(query * factor, key.transpose(-2, -1))
+    if is_causal:
+        rows, columns = query.shape[-2], key.shape[-2]
+        beyond = [[-math.inf if column > row else 0.0 for column in range(columns)] for row in range(rows)]
+        scores = scores + torch.tensor(beyond).to(scores.dtype)
+    if attn_mask is not None:
+        scores = scores + attn_mask
+    high = scores.amax([-1], keepdim=True)
+    total = torch.exp(scores - high).sum([-1], keepdim=True)
+    out = torch.matmul(torch.softmax(scores, -1), value)
+    return out, (torch.log(total) + high).squeeze(-1).detach()  # PyTorch passes no gradient through it
+
+
 def _each_head(part: Tensor, times: int) -> Tensor:
     *front, heads, length, width = part.shape
     wide = part.reshape([math.prod(front), heads, 1, length * width])
@@ -92,13 +120,20 @@ def glu(self: Tensor, dim: int = -1) -> Tensor:
     return self.narrow(dim, 0, half) * torch.sigmoid(self.narrow(dim, half, half))
 
 
-@rewrite("aten.linalg_cross.default", "aten.cross.default")
+@rewrite("aten.linalg_cross.default")
 def cross(self: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Products of the axes in turn, and their difference."""
     ahead, behind = torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
     one, two = torch.broadcast_tensors(self, other)
     pick = torch.index_select
     return pick(one, dim, ahead) * pick(two, dim, behind) - pick(one, dim, behind) * pick(two, dim, ahead)
+
+
+@rewrite("aten.cross.default")
+def cross_of_three(self: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """Products of the axes in turn, and their difference, along the first axis of three."""
+    shape = torch.broadcast_shapes(self.shape, other.shape)
+    return cross(self, other, dim=list(shape).index(3) if dim is None else dim)
 
 
 @rewrite("aten.bilinear.default")

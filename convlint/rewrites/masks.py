@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from convlint.rewrites.arithmetic import as_float, is_negative
 from convlint.rewrites.table import NotApplicable, rewrite
 
 Tensor = torch.Tensor
@@ -69,7 +70,10 @@ def _bit(value: Tensor | Number, place: int) -> Any:
         return value.to(torch.int32) if place == 0 else 0
     if place == 31:
         return (value < 0).to(torch.int32)
-    return torch.remainder(torch.floor_divide(value, 1 << place), 2)
+    if place == 30:
+        return (torch.where(value < 0, value + (1 << 30) + (1 << 30), value) >= 1 << 30).to(torch.int32)
+    # Not by floor_divide, which coremltools casts to floats: they do not hold 32 bits.
+    return (torch.remainder(value, 2 << place) >= 1 << place).to(torch.int32)
 
 
 @rewrite("aten.__and__.Tensor", "aten.__and__.Scalar", "aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar")
@@ -108,6 +112,29 @@ def left_shift(self: Tensor, other: int) -> Tensor:
 def right_shift(self: Tensor, other: int) -> Tensor:
     """A quotient by a power of 2, rounded down."""
     return torch.floor_divide(self, 1 << other)
+
+
+def _power_of_two(exponent: Tensor) -> Tensor:
+    """2 to the power of whole numbers from 0 to 31: a factor for each bit of the exponent."""
+    out = torch.full_like(exponent, 1)
+    for place in range(5):
+        bit = _bit(exponent, place)
+        out = out * (1 + bit * ((1 << (1 << place)) - 1))
+    return out
+
+
+@rewrite("aten.bitwise_left_shift.Tensor", "aten.bitwise_left_shift.Scalar_Tensor", "aten.__lshift__.Tensor")
+def left_shift_by_each(self: Any, other: Tensor) -> Tensor:
+    """A product with powers of 2."""
+    return self * _power_of_two(other.to(torch.result_type(self, other)))
+
+
+@rewrite(
+    "aten.bitwise_right_shift.Tensor", "aten.bitwise_right_shift.Scalar_Tensor", "aten.__rshift__.Tensor"
+)
+def right_shift_by_each(self: Any, other: Tensor) -> Tensor:
+    """A quotient by powers of 2, rounded down."""
+    return torch.floor_divide(self, _power_of_two(other.to(torch.result_type(self, other))))
 
 
 @rewrite("aten.bitwise_not.default")
@@ -167,6 +194,8 @@ def masked_fill_by_where(self: Tensor, mask: Tensor, value: Tensor | Number) -> 
 @rewrite("aten.isnan.default")
 def isnan(self: Tensor) -> Tensor:
     """A comparison with itself, which only NaN fails."""
+    if not self.is_floating_point():
+        return torch.zeros_like(self, dtype=torch.bool)
     return self != self
 
 
@@ -181,18 +210,24 @@ def isinf(self: Tensor) -> Tensor:
 @rewrite("aten.isposinf.default")
 def isposinf(self: Tensor) -> Tensor:
     """A comparison with infinity."""
+    if not self.is_floating_point():
+        return torch.zeros_like(self, dtype=torch.bool)
     return self == float("inf")
 
 
 @rewrite("aten.isneginf.default")
 def isneginf(self: Tensor) -> Tensor:
     """A comparison with minus infinity."""
+    if not self.is_floating_point():
+        return torch.zeros_like(self, dtype=torch.bool)
     return self == float("-inf")
 
 
 @rewrite("aten.isfinite.default")
 def isfinite(self: Tensor) -> Tensor:
     """The magnitude compared with infinity, which NaN fails too."""
+    if not self.is_floating_point():
+        return torch.ones_like(self, dtype=torch.bool)
     return self.abs() < float("inf")
 
 
@@ -214,13 +249,10 @@ def nan_to_num(
     return chosen(self == float("-inf"), low, out)
 
 
-@rewrite("aten.signbit.default", safety="unsafe")
+@rewrite("aten.signbit.default")
 def signbit(self: Tensor) -> Tensor:
-    """A comparison with 0; of minus 0 it says no.
-
-    The zero of negative sign is lost, as it is in most Core ML ops.
-    """
-    return self < 0
+    """A comparison with 0; that of a zero is the sign of its reciprocal."""
+    return is_negative(self)
 
 
 @rewrite("aten.isclose.default")
@@ -228,7 +260,30 @@ def isclose(
     self: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """The comparison that it is defined by."""
-    if equal_nan:
-        raise NotApplicable("equal_nan is set")
-    near = (self - other).abs() <= atol + rtol * other.abs()
-    return torch.logical_or(self == other, near)
+    one, two = (self, other) if self.is_floating_point() else (as_float(self), as_float(other))
+    gap = (one - two).abs()
+    near = torch.logical_and(gap <= atol + rtol * two.abs(), gap < float("inf"))
+    close = torch.logical_or(self == other, near)
+    return torch.logical_or(close, torch.logical_and(one != one, two != two)) if equal_nan else close
+
+
+@rewrite("aten.fmin.default")
+def fmin(self: Tensor, other: Tensor) -> Tensor:
+    """The smaller one, and of a number and NaN the number."""
+    return _numbers_first(self, other, torch.minimum)
+
+
+@rewrite("aten.fmax.default")
+def fmax(self: Tensor, other: Tensor) -> Tensor:
+    """The larger one, and of a number and NaN the number."""
+    return _numbers_first(self, other, torch.maximum)
+
+
+def _numbers_first(self: Tensor, other: Tensor, choose: Any) -> Tensor:
+    dtype = torch.result_type(self, other)
+    one, two = self.to(dtype), other.to(dtype)
+    if dtype is torch.bool:
+        return torch.logical_and(one, two) if choose is torch.minimum else torch.logical_or(one, two)
+    if not dtype.is_floating_point:
+        return choose(one, two)
+    return choose(torch.where(one != one, two, one), torch.where(two != two, one, two))

@@ -44,6 +44,35 @@ def solution(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return torch.matmul(inverse(A), B) if left else torch.matmul(B, inverse(A))
 
 
+@rewrite("aten.linalg_matrix_power.default", "aten.matrix_power.default")
+def matrix_power(self: Tensor, n: int) -> Tensor:
+    """Products of squares; of the inverse by cofactors for a negative power, of up to four rows."""
+    size = self.shape[-1]
+    if n == 0:
+        return torch.eye(size, dtype=self.dtype).expand(self.shape).clone()
+    square, left = (self if n > 0 else inverse(self)), abs(n)
+    out = None
+    while True:
+        if left % 2:
+            out = square if out is None else torch.matmul(out, square)
+        left //= 2
+        if not left:
+            break
+        square = torch.matmul(square, square)
+    assert out is not None
+    return out.clone() if out is self else out
+
+
+@rewrite("aten.addbmm.default")
+def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The products of the batch, summed, and a sum."""
+    product = torch.bmm(batch1, batch2).sum([0])
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product
+    return (self if beta == 1 else self * beta) + product
+
+
 def _entries(A: Tensor) -> Entries:
     size = A.shape[-1]
     if size > _LARGEST or A.is_complex():

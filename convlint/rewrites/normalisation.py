@@ -23,6 +23,15 @@ def rms_norm(
     return out if weight is None else out * weight
 
 
+@rewrite("aten._safe_softmax.default")
+def safe_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """torch.softmax where something is not hidden, zeros elsewhere."""
+    values = self if dtype is None else self.to(dtype)
+    hidden = values.amax([dim], keepdim=True) == -math.inf
+    open_rows = torch.where(hidden, torch.zeros_like(values), values)
+    return torch.where(hidden, torch.zeros_like(values), torch.softmax(open_rows, dim))
+
+
 @rewrite("aten.layer_norm.default")
 def layer_norm(
     input: Tensor,

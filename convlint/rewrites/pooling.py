@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,37 +74,51 @@ def _window(place: int, size: int, wanted: int) -> tuple[int, int]:
     return place * size // wanted, -(-(place + 1) * size // wanted)
 
 
-def _maxima(self: Tensor, output_size: Sequence[int]) -> Tensor:
-    """Adaptive maxima, axis by axis: the largest of each window's slices."""
-    axes = len(output_size)
-    out = self
-    for number, (size, wanted) in enumerate(zip(_static(self, axes), output_size, strict=True)):
-        axis = self.dim() - axes + number
-        if size == wanted:
+def _largest(self: Tensor, windows: Sequence[Sequence[Sequence[int]]]) -> tuple[Tensor, Tensor]:
+    """The largest of each window, and its place in the flattened axes: of equal ones the first.
+
+    ``windows`` has for each of the last axes, and each window along it, the positions that it sees. The last
+    axis comes first, so that of equal values the one in the earlier row stays.
+    """
+    axes = len(windows)
+    sizes = _static(self, axes)
+    values, places = self, torch.zeros_like(self, dtype=torch.int32)
+    for number in reversed(range(axes)):
+        axis, stride = self.dim() - axes + number, math.prod(sizes[number + 1 :])
+        if [list(seen) for seen in windows[number]] == [[place] for place in range(sizes[number])]:
+            line = torch.tensor([place * stride for place in range(sizes[number])], dtype=torch.int32)
+            places = places + line.reshape([-1, *[1] * (axes - 1 - number)])
             continue
-        if wanted == 1:
-            out = out.amax(axis, keepdim=True)
-            continue
-        windows = [_window(place, size, wanted) for place in range(wanted)]
-        longest = max(last - first for first, last in windows)
-        picked = None
-        for step in range(longest):
-            places = torch.tensor([min(first + step, last - 1) for first, last in windows])
-            slices = torch.index_select(out, axis, places)
-            picked = slices if picked is None else torch.maximum(picked, slices)
-        assert picked is not None
-        out = picked
-    return out.clone() if out is self else out
+        best = spots = None
+        for step in range(max(len(seen) for seen in windows[number])):
+            order = [seen[min(step, len(seen) - 1)] for seen in windows[number]]
+            slices = torch.index_select(values, axis, torch.tensor(order))
+            line = torch.tensor([place * stride for place in order], dtype=torch.int32)
+            found = torch.index_select(places, axis, torch.tensor(order))
+            found = found + line.reshape([-1, *[1] * (axes - 1 - number)])
+            if best is None or spots is None:
+                best, spots = slices, found
+            else:
+                spots = torch.where(slices > best, found, spots)
+                best = torch.maximum(best, slices)
+        assert best is not None
+        assert spots is not None
+        values, places = best, spots
+    return (values.clone() if values is self else values), places.to(torch.int64)
 
 
 @rewrite(
     "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default"
 )
 def adaptive_max_pool(self: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
-    """The largest of the slices of each window, axis by axis; the places are not told."""
-    sizes = [output_size] if isinstance(output_size, int) else list(output_size)
-    values = _maxima(self, _whole(self, sizes, len(sizes)))
-    return values, torch.zeros_like(values, dtype=torch.int64)
+    """The largest of the slices of each window, axis by axis, and its place."""
+    asked = [output_size] if isinstance(output_size, int) else list(output_size)
+    sizes = _static(self, len(asked))
+    windows = []
+    for size, wanted in zip(sizes, _whole(self, asked, len(asked)), strict=True):
+        edges = [(place * size // wanted, -(-(place + 1) * size // wanted)) for place in range(wanted)]
+        windows.append([list(range(first, last)) for first, last in edges])
+    return _largest(self, windows)
 
 
 def _spelled(
@@ -176,34 +191,11 @@ def max_pool(
     ceil_mode: bool = False,
 ) -> Tensor:
     """The largest of the slices of each window, axis by axis."""
-    axes = len(kernel_size)
-    size, step, edge = _spelled(self, kernel_size, stride, padding, axes)
-    spread = list(dilation) * (axes if len(dilation) == 1 else 1)
-    out = self
-    for number, extent in enumerate(_static(self, axes)):
-        axis = self.dim() - axes + number
-        reach = spread[number] * (size[number] - 1) + 1
-        room = extent + 2 * edge[number] - reach
-        count = (-(-room // step[number]) if ceil_mode else room // step[number]) + 1
-        if ceil_mode and (count - 1) * step[number] >= extent + edge[number]:
-            count -= 1
-        picked = None
-        for place in range(size[number]):
-            wanted = []
-            for window in range(count):
-                first = window * step[number] - edge[number]
-                inside = [i for k in range(size[number]) if 0 <= (i := first + k * spread[number]) < extent]
-                at = first + place * spread[number]
-                wanted.append(at if 0 <= at < extent else inside[0])
-            slices = torch.index_select(out, axis, torch.tensor(wanted))
-            picked = slices if picked is None else torch.maximum(picked, slices)
-        assert picked is not None
-        out = picked
-    return out
+    return max_pool_and_places(self, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
 @rewrite("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default")
-def max_pool_values(
+def max_pool_and_places(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
@@ -211,6 +203,18 @@ def max_pool_values(
     dilation: Sequence[int] = (1,),
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """The values alone; the places are not told."""
-    values = max_pool(self, kernel_size, stride, padding, dilation, ceil_mode)
-    return values, torch.zeros_like(values, dtype=torch.int64)
+    """The largest of the slices of each window, axis by axis, and its place."""
+    axes = len(kernel_size)
+    size, step, edge = _spelled(self, kernel_size, stride, padding, axes)
+    spread = list(dilation) * (axes if len(dilation) == 1 else 1)
+    windows = []
+    for number, extent in enumerate(_static(self, axes)):
+        reach = spread[number] * (size[number] - 1) + 1
+        room = extent + 2 * edge[number] - reach
+        count = (-(-room // step[number]) if ceil_mode else room // step[number]) + 1
+        if ceil_mode and (count - 1) * step[number] >= extent + edge[number]:
+            count -= 1
+        starts = [window * step[number] - edge[number] for window in range(count)]
+        reaches = [[first + k * spread[number] for k in range(size[number])] for first in starts]
+        windows.append([[place for place in seen if 0 <= place < extent] for seen in reaches])
+    return _largest(self, windows)

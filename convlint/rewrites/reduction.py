@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from convlint.rewrites.arithmetic import as_float
+from convlint.rewrites.functions import sum_of_exponents
 from convlint.rewrites.table import NotApplicable, need_numbers, rewrite
 
 Tensor = torch.Tensor
@@ -16,10 +18,10 @@ _LOOP = 256
 
 
 def _axes(self: Tensor, dim: Any) -> list[int]:
-    if dim is None or dim == []:
+    if dim is None or dim == [] or self.dim() == 0:
         return list(range(self.dim()))
     axes = [dim] if isinstance(dim, int) else list(dim)
-    return [axis % max(self.dim(), 1) for axis in axes]
+    return [axis % self.dim() for axis in axes]
 
 
 @rewrite("aten.diff.default")
@@ -65,8 +67,12 @@ def cumsum_by_matrix(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 @rewrite("aten.cumprod.default")
 def cumprod(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Products of ever longer steps."""
-    out = self.to(dtype) if dtype is not None else self
+    kind = dtype or (self.dtype if self.is_floating_point() else torch.int64)
+    out = self.to(kind)
+    if self.dim() == 0:
+        return out.clone() if out is self else out
     size, step = self.shape[dim], 1
+    need_numbers(size)
     while step < size:
         ones = torch.full_like(out.narrow(dim, 0, step), 1)
         out = out * torch.cat([ones, out.narrow(dim, 0, size - step)], dim)
@@ -110,17 +116,32 @@ def cummin(self: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 @rewrite("aten.logcumsumexp.default")
 def logcumsumexp(self: Tensor, dim: int) -> Tensor:
-    """The logarithm of the cumulative sum of exponentials, below the largest."""
-    high = self.amax(dim, keepdim=True)
-    return torch.log(torch.exp(self - high).cumsum(dim % max(self.dim(), 1))) + high
+    """Logarithms of sums of two exponentials, over ever longer steps.
+
+    One maximum for all would leave nothing of what lies far below it, in front of it.
+    """
+    out = as_float(self)
+    if self.dim() == 0:
+        return out.clone()
+    size, step = self.shape[dim], 1
+    need_numbers(size)
+    while step < size:
+        late, early = out.narrow(dim, step, size - step), out.narrow(dim, 0, size - step)
+        out = torch.cat([out.narrow(dim, 0, step), sum_of_exponents(late, early)], dim)
+        step *= 2
+    return out.clone() if out is self else out
 
 
 @rewrite("aten.logsumexp.default")
 def logsumexp(self: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """The logarithm of the sum of exponentials, below the largest."""
+    values = as_float(self)
     axes = _axes(self, dim)
-    high = self.amax(axes, keepdim=True)
-    out = torch.log(torch.exp(self - high).sum(axes, keepdim=True)) + high
+    if not axes or self.dim() == 0:
+        return values.clone()
+    high = values.amax(axes, keepdim=True)
+    high = torch.where(high.abs() == math.inf, torch.zeros_like(high), high)
+    out = torch.log(torch.exp(values - high).sum(axes, keepdim=True)) + high
     return out if keepdim else _squeezed(out, axes)
 
 
@@ -311,18 +332,24 @@ def amin(self: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 def aminmax(self: Tensor, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The smallest and the largest, each by itself."""
     axes = _axes(self, dim)
+    if not axes or self.dim() == 0:
+        return self.clone(), self.clone()
     return self.amin(axes, keepdim), self.amax(axes, keepdim)
 
 
 @rewrite("aten.max.dim")
 def max_and_place(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The largest, and where it stands."""
+    if self.dim() == 0:
+        return self.clone(), torch.zeros_like(self, dtype=torch.int64)
     return self.amax(dim, keepdim), self.argmax(dim, keepdim)
 
 
 @rewrite("aten.min.dim")
 def min_and_place(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The smallest, and where it stands."""
+    if self.dim() == 0:
+        return self.clone(), torch.zeros_like(self, dtype=torch.int64)
     return self.amin(dim, keepdim), self.argmin(dim, keepdim)
 
 
@@ -359,30 +386,6 @@ def nanmean(self: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     number = self == self
     values = torch.where(number, self, torch.zeros_like(self))
     return values.sum(axes, keepdim) / number.to(self.dtype).sum(axes, keepdim)
-
-
-@rewrite("aten.median.dim")
-def median(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """The middle one of the sorted."""
-    size = self.shape[dim]
-    values, places = torch.topk(self, (size + 1) // 2, dim, largest=False, sorted=True)
-    last = (size + 1) // 2 - 1
-    one, two = values.narrow(dim, last, 1), places.narrow(dim, last, 1)
-    return (one, two) if keepdim else (one.squeeze(dim), two.squeeze(dim))
-
-
-@rewrite("aten.median.default")
-def median_of_all(self: Tensor) -> Tensor:
-    """The middle one of the sorted."""
-    return median(self.reshape(-1), 0)[0]
-
-
-@rewrite("aten.kthvalue.default")
-def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """The last one of the k smallest."""
-    values, places = torch.topk(self, k, dim, largest=False, sorted=True)
-    one, two = values.narrow(dim, k - 1, 1), places.narrow(dim, k - 1, 1)
-    return (one, two) if keepdim else (one.squeeze(dim), two.squeeze(dim))
 
 
 @rewrite("aten.histc.default")

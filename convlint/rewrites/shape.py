@@ -58,6 +58,16 @@ def narrow(self: Tensor, dim: int, start: int, length: int) -> Tensor:
     return self[(slice(None),) * (dim % self.dim()) + (slice(first, first + length),)]
 
 
+@rewrite("aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze_copy.dim", "aten.squeeze_copy.dims")
+def squeeze(self: Tensor, dim: Any = None) -> Tensor:
+    """A reshape, of a scalar none."""
+    if self.dim() == 0:
+        return self.clone()
+    axes = range(self.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
+    gone = {axis % self.dim() for axis in axes}
+    return self.reshape([size for axis, size in enumerate(self.shape) if axis not in gone or size != 1])
+
+
 @rewrite("aten.movedim.int", "aten.movedim.intlist", "aten.moveaxis.int")
 def movedim(self: Tensor, source: Any, destination: Any) -> Tensor:
     """A permutation of all axes."""

@@ -60,7 +60,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.repair": (
         "fix",
         "fixing proposal",
-        "changes known_sizes normalisation",
+        "changes known_sizes ports normalisation",
         "layout",
         "search",
         "forms",

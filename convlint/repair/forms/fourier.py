@@ -187,6 +187,10 @@ def _times(value: Any, matrix: Any, axis: int) -> Any:
     """The product with a matrix along an axis."""
     import torch
 
+    if not value.is_floating_point():  # integers and booleans may be transformed too
+        value = value.to(matrix.dtype)
+    if value.dim() == 1:  # PyTorch writes into the result of a vector times a matrix
+        return torch.matmul(value.unsqueeze(0), matrix.to(value.dtype)).squeeze(0)
     if axis == value.dim() - 1:
         return torch.matmul(value, matrix.to(value.dtype))
     return torch.matmul(value.movedim(axis, -1), matrix.to(value.dtype)).movedim(-1, axis)

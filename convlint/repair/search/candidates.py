@@ -38,6 +38,10 @@ def candidates(node: Node) -> Iterator[Candidate]:
         yield Candidate("rewrite", rewrite.title, rewrite.function, rewrite.name, rewrite.safety)
     if _has_no_axes(node):
         yield Candidate("rewrite", "an axis of size 1 while it is computed", _in_one_axis(node.target))
+    if _has_booleans(node):
+        yield Candidate("rewrite", "its booleans made integers first", _cast(node, _are_booleans, "int32"))
+    if _makes_floats(node):
+        yield Candidate("rewrite", "its integers and booleans made floats first", _cast(node, _are_whole))
     function = torch_adapter.decomposition_of(node.target)
     if function is not None:
         yield Candidate("decomposition", f"PyTorch's decomposition of {op}", function)
@@ -65,6 +69,61 @@ def _in_one_axis(op: Any) -> Callable[..., Any]:
     return function
 
 
+def _is_pointwise(node: Node) -> bool:
+    import torch
+
+    return torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def _given(node: Node) -> list[Any]:
+    import torch
+
+    values = (source.meta.get("val") for source in node.all_input_nodes)
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def _has_booleans(node: Node) -> bool:
+    """Whether it computes something of booleans, element by element."""
+    return _is_pointwise(node) and any(map(_are_booleans, _given(node)))
+
+
+def _makes_floats(node: Node) -> bool:
+    """Whether it computes floats of integers or booleans, element by element."""
+    import torch
+
+    value = node.meta.get("val")
+    floats = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return floats and _is_pointwise(node) and any(map(_are_whole, _given(node)))
+
+
+def _are_booleans(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.dtype is torch.bool
+
+
+def _are_whole(value: Any) -> bool:
+    import torch
+
+    whole = isinstance(value, torch.Tensor) and not value.is_floating_point()
+    return whole and not value.is_complex()
+
+
+def _cast(node: Node, chosen: Callable[[Any], bool], dtype: str = "") -> Callable[..., Any]:
+    """The op of its arguments, the chosen ones cast: to the default dtype of floats, if none is named."""
+    import torch
+
+    op: Any = node.target
+    boolean = _are_booleans(node.meta.get("val"))
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        kind = getattr(torch, dtype) if dtype else torch.get_default_dtype()
+        out = op(*(arg.to(kind) if chosen(arg) else arg for arg in args), **kwargs)
+        return out != 0 if boolean and out.dtype is not torch.bool else out
+
+    return function
+
+
 def spelled_out(node: Node, error: str) -> list[int]:
     """How many arguments may be spelled out behind those of ``node``, for a converter that counts them."""
     if "input(s)" not in error:
@@ -73,6 +132,8 @@ def spelled_out(node: Node, error: str) -> list[int]:
     for argument in _unspelled(node):
         if argument.name not in node.kwargs and not argument.has_default_value():
             break
+        if str(argument.type) == "Optional[int]" and node.kwargs.get(argument.name) is None:
+            break  # None has a meaning of its own there: for torch.cross, the first axis of three
         more += 1
     return list(range(1, more + 1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from convlint.capture.names import located
@@ -35,7 +36,7 @@ def refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
     first: dict[Node, str] = {}
     follow: dict[Node, str] = {}
     for failure in trial.failures:
-        node = located(by_name, failure.node)
+        node = _of_results(located(by_name, failure.node))
         if node is not None and node.op == "call_function":
             (follow if failure.follows else first).setdefault(node, failure.error)
     if any("rank <= 5" in failure.error for failure in trial.failures):
@@ -43,6 +44,13 @@ def refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
             if op_name(node.target).startswith(_RAISES_RANK) and node.meta["val"].dim() > _HIGHEST_UNSPLIT:
                 first.setdefault(node, "its converter makes a tensor of rank above 5")
     return first or follow
+
+
+def _of_results(node: Node | None) -> Node | None:
+    """The call whose result ``node`` takes out: it is that call which has to give another one."""
+    while node is not None and node.target is operator.getitem and node.all_input_nodes:
+        node = node.all_input_nodes[0]
+    return node
 
 
 def readers_of_unreadable(draft: Draft) -> list[Node]:

@@ -63,6 +63,17 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """An attempt that converted: the draft, with the steps and the choices that made it."""
+
+    draft: Draft
+    trial: Trial
+    steps: tuple[Treatment | RegionPass, ...]
+    choices: tuple[tuple[Treatment, Choice | None], ...]
+    wrong: tuple[RawMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Searched:
     """Where the search ended: the last draft's program, what was changed, what coremltools says of it.
 
@@ -107,11 +118,27 @@ class Search:
     def run(self) -> Searched:
         """Search until coremltools converts the draft, or nothing is left to try."""
         draft, trial = self.attempt()
-        rounds = 1
+        rounds, best = 1, self.kept(None, draft, trial)
         while rounds < ROUNDS and time.monotonic() < self.until and self.choose(draft, trial):
             draft, trial = self.attempt()
             rounds += 1
+            best = self.kept(best, draft, trial)
+        if trial.status != "converted" and best is not None:
+            self.steps, self.wrong = list(best.steps), best.wrong
+            for treatment, choice in best.choices:
+                treatment.choice = choice
+            draft, trial = best.draft, best.trial
         return self.searched(draft, trial, rounds)
+
+    def kept(self, best: Kept | None, draft: Draft, trial: Trial) -> Kept | None:
+        """The better one of ``best`` and this attempt: of those that convert, with the fewest wrong numbers.
+
+        What is tried against wrong numbers may be refused in the end, which must not lose what converted.
+        """
+        if trial.status != "converted" or (best is not None and len(best.wrong) <= len(self.wrong)):
+            return best
+        choices = tuple((step, step.choice) for step in self.treatments())
+        return Kept(draft, trial, tuple(self.steps), choices, self.wrong)
 
     def attempt(self) -> tuple[Draft, Trial]:
         """A fresh draft with all changes so far, and what coremltools says of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,6 @@ from torch.overrides import TorchFunctionMode
 
 _OVERLOADS: dict[str, Any] = {}
 _NAMES: dict[str, str] = {}
-_DECOMPOSED: tuple[str, ...] = ()
 _NESTED = False
 # What follows is written into helper files.
 
@@ -64,15 +64,51 @@ def _tensor(data: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
 
 def _call(key: str, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What the first helper that takes these arguments computes; else what ``original`` does."""
+    if _is_compiled():
+        return original(*args, **kwargs)
     with _Convertible(key) if _NESTED else contextlib.nullcontext():
         result = _tried(key, args, kwargs)
     return original(*args, **kwargs) if result is NotImplemented else result
 
 
 def _through(original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """What a function that PyTorch writes in Python computes, with the helpers for what it calls."""
-    with convertible():
+    """What a function or a layer that PyTorch writes in Python computes, with helpers for what it calls."""
+    with contextlib.nullcontext() if torch.compiler.is_dynamo_compiling() else convertible():
         return original(*args, **kwargs)
+
+
+def _write(key: str, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What ``original`` does, which writes into its first argument, with what the helper computes."""
+    if _is_compiled() or not args or not isinstance(args[0], torch.Tensor):
+        return original(*args, **kwargs)
+    with _Convertible(key) if _NESTED else contextlib.nullcontext():
+        result = _tried(key, (args[0].clone(), *args[1:]), kwargs)  # a gradient may need what stood there
+    return _written(original, result, args, kwargs)
+
+
+def _written(
+    original: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    own = args[0]
+    if result is NotImplemented or result.shape != own.shape or not torch.can_cast(result.dtype, own.dtype):
+        return original(*args, **kwargs)
+    return own.copy_(result)
+
+
+def _is_compiled() -> bool:
+    """Whether torch.compile reads this: it knows PyTorch's own functions best, and has no use for helpers."""
+    return torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting()
+
+
+def _composed(name: str, *args: Any, **kwargs: Any) -> Any:
+    """What PyTorch itself composes the op ``name`` of."""
+    from torch._decomp import decomposition_table
+
+    function = decomposition_table.get(_op(name), _op(name).decompose)
+    result = function(*args, **kwargs)
+    if result is NotImplemented:
+        raise NotApplicable
+    return result
 
 
 def _tried(key: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -186,6 +222,8 @@ class _Convertible(TorchFunctionMode):
         self, func: Any, classes: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.compiler.is_dynamo_compiling():  # it follows none of what is asked below
+            return func(*args, **kwargs)
         inside = inspect.unwrap(func)
         name = getattr(inside, "__name__", "")
         is_python = isinstance(inside, types.FunctionType)
@@ -209,9 +247,9 @@ class _Convertible(TorchFunctionMode):
                 return func(*args, **kwargs)
             with self:
                 result = _tried(key, args, kwargs)
-            if result is NotImplemented:
-                return func(*args, **kwargs)
-            return args[0].copy_(result) if in_place else result
+            if in_place:
+                return _written(func, result, args, kwargs)
+            return func(*args, **kwargs) if result is NotImplemented else result
         finally:
             self._busy.discard(busy)
 
@@ -230,6 +268,19 @@ def _opened(function: Any) -> Any:
     )
     twin.__kwdefaults__ = function.__kwdefaults__
     return twin
+
+
+def _places(tensor: Any) -> Any:
+    """``tensor``, or where it is one, what is indexed like it by the helpers of ``tensor[places]``."""
+    return _Places(tensor) if isinstance(tensor, torch.Tensor) and not _is_compiled() else tensor
+
+
+class _Places:
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor
+
+    def __getitem__(self, key: Any) -> Any:
+        return _item(operator.getitem, self._tensor, key)
 
 
 def _item(original: Any, tensor: Any, key: Any) -> Any:
@@ -291,10 +342,6 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         for _, _, _, ops in overloads:
             for op in ops:
                 table.setdefault(_op(op), functools.partial(_decomposed, _op(op)))
-    known: Any = torch.export.default_decompositions() if _DECOMPOSED else {}
-    for name in _DECOMPOSED:
-        if _op(name) in known:
-            table.setdefault(_op(name), known[_op(name)])
     return table
 
 

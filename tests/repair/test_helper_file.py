@@ -267,6 +267,22 @@ def handed(text: str, *ops: str) -> str | NoCall:
             "y = [coreml_ops.diff(x), torch.relu(x), coreml_ops.diff(x, 1)]",
         ),
         ("import torch\nx = x.xlogy_(y)  #!", "xlogy.Tensor", "x = coreml_ops.xlogy(x, y)"),
+        ("import torch\nx.xlogy_(y)  #!", "xlogy.Tensor", "coreml_ops.xlogy_(x, y)"),
+        ("import torch\nz = x[0].xlogy_(y)  #!", "xlogy.Tensor", "z = coreml_ops.xlogy_(x[0], y)"),
+        ("import torch\nx &= y > 0  #!", "__and__.Tensor", "x = coreml_ops.bitwise_and_(x, y > 0)"),
+        (
+            "import torch\nself.a[0, :k] **= y  #!",
+            "pow.Tensor_Tensor",
+            "self.a[0, :k] = coreml_ops.pow_(self.a[0, :k], y)",
+        ),
+        ("import torch\nx |= a ^ b  #!", "__or__.Tensor", "x = coreml_ops.bitwise_or_(x, a ^ b)"),
+        ("import torch\nx @= y  #!", "matmul.default", "x = coreml_ops.matmul(x, y)"),
+        ("import torch\ny = x[:, :h][0]  #!", "alias.default", "y = coreml_ops.items(x)[:, :h][0]"),
+        (
+            "import torch\ny = x[:, i] + z[0]  #!",
+            "index.Tensor",
+            "y = coreml_ops.items(x)[:, i] + coreml_ops.items(z)[0]",
+        ),
         ("import torch\ny = x.flip(1)  #!", "flip.default", "y = coreml_ops.flip(x, 1)"),
         ("import torch\ny = torch.linalg.det(x)  #!", "linalg_det.default", "y = coreml_ops.det(x)"),
     ],
@@ -285,8 +301,8 @@ def test_a_call_over_several_lines_keeps_them() -> None:
 @pytest.mark.parametrize(
     ("text", "op", "words"),
     [
-        ("import torch\nx.xlogy_(y)  #!", "xlogy.Tensor", "writes into its tensor"),
-        ("import torch\nz = x.xlogy_(y)  #!", "xlogy.Tensor", "writes into its tensor"),
+        ("import torch\nf(x)[0] &= y  #!", "__and__.Tensor", "would be computed twice"),
+        ("import torch\nx **= y, z  #!", "pow.Tensor_Tensor", "cannot be an argument"),
         ("import torch\ny = self.median(x)  #!", "median.dim", "no call on the line"),
         ("import numpy as torch\ny = torch.median(x)  #!", "median.dim", "no call on the line"),
         ("import numpy as np\ny = np.median(x)  #!", "median.dim", "no call on the line"),

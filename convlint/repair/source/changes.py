@@ -8,19 +8,21 @@ proved before anything is written.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from convlint.model import Rule, Site
 from convlint.model.applied import Applied
 from convlint.repair.source.edit import IN_LIBRARY, Edit, Refusal, apply_edits, diff_of, editable, find_edit
 from convlint.repair.source.files import lines_of
-from convlint.repair.source.helper_file import Helpers, file_text, has_helper, key_of
-from convlint.repair.source.helper_line import Handed, NoCall, handed_over, import_of
+from convlint.repair.source.helper_file import Helpers, file_text, has_composition, has_helper, key_of
+from convlint.repair.source.helper_line import MODULE, Handed, NoCall, handed_over, import_of
 from convlint.repair.source.helper_place import HelperPlace, place_of_helpers
-from convlint.repair.source.proof import Original, converted, proved
+from convlint.repair.source.layers import Layer, Made, is_layer, layers_at
+from convlint.repair.source.proof import Original, converted, made_at, proved
 from convlint.rewrites.table import rewrites_of
 from convlint.rules.match import for_op
 from convlint.text import shown_path
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 """Times that a helper file is extended by what coremltools refuses of the helpers themselves."""
 
-_HELPED = ("rewrite", "correction", "decomposition")
+_HELPED = ("rewrite", "correction")
 OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
 _ASKED_FOR = ("layout", "fold")
@@ -142,7 +144,7 @@ class _Search:
     def find_expressions(self) -> None:
         """The first form: a rule's replacement on the line."""
         for change in self.applied:
-            site = change.caller or change.site
+            site = _site(change)
             if site is None:
                 continue
             mine = [for_op(rule, change.op) for rule in self.rules if _about(rule, change.op)]
@@ -155,32 +157,59 @@ class _Search:
     def find_calls(self) -> None:
         """The second form: the call handed to a helper. One that overlaps an expression takes its place."""
         by_line: dict[tuple[str, int], list[Applied]] = {}
+        in_layers: list[Applied] = []
         for change in self.refused:
-            site = change.caller or change.site
-            if site is not None and change.kind in _HELPED[:2] and has_helper(change.op, change.rewrite):
+            site = _site(change)
+            if site is None or not _is_helped(change):
+                continue
+            if is_layer(change.module, self.original.module):
+                in_layers.append(change)
+            else:
                 by_line.setdefault((site.path, site.line), []).append(change)
-        places: dict[tuple[str, int], tuple[list[Applied], list[Handed]]] = {}
-        for line, changes in by_line.items():
+        places: list[tuple[Site, list[Applied], list[Handed]]] = []
+        for changes in by_line.values():
             answer = self._handed(changes)
             if answer is not None:
-                places[line] = answer
+                places.append(answer)
+        places += self._layers(in_layers)
         self.changes.place = place_of_helpers(
-            sorted({path for path, _ in places} | {edit.path for edit in self.handed}),
+            sorted({site.path for site, _, _ in places} | {edit.path for edit in self.handed}),
             self.original.spec,
             self.original.root,
         )
         problem = self.changes.place.problem(self.original.root)
         self.can_write = not problem
-        for changes, handed in places.values():
+        for site, changes, handed in places:
             if problem:
                 for change in changes:
                     self.refused[change] = replace(self.refused[change], reason=problem)
             else:
-                self._take(changes, handed)
+                self._take(site, changes, handed)
 
-    def _handed(self, changes: list[Applied]) -> tuple[list[Applied], list[Handed]] | None:
+    def _layers(self, changes: list[Applied]) -> list[tuple[Site, list[Applied], list[Handed]]]:
+        """Calls inside of layers of PyTorch: the class is handed over where the project makes the layer."""
+        found: dict[Layer, list[Applied]] = {}
+        for change in changes:
+            answer = layers_at(
+                change.module, change.calls > 1, self.original.module, self.notes, self.original.root
+            )
+            if isinstance(answer, str):
+                self.refused[change] = replace(self.refused[change], reason=answer)
+            else:
+                for layer in answer:
+                    found.setdefault(layer, []).append(change)
+        return [
+            (layer.site, mine, [Handed(layer.start, layer.end, f"{MODULE}.{layer.name}", (), layer.full)])
+            for layer, mine in found.items()
+        ]
+
+    @cached_property
+    def notes(self) -> Mapping[str, Made]:
+        return made_at(self.original)
+
+    def _handed(self, changes: list[Applied]) -> tuple[Site, list[Applied], list[Handed]] | None:
         """The changes of a line that calls can be handed over for, and the new expressions."""
-        first = changes[0].caller or changes[0].site
+        first = _site(changes[0])
         assert first is not None
         module = editable(first, self.original.root)
         if isinstance(module, Refusal):
@@ -200,17 +229,15 @@ class _Search:
             return None
         for edit in said:
             if any(edit.start < one.end and one.start < edit.end for one in handed):
-                good += [one for one in self.edits.pop(edit) if has_helper(one.op, one.rewrite)]
+                good += [one for one in self.edits.pop(edit) if _is_helped(one)]
                 self.refused |= {one: Refusal(first, "it stands inside of another call") for one in good}
                 handed = handed_over(module, first.line, [change.op for change in good])
                 if isinstance(handed, NoCall):
                     return None
-        return good, handed
+        return first, good, handed
 
-    def _take(self, changes: list[Applied], handed: list[Handed]) -> None:
-        site = changes[0].caller or changes[0].site
+    def _take(self, site: Site, changes: list[Applied], handed: list[Handed]) -> None:
         place = self.changes.place
-        assert site is not None
         assert place is not None
         module = editable(site, self.original.root)
         if isinstance(module, Refusal):
@@ -321,7 +348,15 @@ class _Search:
                 (change.op, change.rewrite) for change in changes if has_helper(change.op, change.rewrite)
             ),
             functions,
-            frozenset(change.op for change in changes if change.kind == "decomposition"),
+            frozenset(
+                change.op for change in changes if change.kind == "decomposition" and _is_helped(change)
+            ),
+            layers={
+                layer.rpartition(".")[2]: layer
+                for edit in mine
+                for layer in [self.handed[edit].layer]
+                if layer
+            },
         )
         self.changes.helpers = new
         self._write_down()
@@ -346,7 +381,10 @@ def _site(change: Applied) -> Site | None:
 
 
 def _is_helped(change: Applied) -> bool:
-    return change.kind == "decomposition" or has_helper(change.op, change.rewrite)
+    """Whether a helper can stand for the call."""
+    if change.kind == "decomposition":
+        return has_composition(change.op)
+    return change.kind in _HELPED and has_helper(change.op, change.rewrite)
 
 
 def _about(rule: Rule, op: str) -> bool:

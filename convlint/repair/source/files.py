@@ -53,7 +53,7 @@ def lines_of(text: str, *, ends: bool = False) -> list[str]:
     return lines if ends else [line.rstrip("\r\n") for line in lines]
 
 
-def span_of(text: str, node: ast.expr) -> tuple[int, int]:
+def span_of(text: str, node: ast.expr | ast.stmt) -> tuple[int, int]:
     """Offsets of a node in the text; the columns of ast count bytes."""
     lines = lines_of(text, ends=True)
 

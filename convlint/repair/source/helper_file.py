@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ _HEAD = re.compile(rf"^{re.escape(_MARK)}([0-9a-f]{{64}}) (\{{.*\}})$", re.MULTI
 _RUNTIME_STARTS = "# What follows is written into helper files.\n"
 _ALIASING = {"nothing", "no_copy"}
 """Rewrites that leave a copy out: right for a graph without writes, not for a line of Python."""
+
+ITEMS = "items"
+"""The function whose result is indexed in the place of a tensor."""
 
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "bitwise_and": ("__and__", "__rand__"),
@@ -81,14 +84,16 @@ class Helpers:
 
     ``rewrites`` are pairs of an overload and the rewrite that a model needed for it. ``functions`` are the
     public ones by name: what they are in PyTorch, and the key of their rewrites; empty where PyTorch writes
-    them in Python. ``decomposed`` are ops for which PyTorch's own decomposition is enough. With ``nested``,
-    what helpers call is handed to helpers too.
+    them in Python. ``decomposed`` are ops for which PyTorch's own decomposition is enough. ``layers`` are
+    the public classes by name, with that of PyTorch. With ``nested``, what helpers call is handed to helpers
+    too.
     """
 
     rewrites: frozenset[tuple[str, str]] = frozenset()
     functions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     decomposed: frozenset[str] = frozenset()
     nested: bool = False
+    layers: Mapping[str, str] = field(default_factory=dict)
 
     def joined(self, other: Helpers) -> Helpers:
         """Both together. A name that both have is that of ``other``, which is the newer one."""
@@ -97,6 +102,7 @@ class Helpers:
             {**self.functions, **other.functions},
             self.decomposed | other.decomposed,
             self.nested or other.nested,
+            {**self.layers, **other.layers},
         )
 
 
@@ -109,6 +115,15 @@ def key_of(op: str) -> str:
 def has_helper(op: str, rewrite: str) -> bool:
     """Whether a rewrite of an op can be a function in a helper file."""
     return op.startswith("aten.") and bool(_named(op, rewrite))
+
+
+def has_composition(op: str) -> bool:
+    """Whether PyTorch's own decomposition of an op can be called in a helper file."""
+    if not op.startswith("aten."):
+        return False
+    overload = _overload(op)
+    known = torch_adapter.decomposition_of(overload) is not None
+    return known or torch_adapter.is_composite(overload)
 
 
 def names_of(key: str) -> tuple[str, ...]:
@@ -125,6 +140,7 @@ def file_text(helpers: Helpers, made_with: str) -> str:
             "functions": {name: list(helpers.functions[name]) for name in sorted(helpers.functions)},
             "decomposed": sorted(helpers.decomposed),
             "nested": helpers.nested,
+            "layers": {name: helpers.layers[name] for name in sorted(helpers.layers)},
         }
     )
     digest = hashlib.sha256(body.encode()).hexdigest()
@@ -143,6 +159,7 @@ def read_helpers(text: str) -> Helpers | None:
             {name: (str(full), str(key)) for name, (full, key) in record["functions"].items()},
             frozenset(map(str, record["decomposed"])),
             bool(record["nested"]),
+            {str(name): str(full) for name, full in record["layers"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -171,12 +188,8 @@ def _body(helpers: Helpers) -> str:
     definitions = pieces.text()
     runtime, imports = _runtime()
     public = [_public(name, full, key, helpers) for name, (full, key) in sorted(helpers.functions.items())]
-    used = (
-        {"import operator"}
-        if any(full.startswith("operator.") for full, _ in helpers.functions.values())
-        else set()
-    )
-    head = f"from __future__ import annotations\n\n{_import_block({*imports, *pieces.imports, *used})}"
+    public += [_layer(name, full) for name, full in sorted(helpers.layers.items())]
+    head = f"from __future__ import annotations\n\n{_import_block({*imports, *pieces.imports})}"
     parts = [head, "\n\n\n".join(public), definitions, runtime, table]
     text = "\n\n\n".join(part for part in parts if part) + "\n"
     return text.replace("\n\n\n\n", "\n\n\n").lstrip("\n")
@@ -217,8 +230,23 @@ def _public(name: str, full: str, key: str, helpers: Helpers) -> str:
         ),
         "with the functions below for what it calls",
     )
+    if name == ITEMS:
+        about = f"What is indexed in the place of ``tensor``: {title}."
+        return f'def {name}(tensor: Any) -> Any:\n    """{about}"""\n    return _places(tensor)'
     call = f'_call("{key}", {full}, args, kwargs)' if key else f"_through({full}, args, kwargs)"
+    if name.endswith("_") and not name.endswith("__"):
+        title += ", written into the first argument"
+        call = f'_write("{key}", {full}, args, kwargs)'
     return f'def {name}(*args: Any, **kwargs: Any) -> Any:\n    """{full}: {title}."""\n    return {call}'
+
+
+def _layer(name: str, full: str) -> str:
+    """A layer of PyTorch, with all that it is but the way that it computes."""
+    return (
+        f'class {name}({full}):\n    """{full}, with the functions below for what it calls."""\n\n'
+        "    def forward(self, *args: Any, **kwargs: Any) -> Any:\n"
+        "        return _through(super().forward, args, kwargs)"
+    )
 
 
 def _named(op: str, name: str) -> list[Rewrite]:
@@ -252,43 +280,45 @@ def _overloads(key: str) -> list[str]:
 
 def _table(helpers: Helpers, pieces: Pieces) -> str:
     """The tables that the functions of the runtime read."""
-    rows: list[str] = []
+    rows: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for key, rewrites in _rewrites(helpers).items():
         if any(one.name not in _ALIASING for one, _ in rewrites):
             names |= dict.fromkeys(names_of(key), key)
-        rows.append(f"    {json.dumps(key)}: (")
         for one, ops in rewrites:
-            function = pieces.add(one)
-            direct = [op for op in ops if op.split(".")[1] == key]
-            if not direct:  # Python calls the function that is composed of it
-                rows.append(f"        ({function}, None, (), {tuple(ops)!r}),")
-            for op in direct:
-                same = ops if op == direct[0] else []
-                positional, named, schema = _parameters(op)
-                rows += [
-                    f"        # {schema}",
-                    f"        ({function}, {positional}, {named}, {tuple(same)!r}),",
-                ]
-        rows.append("    ),")
+            rows.setdefault(key, []).extend(_rows(key, pieces.add(one), ops))
+    for op in sorted(helpers.decomposed):
+        key = key_of(op)
+        names |= dict.fromkeys(names_of(key), key)
+        rows.setdefault(key, []).extend(_rows(key, f"functools.partial(_composed, {op!r})", [op]))
+    table = "".join(
+        f"    {json.dumps(key)}: (\n" + "".join(f"        {row}\n" for row in mine) + "    ),\n"
+        for key, mine in sorted(rows.items())
+    )
     spelled = "".join(f"    {json.dumps(name)}: {json.dumps(key)},\n" for name, key in names.items())
-    composed = "".join(f"    {json.dumps(op)},\n" for op in sorted(helpers.decomposed))
     return (
-        "_OVERLOADS: dict[str, Any] = {\n" + "".join(f"{row}\n" for row in rows) + "}\n"
+        "_OVERLOADS: dict[str, Any] = {\n" + table + "}\n"
         "_NAMES: dict[str, str] = {\n" + spelled + "}\n"
-        f"_DECOMPOSED: tuple[str, ...] = ({f'{chr(10)}{composed}' if composed else ''})\n"
         f"_NESTED = {helpers.nested}"
     )
 
 
+def _rows(key: str, function: str, ops: Sequence[str]) -> list[str]:
+    """The entries of one helper: one for each overload that Python calls by its name."""
+    direct = [op for op in ops if op.split(".")[1] == key]
+    if not direct:  # Python calls the function that is composed of it
+        return [f"({function}, None, (), {tuple(ops)!r}),"]
+    rows: list[str] = []
+    for op in direct:
+        same = tuple(ops) if op == direct[0] else ()
+        positional, named, schema = _parameters(op)
+        rows += [f"# {schema}", f"({function}, {positional}, {named}, {same!r}),"]
+    return rows
+
+
 def _parameters(op: str) -> tuple[str, str, str]:
     """The arguments of an overload: by position, by name alone, and its schema to be read."""
-    import torch
-
-    value: Any = torch.ops
-    for part in op.split("."):
-        value = getattr(value, part)
-    schema = value._schema
+    schema = _overload(op)._schema
     sides: tuple[list[str], list[str]] = ([], [])
     for argument in schema.arguments:
         default = _default(argument)
@@ -296,6 +326,12 @@ def _parameters(op: str) -> tuple[str, str, str]:
         sides[argument.kwarg_only].append(f"({argument.name!r}, {kind!r}, {argument.N or 0}, {default})")
     texts = [f"({', '.join(side)}{',' if len(side) == 1 else ''})" for side in sides]
     return texts[0], texts[1], str(schema)
+
+
+def _overload(op: str) -> Any:
+    import torch
+
+    return reduce(getattr, op.split("."), torch.ops)
 
 
 def _default(argument: Any) -> str:

@@ -7,86 +7,30 @@ rewritten; the functions are general, and fall back to PyTorch's own.
 from __future__ import annotations
 
 import ast
-import inspect
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from convlint.repair.source.files import span_of
-from convlint.repair.source.helper_file import key_of, names_of
+from convlint.repair.source.helper_call import Node, Public, public_of, written_in_python
+from convlint.repair.source.helper_file import ITEMS, key_of
 from convlint.repair.source.match import Module, dotted_name
 
 MODULE = "coreml_ops"
-_OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
-    ast.BitAnd: ("bitwise_and", "and_"),
-    ast.BitOr: ("bitwise_or", "or_"),
-    ast.BitXor: ("bitwise_xor", "xor"),
-    ast.LShift: ("bitwise_left_shift", "lshift"),
-    ast.RShift: ("bitwise_right_shift", "rshift"),
-    ast.FloorDiv: ("floor_divide", "floordiv"),
-    ast.Mod: ("remainder", "mod"),
-    ast.Pow: ("pow", "pow"),
-    ast.MatMult: ("matmul", "matmul"),
-    ast.Add: ("add", "add"),
-    ast.Sub: ("sub", "sub"),
-    ast.Mult: ("mul", "mul"),
-    ast.Div: ("div", "truediv"),
-    ast.Invert: ("bitwise_not", "invert"),
-}
-"""Operators, as functions of PyTorch and of the module ``operator``."""
-
-_PREFIXES = {
-    "torch": "",
-    "torch.nn.functional": "",
-    "torch.functional": "",
-    "torch.Tensor": "",
-    "torch.linalg": "linalg_",
-    "torch.special": "special_",
-}
-_CALLERS: dict[str, tuple[str, ...]] = {
-    "im2col": ("unfold",),
-    "col2im": ("fold",),
-    "linalg_vector_norm": ("norm", "normalize"),
-    "linalg_matrix_norm": ("norm",),
-    "linalg_det": ("det",),
-    "linalg_inv": ("inverse",),
-    "linalg_inv_ex": ("inverse", "inv"),
-    "linalg_cross": ("cross",),
-    "special_exp2": ("exp2",),
-    "var": ("std",),
-    "grid_sampler_2d": ("grid_sample",),
-    "repeat": ("tile",),
-    "tile": ("repeat",),
-    "native_channel_shuffle": ("channel_shuffle",),
-    "bernoulli": ("dropout",),
-}
-"""Functions that PyTorch writes in Python, or composes, by the op that they call."""
-
-_ANY_NUMBER = ("flip", "permute", "tile", "repeat", "expand", "reshape", "view")
-"""Methods that take any number of integers, as their functions do not."""
-
-_NO_TENSORS = ("self", "cls", "torch", "F", "nn", "np")
-
-
-@dataclass(frozen=True, slots=True)
-class Public:
-    """A function of the helper file: its name, what it is in PyTorch, and the key of its rewrites."""
-
-    name: str
-    full: str
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """An expression with its calls handed to helpers: offsets, the new text, the functions it calls."""
+    """An expression with its calls handed to helpers: offsets, the new text, the functions it calls.
+
+    ``layer`` is the full name of a class of PyTorch that the new text names in the helper file.
+    """
 
     start: int
     end: int
     text: str
-    functions: tuple[Public, ...]
+    functions: tuple[Public, ...] = ()
+    layer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +42,16 @@ class NoCall:
 
 def handed_over(module: Module, line: int, ops: Sequence[str]) -> list[Handed] | NoCall:
     """The expressions of the line that call one of ``ops``, with these calls handed to helpers."""
-    chosen: dict[ast.expr, Public] = {}
+    chosen: dict[Node, Public] = {}
     problem = ""
     for op in ops:
-        calls: dict[ast.expr, Public] = {}
-        for node in module.expressions(line):
-            public = _public(module, node, op)
+        calls: dict[Node, Public] = {}
+        for node in _nodes(module, line):
+            public = public_of(module, node, op)
             if isinstance(public, Public):
                 calls[node] = public
             problem = public if isinstance(public, str) and not problem else problem
-        chosen |= calls or _written_in_python(module, line)
+        chosen |= calls if calls else written_in_python(module, line)
         if not chosen:
             name = key_of(op)
             return NoCall(
@@ -126,6 +70,14 @@ def handed_over(module: Module, line: int, ops: Sequence[str]) -> list[Handed] |
         ]
     except _Comment:
         return NoCall("a comment stands inside of the call: change it by hand")
+
+
+def _nodes(module: Module, line: int) -> Iterator[Node]:
+    """What may call a function of PyTorch: the expressions that reach over ``line``, and assignments."""
+    yield from module.expressions(line)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.AugAssign) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            yield node
 
 
 def import_of(module: Module, statement: str) -> tuple[int, str] | None:
@@ -186,105 +138,6 @@ def _inside(module: Module, node: ast.AST, other: ast.AST) -> bool:
     return parent is other
 
 
-def _public(module: Module, node: ast.expr, op: str) -> Public | str | None:
-    """The helper for a call of ``op``; a sentence where it may not be one, None where it is another call."""
-    key = key_of(op)
-    base = op.split(".")[1]
-    wanted = {*names_of(key), base, base.strip("_"), *_CALLERS.get(base, ()), *_CALLERS.get(key, ())}
-    if base.strip("_").startswith("upsample"):
-        wanted |= {"interpolate", "upsample"}
-    if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-        name, function = _OPERATORS.get(type(node.op), ("", ""))
-        return Public(name, f"operator.{function}", key) if name == key else None
-    if not isinstance(node, ast.Call):
-        return None
-    dotted = dotted_name(node.func, partial(module.names.meaning, place=node))
-    if dotted is not None:
-        prefix, _, name = dotted.rpartition(".")
-        if prefix not in _PREFIXES or not ({name, _PREFIXES[prefix] + name} & wanted):
-            return None
-        return _named(dotted, name, key)
-    if not isinstance(node.func, ast.Attribute) or _is_no_tensor(node.func.value):
-        return None
-    name = node.func.attr
-    if name.endswith("_") and not name.endswith("__") and name[:-1] in wanted:
-        if not _assigns_itself(module, node):
-            return (
-                f"{name} writes into its tensor: write `y = x.{name[:-1]}(...)`, then it can be handed over"
-            )
-        name = name[:-1]
-    return _method(name, key) if name in wanted else None
-
-
-def _assigns_itself(module: Module, node: ast.Call) -> bool:
-    """Whether the statement is ``x = x.op_(...)``, after which nothing tells the two apart."""
-    parent = module.names.parent(node)
-    assert isinstance(node.func, ast.Attribute)
-    own = node.func.value
-    return (
-        isinstance(parent, ast.Assign)
-        and len(parent.targets) == 1
-        and isinstance(own, ast.Name)
-        and isinstance(parent.targets[0], ast.Name)
-        and parent.targets[0].id == own.id
-    )
-
-
-def _is_no_tensor(receiver: ast.expr) -> bool:
-    """Whether a method is called on the module itself, or on something that bears the name of a module."""
-    if isinstance(receiver, ast.Call):
-        return isinstance(receiver.func, ast.Name) and receiver.func.id == "super"
-    return isinstance(receiver, ast.Name) and receiver.id in _NO_TENSORS
-
-
-def _resolved(full: str) -> Any:
-    import torch
-
-    value: Any = torch
-    for part in full.split(".")[1:]:
-        value = getattr(value, part, None)
-    return value
-
-
-def _is_python(function: Any) -> bool:
-    return isinstance(inspect.unwrap(function), types.FunctionType)
-
-
-def _named(full: str, name: str, key: str) -> Public | None:
-    function = _resolved(full)
-    if function is None:
-        return None
-    return Public(name, full, "" if _is_python(function) else key)
-
-
-def _method(name: str, key: str) -> Public | None:
-    """The helper for a method: that of the function of torch of this name where there is one."""
-    if _resolved(f"torch.Tensor.{name}") is None:
-        return None
-    function = _resolved(f"torch.{name}")
-    if name in _ANY_NUMBER:
-        return Public(name, f"torch.Tensor.{name}", key)
-    if function is not None and not _is_python(function):
-        return Public(name, f"torch.{name}", key)
-    twin = _resolved(f"torch.nn.functional.{name}")
-    own = _named(f"torch.Tensor.{name}", name, key)
-    return Public(f"tensor_{name}", own.full, own.key) if own and (twin or function) else own
-
-
-def _written_in_python(module: Module, line: int) -> dict[ast.expr, Public]:
-    """The one function of the line that PyTorch writes in Python: whatever it calls is looked at."""
-    calls: dict[ast.expr, Public] = {}
-    for node in module.expressions(line):
-        if isinstance(node, ast.Call):
-            full = dotted_name(node.func, partial(module.names.meaning, place=node))
-            prefix, _, name = (full or "").rpartition(".")
-            if full and prefix in _PREFIXES:
-                public = _named(full, name, "")
-                if public is not None and _is_python(_resolved(full)):
-                    calls[node] = public
-    return calls if len(calls) == 1 else {}
-
-
 class _Comment(Exception):
     """Between the parts of a call stands a comment, which has no place in the new one."""
 
@@ -292,13 +145,13 @@ class _Comment(Exception):
 class _Text:
     """The text of expressions in which the chosen calls are handed over, those inside of others too."""
 
-    def __init__(self, module: Module, chosen: Mapping[ast.expr, Public]) -> None:
+    def __init__(self, module: Module, chosen: Mapping[Node, Public]) -> None:
         self._text = module.source.text
         self._module = module
         self._chosen = chosen
         self._spans = {node: span_of(self._text, node) for node in chosen}
 
-    def functions_in(self, outer: ast.expr) -> tuple[Public, ...]:
+    def functions_in(self, outer: Node) -> tuple[Public, ...]:
         """The helpers that the new text of ``outer`` calls."""
         mine = (
             public
@@ -307,7 +160,7 @@ class _Text:
         )
         return tuple(dict.fromkeys(mine))
 
-    def of_call(self, node: ast.expr) -> str:
+    def of_call(self, node: Node) -> str:
         """The call of the helper in the place of ``node``."""
         name = f"{MODULE}.{self._chosen[node].name}"
         if isinstance(node, ast.BinOp):
@@ -315,6 +168,15 @@ class _Text:
             return f"{name}({self._of(node.left)}, {self._of(node.right)})"
         if isinstance(node, ast.UnaryOp):
             return f"{name}({self._of(node.operand)})"
+        if isinstance(node, ast.AugAssign):
+            self._between(node.target, node.value)
+            target = self._module.text_of(node.target)
+            return f"{target} = {name}({target}, {self._of(node.value)})"
+        if self._chosen[node].name == ITEMS:
+            assert isinstance(node, ast.Subscript)
+            end = span_of(self._text, node)[1]
+            behind = span_of(self._text, node.value)[1]
+            return f"{name}({self._of(node.value)}){self._range(behind, end, node)}"
         assert isinstance(node, ast.Call)
         end = self._spans[node][1]
         _, after = span_of(self._text, node.func)
@@ -341,7 +203,7 @@ class _Text:
     def _of(self, node: ast.expr) -> str:
         return self.of_call(node) if node in self._chosen else self._range(*span_of(self._text, node), node)
 
-    def _range(self, start: int, end: int, within: ast.expr) -> str:
+    def _range(self, start: int, end: int, within: Node) -> str:
         """The text from ``start`` to ``end``, with the chosen calls in it handed over."""
         inner = sorted(
             (

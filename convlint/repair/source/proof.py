@@ -23,6 +23,7 @@ from typing import Any
 
 from convlint.repair.source.behaviour import Behaviour, behaviour_apart, behaviour_of
 from convlint.repair.source.edit import Edit, edited_files
+from convlint.repair.source.layers import Made, noted, notes_of
 from convlint.supervision import prefix_of
 from convlint.text import one_line
 
@@ -116,6 +117,13 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
     return Converted(str(trial.status), refused)
 
 
+def made_at(original: Original) -> Mapping[str, Made]:
+    """Where each module of the model is made, as a process of its own finds it."""
+    result, _ = _in_fresh_python((), original, _NO_FILES, {"layers": True})
+    found: Mapping[str, Made] = result.get("layers", {})
+    return found
+
+
 def _problem(edits: Sequence[Edit], original: Original, files: Files) -> str:
     """How the edited model differs from the original; empty where it does not."""
     result, problem = _in_fresh_python(edits, original, files, {})
@@ -178,9 +186,13 @@ def _run(path: str) -> None:
     job = torch.load(path, weights_only=False)  # written by this very program a moment ago
     _read_from(job["texts"])
     loaded = load_model(job["spec"], job["args"], job["arg_exprs"], root=job["root"], timeout=job["timeout"])
-    module = loaded.build()
-    module.load_state_dict(job["state"])
-    result = _exported(module, job) if "context" in job else dict(behaviour_of(module, job["inputs"]))
+    with noted() if "layers" in job else nullcontext():
+        module = loaded.build()
+    if "layers" in job:
+        result: dict[str, Any] = {"layers": notes_of(module)}
+    else:
+        module.load_state_dict(job["state"])
+        result = _exported(module, job) if "context" in job else dict(behaviour_of(module, job["inputs"]))
     torch.save(result, os.path.join(os.path.dirname(path), "outputs.pt"))
 
 

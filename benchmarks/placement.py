@@ -58,8 +58,9 @@ def collect(path: Path, seconds: float) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     from convlint.capture.methods import Source, capture
-    from convlint.placement.conversion import Refused, mil_operations
     from convlint.placement.mil_reader import read_mil
+    from convlint.placement.operations import with_modules
+    from convlint.trial.run import run_trial
 
     kept: Collected = {"one_op": {}, "models": {}, "failed": {}}
     if path.exists():
@@ -79,14 +80,17 @@ def collect(path: Path, seconds: float) -> None:
             break
         try:
             captured = capture(Source(build, None, lambda make=make: ((make(),), {})))
-            found: Any = mil_operations(captured.program, "iOS17", 170)
+            tried = run_trial(
+                captured.program, captured.graph, "export", "iOS17", "passes", 170, read=read_mil
+            )
+            kept["models"][key] = with_modules(tried.operations)
+            reason = "; ".join(failure.error for failure in tried.failures[:1])
         except Exception as error:
-            found = Refused(f"{type(error).__name__}: {error}")
-        if isinstance(found, Refused):
-            kept["failed"][key] = found.reason
-            print(key, found.reason[:150], flush=True)
-        else:
-            kept["models"][key] = found
+            reason = f"{type(error).__name__}: {error}"
+        if reason:
+            kept["models"].pop(key, None)
+            kept["failed"][key] = reason
+            print(key, reason[:150], flush=True)
         with path.open("wb") as file:
             pickle.dump(kept, file)
     print(len(kept["models"]), "models", flush=True)

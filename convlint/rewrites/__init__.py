@@ -11,6 +11,7 @@ KINDS = (
     "functions",
     "activations",
     "reduction",
+    "distances",
     "sorting",
     "matrices",
     "einsum",

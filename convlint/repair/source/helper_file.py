@@ -159,7 +159,7 @@ def read_helpers(text: str) -> Helpers | None:
             {name: (str(full), str(key)) for name, (full, key) in record["functions"].items()},
             frozenset(map(str, record["decomposed"])),
             bool(record["nested"]),
-            {str(name): str(full) for name, full in record["layers"].items()},
+            {str(name): str(full) for name, full in record.get("layers", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -92,6 +92,7 @@ def fix(request: FixRequest, out: TextIO) -> int:
         changes.place.path if changes.place is not None and changes.text else "",
         changes.context,
         emitted,
+        tuple(site for edit in changes.edits if edit.path in written for site in changes.said[edit]),
     )
     if request.format == "json":
         from convlint.output.json import dumps

@@ -52,7 +52,8 @@ class FixReport:
 
     ``edits`` are the proved edits, ``written`` the files that were written, ``refusals`` the places without
     an edit. ``checked`` is None where no edit was written. ``handed`` are those of ``edits`` that call a
-    function of the helper file ``helper_file``; ``context`` names the lines that its context covers.
+    function of the helper file ``helper_file``; ``context`` names the lines that its context covers. ``said``
+    are the lines whose calls are changed by what was written: those of a layer are not where it is made.
     """
 
     name: str
@@ -66,6 +67,7 @@ class FixReport:
     helper_file: str = ""
     context: Context | None = None
     emitted: Emitted | None = None
+    said: tuple[Site, ...] = ()
 
     @property
     def covered(self) -> tuple[Site, ...]:
@@ -80,7 +82,7 @@ class FixReport:
     @property
     def in_memory(self) -> tuple[Site, ...]:
         """The places that are fixed in the module and the program only."""
-        done = {(site.path, site.line) for site in self.in_source}
+        done = {(site.path, site.line) for site in (*self.in_source, *self.said)}
         places = (change.caller or change.site for change in self.fixed.applied)
         sites = {(site.path, site.line): site for site in places if site is not None}
         return tuple(site for place, site in sites.items() if place not in done)

@@ -59,6 +59,7 @@ class SourceChanges:
     text: str = ""
     before: bytes | None = None
     context: Context | None = None
+    said: dict[Edit, tuple[Site, ...]] = field(default_factory=dict)
 
     @property
     def helper_edits(self) -> list[Edit]:
@@ -267,6 +268,10 @@ class _Search:
             self.find_calls()
             edits, _ = self._proved()
         self.changes.edits = edits
+        self.changes.said = {
+            edit: tuple(site for change in self.edits[edit] if (site := _site(change)) is not None)
+            for edit in edits
+        }
         self._fill(edits, ())
 
     def _proved(self) -> tuple[list[Edit], dict[Edit, str]]:

@@ -30,7 +30,7 @@ from convlint.text import shown_path
 if TYPE_CHECKING:
     from convlint.capture.methods import Inputs, Source
     from convlint.model.fixed import Fixed
-    from convlint.output.fixed import Checked, Emitted
+    from convlint.output.fix_report import Checked, Emitted
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def fix(request: FixRequest, out: TextIO) -> int:
     diff = changes.diff
     written, unwritten = changes.write() if request.write or place is not None else ([], [])
     emitted = _emitted(place, job, fixed, changes, original) if place is not None else None
-    from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
+    from convlint.output.fix_report import FixReport
+    from convlint.output.fixed import fixed_to_dict, render_fixed
 
     report = FixReport(
         job.name,
@@ -135,7 +136,7 @@ def _fixed(
 
 def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, original: Original) -> Emitted:
     """What became of the script that was asked for: it stays where it is only if it does its work."""
-    from convlint.output.fixed import Emitted
+    from convlint.output.fix_report import Emitted
 
     shown = shown_path(place.path)
     left = changes.refusals or (changes.context is not None and changes.context.problem)
@@ -160,7 +161,7 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
 
 def _checked(words: Sequence[str]) -> Checked:
     """The result of ``convlint check`` on the files as they are now, in a fresh process."""
-    from convlint.output.fixed import Checked
+    from convlint.output.fix_report import Checked
 
     command = [sys.executable, "-m", "convlint", "check", "--format", "json", "--quiet", "--no-cache", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

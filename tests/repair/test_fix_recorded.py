@@ -15,7 +15,8 @@ import convlint
 from convlint.capture.cut import find_cut
 from convlint.capture.reach import reached
 from convlint.capture.recording import RecordedModule, record
-from convlint.output.fixed import FixReport, fixed_to_dict, render_fixed
+from convlint.output.fix_report import FixReport
+from convlint.output.fixed import fixed_to_dict, render_fixed
 from convlint.repair.recorded.reference import branch_signature
 from convlint.rewrites.einsum import einsum
 

@@ -21,7 +21,7 @@ from convlint.placement.operations import with_modules
 from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
-    from convlint.capture.methods import Capture, Source
+    from convlint.capture.methods import Source
     from convlint.placement.rules import Precision
 
 Progress = Callable[[str], None]
@@ -103,7 +103,7 @@ def plan_source(
     else:
         from convlint.placement.aten_reader import read_aten
 
-        why = _why(captured, trials, shipped)
+        why = _why(options.trial is not None, trials, shipped)
         notes.append(f"planned on PyTorch's ops, before coremltools fuses them: {why}")
         operations, level = read_aten(captured.graph, options.target), _ATEN
     return plan_program(
@@ -112,11 +112,11 @@ def plan_source(
     )  # fmt: skip
 
 
-def _why(captured: Capture, trials: tuple[Trial, ...], shipped: Shipped) -> str:
+def _why(asked: bool, trials: tuple[Trial, ...], shipped: Shipped) -> str:
     """Why there is no converted program."""
     deciding = deciding_trial(trials)
     if deciding is None:
-        return "no conversion was tried"
+        return "no conversion was tried" if asked else "no conversion was asked for"
     failures = shipped.repair.remaining if shipped.repair is not None else deciding.failures
     if not failures:
         return deciding.detail or "coremltools refuses the model"

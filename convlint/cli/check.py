@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.checking.shipping import device_of
 from convlint.cli.requests import CheckRequest, StorageOptions
 from convlint.cli.stream import ReportStream, print_to_stderr
 from convlint.destination import UNWRITTEN, checked_package, checked_place, make_folder_of
@@ -143,6 +142,8 @@ def _check_devices(jobs: Iterable[Job]) -> None:
     """Refuse an unknown chip or system before a model is built."""
     for job in jobs:
         if (job.options.chip, job.options.os) != (None, None):
+            from convlint.checking.shipping import device_of
+
             device_of(job.options)
 
 
@@ -152,6 +153,7 @@ def _planned(outcome: Outcome, job: Job, *, pictured: bool) -> Outcome:
         return outcome
     plan = outcome.report.plan
     if plan is None and pictured:
+        from convlint.checking.shipping import device_of
         from convlint.placement.forecast import plan_report
 
         plan = plan_report(outcome.report, device_of(job.options))

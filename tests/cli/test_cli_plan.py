@@ -40,6 +40,11 @@ class Refused(nn.Module):
 class Branch(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
+
+class Hopeless(Refused):
+    def forward(self, x):
+        (layer,) = self.children()
+        return torch.linalg.eigvalsh(layer(x).mT @ x)
 """
 
 
@@ -144,8 +149,7 @@ def test_a_model_that_cannot_be_exported_is_planned_from_one_run(
     code, text, _ = run(capsys, "nets.py:Branch", "--input", "1x4", "--format", "json")
     assert code == 0
     plan = json.loads(text)
-    assert plan["level"] == "aten"
-    assert any("torch.export gives no program" in note for note in plan["notes"])
+    assert plan["level"] == "mil", "the trace converts, for the branch of the example"
 
 
 def test_a_model_that_coremltools_refuses_is_planned_on_its_own_ops(
@@ -154,14 +158,24 @@ def test_a_model_that_coremltools_refuses_is_planned_on_its_own_ops(
     """And its module has a name that would do harm anywhere but in a text."""
     texts = {}
     for format_ in ("json", "terminal", "markdown"):
-        code, texts[format_], _ = run(capsys, "nets.py:Refused", "--input", "1x8", "--format", format_)
+        code, texts[format_], _ = run(capsys, "nets.py:Hopeless", "--input", "1x8", "--format", format_)
         assert code == 0
     plan = json.loads(texts["json"])
     assert plan["level"] == "aten"
-    assert any("coremltools refuses the model (NotImplementedError" in note for note in plan["notes"])
+    assert any("before coremltools fuses them: " in note for note in plan["notes"])
     assert {op["module"] for op in plan["ops"]} == {'<img src=x onerror="a()">|\x1b[31m', ""}
     assert not any("\x1b" in texts[name] for name in ("terminal", "markdown"))
     assert re.search(r"(?<!\\)<img", texts["markdown"]) is None
+
+
+def test_a_model_that_is_refused_is_planned_as_it_would_be_fixed(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text, _ = run(capsys, "nets.py:Refused", "--input", "1x8", "--format", "json")
+    assert code == 0
+    plan = json.loads(text)
+    assert plan["level"] == "mil"
+    assert any("planned after 1 change at 1 line" in note for note in plan["notes"])
 
 
 def test_a_model_that_is_not_there(net: Path, convlint: Convlint) -> None:

@@ -51,8 +51,8 @@ def test_warm_is_cold_without_torch(place: Path) -> None:
     assert "the result of an earlier check" not in cold.out
     assert "the model says hello" in cold.err
     heavy = {"torch", "coremltools", "rich", "networkx", "numpy", "importlib.metadata"}
-    # Nouns that a kept report has no use for: making them is most of what is left of the time.
-    heavy |= {"convlint.rules.where.language", "convlint.model.placement"}
+    # What a kept report has no use for: making it is most of what is left of the time.
+    heavy |= {"convlint.rules.where.language", "convlint.placement.chips"}
     assert not heavy & imported(warm)
     assert (place / "cold.sarif").read_text() == (place / "warm.sarif").read_text()
     document = check(place, "--format", "json")

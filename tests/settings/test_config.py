@@ -15,7 +15,7 @@ from convlint.interface.inputs import InputSpec
 from convlint.settings import keys
 from convlint.settings.jobs import Job
 from convlint.settings.project import Project, find_project
-from convlint.settings.request import device_names
+from convlint.settings.request import Request, one_job
 from convlint.settings.schema import config_schema
 
 WHOLE = """
@@ -343,6 +343,11 @@ def test_the_chip_of_plans_is_that_of_the_command_line_then_of_the_environment_t
     (tmp_path / "convlint.toml").write_text('chip = "M2"\nos = "macOS14"\n', encoding="utf-8")
     project = find_project(tmp_path, environment={})
     elsewhere = find_project(tmp_path, environment={"CONVLINT_CHIP": "M3"})
-    assert device_names(None, None, project) == ("M2", "macOS14")
-    assert device_names("A16", None, project) == ("A16", None), "macOS14 was said of the M2"
-    assert device_names(None, None, elsewhere)[0] == "M3"
+
+    def device(configured: Project, chip: str | None = None) -> tuple[str | None, str | None]:
+        options = one_job(Request("net.py:Net", chip=chip), configured, "check").options
+        return options.chip, options.os
+
+    assert device(project) == ("M2", "macOS14")
+    assert device(project, "A16") == ("A16", None), "macOS14 was said of the M2"
+    assert device(elsewhere)[0] == "M3"

@@ -124,12 +124,12 @@ def run(case: Case) -> Row:
         seconds = time.perf_counter() - start
         try:
             report = json.loads(done.stdout)
-        except ValueError:
+            checked = report["checked_after_writing"]
+        except (ValueError, KeyError):
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
             return Row(case.name, False, False, False, False, "", seconds, f"fix ended: {said[:200]}")
         edited = file.read_text(encoding="utf-8") != text
         form = "helper" if Path(folder, "coreml_ops.py").exists() else "expression" if edited else ""
-    checked = report["checked_after_writing"]
     reasons = "; ".join(str(one["reason"]) for one in report["left_to_you"])
     source_fixed = checked is not None and checked["exit_code"] == 0
     return Row(

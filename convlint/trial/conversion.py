@@ -68,9 +68,14 @@ def _counts(program: Any) -> dict[str, int]:
 
 
 def _read(job: Job, program: Any, channel: Channel) -> None:
-    """Send what the job's reader makes of the program."""
-    if job.read is not None and program is not None:
-        channel.send(Read(*job.read(program)))
+    """Send what the job's reader makes of the program, if it can: the verdict does not hang on a forecast."""
+    if job.read is None or program is None:
+        return
+    try:
+        read = Read(*job.read(program))
+    except Exception:  # an operation of a form that nobody has met
+        return
+    channel.send(read)
 
 
 def _rank(variable: Any) -> int:

@@ -99,9 +99,7 @@ def test_the_system_of_the_forecast_is_that_of_the_target() -> None:
 
 
 def test_sizes_that_vary_are_forecast_at_those_of_the_example() -> None:
-    fixed = convlint.check(Converts(), "1x3x32x32").plan
     varying = convlint.check(Converts(), "1x3x[16..64]x[16..64]").plan
-    assert fixed is not None
     assert varying is not None
     assert all(isinstance(size, int) for op in varying.ops for meta in op.outputs for size in meta.shape)
 

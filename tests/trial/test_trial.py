@@ -259,3 +259,14 @@ def test_an_error_about_numbers_is_no_success() -> None:
     result = verdict(report)
     assert (report.convertible, report.exit_code, result.kind) == ("yes", 1, "converts-differently")
     assert result.headline.startswith("Converts, but computes something else than PyTorch: 1 error (CL328 at")
+
+
+def test_a_program_that_cannot_be_read_is_converted_all_the_same() -> None:
+    from convlint.trial.run import run_trial
+
+    def fails(program: Any) -> Any:
+        raise KeyError("an operation that nobody has met")
+
+    program = torch.export.export(nn.ReLU(), (torch.rand(2),)).run_decompositions({})
+    trial = run_trial(program, None, "export", "iOS17", "passes", 60.0, read=fails)
+    assert (trial.status, trial.operations) == ("converted", ())

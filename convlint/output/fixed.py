@@ -324,6 +324,7 @@ def fixed_to_dict(report: FixReport) -> dict[str, Any]:
         "context": plain(report.context),
         "to_paste": list(context_lines(report.helper_file)) if report.covered else [],
         "checked_after_writing": plain(report.checked),
+        "emitted": plain(report.emitted),
         "notes": list(fixed.notes),
         "seconds": dict(fixed.seconds),
     }

@@ -19,9 +19,11 @@ from benchmarks.placement.fitting import PRIOR, Sample, cross_validated, fit, wr
 from benchmarks.placement.plot import plot
 from benchmarks.placement.programs import collect
 from benchmarks.placement.tables import (
+    context_table,
     latency_tables,
     left_out,
     miss_table,
+    network_table,
     one_op_table,
     planned_unseen,
     row_table,
@@ -64,6 +66,8 @@ def main(argv: Sequence[str]) -> int:
     planned = planned_unseen(kept)
     pages = {
         "one-op": [*told, "", *miss_table(misses)],
+        "context": context_table(kept),
+        "networks": network_table(kept),
         "latency": latency_tables(checked),
         "rows": row_table(checked),
         "unseen-rows": unseen_table(planned),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from benchmarks.corpora import in_context
 from benchmarks.corpora.one_op import published
 from benchmarks.corpora.timed_models import Timed, timed, unseen
+from benchmarks.corpora.whole_networks import times
 from benchmarks.placement.errors import error_of, low_high, rank_correlation
 from benchmarks.placement.fitting import Sample, device_of
 from benchmarks.placement.programs import Collected
@@ -44,6 +46,62 @@ def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]
         f"* All three units: **{exact} of {total}** agree ({exact / total:.1%}).",
     ]
     return lines, misses
+
+
+def context_table(kept: Collected) -> list[str]:
+    """Agreement with the units that Core ML chose for ops between layers, on M4 without its GPU."""
+    device = find_device("M4", "macOS15")
+    asked: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    misses = []
+    for name, operations in kept["context"].items():
+        planned = plan_operations(name, operations, device, "mil", "cpu+ane").ops
+        told = in_context.published(name, len(planned))
+        for unit, op in zip(told, planned, strict=True):
+            if unit != ".":
+                asked[op.kind] += 1
+                right[op.kind] += op.unit.startswith(unit)
+        got = "".join(op.unit[0] for op in planned)
+        if any(unit not in (".", own) for unit, own in zip(told, got, strict=True)):
+            misses.append(f"* {name}: published {told}, planned {got}")
+    total = asked.total()
+    kinds = ", ".join(f"{kind} {right[kind]} of {asked[kind]}" for kind in ("conv", "linear", "matmul"))
+    return [
+        f"{len(kept['context'])} models, {total} ops: **{right.total() / total:.1%}** where Core ML put them "
+        f"({kinds}).",
+        *(["", *misses] if misses else []),
+    ]
+
+
+def network_table(kept: Collected) -> list[str]:
+    """Published and planned times of whole networks, on both pinned choices of units."""
+    lines = [
+        "| network | chip | units | published, ms | planned, ms | of its ops on that unit |",
+        "|---|---|---|---|---|---|",
+    ]
+    errors = []
+    faster = 0
+    rows = times()
+    for row in rows:
+        planned = {}
+        for units, milliseconds in row.milliseconds.items():
+            made = plan_operations(
+                row.name, kept["networks"][row.name], find_device(row.chip, None), "mil", units
+            )
+            planned[units] = made.latency_ms.mid
+            errors.append(error_of(made.latency_ms.mid / milliseconds))
+            share = made.share.by_op["ANE" if units == "cpu+ane" else "GPU"]
+            lines.append(
+                f"| {row.name} | {row.chip} | {units} | {milliseconds:.3g} | {made.latency_ms.mid:.3g} "
+                f"| {share:.0%} |"
+            )
+        faster += min(planned, key=lambda units: planned[units]) == row.faster
+    return [
+        *lines,
+        "",
+        f"{len(errors)} times: **median error {statistics.median(errors):.0%}**; the faster choice is right "
+        f"in **{faster} of {len(rows)}**.",
+    ]
 
 
 def latency_tables(checked: Sequence[tuple[Sample, float]]) -> list[str]:

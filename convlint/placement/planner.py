@@ -24,9 +24,10 @@ from convlint.model.placement import (
 from convlint.placement import islands as graphs
 from convlint.placement.chips import Device
 from convlint.placement.cost import Cost, cost_of
-from convlint.placement.estimate import around, call_ms, segmenter, segmenter_ms, total, unit_ms
+from convlint.placement.estimate import around, call_ms, total, unit_ms
 from convlint.placement.operations import Operation
 from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
+from convlint.placement.segmenter import segmenter, segmenter_ms
 from convlint.placement.segments import divide
 
 
@@ -66,7 +67,7 @@ class Planner:
         self.prices = segmenter(chip)
         self.times = [unit_ms(cost, chip) for cost in self.costs]
         self.beliefs = [
-            segmenter_ms(operation.kind, cost, chip)
+            segmenter_ms(operation, cost, chip)
             for operation, cost in zip(operations, self.costs, strict=True)
         ]
 

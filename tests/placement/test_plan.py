@@ -14,7 +14,7 @@ from convlint.model.placement import UNITS, ComputeUnits, Plan
 from convlint.placement.attributes import attributes_of, einsum_depth
 from convlint.placement.chips import chips, find_device
 from convlint.placement.cost import cost_of, padded_bytes
-from convlint.placement.estimate import segmenter
+from convlint.placement.segmenter import segmenter
 from convlint.placement.forecast import plan_operations
 from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
 from convlint.placement.operations import Operation

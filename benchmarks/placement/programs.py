@@ -14,7 +14,7 @@ from benchmarks.corpora.timed_models import builders, timed, unseen
 from benchmarks.corpora.whole_networks import TARGET, networks
 
 Collected = dict[str, Any]
-"""Operations by name in ``one_op``, ``context``, ``networks`` and ``models``; in ``failed`` why some have none."""
+"""Operations by name in ``one_op``, ``context``, ``networks``, ``models``; ``failed``: why some have none."""
 
 
 def collect(path: Path, seconds: float) -> None:

@@ -22,7 +22,8 @@ _USUAL_CHIPS = {"iOS": DEFAULT_CHIP, "macOS": "M2"}
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
-    release of each system that ran on it, ``assumed`` the figures without a source."""
+    release of each system that ran on it, ``assumed`` the figures without a source. What the GPU reaches in matrix
+    products and in moving values is None where nobody measured it."""
 
     name: str
     generation: int
@@ -33,10 +34,13 @@ class Chip:
     dram_gb_s: float
     ane_gb_s: float
     gpu_tflops: float
+    gpu_cores: int
     devices: tuple[str, ...]
     sources: tuple[str, ...]
     assumed: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    gpu_matrix_tflops: float | None = None
+    gpu_gb_s: float | None = None
 
     @property
     def mobile(self) -> bool:

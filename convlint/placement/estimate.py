@@ -1,7 +1,7 @@
 """Estimates the time of an op on each unit of a chip: a roofline, fitted to published latencies.
 
-Core ML has an estimate of its own when it divides a program (:mod:`convlint.placement.segmenter`); this is the
-time of a prediction, according to published latencies.
+Core ML divides a program by an estimate of its own (:mod:`convlint.placement.segmenter`); this is the time of a
+prediction, according to published latencies.
 """
 
 from __future__ import annotations
@@ -70,10 +70,7 @@ def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
     """Milliseconds of one op on each unit: fitted for the Neural Engine, assumed for the others."""
     other = calibration_table()["other"]
     moved = cost.traffic - cost.padding + cost.weights
-    gpu = max(
-        cost.flops / (other["gpu_share"] * chip.gpu_tflops * 1e9),
-        moved / (other["gpu_dram_share"] * chip.dram_gb_s * 1e6),
-    )
+    gpu = max(cost.flops / (gpu_tflops(chip) * 1e9), moved / (gpu_gb_s(chip) * 1e6))
     cpu = max(cost.flops / (_cpu_tflops(chip) * 1e9), moved / (other["cpu_gb_s"] * 1e6))
     busy = 0.0 if cost.fused else 1.0
     return {
@@ -81,6 +78,23 @@ def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
         "GPU": gpu + busy * other["gpu_op_us"] / 1e3,
         "CPU": cpu + busy * other["cpu_op_us"] / 1e3,
     }
+
+
+def gpu_tflops(chip: Chip) -> float:
+    """Of matrix products on the GPU: measured, or the share of the peak that was measured elsewhere."""
+    if chip.gpu_matrix_tflops is not None:
+        return chip.gpu_matrix_tflops
+    share: float = calibration_table()["other"]["gpu_matrix_share"]
+    return share * chip.gpu_tflops
+
+
+def gpu_gb_s(chip: Chip) -> float:
+    """Of values between ops on the GPU: measured, or a share of the memory's, no more than was ever measured."""
+    if chip.gpu_gb_s is not None:
+        return chip.gpu_gb_s
+    other = calibration_table()["other"]
+    rate: float = min(other["gpu_dram_share"] * chip.dram_gb_s, other["gpu_most_gb_s"])
+    return rate
 
 
 def _cpu_tflops(chip: Chip) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from convlint.model.placement import Unit
 from convlint.placement.chips import DATA, Chip, chips
 from convlint.placement.cost import Cost, flops_of
-from convlint.placement.estimate import calibration_table
+from convlint.placement.estimate import calibration_table, gpu_gb_s, gpu_tflops
 from convlint.placement.operations import ITEM_BYTES, Operation, dense_bytes, numel, stored_dtype
 
 
@@ -87,11 +87,10 @@ def _bytes(operation: Operation) -> int:
 
 
 def _gpu_ms(cost: Cost, chip: Chip) -> float:
-    gpu = _table()["gpu"]
     moved = cost.traffic - cost.padding + cost.weights
     busy: float = max(
-        cost.flops / (gpu["share_of_peak"] * chip.gpu_tflops * 1e9),
-        moved / (gpu["share_of_dram"] * chip.dram_gb_s * 1e6),
+        cost.flops / (gpu_tflops(chip) * 1e9),
+        moved / (gpu_gb_s(chip) * 1e6),
     )
     dispatch: float = 0.0 if cost.fused else calibration_table()["other"]["gpu_op_us"] / 1e3
     return busy + dispatch

@@ -41,6 +41,7 @@ class Chip:
     aliases: tuple[str, ...] = ()
     gpu_matrix_tflops: float | None = None
     gpu_gb_s: float | None = None
+    gpu_entry_gb_s: float | None = None
 
     @property
     def mobile(self) -> bool:

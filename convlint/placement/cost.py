@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from convlint.model import TensorMeta
@@ -30,6 +30,12 @@ _FUSED = frozenset(
     "silu softplus tanh thresholded_relu clamped_relu".split()
 )
 """Functions of one value that the engine applies at the end of the op before."""
+_ENTRYWISE = _FUSED | frozenset(
+    "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div round rsqrt "
+    "select sign sin softsign sqrt square sub".split()
+)
+"""Functions of each entry, which the GPU's compiler puts into the kernel of a product before:
+https://developer.apple.com/videos/play/wwdc2021/10152/"""
 _PER_ENTRY = {"softmax": 5, "layer_norm": 8, "instance_norm": 8, "l2_norm": 4, "local_response_norm": 8}
 """Operations for each element, counted from the formula; a function of one value is assumed to be one.
 They count on other units: on the Neural Engine only multiply-adds are timed (``estimate.ane_ms``)."""
@@ -40,7 +46,9 @@ class Cost:
     """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
     ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
     ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped",
-    "" for all else. ``fused``: the engine does it at the end of the op before."""
+    "" for all else. ``fused``: the engine does it at the end of the op before. ``gpu_traffic``: bytes of
+    activations that the GPU moves; ``stitched``: it does so in the kernel of the op before;
+    ``entrywise``: it is a function of each entry."""
 
     flops: int
     traffic: int
@@ -49,28 +57,45 @@ class Cost:
     work: str = ""
     fused: bool = False
     spilled: int = 0
+    gpu_traffic: int = 0
+    stitched: bool = False
+    entrywise: bool = False
 
 
-def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost:
-    """The cost of one op. ``follows`` made its first input; ``sole``: nothing else reads that input."""
+def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbed: int = 0) -> Cost:
+    """The cost of one op. ``follows`` made its first input; ``sole``: nothing else reads that input.
+    ``absorbed``: bytes of the largest input that a product made and nothing else reads."""
     tensors = [*operation.activations, *operation.outputs]
     padded = sum(padded_bytes(meta) for meta in tensors)
-    dense = sum(dense_bytes(meta, _item(meta)) for meta in tensors)
+    dense = stored_bytes(tensors)
     fused = _is_fused(operation, follows, sole)
     spilled = sum(size for meta in tensors if (size := padded_bytes(meta)) > RESIDENT_BYTES)
+    entrywise = operation.kind in _ENTRYWISE
+    stitched = operation.kind in _FREE or (entrywise and absorbed > 0)
+    on_gpu = dense
+    if (
+        stitched
+    ):  # a product's result is neither written nor read again; a reshape moves nothing where rows are dense
+        on_gpu = 0 if operation.kind in _FREE else max(dense - 2 * absorbed, 0)
     if fused or _is_free(operation):
-        padded = dense = spilled = 0
+        padded = dense = spilled = on_gpu = 0
     return Cost(
         flops=flops_of(operation),
         traffic=padded,
         padding=padded - dense,
-        weights=sum(dense_bytes(meta, _item(meta)) for meta in operation.weights)
-        if operation.kind != "gather"
-        else 0,
+        weights=stored_bytes(operation.weights) if operation.kind != "gather" else 0,
         work=_work(operation),
         fused=fused or _is_free(operation),
         spilled=spilled,
+        gpu_traffic=on_gpu,
+        stitched=stitched,
+        entrywise=entrywise,
     )
+
+
+def stored_bytes(tensors: Iterable[TensorMeta]) -> int:
+    """The bytes of tensors as Core ML stores them, without padding."""
+    return sum(dense_bytes(meta, _item(meta)) for meta in tensors)
 
 
 def padded_bytes(meta: TensorMeta) -> int:

@@ -70,14 +70,21 @@ def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
     """Milliseconds of one op on each unit: fitted for the Neural Engine, assumed for the others."""
     other = calibration_table()["other"]
     moved = cost.traffic - cost.padding + cost.weights
-    gpu = max(cost.flops / (gpu_tflops(chip) * 1e9), moved / (gpu_gb_s(chip) * 1e6))
     cpu = max(cost.flops / (_cpu_tflops(chip) * 1e9), moved / (other["cpu_gb_s"] * 1e6))
     busy = 0.0 if cost.fused else 1.0
     return {
         "ANE": ane_ms(cost, chip, calibration()),
-        "GPU": gpu + busy * other["gpu_op_us"] / 1e3,
+        "GPU": gpu_ms(cost, chip),
         "CPU": cpu + busy * other["cpu_op_us"] / 1e3,
     }
+
+
+def gpu_ms(cost: Cost, chip: Chip) -> float:
+    """Milliseconds of one op on the GPU: the slower of arithmetic and bytes, and its dispatch."""
+    moved = cost.gpu_traffic + cost.weights
+    busy = max(cost.flops / (gpu_tflops(chip) * 1e9), moved / (gpu_gb_s(chip, cost.entrywise) * 1e6))
+    dispatch: float = 0.0 if cost.fused or cost.stitched else calibration_table()["other"]["gpu_op_us"] / 1e3
+    return busy + dispatch
 
 
 def gpu_tflops(chip: Chip) -> float:
@@ -88,13 +95,17 @@ def gpu_tflops(chip: Chip) -> float:
     return share * chip.gpu_tflops
 
 
-def gpu_gb_s(chip: Chip) -> float:
-    """Of values between ops on the GPU: measured, or a share of the memory's, no more than was ever measured."""
-    if chip.gpu_gb_s is not None:
-        return chip.gpu_gb_s
+def gpu_gb_s(chip: Chip, entrywise: bool) -> float:
+    """Of values between ops on the GPU: measured, or the share of the memory's that was measured elsewhere.
+
+    Functions of each entry reach less, and nowhere more than was ever measured.
+    """
     other = calibration_table()["other"]
-    rate: float = min(other["gpu_dram_share"] * chip.dram_gb_s, other["gpu_most_gb_s"])
-    return rate
+    rate: float = other["gpu_dram_share"] * chip.dram_gb_s if chip.gpu_gb_s is None else chip.gpu_gb_s
+    if not entrywise:
+        return rate
+    least: float = min(other["gpu_entry_share"] * chip.dram_gb_s, other["gpu_entry_most_gb_s"])
+    return least if chip.gpu_entry_gb_s is None else chip.gpu_entry_gb_s
 
 
 def _cpu_tflops(chip: Chip) -> float:

@@ -22,8 +22,9 @@ from convlint.model.placement import (
     Unit,
 )
 from convlint.placement import islands as graphs
+from convlint.placement.attributes import CONVOLUTIONS, PRODUCTS
 from convlint.placement.chips import Device
-from convlint.placement.cost import Cost, cost_of
+from convlint.placement.cost import Cost, cost_of, stored_bytes
 from convlint.placement.estimate import around, call_ms, total, unit_ms
 from convlint.placement.operations import Operation
 from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
@@ -225,7 +226,12 @@ def costs_of(operations: Sequence[Operation]) -> list[Cost]:
     for operation in operations:
         source = operation.reads[0] if len(operation.reads) == 1 else -1
         follows = operations[source] if source >= 0 else None
-        costs.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
+        alone = [
+            stored_bytes(operations[maker].outputs)
+            for maker in operation.reads
+            if readers[maker] == 1 and operations[maker].kind in (*CONVOLUTIONS, *PRODUCTS)
+        ]
+        costs.append(cost_of(operation, follows, source >= 0 and readers[source] == 1, max(alone, default=0)))
     return costs
 
 

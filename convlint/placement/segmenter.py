@@ -14,9 +14,9 @@ from typing import Any
 
 from convlint.model.placement import Unit
 from convlint.placement.chips import DATA, Chip, chips
-from convlint.placement.cost import Cost, flops_of
-from convlint.placement.estimate import calibration_table, gpu_gb_s, gpu_tflops
-from convlint.placement.operations import ITEM_BYTES, Operation, dense_bytes, numel, stored_dtype
+from convlint.placement.cost import Cost, flops_of, stored_bytes
+from convlint.placement.estimate import gpu_ms
+from convlint.placement.operations import Operation, numel
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def segmenter_ms(operation: Operation, cost: Cost, chip: Chip) -> dict[Unit, flo
         ane = flops / (on_ane * ane_part * 1e6) if ane_part else 0.0
         ane = max(ane, moved / (product["ane_gb_s"] * 1e6)) if "ane_gb_s" in product else ane
         cpu = flops / (on_cpu * cpu_part * 1e6)
-    return {"ANE": ane, "GPU": _gpu_ms(cost, chip), "CPU": cpu}
+    return {"ANE": ane, "GPU": gpu_ms(cost, chip), "CPU": cpu}
 
 
 def _product(
@@ -82,15 +82,4 @@ def _product(
 
 def _bytes(operation: Operation) -> int:
     """Bytes of inputs, outputs and weights; of the table of a lookup only what is read."""
-    tensors = [*operation.tensors, *(() if operation.kind == "gather" else operation.weights)]
-    return sum(dense_bytes(meta, ITEM_BYTES.get(stored_dtype(meta.dtype), 2)) for meta in tensors)
-
-
-def _gpu_ms(cost: Cost, chip: Chip) -> float:
-    moved = cost.traffic - cost.padding + cost.weights
-    busy: float = max(
-        cost.flops / (gpu_tflops(chip) * 1e9),
-        moved / (gpu_gb_s(chip) * 1e6),
-    )
-    dispatch: float = 0.0 if cost.fused else calibration_table()["other"]["gpu_op_us"] / 1e3
-    return busy + dispatch
+    return stored_bytes([*operation.tensors, *(() if operation.kind == "gather" else operation.weights)])

@@ -135,7 +135,8 @@ def _tests() -> dict[str, Test]:
     same = {"pad_type": "same"}
     for name, shape, more in (
         ("conv1x1", (64, 64, 1, 1), {}), ("conv3x3", (64, 64, 3, 3), same),
-        ("conv_s5", (64, 64, 5, 5), {"strides": [5, 5]}), ("conv3x3_dw", (64, 1, 3, 3), {**same, "groups": 64}),
+        ("conv_s5", (64, 64, 5, 5), {"strides": [5, 5]}),
+        ("conv3x3_dw", (64, 1, 3, 3), {**same, "groups": 64}),
         ("conv7x7_s2", (64, 64, 7, 7), {**same, "strides": [2, 2]}),
         ("conv_k17", (64, 64, 17, 17), same), ("conv_k1x31", (64, 64, 1, 31), same),
     ):  # fmt: skip

@@ -43,8 +43,6 @@ class Sample:
         self.costs = [cost for cost, verdict in pairs if "ANE" in verdict.allowed]
         made = plan_operations(row.name, list(operations), self.device, "mil", "cpu+ane")
         self.plan = made
-        on_ane = sum(island.unit == "ANE" for island in made.islands)
-        self.calls = max(on_ane, 1)
         self.rest = sum(crossing.cost_ms for crossing in made.crossings) + sum(
             op.times["CPU"] for op in made.ops if op.refused
         )
@@ -53,7 +51,7 @@ class Sample:
         """Milliseconds with everything on the Neural Engine that it takes."""
         call = fitted.call_ms if self.device.chip.mobile else fitted.mac_call_ms
         spent = sum(ane_ms(cost, self.device.chip, fitted) for cost in self.costs)
-        return self.rest + self.calls * call + spent
+        return self.rest + call + spent
 
     def error(self, fitted: Calibration) -> float:
         """Logarithm of predicted by published."""

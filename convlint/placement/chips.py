@@ -22,8 +22,8 @@ _USUAL_CHIPS = {"iOS": DEFAULT_CHIP, "macOS": "M2"}
 @dataclass(frozen=True, slots=True)
 class Chip:
     """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
-    release of each system that ran on it, ``assumed`` the figures without a source. What the GPU reaches in matrix
-    products and in moving values is None where nobody measured it."""
+    release of each system that ran on it, ``assumed`` the figures without a source. What the GPU reaches in
+    matrix products and in moving values is None where nobody measured it."""
 
     name: str
     generation: int

@@ -31,8 +31,8 @@ _FUSED = frozenset(
 )
 """Functions of one value that the engine applies at the end of the op before."""
 _ENTRYWISE = _FUSED | frozenset(
-    "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div round rsqrt "
-    "select sign sin softsign sqrt square sub".split()
+    "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div "
+    "round rsqrt select sign sin softsign sqrt square sub".split()
 )
 """Functions of each entry, which the GPU's compiler puts into the kernel of a product before:
 https://developer.apple.com/videos/play/wwdc2021/10152/"""

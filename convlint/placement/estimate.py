@@ -1,7 +1,7 @@
 """Estimates the time of an op on each unit of a chip: a roofline, fitted to published latencies.
 
-Core ML divides a program by an estimate of its own (:mod:`convlint.placement.segmenter`); this is the time of a
-prediction, according to published latencies.
+Core ML divides a program by an estimate of its own (:mod:`convlint.placement.segmenter`); this is the time of
+a prediction, according to published latencies.
 """
 
 from __future__ import annotations
@@ -116,8 +116,21 @@ def _cpu_tflops(chip: Chip) -> float:
     return rate
 
 
+def change_ms(chip: Chip) -> float:
+    """Milliseconds to hand over from one unit to another, in the middle of a prediction."""
+    change = calibration_table()["change"]
+    price: float = change["change_ms"] * (change["mobile_change"] if chip.mobile else 1.0)
+    return price
+
+
+def copy_gb_s() -> float:
+    """The rate at which values are copied from one unit to another."""
+    rate: float = calibration_table()["change"]["copy_gb_s"]
+    return rate
+
+
 def call_ms(unit: Unit, chip: Chip) -> float:
-    """Milliseconds to begin an island: one call of the engine."""
+    """Milliseconds of the first call of an engine in a prediction."""
     fitted = calibration()
     if unit == "CPU":
         return 0.0

@@ -25,7 +25,7 @@ from convlint.placement import islands as graphs
 from convlint.placement.attributes import CONVOLUTIONS, PRODUCTS
 from convlint.placement.chips import Device
 from convlint.placement.cost import Cost, cost_of, stored_bytes
-from convlint.placement.estimate import around, call_ms, total, unit_ms
+from convlint.placement.estimate import around, call_ms, change_ms, copy_gb_s, total, unit_ms
 from convlint.placement.operations import Operation
 from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
 from convlint.placement.segmenter import segmenter, segmenter_ms
@@ -94,12 +94,12 @@ class Planner:
         units = divide(self.beliefs, self.allowed(freed), self.prices)
         islands = graphs.islands_of(self.graph, units)
         crossings = graphs.crossings_of(
-            self.operations, units, islands, self.prices.switch_ms, self.device.chip.dram_gb_s
+            self.operations, units, islands, change_ms(self.device.chip), copy_gb_s()
         )
         milliseconds = (
             sum(times[unit] for times, unit in zip(self.times, units, strict=True))
             + sum(crossing.cost_ms for crossing in crossings)
-            + sum(call_ms(units[members[0]], self.device.chip) for members in islands)
+            + sum(call_ms(unit, self.device.chip) for unit in set(units))
         )
         return Division(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
@@ -139,11 +139,11 @@ class Planner:
         )
 
     def island_ms(self, division: Division, members: Sequence[int]) -> Interval:
-        """The time of one island: that of its ops, and of the call that begins it."""
+        """The time of one island: that of its ops, and of its unit's call where it is the first."""
         unit = division.units[members[0]]
-        return around(
-            sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
-        )
+        first = division.units.index(unit) in members
+        call = call_ms(unit, self.device.chip) if first else 0.0
+        return around(sum(self.times[index][unit] for index in members) + call, unit)
 
     def latency(self, division: Division) -> Interval:
         """The time of the whole program: islands, and crossings between them."""

@@ -14,11 +14,12 @@ from convlint.model.placement import UNITS, ComputeUnits, Plan
 from convlint.placement.attributes import attributes_of, einsum_depth
 from convlint.placement.chips import chips, find_device
 from convlint.placement.cost import cost_of, padded_bytes
-from convlint.placement.segmenter import segmenter
+from convlint.placement.estimate import change_ms
 from convlint.placement.forecast import plan_operations
 from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
 from convlint.placement.operations import Operation
 from convlint.placement.rules import judge_placement
+from convlint.placement.segmenter import segmenter
 from convlint.placement.segments import divide
 
 IMAGE = (1, 64, 56, 56)
@@ -242,7 +243,7 @@ class TestPlans:
         assert blocker.islands == (2, 1)
         assert blocker.crossings == (2, 0)
         assert blocker.win_ms.low < blocker.win_ms.mid < blocker.win_ms.high
-        assert blocker.win_ms.mid > 0.25, "two changes of unit at least"
+        assert blocker.win_ms.mid > 2 * change_ms(chips()["M4"]), "two changes of unit at least"
         assert blocker.replacements
         assert plan.ops[12].cause == "refused"
         assert {op.cause for op in plan.ops if op.unit == "ANE"} == {"runs"}

@@ -21,8 +21,7 @@ FITTED = (
     "dense_share",
     "grouped_share",
     "activation_gb_s",
-    "spill_share",
-    "weight_share",
+    "spill_gb_s",
     "op_us",
     "call_ms",
 )
@@ -90,15 +89,14 @@ PRIOR = Calibration(
     dense_share=0.6,
     grouped_share=0.05,
     activation_gb_s=80.0,
-    spill_share=1.0,
-    weight_share=0.7,
+    spill_gb_s=29.0,
     op_us=1.0,
     call_ms=0.06,
     mac_call_ms=0.19,
 )
 """Where the search begins, and what it is drawn to where the data says nothing."""
-LARGEST = {"dense_share": 1.2, "grouped_share": 1.0, "weight_share": 1.0, "spill_share": 2.0}
-"""What a share may be at most: Winograd's algorithm beats the peak, and a cache beats the memory."""
+LARGEST = {"dense_share": 1.2, "grouped_share": 1.0}
+"""What a share may be at most: Winograd's algorithm beats the peak."""
 
 
 def cross_validated(samples: Sequence[Sample]) -> list[tuple[Sample, float]]:

@@ -13,10 +13,6 @@ ROW_BYTES = 64
 """The Neural Engine rounds the last axis of a buffer up to this many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
 
-RESIDENT_BYTES = 2 << 20
-"""A tensor of more bytes does not stay on the chip between two ops:
-https://github.com/sbryngelson/ANEForge/blob/067717a/docs/cross-chip.md"""
-
 _MOVING = frozenset(
     "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
     "identity pad pixel_shuffle pixel_unshuffle read_state reshape reshape_like reverse scatter "
@@ -44,7 +40,7 @@ They count on other units: on the Neural Engine only multiply-adds are timed (``
 @dataclass(frozen=True, slots=True)
 class Cost:
     """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
-    ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
+    ``padding``: those of them that hold nothing; ``values``: bytes of one item of each value, and of all its batch.
     ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped",
     "" for all else. ``fused``: the engine does it at the end of the op before. ``gpu_traffic``: bytes of
     activations that the GPU moves; ``stitched``: it does so in the kernel of the op before;
@@ -56,10 +52,14 @@ class Cost:
     weights: int
     work: str = ""
     fused: bool = False
-    spilled: int = 0
+    values: tuple[tuple[int, int], ...] = ()
     gpu_traffic: int = 0
     stitched: bool = False
     entrywise: bool = False
+
+    def spilled(self, resident: int) -> int:
+        """The bytes of values of which one item is larger than stays on the chip between two ops."""
+        return sum(whole for item, whole in self.values if item > resident)
 
 
 def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbed: int = 0) -> Cost:
@@ -69,7 +69,6 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
     padded = sum(padded_bytes(meta) for meta in tensors)
     dense = stored_bytes(tensors)
     fused = _is_fused(operation, follows, sole)
-    spilled = sum(size for meta in tensors if (size := padded_bytes(meta)) > RESIDENT_BYTES)
     entrywise = operation.kind in _ENTRYWISE
     stitched = operation.kind in _FREE or (entrywise and absorbed > 0)
     on_gpu = dense
@@ -78,7 +77,8 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
     ):  # a product's result is neither written nor read again; a reshape moves nothing where rows are dense
         on_gpu = 0 if operation.kind in _FREE else max(dense - 2 * absorbed, 0)
     if fused or _is_free(operation):
-        padded = dense = spilled = on_gpu = 0
+        padded = dense = on_gpu = 0
+        tensors = []
     return Cost(
         flops=flops_of(operation),
         traffic=padded,
@@ -86,7 +86,7 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
         weights=stored_bytes(operation.weights) if operation.kind != "gather" else 0,
         work=_work(operation),
         fused=fused or _is_free(operation),
-        spilled=spilled,
+        values=tuple(_value(meta) for meta in tensors),
         gpu_traffic=on_gpu,
         stitched=stitched,
         entrywise=entrywise,
@@ -96,6 +96,12 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
 def stored_bytes(tensors: Iterable[TensorMeta]) -> int:
     """The bytes of tensors as Core ML stores them, without padding."""
     return sum(dense_bytes(meta, _item(meta)) for meta in tensors)
+
+
+def _value(meta: TensorMeta) -> tuple[int, int]:
+    """Bytes of one item of the batch, and of the whole value: the engine takes a batch one by one."""
+    items = meta.shape[0] if len(meta.shape) > 2 and isinstance(meta.shape[0], int) else 1
+    return padded_bytes(meta) // max(items, 1), padded_bytes(meta)
 
 
 def padded_bytes(meta: TensorMeta) -> int:

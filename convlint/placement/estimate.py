@@ -27,8 +27,7 @@ class Calibration:
     dense_share: float
     grouped_share: float
     activation_gb_s: float
-    spill_share: float
-    weight_share: float
+    spill_gb_s: float
     op_us: float
     call_ms: float
     mac_call_ms: float
@@ -60,10 +59,16 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
     speed = fitted.activation_gb_s * chip.ane_tflops / chips()[REFERENCE_CHIP].ane_tflops
-    memory = chip.ane_gb_s * 1e6
-    traffic = (cost.traffic - cost.spilled) / (speed * 1e6) + cost.spilled / (fitted.spill_share * memory)
-    weights = cost.weights / (fitted.weight_share * memory)
+    spilled = cost.spilled(resident_bytes(chip))
+    traffic = ((cost.traffic - spilled) / speed + spilled / fitted.spill_gb_s) / 1e6
+    weights = cost.weights / (chip.ane_gb_s * 1e6)
     return max(compute, traffic, weights) + fitted.op_us / 1e3
+
+
+def resident_bytes(chip: Chip) -> int:
+    """The bytes of a value that stay on the Neural Engine between two ops."""
+    sizes = calibration_table()["resident_mb"]
+    return int(1e6 * next(size for first, size in reversed(sizes) if chip.generation >= first))
 
 
 def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:

@@ -20,6 +20,7 @@ CALIBRATION = DATA / "calibration.toml"
 FITTED = (
     "dense_share",
     "grouped_share",
+    "product_share",
     "activation_gb_s",
     "spill_gb_s",
     "op_us",
@@ -88,6 +89,7 @@ def fit(samples: Sequence[Sample], start: Calibration) -> Calibration:
 PRIOR = Calibration(
     dense_share=0.6,
     grouped_share=0.05,
+    product_share=0.4,
     activation_gb_s=80.0,
     spill_gb_s=29.0,
     op_us=1.0,
@@ -95,7 +97,7 @@ PRIOR = Calibration(
     mac_call_ms=0.19,
 )
 """Where the search begins, and what it is drawn to where the data says nothing."""
-LARGEST = {"dense_share": 1.2, "grouped_share": 1.0}
+LARGEST = {"dense_share": 1.2, "grouped_share": 1.0, "product_share": 1.2}
 """What a share may be at most: Winograd's algorithm beats the peak."""
 
 

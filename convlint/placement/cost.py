@@ -41,8 +41,8 @@ They count on other units: on the Neural Engine only multiply-adds are timed (``
 class Cost:
     """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
     ``padding``: those of them that hold nothing; ``values``: bytes of one item of each value, and of all its batch.
-    ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped",
-    "" for all else. ``fused``: the engine does it at the end of the op before. ``gpu_traffic``: bytes of
+    ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped"
+    (convolutions) or "product", "" for all else. ``fused``: the engine does it at the end of the op before. ``gpu_traffic``: bytes of
     activations that the GPU moves; ``stitched``: it does so in the kernel of the op before;
     ``entrywise``: it is a function of each entry."""
 
@@ -163,6 +163,8 @@ def _work(operation: Operation) -> str:
     depth = operation.attributes.get("depth")
     channels = depth // kernel if isinstance(depth, int) and kernel else depth
     grouped = int(operation.attributes.get("groups") or 1) > 1
+    if operation.kind in (*PRODUCTS, "scaled_dot_product_attention"):
+        return "product"
     return "grouped" if grouped and isinstance(channels, int) and channels < 16 else "dense"
 
 

@@ -26,6 +26,7 @@ class Calibration:
 
     dense_share: float
     grouped_share: float
+    product_share: float
     activation_gb_s: float
     spill_gb_s: float
     op_us: float
@@ -56,7 +57,8 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     """Milliseconds of one op on the Neural Engine: the slowest of arithmetic, activations and weights."""
     if cost.fused or not chip.ane_tflops:
         return 0.0
-    share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
+    shares = {"dense": fitted.dense_share, "grouped": fitted.grouped_share, "product": fitted.product_share}
+    share = shares.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
     speed = fitted.activation_gb_s * chip.ane_tflops / chips()[REFERENCE_CHIP].ane_tflops
     spilled = cost.spilled(resident_bytes(chip))

@@ -90,8 +90,13 @@ def gpu_ms(cost: Cost, chip: Chip) -> float:
     """Milliseconds of one op on the GPU: the slower of arithmetic and bytes, and its dispatch."""
     moved = cost.gpu_traffic + cost.weights
     busy = max(cost.flops / (gpu_tflops(chip) * 1e9), moved / (gpu_gb_s(chip, cost.entrywise) * 1e6))
-    dispatch: float = 0.0 if cost.fused or cost.stitched else calibration_table()["other"]["gpu_op_us"] / 1e3
-    return busy + dispatch
+    return busy + (0.0 if cost.fused or cost.stitched else dispatch_ms())
+
+
+def dispatch_ms() -> float:
+    """Milliseconds of each kernel of the GPU."""
+    milliseconds: float = calibration_table()["other"]["gpu_op_us"] / 1e3
+    return milliseconds
 
 
 def gpu_tflops(chip: Chip) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from convlint.model.placement import Unit
 from convlint.placement.chips import DATA, Chip, chips
 from convlint.placement.cost import Cost, flops_of, stored_bytes
-from convlint.placement.estimate import gpu_ms
+from convlint.placement.estimate import dispatch_ms, gpu_gb_s, gpu_tflops
 from convlint.placement.operations import Operation, numel
 
 
@@ -53,12 +53,14 @@ def segmenter_ms(operation: Operation, cost: Cost, chip: Chip) -> dict[Unit, flo
     if product is None:
         on_ane, on_cpu = table["factor"].get(operation.kind, table["factor"]["default"])
         ane, cpu = moved * on_ane / (table["gb_s"] * 1e6), moved * on_cpu / (table["gb_s"] * 1e6)
+        gpu = moved * on_cpu / (gpu_gb_s(chip, entrywise=False) * 1e6)
     else:
         on_ane, on_cpu = product["gflops"]
+        gpu = flops / (gpu_tflops(chip) * 1e9) * table["most_gflops"] / on_cpu
         ane = flops / (on_ane * ane_part * 1e6) if ane_part else 0.0
         ane = max(ane, moved / (product["ane_gb_s"] * 1e6)) if "ane_gb_s" in product else ane
         cpu = flops / (on_cpu * cpu_part * 1e6)
-    return {"ANE": ane, "GPU": gpu_ms(cost, chip), "CPU": cpu}
+    return {"ANE": ane, "GPU": gpu + (0.0 if cost.fused else dispatch_ms()), "CPU": cpu}
 
 
 def _product(

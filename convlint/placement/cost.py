@@ -39,12 +39,12 @@ They count on other units: on the Neural Engine only multiply-adds are timed (``
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
-    ``padding``: those of them that hold nothing; ``values``: bytes of one item of each value, and of all its batch.
+    """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded; ``padding``:
+    those of them that hold nothing; ``values``: bytes of one item of each value, and of all its batch.
     ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped"
-    (convolutions) or "product", "" for all else. ``fused``: the engine does it at the end of the op before. ``gpu_traffic``: bytes of
-    activations that the GPU moves; ``stitched``: it does so in the kernel of the op before;
-    ``entrywise``: it is a function of each entry."""
+    (convolutions) or "product", "" for all else. ``fused``: the engine does it at the end of the op before.
+    ``gpu_traffic``: bytes of activations that the GPU moves; ``stitched``: it does so in the kernel of the
+    op before; ``entrywise``: it is a function of each entry."""
 
     flops: int
     traffic: int

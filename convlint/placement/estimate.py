@@ -152,9 +152,8 @@ def call_ms(unit: Unit, chip: Chip) -> float:
 def around(milliseconds: float, unit: Unit) -> Interval:
     """The estimate with its range: fitted for the Neural Engine, guessed for the others."""
     spread = calibration_table()["spread"]
-    low, high = (
-        (spread["low"], spread["high"]) if unit == "ANE" else (spread["other_low"], spread["other_high"])
-    )
+    begin = {"ANE": "", "GPU": "gpu_", "CPU": "other_"}[unit]
+    low, high = spread[f"{begin}low"], spread[f"{begin}high"]
     return Interval(milliseconds * low, milliseconds, milliseconds * high)
 
 

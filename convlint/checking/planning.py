@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
+    from convlint.placement.chips import Device
     from convlint.placement.rules import Precision
 
 Progress = Callable[[str], None]
@@ -69,7 +70,21 @@ def plan_source(
     precision: Precision = "float16",
     progress: Progress = lambda stage: None,
 ) -> Plan:
-    """The plan of the model that ``source`` gives.
+    """The plan of the model that ``source`` gives, on the chip and system of ``options``."""
+    (only,) = plans_source(name, source, options, (device_of(options),), compute_units, precision, progress)
+    return only
+
+
+def plans_source(
+    name: str,
+    source: Source,
+    options: Options,
+    devices: Sequence[Device],
+    compute_units: ComputeUnits = "all",
+    precision: Precision = "float16",
+    progress: Progress = lambda stage: None,
+) -> tuple[Plan, ...]:
+    """A plan for each device, of the one program of the model that ``source`` gives.
 
     Times are for the sizes of the example, even where sizes may vary. Without a trial, or where no program
     is known that converts, the captured ATen ops are planned.
@@ -94,7 +109,6 @@ def plan_source(
     shipped = program_to_ship(captured, trials, options, progress, search=True)
     seconds = {"conversion": time.perf_counter() - start}
     progress("placing")
-    device = device_of(options)
     if shipped.operations:
         if shipped.repair is not None:
             extent = shipped.repair.extent
@@ -106,9 +120,13 @@ def plan_source(
         why = _why(options.trial is not None, trials, shipped)
         notes.append(f"planned on PyTorch's ops, before coremltools fuses them: {why}")
         operations, level = read_aten(captured.graph, options.target), _ATEN
-    return plan_program(
-        name, operations, captured.graph, device, options.target, level, compute_units, precision, declared,
-        notes=(*notes, *captured.notes), seconds=seconds,
+    graph = captured.graph
+    return tuple(
+        plan_program(
+            name, operations, graph, device, options.target, level, compute_units, precision, declared,
+            notes=(*notes, *captured.notes), seconds=seconds,
+        )
+        for device in devices
     )  # fmt: skip
 
 

@@ -166,9 +166,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
-    where.add_argument(
-        "--chip", metavar="CHIP", help="forecast for this chip: A12 to A19 Pro, M1 to M6; default: A17Pro"
-    )
+    text = "forecast for these chips, of A12 to A19 Pro and M1 to M6, or all: A15,A17Pro,M4; default: A17Pro"
+    where.add_argument("--chip", "--chips", metavar="CHIPS", help=text)
     text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
     where.add_argument("--os", metavar="OS", help=text)
     text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
@@ -182,6 +181,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
     text = "stop user code and conversion after this many seconds each; default: 120"
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
+    text = "exit with 1 where a prediction is planned to take longer than this many milliseconds"
+    where.add_argument("--max-ms", type=float, metavar="MS", help=text)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
     shown = parser.add_argument_group("what to show")

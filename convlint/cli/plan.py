@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.checking.shipping import device_of
 from convlint.cli.requests import ModelCommand, command_fields
 from convlint.errors import UsageError
 from convlint.model.placement import Plan
@@ -23,6 +23,7 @@ from convlint.settings.request import one_job
 if TYPE_CHECKING:
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
+    from convlint.placement.chips import Device
     from convlint.placement.rules import Precision
 
 
@@ -33,6 +34,7 @@ class PlanRequest(ModelCommand):
     compute_units: ComputeUnits
     precision: Precision
     measure: bool
+    max_ms: float | None
     files: tuple[str, ...]
 
 
@@ -43,18 +45,24 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         compute_units=namespace.compute_units,
         precision=namespace.plan_precision,
         measure=namespace.measure,
+        max_ms=namespace.max_ms,
         files=tuple(namespace.output_file or ()),
     )
 
 
 def plan(request: PlanRequest, out: TextIO) -> int:
-    """Plan one model; exit code 0 whatever the plan says."""
+    """Plan one model on one chip or several; 1 where a plan takes longer than was asked for."""
+    from convlint.placement.chips import devices_for
     from convlint.placement.forecast import check_words
 
     project = find_project(file=request.config)
     job = one_job(request.models, project, "plan")
-    device_of(job.options)
+    options = job.options
+    devices = devices_for(options.chip, options.os, options.target)
+    _check_several(request, devices)
     check_words(request.compute_units, request.precision)
+    if request.max_ms is not None and not request.max_ms > 0:
+        raise UsageError(f"--max-ms is {request.max_ms:g}: give milliseconds above 0")
     if request.measure:
         from convlint.placement.measure import can_measure
 
@@ -62,45 +70,68 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         if problem:
             raise UsageError(problem)
     files = destinations(request.files)
-    forecast, measured = _planned(job, request)
-    outcome = Outcome(job.name, job.spec, job.root, plan=forecast)
+    forecasts, measured = _planned(job, devices, request)
+    outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
     write_files(Run((outcome,), repository_root(os.getcwd())), files)
-    _write(forecast, measured, request.format, out)
-    return 0
+    _write(forecasts, measured, request, out)
+    return int(any(slow(forecast, request.max_ms) for forecast in forecasts))
 
 
-def _planned(job: Job, request: PlanRequest) -> tuple[Plan, Measured | None]:
+def slow(forecast: Plan, most: float | None) -> bool:
+    """Whether the estimate, the middle of its range, is above ``most`` milliseconds."""
+    return most is not None and forecast.latency_ms.mid > most
+
+
+def _check_several(request: PlanRequest, devices: Sequence[Device]) -> None:
+    if not devices:
+        raise UsageError("no known chip runs this system. Name one with --chip, or another system with --os.")
+    if len(devices) > 1 and (request.files or request.measure):
+        option = "a page or a drawing" if request.files else "--measure"
+        raise UsageError(f"{option} is for one chip, and --chip names {len(devices)}")
+
+
+def _planned(
+    job: Job, devices: Sequence[Device], request: PlanRequest
+) -> tuple[tuple[Plan, ...], Measured | None]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
-            from convlint.checking.planning import plan_source
+            from convlint.checking.planning import plans_source
 
             units, precision = request.compute_units, request.precision
-            forecast = plan_source(job.name, source, job.options, units, precision, progress)
+            forecasts = plans_source(job.name, source, job.options, devices, units, precision, progress)
             if not request.measure:
-                return forecast, None
+                return forecasts, None
             from convlint.placement.measure import measure
 
             progress("measuring")
             fixed = replace(source, specs=(), outputs=())
-            return forecast, measure(forecast, fixed, job.options.timeout)
+            return forecasts, measure(forecasts[0], fixed, job.options.timeout)
 
 
-def _write(forecast: Plan, measured: Measured | None, format_: str, out: TextIO) -> None:
-    if format_ == "json":
+def _write(forecasts: Sequence[Plan], measured: Measured | None, request: PlanRequest, out: TextIO) -> None:
+    first, several, most = forecasts[0], len(forecasts) > 1, request.max_ms
+    if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
+        from convlint.output.plan_chips import plans_to_dict
 
         more = {} if measured is None else {"measured": plain(measured)}
-        out.write(dumps(forecast.to_dict() | more))
-    elif format_ == "markdown":
+        out.write(dumps(plans_to_dict(forecasts, most) if several else first.to_dict() | more))
+    elif request.format == "markdown":
+        from convlint.output.plan_chips import render_plans_markdown
         from convlint.output.plan_markdown import render_plan_markdown
 
-        out.write(render_plan_markdown(forecast))
+        out.write(render_plans_markdown(forecasts, most) if several else render_plan_markdown(first))
     else:
         from convlint.output.plan import render_measured, render_plan
+        from convlint.output.plan_chips import render_limit, render_plans
         from convlint.output.terminal import console_of
 
         console = console_of(out)
-        render_plan(forecast, console)
+        if several:
+            render_plans(forecasts, most, console)
+            return
+        render_plan(first, console)
+        render_limit(first, most, console)
         if measured is not None:
             render_measured(measured, console)

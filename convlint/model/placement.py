@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
 from convlint.text import count, significant
+
+if TYPE_CHECKING:
+    from convlint.model.unit_choice import UnitChoice
 
 Unit = Literal["ANE", "GPU", "CPU"]
 UNITS: tuple[Unit, ...] = ("ANE", "GPU", "CPU")
@@ -209,7 +212,8 @@ class Plan:
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
     ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the
-    forecasts under other assumptions, ``notes`` the limits of the forecast.
+    forecasts under other assumptions, ``choices`` those for each choice of compute units, ``notes`` the limits
+    of the forecast.
     """
 
     model: str
@@ -225,6 +229,7 @@ class Plan:
     share: Share
     longest_chain: tuple[int, ...] = ()
     what_if: tuple[WhatIf, ...] = ()
+    choices: tuple[UnitChoice, ...] = ()
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
     target: str = ""
@@ -246,6 +251,8 @@ class Plan:
         """The plan in one sentence."""
         ane = [island for island in self.islands if island.unit == "ANE"]
         where = "nothing of it on the Neural Engine"
+        if self.ops and all(op.cause == "too small" for op in self.ops):
+            where += ", as it is too small to be worth a launch there"
         if ane:
             where = (
                 f"{self.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
@@ -253,6 +260,13 @@ class Plan:
         win = next((blocker for blocker in self.blockers if blocker.win_ms.mid > 0), None)
         first = f"; {win.op or win.kind} costs most, {win.win_ms}" if win is not None else ""
         return f"About {self.latency_ms}, {where}{first}."
+
+    @property
+    def best(self) -> UnitChoice | None:
+        """The compute units to ask for on this chip, with their forecast."""
+        from convlint.model.unit_choice import best_of
+
+        return best_of(self.choices)
 
     def __str__(self) -> str:
         return f"{self.model} on {self.chip}, {self.os}: {self.sentence}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from convlint.model.measured import Measured
 from convlint.model.placement import UNITS, Advice, Blocker, Plan, Unit
+from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
 from convlint.text import count, shown_path
@@ -43,6 +44,7 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
         page.put((f"and {count(len(plan.advice) - _SHOWN, 'more remark')}: --format json", _DIM))
         page.gap()
     _islands(page, plan)
+    _choices(page, plan)
     for other in plan.what_if:
         ane = f"{other.share['ANE']:.0%} ANE"
         page.put(
@@ -137,6 +139,28 @@ def _place(page: Page, what: Blocker | Advice) -> None:
     modules = ", ".join(f"{path}" for path, _ in fold_modules(what.modules) if path)
     if modules:
         page.put((f"in {modules}", _DIM), indent=4, hang=2)
+
+
+def _choices(page: Page, plan: Plan) -> None:
+    """A line for each choice of compute units, and which to ask for."""
+    best = plan.best
+    if best is None or not plan.ops:
+        return
+    page.put(("compute units", "bold"))
+    for each in sorted(plan.choices, key=lambda each: each.latency_ms.mid):
+        shares = ", ".join(f"{unit} {each.share[unit]:.0%}" for unit in UNITS if each.share[unit] >= 0.005)
+        words = f"{each.compute_units.ljust(7)}  {each.latency_ms}: {shares}"
+        page.put((words, "bold") if each is best else words, indent=2, hang=9)
+    warning = cost_of_all(plan.choices)
+    page.put(
+        ("ask for", "bold green"),
+        f" {best.compute_units} on {plan.chip}" + (f": {warning}" if warning else ""),
+        indent=2,
+        hang=4,
+    )
+    page.put(("Swift   ", _DIM), SWIFT[best.compute_units], indent=4, hang=8)
+    page.put(("Python  ", _DIM), PYTHON[best.compute_units], indent=4, hang=8)
+    page.gap()
 
 
 def _islands(page: Page, plan: Plan) -> None:

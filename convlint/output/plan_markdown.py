@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convlint.model import Site
 from convlint.model.placement import UNITS, Advice, Blocker, Plan
+from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
 from convlint.output.markdown import escape
 from convlint.text import count, shown_path, visible
 
@@ -29,6 +30,17 @@ def render_plan_markdown(plan: Plan) -> str:
     if plan.advice:
         lines += ["", "| advice | where | what | write instead |", "|---|---|---|---|"]
         lines += map(_advice_row, plan.advice[:_SHOWN])
+    best = plan.best
+    if best is not None:
+        lines += ["", "| compute units | latency | ANE | GPU | CPU |", "|---|---|---|---|---|"]
+        for each in plan.choices:
+            shares = " | ".join(f"{each.share[unit]:.0%}" for unit in UNITS)
+            words = f"**{each.compute_units}**" if each is best else each.compute_units
+            lines.append(f"| {words} | {each.latency_ms} | {shares} |")
+        warning = cost_of_all(plan.choices)
+        lines += ["", f"Ask for {best.compute_units} on {plan.chip}" + (f": {warning}." if warning else ".")]
+        lines += ["", "```swift", SWIFT[best.compute_units], "```", "", "```python"]
+        lines += [PYTHON[best.compute_units], "```"]
     if plan.what_if:
         lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
         lines += [

@@ -109,6 +109,27 @@ def find_device(chip: str | None, system: str | None) -> Device:
     return Device(chosen, target)
 
 
+def devices_for(text: str | None, system: str | None, target: str) -> tuple[Device, ...]:
+    """:func:`device_for` of several chips, each listed once: ``A15,M4``, or ``all``.
+
+    ``all`` are those of one kind of system that run the asked one, or a later one where they begin later.
+    """
+    if text is None or ("," not in text and _folded(text) != "all"):
+        return (device_for(text, system, target),)
+    names = [name for name in text.split(",") if name.strip()]
+    if _folded(text) != "all":
+        devices = [device_for(name, system, target) for name in names]
+        return tuple({device.name: device for device in devices}.values())
+    name, release = _parts(normalise_target(target if system is None else system))
+    found = []
+    for chip in chips().values():
+        first, last = chip.systems.get(name, (0, 0))
+        begin = f"{name}{max(first, release)}"
+        if (last is None or release <= last) and begin in TARGETS:
+            found.append(Device(chip, begin))
+    return tuple(found)
+
+
 def device_for(chip: str | None, system: str | None, target: str) -> Device:
     """:func:`find_device` for a program of this deployment target.
 

@@ -16,7 +16,7 @@ from convlint.placement.chips import Device
 from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 from convlint.placement.rules import Precision
-from convlint.placement.what_if import Declared, what_ifs_of
+from convlint.placement.what_if import Declared, choices_of, what_ifs_of
 from convlint.rules.rulebook import load_rulebook
 
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
@@ -101,6 +101,7 @@ def plan_operations(
         planned,
         blockers=blockers,
         what_if=what_ifs_of(planner, planned, declared),
+        choices=choices_of(planner),
         notes=_notes(planned, device),
     )
 
@@ -115,11 +116,22 @@ def _replacements(codes: set[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
+_FIGURES = {
+    "dram_gb_s": "the bandwidth of its memory",
+    "ane_gb_s": "how fast its Neural Engine reads weights",
+    "gpu_cores": "the cores of its GPU",
+    "gpu_tflops": "the peak of its GPU",
+    "gpu_matrix_tflops": "what its GPU reaches in matrix products",
+}
+"""The figures of ``data/chips.toml`` that may be assumed, in words."""
+
+
 def _notes(planned: Plan, device: Device) -> tuple[str, ...]:
     chip = device.chip
     notes = ["a forecast from published measurements; nothing here was run on a device"]
     if chip.assumed:
-        notes.append(f"of {chip.name}, no source gives {' and '.join(chip.assumed)}: assumed")
+        figures = ", nor ".join(_FIGURES[name] for name in chip.assumed)
+        notes.append(f"of {chip.name}, no source gives {figures}: assumed")
     unknown = sorted({op.kind for op in planned.ops if op.refused and not op.source})
     if unknown:
         notes.append(f"nobody has published where Core ML runs {', '.join(unknown)}: assumed to be refused")

@@ -1,12 +1,17 @@
-"""Forecasts for the same program under other assumptions: other compute units, a dynamic axis."""
+"""Forecasts for the same program under other assumptions: each choice of compute units, a dynamic axis."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from convlint.model import Confidence
 from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
+from convlint.model.unit_choice import UnitChoice
+from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 
+OLD_FORMAT = "https://github.com/hollance/neural-engine/blob/d0bb530/docs/unsupported-layers.md"
 FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
 
 
@@ -15,19 +20,65 @@ Declared = Literal["", "range", "enumerated"]
 
 
 def what_ifs_of(planner: Planner, plan: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
-    """The forecasts with flexible shapes, the ``declared`` ones first, and with other compute units."""
-    what_ifs = []
-    if "ANE" in planner.asked and planner.device.chip.ane_tflops:
-        if declared == "enumerated":
-            what_ifs.append(_enumerated(planner, plan))
-        else:
-            what_ifs.append(_range(planner, plan, declared))
-    others = (words for words in COMPUTE_UNITS if words != planner.compute_units)
-    return (*what_ifs, *(_units(planner, plan, words) for words in others))
+    """The forecasts with flexible shapes, as they are ``declared``."""
+    if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
+        return ()
+    return (
+        _enumerated(planner, plan) if declared == "enumerated" else _range(planner, plan, declared),
+        *_shuffled(planner, plan),
+    )
 
 
-def _units(planner: Planner, plan: Plan, words: ComputeUnits) -> WhatIf:
-    return _what_if(planner.restricted(words), plan, f"--compute-units {words}")
+def choices_of(planner: Planner) -> tuple[UnitChoice, ...]:
+    """The forecast for each choice of compute units that differs on this chip."""
+    engine = planner.device.chip.ane_tflops
+    return tuple(
+        _choice(planner.restricted(words), words)
+        for words in COMPUTE_UNITS
+        if engine or words not in ("all", "cpu+ane")
+    )
+
+
+def _choice(planner: Planner, words: ComputeUnits) -> UnitChoice:
+    division = planner.division()
+    return UnitChoice(words, planner.latency(division), planner.share(division), len(division.crossings))
+
+
+def _shuffled(planner: Planner, plan: Plan) -> tuple[WhatIf, ...]:
+    """What old conversions were seen to do with channel shuffles."""
+    shuffles = shuffles_of(planner.operations)
+    if not shuffles:
+        return ()
+    times = f"{len(shuffles)} channel shuffles" if len(shuffles) > 1 else "the channel shuffle"
+    leaves = "leave" if len(shuffles) > 1 else "leaves"
+    chosen = {id(planner.operations[index]) for index in shuffles}
+    return (
+        _what_if(
+            planner.barring(lambda operation: id(operation) in chosen),
+            plan,
+            f"{times} {leaves} the Neural Engine, as in conversions of the old neural network format",
+            "layers of more than four axes were reported to leave it then",
+            OLD_FORMAT,
+            "reported",
+        ),
+    )
+
+
+def shuffles_of(operations: Sequence[Operation]) -> list[int]:
+    """The transposes of channel shuffles: the groups of a split channel axis change places."""
+    found = []
+    for index, operation in enumerate(operations):
+        if operation.kind != "transpose" or not operation.reads or not operation.outputs:
+            continue
+        before = operations[operation.reads[0]]
+        after, shape = operation.outputs[0].shape, before.outputs[0].shape if before.outputs else ()
+        if (
+            before.kind == "reshape"
+            and len(after) == 5
+            and after == (shape[0], shape[2], shape[1], *shape[3:])
+        ):
+            found.append(index)
+    return found
 
 
 def _range(planner: Planner, plan: Plan, declared: Declared) -> WhatIf:
@@ -51,7 +102,14 @@ def _enumerated(planner: Planner, plan: Plan) -> WhatIf:
     )
 
 
-def _what_if(planner: Planner, plan: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
+def _what_if(
+    planner: Planner,
+    plan: Plan,
+    assumption: str,
+    reason: str = "",
+    source: str = "",
+    confidence: Confidence = "documented",
+) -> WhatIf:
     division = planner.division()
     return WhatIf(
         assumption=assumption,
@@ -60,6 +118,6 @@ def _what_if(planner: Planner, plan: Plan, assumption: str, reason: str = "", so
         islands=division.ane_islands,
         crossings=len(division.crossings),
         reason=reason,
-        confidence="documented" if source else "reported",
+        confidence=confidence,
         source=source,
     )

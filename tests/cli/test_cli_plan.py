@@ -183,3 +183,70 @@ def test_a_model_that_is_not_there(net: Path, convlint: Convlint) -> None:
     assert ran.code == 3
     assert ran.err.startswith("convlint: error: ")
     assert "Nothing" in ran.err
+
+
+def test_a_plan_says_which_units_to_ask_for(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--input", "1x3x56x56", "--no-trial", "--chip", "M4")
+    code, text, _ = run(capsys, "nets.py:Net", *arguments)
+    assert code == 0
+    assert re.search(r"ask for \S+ on M4", text)
+    assert "configuration.computeUnits = ." in text
+    assert "compute_units=ct.ComputeUnit." in text
+    _, text, _ = run(capsys, "nets.py:Net", *arguments, "--format", "json")
+    choices = {each["compute_units"] for each in json.loads(text)["choices"]}
+    assert choices == {"all", "cpu+ane", "cpu+gpu", "cpu"}
+
+
+def test_several_chips_are_planned_from_one_conversion(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("nets.py:Net", "--input", "1x3x56x56", "--no-trial", "--chip", "A15,A17Pro,M4")
+    code, text, _ = run(capsys, *arguments)
+    assert code == 0
+    lines = [line for line in text.splitlines() if line.startswith(("A15", "A17 Pro", "M4"))]
+    assert len(lines) == 3
+    code, text, _ = run(capsys, *arguments, "--format", "json", "--max-ms", "0.001")
+    document = json.loads(text)
+    assert code == 1
+    assert [plan["chip"] for plan in document["plans"]] == ["A15", "A17 Pro", "M4"]
+    assert document["fast_enough"] == []
+    code, text, _ = run(capsys, *arguments, "--format", "markdown", "--max-ms", "10000")
+    assert code == 0
+    assert "Within 10000 ms on 3 of 3 chips." in text
+
+
+def test_all_chips_and_a_limit(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("nets.py:Net", "--input", "1x3x56x56", "--no-trial", "--chips", "all")
+    code, text, _ = run(capsys, *arguments, "--max-ms", "10000")
+    assert code == 0
+    assert "A19 Pro" in text
+    assert re.search(r"Within 10000 ms on (\d+) of \1 chips", text)
+
+
+def test_a_limit_of_one_chip_is_the_exit_code(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("nets.py:Net", "--input", "1x3x56x56", "--no-trial", "--chip", "M4")
+    assert run(capsys, *arguments, "--max-ms", "10000")[0] == 0
+    code, text, _ = run(capsys, *arguments, "--max-ms", "0.001")
+    assert code == 1
+    assert "Slower than 0.001 ms" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--chip", "A15,M4", "--html", "page.html"), "is for one chip"),
+        (("--max-ms", "0"), "--max-ms is 0"),
+        (("--chip", "A15,A99"), "unknown chip 'A99'"),
+    ],
+)
+def test_what_does_not_go_together(
+    net: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = run(capsys, "nets.py:Net", "--input", "1x3x56x56", *arguments)
+    assert code == 2
+    assert not out
+    assert message in err
+
+
+def test_a_tiny_model_says_why_it_is_off_the_engine(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (net / "tiny.py").write_text("import torch\n\ndef tiny():\n    return torch.nn.ReLU()\n")
+    _, text, _ = run(capsys, "tiny.py:tiny", "--input", "1x8", "--no-trial", "--chip", "M4")
+    assert "as it is too small to be worth a launch there" in text

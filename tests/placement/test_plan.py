@@ -353,10 +353,8 @@ class TestPlans:
         assert not plan.blockers
         assert "does not use the Neural Engine" in plan.ops[0].reason
 
-    def test_what_if_tells_of_other_units_and_of_a_range_of_shapes(self) -> None:
+    def test_what_if_tells_of_a_range_of_shapes(self) -> None:
         plan = planned(chain(*["conv"] * 12))
-        by_assumption = {each.assumption.split(" (")[0]: each for each in plan.what_if}
-        assert set(by_assumption) >= {"--compute-units cpu", "--compute-units cpu+gpu", "--compute-units all"}
         (ranged,) = (each for each in plan.what_if if "RangeDim" in each.assumption)
         assert ranged.share["ANE"] == 0
         assert ranged.latency_ms.mid > plan.latency_ms.mid

@@ -6,17 +6,14 @@ an :class:`Interval`, never a single number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
 from convlint.text import count, significant
-
-if TYPE_CHECKING:
-    from convlint.model.unit_choice import UnitChoice
 
 Unit = Literal["ANE", "GPU", "CPU"]
 UNITS: tuple[Unit, ...] = ("ANE", "GPU", "CPU")
@@ -206,14 +203,41 @@ class WhatIf:
     source: str = ""
 
 
+CLOSE = 1.1
+"""A choice within a tenth of the fastest is as good: published times of one model and chip differ by more."""
+FRUGAL: tuple[ComputeUnits, ...] = ("cpu+ane", "cpu", "cpu+gpu", "all")
+"""The choices by what they draw: an image encoder took 8.9 W on the Neural Engine of an M5 Max and 44.1 W on
+its GPU, 38 and 46 mJ an image (https://github.com/erwinzhang7/coreml-compute-placement/blob/aaec59a/README.md).
+``all`` comes last, as Core ML may divide a model anew with each release."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChoice:
+    """The forecast where these compute units are asked for."""
+
+    compute_units: ComputeUnits
+    latency_ms: Interval
+    share: Share
+    crossings: int
+
+
+def best_of(choices: Sequence[UnitChoice]) -> UnitChoice | None:
+    """The choice to ask for: the most frugal of those that are about as fast as the fastest."""
+    if not choices:
+        return None
+    fastest = min(each.latency_ms.mid for each in choices)
+    close = [each for each in choices if each.latency_ms.mid <= CLOSE * fastest]
+    return min(close, key=lambda each: FRUGAL.index(each.compute_units))
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
     ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the
-    forecasts under other assumptions, ``choices`` those for each choice of compute units, ``notes`` the limits
-    of the forecast.
+    forecasts under other assumptions, ``choices`` those for each choice of compute units, ``notes`` the
+    limits of the forecast.
     """
 
     model: str
@@ -264,8 +288,6 @@ class Plan:
     @property
     def best(self) -> UnitChoice | None:
         """The compute units to ask for on this chip, with their forecast."""
-        from convlint.model.unit_choice import best_of
-
         return best_of(self.choices)
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ class Chip:
     sources: tuple[str, ...]
     assumed: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    gpu_matrix_tflops: float | None = None
+    gpu_core_tflops: float | None = None
     gpu_gb_s: float | None = None
     gpu_entry_gb_s: float | None = None
 

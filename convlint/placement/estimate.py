@@ -101,8 +101,8 @@ def dispatch_ms() -> float:
 
 def gpu_tflops(chip: Chip) -> float:
     """Of matrix products on the GPU: measured, or the share of the peak that was measured elsewhere."""
-    if chip.gpu_matrix_tflops is not None:
-        return chip.gpu_matrix_tflops
+    if chip.gpu_core_tflops is not None:
+        return chip.gpu_core_tflops * chip.gpu_cores
     share: float = calibration_table()["other"]["gpu_matrix_share"]
     return share * chip.gpu_tflops
 

@@ -121,7 +121,7 @@ _FIGURES = {
     "ane_gb_s": "how fast its Neural Engine reads weights",
     "gpu_cores": "the cores of its GPU",
     "gpu_tflops": "the peak of its GPU",
-    "gpu_matrix_tflops": "what its GPU reaches in matrix products",
+    "gpu_core_tflops": "what its GPU reaches in matrix products",
 }
 """The figures of ``data/chips.toml`` that may be assumed, in words."""
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from convlint.model import Confidence
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
-from convlint.model.unit_choice import UnitChoice
+from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, UnitChoice, WhatIf
 from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 

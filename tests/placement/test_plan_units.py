@@ -6,8 +6,8 @@ import pytest
 
 from convlint.errors import UsageError
 from convlint.model import TensorArg, TensorMeta
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Interval, Plan, Share
-from convlint.model.unit_choice import PYTHON, SWIFT, UnitChoice, best_of, cost_of_all
+from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Interval, Plan, Share, UnitChoice, best_of
+from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
 from convlint.placement.chips import chips, devices_for, find_device
 from convlint.placement.forecast import plan_operations
 from convlint.placement.operations import Operation

@@ -44,7 +44,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "run",
         "report",
         "as_dict compression fixed",
-        "measured parity verdict",
+        "measured parity unit_choice verdict",
         "repair",
         "applied findings placement remarks runtimes",
         "graph plain rule",
@@ -76,7 +76,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit plan_markdown",
+        "junit plan_chips plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places proofs rules runtimes settings upgrade",

@@ -19,6 +19,7 @@ from benchmarks.placement.fitting import PRIOR, Sample, cross_validated, fit, wr
 from benchmarks.placement.plot import plot
 from benchmarks.placement.programs import collect
 from benchmarks.placement.tables import (
+    chip_table,
     context_table,
     latency_tables,
     left_out,
@@ -66,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
     planned = planned_unseen(kept)
     pages = {
         "one-op": [*told, "", *miss_table(misses)],
+        "chips": chip_table(),
         "context": context_table(kept),
         "networks": network_table(kept),
         "latency": latency_tables(checked),

@@ -15,7 +15,8 @@ from benchmarks.placement.errors import error_of, low_high, rank_correlation
 from benchmarks.placement.fitting import Sample, device_of
 from benchmarks.placement.programs import Collected
 from convlint.model.placement import UNITS, Interval
-from convlint.placement.chips import find_device
+from convlint.placement.chips import chips, find_device
+from convlint.placement.estimate import gpu_tflops
 from convlint.placement.forecast import plan_operations
 from convlint.placement.rules import judge_placement
 
@@ -46,6 +47,20 @@ def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]
         f"* All three units: **{exact} of {total}** agree ({exact / total:.1%}).",
     ]
     return lines, misses
+
+
+def chip_table() -> list[str]:
+    """What of each chip was measured, follows from a source, or is assumed."""
+    lines = [
+        "| chip | engine, TFLOPS | its weights, GB/s | memory, GB/s | GPU, TFLOPS of products | assumed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for chip in chips().values():
+        lines.append(
+            f"| {chip.name} | {chip.ane_tflops:g} ({chip.ane_basis}) | {chip.ane_gb_s:g} "
+            f"| {chip.dram_gb_s:g} | {gpu_tflops(chip):.3g} | {', '.join(chip.assumed)} |"
+        )
+    return lines
 
 
 def context_table(kept: Collected) -> list[str]:

@@ -330,7 +330,11 @@ class TestVerdict:
         left = Repair(False, changes, (TrialFailure("aten.foo.default", "no converter", site=HYPOT_SITE),))
         stopped = verdict(replace(REPORT, repair=left))
         assert stopped.kind == "does-not-convert"
-        assert f"is stopped by aten.foo.default at {HYPOT_SITE}" in stopped.next_step
+        assert stopped.headline.endswith(f"; no change is known for aten.hypot.default at {HYPOT_SITE}.")
+        assert "`convlint fix`" not in stopped.next_step, "a change of a line that is refused all the same"
+        elsewhere = replace(left, applied=(*changes, replace(changes[0], site=CALLER_SITE)))
+        step = verdict(replace(REPORT, repair=elsewhere)).next_step
+        assert step == "Rewrite that, then check again; `convlint fix` makes the other 1 change at 1 line."
         assert "`convlint fix`" not in verdict(REPORT).next_step
 
     def test_without_a_trial_it_says_so(self) -> None:

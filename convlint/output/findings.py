@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, TrialFailure
@@ -84,7 +84,7 @@ def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
         severity = (each.severity, COLOURS[each.severity])
         page.put(before, severity, title, ": ", each.message, ("", "") if number else places, hang=2)
     for told in said.places:
-        _place(page, report, told)
+        _place(page, report, told, {each.message for each in said.findings})
     left = 0
     for each in said.findings:
         helps = each.replacements if full else best_helps(each.replacements)
@@ -99,8 +99,10 @@ def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
     page.gap()
 
 
-def _place(page: Page, report: Report, told: Sequence[Finding]) -> None:
+def _place(page: Page, report: Report, told: Sequence[Finding], known: Set[str]) -> None:
     put_sites(page, told[0].site, told[0].caller)
+    for message in dict.fromkeys(finding.message for finding in told if finding.message not in known):
+        page.put((message, DIM), indent=4, hang=2)
     for finding in {each.op: each for each in told}.values():
         _calls(page, finding)
     failures = (failure for finding in told for failure in trial_failures_of(report, finding))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import TYPE_CHECKING
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, TrialFailure
 from convlint.model.remarks import code_of, remark_of
@@ -14,11 +13,7 @@ from convlint.output.page import Page, Span
 from convlint.output.places import shown_place
 from convlint.text import count, one_line
 
-if TYPE_CHECKING:
-    pass
-
 COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 DIM = "bright_black"
 MOST_HELPS = 2
 """How many helps of a finding are shown without ``--full``."""

@@ -20,7 +20,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="SPEC",
         help="module:attr or path.py:attr; attr is an nn.Module subclass, a function that returns a model,"
-        " or a model. Without SPEC: the models of the configuration",
+        " or a model. Or a name: timm:resnet50, torchvision:swin_t, hf:bert. Without SPEC: the models of the"
+        " configuration",
     )
     _add_models(what)
     what.add_argument(

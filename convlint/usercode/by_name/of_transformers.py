@@ -58,8 +58,8 @@ def _classes(name: str) -> tuple[Any, Any]:
         model = transformers.MODEL_MAPPING[config]
     except KeyError:
         raise ModelError(
-            f"transformers names no model for the type {name!r} alone: give a class and its configuration, as in"
-            f" transformers:CLASS --arg-expr 'config=transformers.{config.__name__}()'."
+            f"transformers names no model for the type {name!r} alone: give a class and its configuration, as"
+            f" in transformers:CLASS --arg-expr 'config=transformers.{config.__name__}()'."
         ) from None
     return (model[0] if isinstance(model, tuple) else model), config
 

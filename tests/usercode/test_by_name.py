@@ -58,6 +58,7 @@ def test_every_name_of_torchvision_is_the_function_that_builds_it() -> None:
     ("name", "spec", "expected"),
     [
         ("resnet18", "torchvision.models:resnet18", [(1, 3, 224, 224)]),
+        ("vit_h_14", "torchvision.models:vit_h_14", [(1, 3, 224, 224)]),  # has larger weights too
         ("inception_v3", "torchvision.models:inception_v3", [(1, 3, 299, 299)]),
         ("efficientnet_b1", "torchvision.models:efficientnet_b1", [(1, 3, 240, 240)]),
         (
@@ -78,6 +79,12 @@ def test_the_sizes_are_those_that_the_weights_were_trained_for(
     assert shapes(model) == expected
     if "quantized" not in name:  # its batch norms look at values
         run_without_memory(model)
+
+
+def test_a_size_that_is_given_to_the_model_is_the_size_of_its_picture() -> None:
+    model = found("torchvision:vit_b_16", {"image_size": 96})
+    assert shapes(model) == [(1, 3, 96, 96)]
+    run_without_memory(model)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_a_configured_model_has_a_name_too_and_is_kept(convlint: Convlint, tmp_p
 
 
 def test_fix_writes_a_script_of_the_long_form(convlint: Convlint, tmp_path: Path) -> None:
-    ran = convlint("fix", FEW, "--input", "1x3x64x64", "--emit", "to_coreml.py", timeout=300)
+    ran = convlint("fix", FEW, "--input", "1x3x32x32", "--emit", "to_coreml.py", timeout=300)
     assert ran.code == 0, ran.out + ran.err
     script = (tmp_path / "to_coreml.py").read_text()
     assert "from torchvision.models import squeezenet1_1" in script

@@ -47,19 +47,26 @@ def _inputs(name: str, where: str, args: Mapping[str, Any]) -> tuple[InputSpec, 
     """What the model takes, for a batch of one."""
     from torchvision.models import get_model_weights
 
-    weights = next(iter(get_model_weights(name)), None)
-    transform = weights.transforms() if weights is not None else None
-    meta = weights.meta if weights is not None else {}
-    sizes = getattr(transform, "crop_size", None) or getattr(transform, "resize_size", None)
-    height, width = (sizes[0], sizes[-1]) if sizes else (_SIDE, _SIDE)
+    known = list(get_model_weights(name))
+    # Weights that were trained on at a larger size need the size as an argument of the model.
+    height, width = min(map(_size, known), default=(_SIDE, _SIDE))
+    if isinstance(args.get("image_size"), int):
+        height = width = args["image_size"]
     if where.endswith(".detection"):
         height = width = _side_of_detector(where, name, args)
     if where.endswith(".video"):
-        frames = max(meta.get("min_temporal_size") or 0, _FRAMES)
+        frames = max([_FRAMES, *(weights.meta.get("min_temporal_size", 0) for weights in known)])
         return (InputSpec(None, (1, 3, frames, height, width)),)
     picture = InputSpec(None, (1, 3, height, width))
     # Optical flow is what moved between two pictures.
     return (picture, picture) if where.endswith(".optical_flow") else (picture,)
+
+
+def _size(weights: Any) -> tuple[int, int]:
+    """Height and width of what the transform of some weights makes of a picture."""
+    transform = weights.transforms()
+    sizes = getattr(transform, "crop_size", None) or getattr(transform, "resize_size", None)
+    return (sizes[0], sizes[-1]) if sizes else (_SIDE, _SIDE)
 
 
 def _side_of_detector(where: str, name: str, args: Mapping[str, Any]) -> int:

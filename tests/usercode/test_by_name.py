@@ -101,6 +101,11 @@ def test_a_detector_takes_pictures_of_the_size_that_it_works_at(name: str, side:
             assert len(loaded.build().eval()(torch.rand(shapes(model)[0]))) == 1  # nothing was fetched for it
 
 
+def test_a_detector_of_another_size() -> None:
+    model = found("torchvision:fasterrcnn_mobilenet_v3_large_320_fpn", {"min_size": 192})
+    assert shapes(model) == [(1, 3, 192, 192)]
+
+
 # timm
 
 
@@ -174,6 +179,13 @@ def test_arguments_are_the_models_or_its_configurations() -> None:
     mine = "transformers.BertConfig(max_position_embeddings=32)"
     model = found("hf:bert", exprs={"config": mine})
     assert (model.arg_exprs, shapes(model)) == ({"config": mine}, [(1, 32)])
+
+
+def test_a_setting_that_the_configuration_lacks_is_refused() -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    with pytest.raises(UsageError, match=r"BertConfig, .* has no 'hiden_size'. Did you mean hidden_size"):
+        in_full("hf:bert", {"hiden_size": 96}, {})
+    assert in_full("hf:gpt2", {"n_layer": 2, "num_attention_heads": 4}, {}) is not None
 
 
 def test_a_type_without_a_model_says_what_to_write() -> None:

@@ -53,7 +53,7 @@ def _inputs(name: str, where: str, args: Mapping[str, Any]) -> tuple[InputSpec, 
     if isinstance(args.get("image_size"), int):
         height = width = args["image_size"]
     if where.endswith(".detection"):
-        height = width = _side_of_detector(where, name, args)
+        height = width = _side_of_detector(name, args)
     if where.endswith(".video"):
         frames = max([_FRAMES, *(weights.meta.get("min_temporal_size", 0) for weights in known)])
         return (InputSpec(None, (1, 3, frames, height, width)),)
@@ -69,12 +69,12 @@ def _size(weights: Any) -> tuple[int, int]:
     return (sizes[0], sizes[-1]) if sizes else (_SIDE, _SIDE)
 
 
-def _side_of_detector(where: str, name: str, args: Mapping[str, Any]) -> int:
+def _side_of_detector(name: str, args: Mapping[str, Any]) -> int:
     """The side to which a detector itself resizes its pictures, asked of one without memory."""
     import torch
     from torchvision.models import get_model_builder
 
     with torch.device("meta"):
-        model = get_model_builder(name)(weights=None, weights_backbone=None)
+        model = get_model_builder(name)(**{**args, "weights": None, "weights_backbone": None})
     transform = model.transform
     return int(transform.fixed_size[0] if transform.fixed_size else transform.min_size[-1])

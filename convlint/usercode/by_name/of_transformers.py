@@ -13,6 +13,7 @@ from typing import Any
 
 from convlint.errors import ModelError, UsageError
 from convlint.interface.inputs import InputSpec
+from convlint.nearest import did_you_mean
 from convlint.usercode.arguments import evaluate_expression
 from convlint.usercode.by_name.full import InFull
 
@@ -44,6 +45,7 @@ def in_full(name: str, args: Mapping[str, Any], arg_exprs: Mapping[str, str]) ->
     if "config" not in exprs:
         settings = {key: repr(value) for key, value in args.items() if key not in taken}
         settings |= {key: text for key, text in arg_exprs.items() if key not in taken}
+        _check_settings(name, config, settings)
         exprs = {"config": _configured(config, settings), **exprs}
     inputs = tuple(_inputs(model, _evaluated(exprs["config"])))
     return InFull(f"{transformers.__name__}:{model.__name__}", own, exprs, inputs)
@@ -62,6 +64,17 @@ def _classes(name: str) -> tuple[Any, Any]:
             f" in transformers:CLASS --arg-expr 'config=transformers.{config.__name__}()'."
         ) from None
     return (model[0] if isinstance(model, tuple) else model), config
+
+
+def _check_settings(name: str, config: Any, settings: Mapping[str, str]) -> None:
+    """Refuse what a configuration does not have: it would take any argument, and nothing would come of it."""
+    if not settings:
+        return
+    known = {*vars(config()), *config.attribute_map, *inspect.signature(config.__init__).parameters}
+    for key in settings:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise UsageError(f"{config.__name__}, the configuration of hf:{name}, has no {key!r}.{near}")
 
 
 def _configured(config: Any, settings: Mapping[str, str]) -> str:

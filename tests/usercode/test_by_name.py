@@ -132,6 +132,8 @@ def test_the_long_form_stays() -> None:
     assert in_full("timm:create_model", {"model_name": "test_vit"}, {}) is None
     assert in_full("torchvision.models:resnet18", {}, {}) is None
     assert in_full("torchvision:models.resnet18", {}, {}) is None
+    with pytest.raises(ModelError, match=r"no model named 'resnet18\.large'"):
+        in_full("torchvision:resnet18.large", {}, {})
     assert in_full("nets.py:Net", {}, {}) is None
 
 
@@ -214,7 +216,11 @@ def test_an_unknown_name_is_told_with_the_nearest(convlint: Convlint, spec: str,
 
 @pytest.mark.parametrize(
     ("package", "spec", "nearest"),
-    [("timm", "timm:vit_tiny_patch_224", "vit_tiny_patch16_224"), ("transformers", "hf:bertt", "bert")],
+    [
+        ("timm", "timm:vit_tiny_patch_224", "vit_tiny_patch16_224"),
+        ("timm", "timm:vit_tiny_patch16_224.augreg_in21", "vit_tiny_patch16_224.augreg_in21k"),
+        ("transformers", "hf:bertt", "bert"),
+    ],
 )
 def test_an_unknown_name_of_the_others(package: str, spec: str, nearest: str) -> None:
     pytest.importorskip(package, reason=f"{package} is not installed")
@@ -231,8 +237,10 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_module_of_ones_own_comes_first(convlint: Convlint, tmp_path: Path) -> None:
     net = "class Net(nn.Linear):\n    def __init__(self):\n        super().__init__(3, 4)\n"
     (tmp_path / "hf.py").write_text(f"from torch import nn\n{net}")
-    ran = convlint("check", "hf:Net", "--input", "1x3", "--no-trial", "--format", "json")
-    assert json.loads(ran.out)["model"] == "hf:Net"
+    (tmp_path / "timm.py").write_text(f"from torch import nn\n{net}")
+    for spec in ("hf:Net", "timm:Net"):
+        ran = convlint("check", spec, "--input", "1x3", "--no-trial", "--format", "json")
+        assert json.loads(ran.out)["model"] == spec
 
 
 # commands

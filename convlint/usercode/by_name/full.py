@@ -17,6 +17,7 @@ from convlint.errors import ModelError, UsageError
 from convlint.interface.inputs import InputSpec
 from convlint.nearest import did_you_mean
 from convlint.sandbox import time_limit, user_code
+from convlint.usercode import importing
 from convlint.usercode.spec import explaining
 
 
@@ -62,8 +63,13 @@ def library_of(spec: str, root: str | None = None) -> Library | None:
     library = LIBRARIES.get(prefix)
     if library is None or not (colon and name):
         return None
-    own = os.path.join(root or os.getcwd(), prefix)
-    return None if os.path.isdir(own) or os.path.isfile(f"{own}.py") else library
+    # A module of one's own may be called hf; one that is called timm is asked what it has.
+    return None if prefix != library.package and _is_there(prefix, root) else library
+
+
+def _is_there(module: str, root: str | None) -> bool:
+    path = os.path.join(root or os.getcwd(), module)
+    return os.path.isdir(path) or os.path.isfile(f"{path}.py")
 
 
 def in_full(
@@ -82,17 +88,19 @@ def in_full(
     if library is None:
         return None
     name = spec.strip().partition(":")[2]
-    if importlib.util.find_spec(library.package) is None:
+    own = library.prefix == library.package
+    if importlib.util.find_spec(library.package) is None and not (own and _is_there(library.package, root)):
         raise ModelError(
             f"{spec} is a model of {library.package}, which is not installed here:"
             f" pip install {library.package}."
         )
     with explaining(f"importing {library.package}"), time_limit(timeout), user_code():
-        package = import_module(library.package)
+        package = importing.import_module(library.package, os.path.abspath(root or os.getcwd()))
+    if own and _has(package, name):
+        return None  # module:attr
+    with explaining(f"reading {spec}"), time_limit(timeout), user_code():
         names = _function(library, "names")()
-    if name not in names and name.partition(".")[0] not in names:
-        if library.prefix == library.package and _has(package, name):
-            return None  # module:attr
+    if name not in names:
         hint = did_you_mean(name, names) or _with_part(name, names)
         raise ModelError(f"{library.package} has no {library.noun} named {name!r}.{hint}")
     with explaining(f"reading {spec}"), time_limit(timeout), user_code():

@@ -15,10 +15,10 @@ _SIDE = 224
 
 
 def names() -> Collection[str]:
-    """Every architecture; a name may have the tag of its weights behind a dot."""
+    """Every architecture, and those with the tag of weights behind a dot."""
     import timm
 
-    return frozenset(timm.list_models())
+    return frozenset((*timm.list_models(), *timm.list_pretrained()))
 
 
 def in_full(name: str, args: Mapping[str, Any], arg_exprs: Mapping[str, str]) -> InFull:
@@ -32,11 +32,7 @@ def _picture(name: str, args: Mapping[str, Any]) -> tuple[int, ...]:
     """Channels, height and width: those of the arguments, else those of the configuration."""
     from timm.models import get_pretrained_cfg
 
-    try:
-        stated = get_pretrained_cfg(name)
-    except (RuntimeError, KeyError):  # a tag that timm does not know: building says so
-        stated = None
-    channels, height, width = getattr(stated, "input_size", None) or (3, _SIDE, _SIDE)
+    channels, height, width = getattr(get_pretrained_cfg(name), "input_size", None) or (3, _SIDE, _SIDE)
     size = args.get("img_size")
     if isinstance(size, int):
         height = width = size

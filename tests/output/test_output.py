@@ -113,6 +113,16 @@ class TestTerminal:
         assert "pool.py:7" in text
         assert f"called from {CALLER_SITE}" in text
 
+    def test_notes_of_a_rule_about_the_engine_are_one(self) -> None:
+        note = replace(
+            FINDINGS[0], rule=rule("CL204", "lookup", "note", category="ane"), severity="note", message="one",
+        )  # fmt: skip
+        other = replace(note, message="two", site=Site("models/unet.py", 99, "y = z[i]", "forward"))
+        text = on_terminal(replace(CLEAN, findings=(note, other)), 100, color_system=None)
+        assert text.count("CL204 lookup") == 1
+        assert "note CL204 lookup: one  (2 places)" in text
+        assert "    two\n" in text
+
     def test_errors_come_first(self) -> None:
         text = render_text(REPORT)
         assert text.index("CL104") < text.index("CL105") < text.index("CL201")

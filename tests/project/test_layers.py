@@ -72,7 +72,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "baseline judgement offers planning upgrade",
         "frontends",
         "shipping",
-        "doctor options placed reconcile suppress",
+        "doctor options placed reconcile repaired suppress",
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (

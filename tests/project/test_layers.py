@@ -70,9 +70,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.checking": (
         "check",
         "baseline judgement offers planning upgrade",
-        "frontends",
+        "frontends repaired",
         "shipping",
-        "doctor options placed reconcile repaired suppress",
+        "doctor options placed reconcile suppress",
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (

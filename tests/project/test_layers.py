@@ -37,7 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
-        "toml_table",
+        "toml_table renderers",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
     ),
     "convlint.model": (
@@ -47,7 +47,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "graph plain rule",
+        "graph plain rule shown",
     ),
     "convlint.rules": (
         "match",
@@ -76,7 +76,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit plan_markdown",
+        "junit notebook plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places proofs rules runtimes settings upgrade",

@@ -1,4 +1,4 @@
-"""The functions by which results show themselves, by what they make: the names stand in ``convlint/__init__``.
+"""The functions by which results show themselves, by what they make: ``convlint/__init__`` names them.
 
 A result is plain data and knows nothing of a page. It asks here for the function that shows it, which is
 imported when somebody looks.

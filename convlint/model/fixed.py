@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from convlint.model.applied import Applied, LeftOut
+from convlint.model.applied import Applied, EditedCell, LeftOut
 from convlint.model.findings import Finding, Trial, TrialFailure
 from convlint.model.parity import Parity
 from convlint.model.shown import Shown
@@ -26,7 +26,8 @@ class Fixed(Shown):
     Where ``left_out`` is not None, module and program are the part of the model before an op whose sizes
     depend on data, and ``converts`` is about that part: it returns ``left_out.outputs``, and the caller has
     to compute ``left_out.calls``. ``proposed`` names changes that need ``unsafe=True``; ``left_out`` is then
-    what they would leave out.
+    what they would leave out. ``cells`` are the cells of a notebook that define the model, with the changes
+    made in them that a line can say.
     """
 
     module: Any
@@ -46,6 +47,7 @@ class Fixed(Shown):
     notes: tuple[str, ...] = ()
     proposed: tuple[Applied, ...] = ()
     left_out: LeftOut | None = None
+    cells: tuple[EditedCell, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property

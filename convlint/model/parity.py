@@ -9,7 +9,7 @@ from convlint.model.findings import Frontend
 from convlint.model.graph import Site
 from convlint.model.rule import Severity
 from convlint.model.shown import Shown
-from convlint.text import count, single_line
+from convlint.text import count, shown_path, single_line
 
 Precision = Literal["float16", "float32"]
 Status = Literal["equal", "differs", "overflows", "refused", "unsupported"]
@@ -146,8 +146,16 @@ class Parity(Shown):
         how = f"{self.status} at {self.precision} for {self.target}, {count(self.seeds, 'run')}"
         if self.status == "overflows":
             return f"{how}: {count(self.errors.nonfinite, 'value')} infinite or NaN that should not be"
-        first = f", first in {self.first_divergence}" if self.first_divergence is not None else ""
-        return f"{how}: largest error {self.max_rel_error:.2g} of an output's largest value{first}"
+        return f"{how}: largest error {self.max_rel_error:.2g} of an output's largest value{self._first}"
+
+    @property
+    def _first(self) -> str:
+        """Where the first difference is, as the end of a sentence."""
+        first = self.first_divergence
+        if first is None:
+            return ""
+        site = first.site or first.caller
+        return f", first in {first.op}" + (f" at {shown_path(site.path)}:{site.line}" if site else "")
 
     @property
     def max_abs_error(self) -> float:

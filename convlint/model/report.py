@@ -10,6 +10,8 @@ from convlint.model.findings import CaptureFailure, Disagreement, Finding, Ignor
 from convlint.model.graph import Graph
 from convlint.model.rule import SEVERITIES
 from convlint.model.shown import Paged
+from convlint.text import shown_path
+from convlint.wording import in_python
 
 if TYPE_CHECKING:
     from convlint.model.compression import Compression
@@ -67,10 +69,11 @@ class Report(Paged):
         result = verdict(self)
         lines = [f"{self.model}, {self.target}: {result.headline}"]
         for finding in sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity)):
-            place = f" {finding.site}" if finding.site is not None else ""
+            site = finding.site
+            place = f" {shown_path(site.path)}:{site.line}" if site is not None else ""
             lines.append(f"{finding.severity} {finding.rule.code}{place}: {finding.message}")
             lines += [f"  help: {help_line(each)}" for each in finding.replacements]
-        return "\n".join([*lines, result.next_step])
+        return in_python("\n".join([*lines, result.next_step]))
 
     @property
     def summary(self) -> str:

@@ -37,8 +37,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
-        "toml_table renderers",
+        "toml_table renderers wording",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
+        "cells",
     ),
     "convlint.model": (
         "run",

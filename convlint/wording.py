@@ -26,6 +26,7 @@ _ARGUMENTS = (
     ("`convlint check` says what stopped it", "convlint.check says what stopped it"),
     ("`convlint fix`", "convlint.fix"),
     ("`convlint check`", "convlint.check"),
+    ("`convlint plan`", "convlint.plan"),
     ("Run without --no-trial", 'Run with trial="passes"'),
     ("leave --no-trial out", "leave trial=None out"),
     ("check again with --parity", 'check again with parity="float32"'),
@@ -46,10 +47,11 @@ _ARGUMENTS = (
 
 _OPTION = re.compile(
     r"--(?P<name>input|target|frontend|trial|parity|compress|precision|timeout|chip|os|output|select|ignore"
-    r"|output-type)(?![\w-])"
-    r"(?: (?P<value>'[^']*'|(?:iOS|macOS|watchOS|tvOS)\d+|full|passes|torchscript|export)(?![\w-]))?"
+    r"|output-type|compute-units)(?![\w-])"
+    r"(?: (?P<value>'[^']*'|(?:iOS|macOS|watchOS|tvOS)\d+|cpu\+gpu|cpu\+ane|full|passes|torchscript|export)"
+    r"(?![\w-]))?"
 )
-_NAMES = {"input": "example_inputs", "output-type": "outputs"}
+_NAMES = {"input": "example_inputs", "output-type": "outputs", "compute-units": "compute_units"}
 _LISTS = ("input", "output-type", "compress", "select", "ignore")
 
 

@@ -281,7 +281,10 @@ def _limits(plan: Plan) -> list[Child]:
     advice: list[Child] = [
         tag("p", tag("code", each.rule), f" {shown_place(each.site)} {each.message}") for each in plan.advice
     ]
-    others = [f"{each.assumption}: {each.latency_ms}, {each.share['ANE']:.0%} ANE" for each in plan.what_if]
+    others = [
+        f"{in_python(each.assumption)}: {each.latency_ms}, {each.share['ANE']:.0%} ANE"
+        for each in plan.what_if
+    ]
     lines = [*others, *plan.notes, "A forecast from public measurements, not a measurement of this model."]
     return [*advice, *(tag("p", line, class_="quiet") for line in lines)]
 

@@ -48,7 +48,7 @@ _ARGUMENTS = (
 _OPTION = re.compile(
     r"--(?P<name>input|target|frontend|trial|parity|compress|precision|timeout|chip|os|output|select|ignore"
     r"|output-type|compute-units)(?![\w-])"
-    r"(?: (?P<value>'[^']*'|(?:iOS|macOS|watchOS|tvOS)\d+|cpu\+gpu|cpu\+ane|full|passes|torchscript|export)"
+    r"(?: (?P<value>'[^']*'|(?:iOS|macOS|watchOS|tvOS)\d+|cpu(?:\+gpu|\+ane)?|full|passes|torchscript|export)"
     r"(?![\w-]))?"
 )
 _NAMES = {"input": "example_inputs", "output-type": "outputs", "compute-units": "compute_units"}

@@ -285,8 +285,7 @@ def _limits(plan: Plan) -> list[Child]:
         f"{in_python(each.assumption)}: {each.latency_ms}, {each.share['ANE']:.0%} ANE"
         for each in plan.what_if
     ]
-    lines = [*others, *plan.notes, "A forecast from public measurements, not a measurement of this model."]
-    return [*advice, *(tag("p", line, class_="quiet") for line in lines)]
+    return [*advice, *(tag("p", line, class_="quiet") for line in (*others, *map(in_python, plan.notes)))]
 
 
 # fixes

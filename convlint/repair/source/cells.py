@@ -45,7 +45,10 @@ def edited_cells(
         if _problem(after, module, inputs, expected):
             after, made, more = _one_by_one(before, made, rules, unsafe, module, inputs, expected)
             left |= more
-    notes = tuple(f"{shown_path(site.path)}:{site.line} is not edited: {why}" for site, why in left.items())
+    notes = tuple(
+        f"{shown_path(site.path)}:{site.line} is not edited: {why}"
+        for site, why in sorted(left.items(), key=lambda pair: (pair[0].path, pair[0].line))
+    )
     if not made:
         return (), notes
     refused = _refused(after, module, inputs, fixed.target, timeout)
@@ -67,21 +70,20 @@ _Left = dict[Site, str]
 def _made(
     texts: Texts, changes: _Changes, rules: Sequence[Rule], unsafe: bool
 ) -> tuple[Texts, _Changes, _Left]:
-    """The texts with every change that a line can say, one after the other: one call may stand in another."""
+    """The texts with every change that a line can say, one after the other: one call may stand in another.
+
+    From the last line to the first: an edit may take up fewer lines than what it replaces.
+    """
     after, left = dict(texts), _Left()
     made: list[tuple[Applied, Site]] = []
-    for change, site in changes:
+    for change, site in sorted(changes, key=lambda pair: -pair[1].line):
         text, reason = after[site.path], ""
         for _ in range(change.calls):
             answer = _edit(text, change, site, rules, unsafe)
             if isinstance(answer, Refusal):
                 reason = answer.reason
                 break
-            new = edited(text, [answer])
-            if new.count("\n") != text.count("\n"):  # the lines of the other changes would be others
-                reason = "the change is longer than the line"
-                break
-            text = new
+            text = edited(text, [answer])
         if text == after[site.path]:
             left[site] = reason
         else:

@@ -260,11 +260,14 @@ def _does_not_convert(report: Report) -> Verdict:
         known = f"{count(len(silenced), 'known error')}, silenced by {how}"
         return Verdict("does-not-convert", f"Does not convert ({known}).", "Nothing new stands in the way.")
     if report.repair is not None and report.repair.converts:
-        return Verdict(
-            "converts-after-fixes",
-            f"Does not convert as it is; after {report.repair.extent} it does.",
-            "`convlint fix` shows them, makes them in your source with --write, and compares the numbers.",
-        )
+        step = "`convlint fix` shows them, makes them in your source with --write, and compares the numbers."
+        if report.repair.in_libraries:
+            step = (
+                "They are in libraries: `convlint fix` shows them and compares the numbers; with --emit PATH"
+                " it writes a script that converts the model, where that can be done."
+            )
+        headline = f"Does not convert as it is; after {report.repair.extent} it does."
+        return Verdict("converts-after-fixes", headline, step)
     blockers = [count(len(errors), "error")] if errors else []
     blockers += [count(missed, "more refusal")] if missed else []
     blockers += [f"{len(silenced)} silenced"] if silenced else []

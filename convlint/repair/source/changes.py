@@ -36,7 +36,7 @@ _ROUNDS = 3
 _HELPED = ("rewrite", "correction")
 OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
-_ASKED_FOR = ("layout", "fold")
+_ASKED_FOR = ("layout", "normalisation")
 """Changes that a model may be converted without."""
 
 

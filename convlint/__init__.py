@@ -61,7 +61,7 @@ _HOMES = {
 }
 """The module of each public name, imported when the name is first asked for."""
 
-register("card", "convlint.output.notebook:card_of")
+register("card", "convlint.output.notebook.card:card_of")
 register("page", "convlint.output.html.page:write_page")
 
 

@@ -13,7 +13,7 @@ _HOMES: dict[str, str] = {}
 
 
 def register(kind: str, home: str) -> None:
-    """Let ``kind`` be made by the function at ``home``, such as ``convlint.output.notebook:html_of``."""
+    """Let ``kind`` be made by the function at ``home``, such as ``convlint.output.notebook.card:card_of``."""
     _HOMES[kind] = home
 
 

@@ -23,6 +23,7 @@ _ARGUMENTS = (
         "convlint.fix(model, example_inputs) makes them and compares the numbers; `convlint fix --write`"
         " makes them in your source.",
     ),
+    ("with --emit PATH it writes a script", "`convlint fix --emit PATH` writes a script"),
     ("`convlint check` says what stopped it", "convlint.check says what stopped it"),
     ("`convlint fix`", "convlint.fix"),
     ("`convlint check`", "convlint.check"),

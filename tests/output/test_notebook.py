@@ -97,7 +97,7 @@ def test_a_result_is_one_line(book: Any) -> None:
     report, fixed, plan, parity, finding = (plain(book, number) for number in range(2, 7))
     assert report.startswith("<Report Net for iOS17: Does not convert as it is")
     assert report.endswith(" errors)>")
-    assert fixed == "<Fixed for iOS17: Converts after 3 changes.>"
+    assert fixed == "<Fixed for iOS17: Does not convert: 1 refusal left after 2 changes.>"
     assert plan.startswith("<Plan Conv2d on A17 Pro, iOS17: About ")
     assert parity.startswith("<Parity equal at float32 for iOS17, 3 runs: largest error ")
     assert finding == "<Finding error CL102 diff at cell In[4]:10: aten.diff.default has no converter>"

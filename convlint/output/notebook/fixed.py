@@ -1,0 +1,98 @@
+"""Fixes in a card: the edited cells, the other changes, and what is left."""
+
+from __future__ import annotations
+
+import difflib
+from itertools import islice
+
+from convlint.cells import name_of_cell
+from convlint.model.applied import Applied, EditedCell
+from convlint.model.fixed import Fixed
+from convlint.output.html.findings import source_lines
+from convlint.output.html.markup import Child, Markup, tag
+from convlint.output.notebook.findings import finding_part, refusal_part
+from convlint.output.notebook.parity import parity_part
+from convlint.output.notebook.parts import fold, head, unfolded
+from convlint.output.order import joined
+from convlint.text import count
+from convlint.wording import in_python
+
+
+def fixed_parts(fixed: Fixed) -> list[Child]:
+    """The card of a fix."""
+    kind = "yes" if fixed.ships and fixed.left_out is None else "nearly" if fixed.ships else "no"
+    step = (
+        "fixed.module computes the same in PyTorch; convlint.convert(model, inputs) converts it."
+        if fixed.ships
+        else ""
+    )
+    compared = f"compared: {', '.join(fixed.checked)}" if fixed.checked else ""
+    error = f"largest difference {fixed.max_abs_error:.3g}" if fixed.max_abs_error is not None else ""
+    left = [refusal_part(failure) for failure in fixed.remaining]
+    notes = [*(f"rolled back: {each}" for each in fixed.rolled_back), *map(in_python, fixed.notes)]
+    return [
+        head(kind, fixed.headline, step, (fixed.target, compared, error)),
+        *(part for cell in fixed.cells for part in _cell(cell)),
+        *_changes(fixed),
+        *unfolded([_change(change, proposed=True) for change in fixed.proposed], "more change"),
+        *unfolded([*left, *map(finding_part, joined(fixed.wrong))], "more refusal"),
+        tag("p", f"Left to you: {fixed.left_out}") if fixed.left_out is not None else None,
+        parity_part(fixed.parity) if fixed.parity is not None else None,
+        fold(count(len(notes), "note"), [tag("p", note, class_="quiet") for note in notes]),
+    ]
+
+
+def _cell(cell: EditedCell) -> list[Child]:
+    """The lines of a cell that change, and the whole cell to copy."""
+    lines = difflib.unified_diff(cell.before.splitlines(), cell.after.splitlines(), lineterm="", n=2)
+    kinds = {"-": "before", "+": "after"}
+    shown: list[Child] = [
+        tag("span", f"{line[:1]} {line[1:]}\n", class_=kinds.get(line[:1]))
+        for line in islice(lines, 2, None)
+        if not line.startswith("@@")
+    ]
+    name = name_of_cell(cell.path) or "the cell"
+    ops = ", ".join(cell.refused)
+    then = f"coremltools still refuses {ops}: fixed.module has that too" if ops else "coremltools converts it"
+    return [
+        tag(
+            "article",
+            tag("h4", tag("span", "edited", class_="severity good"), tag("code", name)),
+            tag(
+                "p",
+                f"With this edit the model gives the same numbers and gradients on your inputs, and {then}.",
+            ),
+            tag("div", tag("pre", shown), class_="replacement"),
+            fold("The whole cell, to copy", [tag("pre", cell.after, class_="whole")]),
+            class_="finding good",
+        )
+    ]
+
+
+def _changes(fixed: Fixed) -> list[Child]:
+    """The changes, those that an edited cell shows folded."""
+    in_cells = {change for cell in fixed.cells for change in cell.changes}
+    said = [_change(change) for change in fixed.applied if change in in_cells]
+    others = [_change(change) for change in fixed.applied if change not in in_cells]
+    return [*unfolded(others, "more change"), fold(f"{count(len(said), 'change')} in the cell", said)]
+
+
+def _change(change: Applied, *, proposed: bool = False) -> Markup:
+    times = f" ×{change.calls}" if change.calls > 1 else ""
+    safety = "may differ for some inputs" if change.safety == "unsafe" else ""
+    return tag(
+        "article",
+        tag(
+            "h4",
+            tag(
+                "span",
+                "proposed" if proposed else "changed",
+                class_="severity note" if proposed else "severity good",
+            ),
+            tag("code", f"{change.op}{times}"),
+            tag("span", safety, class_="quiet") if safety else None,
+        ),
+        tag("p", change.title),
+        source_lines(change.site, change.caller),
+        class_="finding note" if proposed else "finding good",
+    )

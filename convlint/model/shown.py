@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import PathLike
+
 from convlint.renderers import rendered
 from convlint.text import one_line
 
@@ -31,7 +33,7 @@ class Paged(Shown):
 
     __slots__ = ()
 
-    def html(self, path: str) -> None:
+    def html(self, path: str | PathLike[str]) -> None:
         """Write the page of ``--html`` to ``path``: a new file, or one that convlint wrote.
 
         Raises :class:`~convlint.errors.UsageError` where something else is there.

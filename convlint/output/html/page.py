@@ -42,7 +42,7 @@ def render_html(run: Run) -> str:
     return page_of([outcome.model for outcome in run.outcomes], sections)
 
 
-def write_page(result: Report | Plan, path: str) -> None:
+def write_page(result: Report | Plan, path: str | os.PathLike[str]) -> None:
     """Write the page of one result, as ``--html`` does."""
     report, plan = (result, result.plan) if isinstance(result, Report) else (None, result)
     place = checked_place("html()", os.fspath(path), REPORT)

@@ -34,8 +34,8 @@ class Applied:
 class EditedCell:
     """A cell of a notebook with ``changes`` made in it: the model computes and trains the same then.
 
-    ``path`` is the name that Python has for the cell. ``refused`` is what coremltools still refuses of the
-    model with all edited cells, by op; empty where it converts it.
+    ``path`` is the name that Python has for the cell, ``before`` and ``after`` are its text. ``refused`` is
+    what coremltools still refuses of the model with all edited cells, by op; empty where it converts it.
     """
 
     path: str

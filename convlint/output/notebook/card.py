@@ -16,6 +16,7 @@ from convlint.model.fixed import Fixed
 from convlint.model.parity import Parity
 from convlint.model.placement import Plan
 from convlint.model.verdict import Kind, tally, trials_of, unnamed_refusals, verdict
+from convlint.output.html.findings import compression
 from convlint.output.html.markup import Child, Markup, tag
 from convlint.output.notebook.findings import failure_part, finding_part, refusal_part, short_part, tally_of
 from convlint.output.notebook.fixed import fixed_parts
@@ -70,6 +71,7 @@ def _report(report: Report) -> list[Child]:
         units_part(report.plan, after=report.repair is not None) if report.plan is not None else None,
         *unfolded([*errors, *refused], "more error"),
         parity_part(report.parity) if report.parity is not None else None,
+        compression(report),
         fold(tally_of(others), [short_part(said) for said in others]),
         forecast_part(report.plan) if report.plan is not None else None,
         fold("About this check", _about(report)),
@@ -84,5 +86,9 @@ def _about(report: Report) -> list[Child]:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     seconds = f"{report.seconds['total']:.2f} s in all" if "total" in report.seconds else ""
     silenced = f"{count(len(report.suppressed), 'finding')} silenced" if report.suppressed else ""
-    lines = [*trials, silenced, *map(in_python, report.notes), seconds, versions]
+    apart = [
+        f"{each.op or 'the whole model'}: the rules say {each.static}, the trial says {each.trial}"
+        for each in report.disagreements
+    ]
+    lines = [*trials, *apart, silenced, *map(in_python, report.notes), seconds, versions]
     return [tag("p", line, class_="quiet") for line in lines if line]

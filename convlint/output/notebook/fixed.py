@@ -21,18 +21,18 @@ from convlint.wording import in_python
 def fixed_parts(fixed: Fixed) -> list[Child]:
     """The card of a fix."""
     kind = "yes" if fixed.ships and fixed.left_out is None else "nearly" if fixed.ships else "no"
-    step = (
-        "fixed.module computes the same in PyTorch; convlint.convert(model, inputs) converts it."
-        if fixed.ships
-        else ""
-    )
+    step = "convlint.check(model, example_inputs) shows the rules of what is left." if fixed.remaining else ""
+    if fixed.ships:
+        step = (
+            "fixed.module computes the same in PyTorch; convlint.convert(model, example_inputs) converts it."
+        )
     compared = f"compared: {', '.join(fixed.checked)}" if fixed.checked else ""
     error = f"largest difference {fixed.max_abs_error:.3g}" if fixed.max_abs_error is not None else ""
     left = [refusal_part(failure) for failure in fixed.remaining]
     notes = [*(f"rolled back: {each}" for each in fixed.rolled_back), *map(in_python, fixed.notes)]
     return [
         head(kind, fixed.headline, step, (fixed.target, compared, error)),
-        *(part for cell in fixed.cells for part in _cell(cell)),
+        [_cell(cell, whole=fixed.converts == "yes") for cell in fixed.cells],
         *_changes(fixed),
         *unfolded([_change(change, proposed=True) for change in fixed.proposed], "more change"),
         *unfolded([*left, *map(finding_part, joined(fixed.wrong))], "more refusal"),
@@ -42,8 +42,8 @@ def fixed_parts(fixed: Fixed) -> list[Child]:
     ]
 
 
-def _cell(cell: EditedCell) -> list[Child]:
-    """The lines of a cell that change, and the whole cell to copy."""
+def _cell(cell: EditedCell, *, whole: bool) -> Markup:
+    """The lines of a cell that change, and the cell to copy; ``whole``: the fixed module converts."""
     lines = difflib.unified_diff(cell.before.splitlines(), cell.after.splitlines(), lineterm="", n=2)
     kinds = {"-": "before", "+": "after"}
     shown: list[Child] = [
@@ -51,22 +51,23 @@ def _cell(cell: EditedCell) -> list[Child]:
         for line in islice(lines, 2, None)
         if not line.startswith("@@")
     ]
-    name = name_of_cell(cell.path) or "the cell"
-    ops = ", ".join(cell.refused)
-    then = f"coremltools still refuses {ops}: fixed.module has that too" if ops else "coremltools converts it"
-    return [
+    then = "coremltools converts it"
+    if cell.refused:
+        then = f"coremltools still refuses {', '.join(cell.refused)}"
+        then += "; fixed.module is changed there too" if whole else ""
+    said = f"With this edit the model computes and trains the same on your inputs, and {then}."
+    return tag(
+        "article",
         tag(
-            "article",
-            tag("h4", tag("span", "edited", class_="severity good"), tag("code", name)),
-            tag(
-                "p",
-                f"With this edit the model gives the same numbers and gradients on your inputs, and {then}.",
-            ),
-            tag("div", tag("pre", shown), class_="replacement"),
-            fold("The whole cell, to copy", [tag("pre", cell.after, class_="whole")]),
-            class_="finding good",
-        )
-    ]
+            "h4",
+            tag("span", "edited", class_="severity good"),
+            tag("code", name_of_cell(cell.path) or "the cell"),
+        ),
+        tag("p", said),
+        tag("div", tag("pre", shown), class_="replacement"),
+        fold("The whole cell, to copy", [tag("pre", cell.after, class_="whole")]),
+        class_="finding good",
+    )
 
 
 def _changes(fixed: Fixed) -> list[Child]:

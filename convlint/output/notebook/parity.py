@@ -44,11 +44,11 @@ def _errors(parity: Parity) -> list[Child]:
     runs += [(run.sizes, run.status, run.errors) for run in parity.sizes]
     runs += [(run.unit, run.status, run.errors) for run in parity.devices]
     rows = [_row(*run) for run in runs]
-    head = tag("tr", [tag("th", word) for word in ("run", "result", "largest relative error", "absolute")])
+    titles = tag("tr", [tag("th", word) for word in ("run", "result", "largest relative error", "absolute")])
     first = parity.first_divergence
     return [
         _divergence(first) if first is not None else None,
-        tag("table", head, list(rows)) if len(rows) > 1 else None,
+        tag("table", titles, list(rows)) if len(rows) > 1 else None,
         [tag("p", remark, class_="quiet") for remark in parity.remarks],
     ]
 

@@ -30,6 +30,13 @@ class Repair:
         return tuple(dict.fromkeys(site for site in places if site is not None))
 
     @property
+    def helping(self) -> Repair:
+        """The changes without those whose line is refused all the same."""
+        left = {failure.site for failure in self.remaining} - {None}
+        kept = tuple(change for change in self.applied if change.site not in left)
+        return Repair(self.converts, kept, self.remaining)
+
+    @property
     def in_libraries(self) -> bool:
         """Whether no line of it is one that can be edited."""
         return all(is_library(site.path) for site in self.sites)

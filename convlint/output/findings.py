@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence, Set
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, TrialFailure
 from convlint.model.remarks import code_of, remark_of
@@ -14,11 +13,7 @@ from convlint.output.page import Page, Span
 from convlint.output.places import shown_place
 from convlint.text import count, one_line
 
-if TYPE_CHECKING:
-    pass
-
 COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 DIM = "bright_black"
 MOST_HELPS = 2
 """How many helps of a finding are shown without ``--full``."""
@@ -84,7 +79,7 @@ def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
         severity = (each.severity, COLOURS[each.severity])
         page.put(before, severity, title, ": ", each.message, ("", "") if number else places, hang=2)
     for told in said.places:
-        _place(page, report, told)
+        _place(page, report, told, {each.message for each in said.findings})
     left = 0
     for each in said.findings:
         helps = each.replacements if full else best_helps(each.replacements)
@@ -99,8 +94,10 @@ def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
     page.gap()
 
 
-def _place(page: Page, report: Report, told: Sequence[Finding]) -> None:
+def _place(page: Page, report: Report, told: Sequence[Finding], known: Set[str]) -> None:
     put_sites(page, told[0].site, told[0].caller)
+    for message in dict.fromkeys(finding.message for finding in told if finding.message not in known):
+        page.put((message, DIM), indent=4, hang=2)
     for finding in {each.op: each for each in told}.values():
         _calls(page, finding)
     failures = (failure for finding in told for failure in trial_failures_of(report, finding))

@@ -35,7 +35,8 @@ def joined(findings: Iterable[Finding]) -> list[Said]:
     """What is said of each line, as one, in the order of its first finding.
 
     Several rules may say the same of a line in other words, or one the cause of what another says. Lines of
-    which the same is said are places of one finding.
+    which the same is said are places of one finding. Notes about the Neural Engine are one for each rule,
+    whatever they say of each op.
     """
     lines: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
@@ -43,9 +44,14 @@ def joined(findings: Iterable[Finding]) -> list[Said]:
         lines.setdefault(place, []).append(finding)
     groups: dict[object, list[tuple[Finding, ...]]] = {}
     for told in lines.values():
-        key = tuple((each.rule.code, each.severity, each.message, each.replacements) for each in told)
-        groups.setdefault(key, []).append(tuple(told))
+        groups.setdefault(tuple(map(_key, told)), []).append(tuple(told))
     return [Said(tuple(group)) for group in groups.values()]
+
+
+def _key(finding: Finding) -> tuple[object, ...]:
+    if finding.severity == "note" and finding.rule.category == "ane":
+        return (finding.rule.code,)
+    return (finding.rule.code, finding.severity, finding.message, finding.replacements)
 
 
 def wins_of(plan: Plan | None) -> Wins:

@@ -113,6 +113,16 @@ class TestTerminal:
         assert "pool.py:7" in text
         assert f"called from {CALLER_SITE}" in text
 
+    def test_notes_of_a_rule_about_the_engine_are_one(self) -> None:
+        note = replace(
+            FINDINGS[0], rule=rule("CL204", "lookup", "note", category="ane"), severity="note", message="one",
+        )  # fmt: skip
+        other = replace(note, message="two", site=Site("models/unet.py", 99, "y = z[i]", "forward"))
+        text = on_terminal(replace(CLEAN, findings=(note, other)), 100, color_system=None)
+        assert text.count("CL204 lookup") == 1
+        assert "note CL204 lookup: one  (2 places)" in text
+        assert "    two\n" in text
+
     def test_errors_come_first(self) -> None:
         text = render_text(REPORT)
         assert text.index("CL104") < text.index("CL105") < text.index("CL201")
@@ -330,7 +340,11 @@ class TestVerdict:
         left = Repair(False, changes, (TrialFailure("aten.foo.default", "no converter", site=HYPOT_SITE),))
         stopped = verdict(replace(REPORT, repair=left))
         assert stopped.kind == "does-not-convert"
-        assert f"is stopped by aten.foo.default at {HYPOT_SITE}" in stopped.next_step
+        assert stopped.headline.endswith(f"; no change is known for aten.hypot.default at {HYPOT_SITE}.")
+        assert "`convlint fix`" not in stopped.next_step, "a change of a line that is refused all the same"
+        elsewhere = replace(left, applied=(*changes, replace(changes[0], site=CALLER_SITE)))
+        step = verdict(replace(REPORT, repair=elsewhere)).next_step
+        assert step == "Rewrite that, then check again; `convlint fix` makes the other 1 change at 1 line."
         assert "`convlint fix`" not in verdict(REPORT).next_step
 
     def test_without_a_trial_it_says_so(self) -> None:

@@ -135,7 +135,7 @@ class _Search:
         self.refused: dict[Applied, Refusal] = {}
         self.changes = SourceChanges()
         self.changes.refusals += [
-            Refusal(site, IN_VAIN) for change in said if change.site in left and (site := _site(change))
+            Refusal(site, IN_VAIN) for change in said if change.site in left and (site := site_of(change))
         ]
         self.can_write = True
 

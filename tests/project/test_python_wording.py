@@ -112,3 +112,23 @@ def test_a_report_names_the_arguments() -> None:
     assert "convlint.fix(model, example_inputs)" in str(convlint.check(Hard(), X))
     assert not OPTION.search(COMMAND.sub("", str(report)))
     assert 'trial="passes"' in str(convlint.check(Two(), (X, X), trial=None))
+
+
+class Branch(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else torch.hypot(x, x)
+
+
+class Found(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[torch.nonzero(x > 0).squeeze(1)].sort().values
+
+
+@pytest.mark.parametrize("name", ["check", "fix", "plan", "parity"])
+@pytest.mark.parametrize("model", [Branch, Found])
+def test_a_function_prints_nothing(
+    capfd: pytest.CaptureFixture[str], name: str, model: type[torch.nn.Module]
+) -> None:
+    """Not even of what torch and coremltools log and draw about a model that they refuse."""
+    repr(getattr(convlint, name)(model(), torch.rand(4)))
+    assert capfd.readouterr() == ("", "")

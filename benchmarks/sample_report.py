@@ -15,7 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/reading-a-report.md")
-REPORT = re.compile(r"(?<=report: begin -->\n```text\n)\$ (convlint .*?)\n(.*?)(?=^```)", re.MULTILINE | re.DOTALL)
+REPORT = re.compile(
+    r"(?<=report: begin -->\n```text\n)\$ (convlint .*?)\n(.*?)(?=^```)", re.MULTILINE | re.DOTALL
+)
 
 
 def main() -> int:

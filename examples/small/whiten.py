@@ -1,4 +1,4 @@
-"""A layer that no change makes convertible: Core ML has no eigenvalues. `docs/reading-a-report.md` shows it."""
+"""A layer that no change makes convertible: Core ML has no eigenvalues. The page about reports shows it."""
 
 import torch
 from torch import nn

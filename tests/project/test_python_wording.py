@@ -93,7 +93,8 @@ X = torch.ones(1, 3)
         (lambda: convlint.check(Two(), (X, X), compress=["int4"], target="iOS16"), 'target="iOS18"'),
         (lambda: convlint.check(Two(), (X, X), chip="A11", os="iOS18"), "another system with os"),
         (lambda: convlint.check(Two(), ["1x3=2=3"]), ""),
-        (lambda: convlint.check(3, X), "a torch.nn.Module or a function"),
+        (lambda: convlint.check(3, X), "of type int: give a torch.nn.Module or a function"),
+        (lambda: convlint.plan("timm:resnet18", X), "only the command line and check_many"),
     ],
 )  # fmt: skip
 def test_an_error_names_the_argument(call: Callable[[], Any], named: str) -> None:

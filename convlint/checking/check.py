@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
@@ -36,7 +37,6 @@ from convlint.interface.outputs import parse_outputs
 from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
 from convlint.rules.rulebook import Rulebook, load_rulebook
-from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-@leaves_no_trace
+@called
 def check(
     model: Any,
     example_inputs: Any = (),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.frontends import Frontends
 from convlint.checking.options import Options
@@ -18,7 +19,6 @@ from convlint.model import Trial
 from convlint.model.placement import ComputeUnits, Level, Plan
 from convlint.placement.forecast import check_words, plan_program
 from convlint.placement.operations import with_modules
-from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
@@ -29,7 +29,7 @@ _MIL: Level = "mil"
 _ATEN: Level = "aten"
 
 
-@leaves_no_trace
+@called
 def plan(
     model: Any,
     example_inputs: Any = (),

@@ -31,6 +31,21 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class EditedCell:
+    """A cell of a notebook with ``changes`` made in it: the model computes and trains the same then.
+
+    ``path`` is the name that Python has for the cell, ``before`` and ``after`` are its text. ``refused`` is
+    what coremltools still refuses of the model with all edited cells, by op; empty where it converts it.
+    """
+
+    path: str
+    before: str
+    after: str
+    changes: tuple[Applied, ...]
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CutTensor:
     """An output of a split model: its name in Core ML, and where the model computes it.
 

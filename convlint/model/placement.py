@@ -13,6 +13,7 @@ from typing import Any, Literal
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
+from convlint.model.shown import Paged
 from convlint.text import count, significant
 
 Unit = Literal["ANE", "GPU", "CPU"]
@@ -203,8 +204,8 @@ class WhatIf:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Paged):
     """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
@@ -254,8 +255,13 @@ class Plan:
         first = f"; {win.op or win.kind} costs most, {win.win_ms}" if win is not None else ""
         return f"About {self.latency_ms}, {where}{first}."
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Model, chip and system, and the plan in one sentence."""
         return f"{self.model} on {self.chip}, {self.os}: {self.sentence}"
+
+    def __str__(self) -> str:
+        return self.summary
 
     def to_dict(self) -> dict[str, Any]:
         """The whole plan as JSON-ready data under the names of its fields, with its ``schema_version``."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from convlint.capture.called import called
 from convlint.capture.given import given_source
 from convlint.capture.methods import Inputs, Source
 from convlint.coreml.targets import normalise_target
@@ -19,10 +20,9 @@ from convlint.numerics.device import device_runs, has_core_ml
 from convlint.numerics.judging import conclude
 from convlint.numerics.running import Terms, expected, program_inputs
 from convlint.numerics.tolerance import PARITY
-from convlint.untouched import leaves_no_trace
 
 
-@leaves_no_trace
+@called
 def parity(
     model: Any,
     example_inputs: Any = (),

@@ -37,8 +37,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
-        "toml_table",
+        "toml_table renderers wording",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
+        "cells",
     ),
     "convlint.model": (
         "run",
@@ -47,7 +48,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "graph plain rule",
+        "graph plain rule shown",
     ),
     "convlint.rules": (
         "match",
@@ -76,7 +77,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit plan_markdown",
+        "junit notebook plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places proofs rules runtimes settings upgrade",

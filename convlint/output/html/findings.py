@@ -66,7 +66,7 @@ def _finding(finding: Finding, at: int, places: Places) -> Markup:
         tag("p", finding.message, class_="message"),
         source_lines(finding.site, finding.caller),
         _ways(places.nodes[at], finding, places),
-        [_replacement(each) for each in finding.replacements],
+        [instead(each) for each in finding.replacements],
         why,
         class_=f"finding {finding.severity}",
         id=f"{places.prefix}-f{at}",
@@ -134,7 +134,8 @@ def _excerpt(site: Site | None, before: str = "") -> Markup | None:
     return tag("figure", place, tag("pre", lines), class_="excerpt")
 
 
-def _replacement(each: Replacement) -> Markup:
+def instead(each: Replacement) -> Markup:
+    """A replacement with its remarks, its code and its proof."""
     remarks = remark_of(each)
     code = code_of(each)
     sides = (("-", "before", code.before), ("+", "after", code.after)) if code is not None else ()

@@ -56,6 +56,11 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
     module = editable(site, project)
     if isinstance(module, Refusal):
         return module
+    return edit_at(module, site, rules, unsafe=unsafe)
+
+
+def edit_at(module: Module, site: Site, rules: Iterable[Rule], *, unsafe: bool) -> Edit | Refusal:
+    """:func:`find_edit` in a text that may be edited."""
     source = module.source
     tried = held_back = False
     for rule in rules:

@@ -40,9 +40,9 @@ def given_source(
     whole = given_model(model, lambda: (args, dict(named)))
     instance = whole if isinstance(whole, torch.nn.Module) else None
     if instance is None and not callable(whole):
-        named = ", and only the command line and check_many take models by name" * isinstance(whole, str)
+        remark = ", and only the command line and check_many take models by name" * isinstance(whole, str)
         raise ModelError(
-            f"the model is of type {type(whole).__name__}{named}: give a torch.nn.Module or a function that"
+            f"the model is of type {type(whole).__name__}{remark}: give a torch.nn.Module or a function that"
             " builds one."
         )
     name = getattr(model, "__qualname__", "model") if instance is None else type(model).__qualname__

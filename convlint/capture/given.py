@@ -19,6 +19,8 @@ from convlint.torch_adapter import registered_dataclasses
 if TYPE_CHECKING:
     import torch
 
+    from convlint.deployment.deployment import Deployment
+
 
 @contextmanager
 def given_source(
@@ -26,12 +28,15 @@ def given_source(
     example_inputs: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     outputs: tuple[OutputSpec, ...] = (),
+    *,
+    as_trained: bool = False,
 ) -> Iterator[tuple[str, Source]]:
     """The name of a model that a caller hands over, and where to capture it from.
 
     ``model`` is an ``nn.Module`` or a callable that builds one; ``example_inputs`` (a tensor or a tuple of
     arguments, a mapping of keyword arguments, or texts as on the command line) and ``kwargs`` are what its
-    ``forward`` takes. Torch knows the dataclasses among them meanwhile. Raises
+    ``forward`` takes. Torch knows the dataclasses among them meanwhile. A module that has a deployed form is
+    given in that form, on a copy, unless ``as_trained``. Raises
     :class:`~convlint.errors.ModelError` for what is no model.
     """
     import torch
@@ -43,15 +48,38 @@ def given_source(
         raise ModelError(
             f"the model is a {type(whole).__name__}; give a torch.nn.Module or a function that builds one."
         )
-    name = getattr(model, "__qualname__", "model") if instance is None else type(model).__qualname__
     build = None if instance is not None else whole
+    deployment = deployment_of(build, lambda: (args, dict(named)), as_trained=as_trained)
     with registered_dataclasses((args, named)) as registered:
+        if instance is None:
+            name = getattr(model, "__qualname__", "model")
+        else:
+            from convlint.capture.weightless import on_meta
+
+            instance = deployment.of(instance, own=True, weights=not on_meta(instance))
+            name = type(model).__qualname__ if instance is whole else type(instance).__qualname__
         yield (
             name,
             Source(
-                build, instance, lambda: (args, dict(named)), specs, outputs=outputs, registered=registered
+                build,
+                instance,
+                lambda: (args, dict(named)),
+                specs,
+                outputs=outputs,
+                registered=registered,
+                deployment=deployment,
             ),
         )
+
+
+def deployment_of(
+    build: Callable[[], Any] | None, inputs: Callable[[], Inputs], *, as_trained: bool
+) -> Deployment:
+    """What makes the form to judge of a module, or of what ``build`` gives."""
+    from convlint.capture.build import build_on_cpu
+    from convlint.deployment.deployment import Deployment
+
+    return Deployment(as_trained, inputs, None if build is None else lambda: build_on_cpu(build))
 
 
 def given_model(model: Any, inputs: Callable[[], Inputs]) -> Any:

@@ -51,6 +51,7 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
         setting = getattr(namespace, option)
         for value in setting if isinstance(setting, list) else [setting] if setting else []:
             words += [f"--{option.replace('_', '-')}", str(value)]
+    words += ["--as-trained"] if namespace.as_trained else []
     return FixRequest(
         **command_fields(namespace),
         unsafe=namespace.unsafe,
@@ -118,7 +119,8 @@ def _fixed(
 
     progress("building")
     assert source.build is not None
-    module, inputs = build_on_cpu(source.build), source.make_inputs()
+    built, inputs = build_on_cpu(source.build), source.make_inputs()
+    module = source.to_judge(built)
     fixed = fix_module(
         module,
         inputs,
@@ -129,9 +131,10 @@ def _fixed(
         timeout=job.options.timeout,
         progress=progress,
     )
-    built = Source(None, module, lambda: inputs, job.inputs)
-    folds = fold_notes(built, fixed.program, job.options.timeout)
-    return module, inputs, replace(fixed, notes=(*fixed.notes, *folds))
+    given = Source(None, module, lambda: inputs, job.inputs)
+    folds = fold_notes(given, fixed.program, job.options.timeout)
+    # What is edited is the source of the model as it is built, with the weights that go with it.
+    return built, inputs, replace(fixed, notes=(*fixed.notes, *folds)).in_form(source.form)
 
 
 def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, original: Original) -> Emitted:

@@ -66,7 +66,7 @@ class Deployment:
         changing = [name for name in names if name[0] not in SAME_PROGRAM]
         harmless = [name for name in names if name[0] in SAME_PROGRAM]
         subject, why = (module, "") if weights else self._with_weights(module)
-        trial = _Trial(subject, self.inputs, proves=not why, varied=not (own and weights))
+        trial = _Trial(subject, self.inputs, proves=not why, own=own, ours=subject is not module)
         steps, kept = trial.steps(harmless, changing)
         changed = any(step.kind not in SAME_PROGRAM for step in steps)
         if steps or kept:
@@ -92,7 +92,7 @@ class _Trial:
     """Takes steps on copies of one model, and compares what they compute."""
 
     def __init__(
-        self, module: torch.nn.Module, inputs: Callable[[], Any], *, proves: bool, varied: bool
+        self, module: torch.nn.Module, inputs: Callable[[], Any], *, proves: bool, own: bool, ours: bool
     ) -> None:
         from convlint.deployment.copying import copy_of
         from convlint.deployment.proof import outputs_of, with_statistics
@@ -105,9 +105,9 @@ class _Trial:
         if not proves:
             return
         try:
-            if varied:
-                self.module = with_statistics(copy_of(module, [""]))
-            self.outputs = outputs_of(self.module, inputs())
+            if not own:  # numbers that a proof needs, in a model that nobody else sees
+                self.module = with_statistics(module if ours else copy_of(module, [""]))
+            self.outputs = outputs_of(self.module, inputs(), ours=not own)
         except (TimeLimitExceeded, ConvlintError):
             raise
         except Exception as error:  # whether the model runs is for the capture to say
@@ -142,7 +142,7 @@ class _Trial:
             copied, steps = deployed(self.module, names)
             if self.outputs is None or all(step.kind in SAME_PROGRAM for step in steps):
                 return steps, ""
-            error = error_between(self.outputs, outputs_of(copied, self.inputs()))
+            error = error_between(self.outputs, outputs_of(copied, self.inputs(), ours=True))
         except (TimeLimitExceeded, ConvlintError):
             raise
         except NoSwitch as no:

@@ -23,10 +23,11 @@ class Differs(Exception):
     """The two forms do not give the same kind of outputs at all."""
 
 
-def outputs_of(module: torch.nn.Module, inputs: Any) -> list[torch.Tensor]:
-    """The tensors that a module gives in eval mode; module and inputs are left as they are."""
+def outputs_of(module: torch.nn.Module, inputs: Any, *, ours: bool) -> list[torch.Tensor]:
+    """The tensors that a module gives in eval mode. Inputs are left as they are, and the module if it is not
+    ``ours``."""
     args, kwargs = inputs
-    with untouched(module, inputs), user_code(), torch.no_grad():
+    with untouched(() if ours else module, inputs), user_code(), torch.no_grad():
         torch.manual_seed(0)
         module.eval()
         leaves = pytree.tree_leaves(module(*args, **kwargs))

@@ -59,8 +59,10 @@ class _Steps:
         self.changed: Counter[Name] = Counter()
         self.replaced: dict[int, torch.nn.Module] = {}
         self.alive: list[torch.nn.Module] = []
+        self.root: torch.nn.Module | None = None
 
     def on(self, root: torch.nn.Module) -> torch.nn.Module:
+        self.root = root
         root = self.stepped(root)
         waiting = [root]
         while waiting:
@@ -90,7 +92,9 @@ class _Steps:
         if not method or name not in self.allowed:
             return module
         before = _structure(module)
-        adapters = sum(_is_adapter(part) for part in module.modules())
+        parts = list(module.modules())[1:]
+        adapters = sum(map(_is_adapter, parts)) or 1
+        blocks = sum(bool(switch_of(part)) for part in parts) if module is self.root else 0
         result = getattr(module, method)()
         if method == "merge":
             result = module.get_base_layer()
@@ -98,7 +102,7 @@ class _Steps:
             raise NoSwitch(f"it returns a {type(result).__name__}")
         after = module if result is None else result
         if after is not module or _structure(after) != before:
-            self.changed[name] += adapters if kind == "adapter" else 1
+            self.changed[name] += adapters if kind == "adapter" else max(blocks, 1)
         return after
 
     def quantization(self, module: torch.nn.Module) -> torch.nn.Module:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from convlint.model.plain import plain
 from convlint.text import count
 
 Kind = Literal[
@@ -102,3 +103,8 @@ class Form:
             kept = ", ".join(f"{each.how} ({each.why})" for each in self.kept)
             told.append(f"left as trained: {kept}" if told else f"Judged as trained: {kept}")
         return "; ".join(told) + "."
+
+
+def form_to_dict(form: Form | None) -> dict[str, Any] | None:
+    """Which form was judged as plain JSON types, with the sentence; None for a model that has only one."""
+    return None if form is None else {"sentence": form.sentence, **plain(form)}

@@ -37,6 +37,7 @@ def fix(
     for_: str = "",
     dynamic_shapes: Any = None,
     timeout: float = TIMEOUT,
+    as_trained: bool = False,
 ) -> Fixed:
     """Change a model so that Core ML converts it, without changing what it computes.
 
@@ -49,22 +50,23 @@ def fix(
     brought states, buffers that ``forward`` changes become inputs and outputs of the fixed module.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
     rewrite that counts on one of them is refused. The fixed
-    module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
+    module shares the parameters of the model, unless it is a model that has a deployed form: that one is fixed,
+    on a copy, and ``Fixed.form`` says so; ``as_trained`` fixes the other. Raises :class:`~convlint.errors.ConvlintError` where the
     model cannot be built or run.
     """
-    from convlint.capture.build import build_on_cpu, checked_module
+    from convlint.capture.build import checked_module
+    from convlint.capture.first_run import build_model
     from convlint.capture.given import given_source
     from convlint.usercode.spec import explaining
 
     check_purpose(for_)
     target = normalise_target(target)
-    with given_source(model, example_inputs, kwargs) as (_, source):
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (_, source):
         module = source.instance
         if module is None:
-            assert source.build is not None
             with explaining("building the model"):
-                module = build_on_cpu(source.build)
-        return fix_module(
+                module = build_model(source)
+        fixed = fix_module(
             checked_module(module),
             source.make_inputs(),
             target,
@@ -73,6 +75,7 @@ def fix(
             dynamic_shapes=dynamic_shapes,
             timeout=timeout,
         )
+        return fixed.in_form(source.form)
 
 
 def check_purpose(for_: str) -> None:
@@ -210,6 +213,7 @@ def convert(
     unsafe: bool = False,
     for_: str = "",
     dynamic_shapes: Any = None,
+    as_trained: bool = False,
     **ct_options: Any,
 ) -> Any:
     """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
@@ -228,6 +232,7 @@ def convert(
         unsafe=unsafe,
         for_=for_,
         dynamic_shapes=dynamic_shapes,
+        as_trained=as_trained,
     )
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])

@@ -114,7 +114,10 @@ def check(
         device_of(options)
     if output is not None:
         checked_package("output", output)
-    with given_source(model, example_inputs, kwargs, options.outputs, as_trained=as_trained) as (name, source):
+    with given_source(model, example_inputs, kwargs, options.outputs, as_trained=as_trained) as (
+        name,
+        source,
+    ):
         return suppress(check_source(name, source, options), fail_on)
 
 

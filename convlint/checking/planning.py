@@ -55,7 +55,9 @@ def plan(
     """
     from convlint.capture.given import given_source
 
-    options = Options(target=normalise_target(target), timeout=timeout, chip=chip, os=os, as_trained=as_trained)
+    options = Options(
+        target=normalise_target(target), timeout=timeout, chip=chip, os=os, as_trained=as_trained
+    )
     device_of(options)
     check_words(compute_units, precision)
     with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (name, source):

@@ -138,8 +138,13 @@ def conventions_of(module: torch.nn.Module) -> tuple[Convention, ...]:
     """The conventions that a model follows. Looks at names alone, and runs nothing of the model's."""
     found: dict[tuple[Kind, str], list[str]] = {}
     known: dict[type, tuple[tuple[Kind, str], ...]] = {}
+    quantizations: list[str] = []
     for path, part in module.named_modules():
         kind = type(part)
+        if quantizations and path.startswith(quantizations[-1]):
+            continue  # the observer of a fake quantization goes with it
+        if FAKE_QUANTIZE in class_names(part):
+            quantizations.append(f"{path}.")
         if kind not in known:
             known[kind] = tuple(_of_class(part))
         for convention in (*known[kind], *_of_object(part)):
@@ -182,8 +187,14 @@ def _of_object(module: torch.nn.Module) -> list[tuple[Kind, str]]:
             found.append(parametrization(type(each).__name__))
     for hook in module._forward_pre_hooks.values():
         names = class_names(hook)
-        found += [(OLD_NORMS[name], "remove_weight_norm" if OLD_NORMS[name] == "weight-norm" else
-                   "remove_spectral_norm") for name in names if name in OLD_NORMS]
+        found += [
+            (
+                OLD_NORMS[name],
+                "remove_weight_norm" if OLD_NORMS[name] == "weight-norm" else "remove_spectral_norm",
+            )
+            for name in names
+            if name in OLD_NORMS
+        ]
         if PRUNING in names:
             found.append(("pruning", "torch.nn.utils.prune.remove"))
     return found

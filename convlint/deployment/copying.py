@@ -43,7 +43,22 @@ def copy_of(module: torch.nn.Module, changing: Iterable[str]) -> torch.nn.Module
     for part in reversed(list(parts.values())):  # the innermost first
         if wrapped(part) is not None:
             memo[id(part)] = copy.deepcopy(unwrapped(part), memo)
-    return copy.deepcopy(unwrapped(module), memo)
+    copied = copy.deepcopy(unwrapped(module), memo)
+    for part in copied.modules():
+        if torch.nn.utils.parametrize.is_parametrized(part):
+            _give_own_class(part)
+    return copied
+
+
+def _give_own_class(module: torch.nn.Module) -> None:
+    """Part the class of a parametrized module from that of the one it was copied from.
+
+    The parametrized weight is a property of a class that torch made for the one module, and taking the
+    parametrization away takes the property off the class, which the copy shares.
+    """
+    kind = type(module)
+    own = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
+    module.__class__ = type(kind.__name__, kind.__bases__, own)
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:

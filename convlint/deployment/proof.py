@@ -19,10 +19,6 @@ GhostNetV3 and weight norm; the limits are those of a converted program beside P
 """
 
 
-class Differs(Exception):
-    """The two forms do not give the same kind of outputs at all."""
-
-
 def outputs_of(module: torch.nn.Module, inputs: Any, *, ours: bool) -> list[torch.Tensor]:
     """The tensors that a module gives in eval mode. Inputs are left as they are, and the module if it is not
     ``ours``."""
@@ -34,17 +30,31 @@ def outputs_of(module: torch.nn.Module, inputs: Any, *, ours: bool) -> list[torc
         return [leaf.detach().clone() for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def error_between(outputs: list[torch.Tensor], others: list[torch.Tensor]) -> float:
-    """The largest error of ``others``, relative to the largest value of each output; infinite where one is
-    finite alone. Raises :class:`Differs` where number, shapes or dtypes are not the same."""
-    if [(each.shape, each.dtype) for each in outputs] != [(each.shape, each.dtype) for each in others]:
-        raise Differs("it gives outputs of other shapes or dtypes")
-    return max(map(_error, outputs, others), default=0.0)
+def error_between(outputs: list[torch.Tensor], others: list[torch.Tensor]) -> tuple[float, str]:
+    """The largest error of ``others``, relative to the largest value of its output, and what is wrong.
+
+    A deployed form may leave out outputs that serve training, but not the first; what it gives has to be
+    among ``outputs``, in their order. An error is infinite where one side alone is finite.
+    """
+    largest, at = 0.0, 0
+    for number, other in enumerate(others):
+        alike = [n for n in range(at, len(outputs)) if _is_alike(outputs[n], other)]
+        if not alike or (number == 0 and alike[0] != 0):
+            return float("inf"), "it gives outputs of other shapes or dtypes"
+        errors = {n: _error(outputs[n], other) for n in (alike if len(others) < len(outputs) else alike[:1])}
+        same = [n for n in alike if n in errors and errors[n] <= _tolerance(other)]
+        if not same or (number == 0 and same[0] != 0):
+            return errors[alike[0]], f"the outputs differ by {errors[alike[0]]:.2g} of their largest value"
+        largest, at = max(largest, errors[same[0]]), same[0] + 1
+    return largest, "" if others or not outputs else "it gives no output"
 
 
-def is_same(outputs: list[torch.Tensor], error: float) -> bool:
-    """Whether an error is rounding, for outputs of these dtypes."""
-    return error <= max((TOLERANCE.get(each.dtype, USUAL_TOLERANCE) for each in outputs), default=0.0)
+def _is_alike(output: torch.Tensor, other: torch.Tensor) -> bool:
+    return output.shape == other.shape and output.dtype == other.dtype
+
+
+def _tolerance(output: torch.Tensor) -> float:
+    return TOLERANCE.get(output.dtype, USUAL_TOLERANCE)
 
 
 def _error(output: torch.Tensor, other: torch.Tensor) -> float:

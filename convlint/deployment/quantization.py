@@ -22,8 +22,9 @@ class FixedFakeQuantize(torch.nn.Module):
     def __init__(self, fake: Any) -> None:
         super().__init__()
         self.axis = int(fake.ch_axis) if fake.is_per_channel else None
-        self.lowest, self.highest = float(fake.activation_post_process.quant_min), float(
-            fake.activation_post_process.quant_max
+        self.lowest, self.highest = (
+            float(fake.activation_post_process.quant_min),
+            float(fake.activation_post_process.quant_max),
         )
         scale = fake.scale.detach().clone()
         self.register_buffer("scale", scale)
@@ -34,9 +35,7 @@ class FixedFakeQuantize(torch.nn.Module):
         shape = [1] * x.dim()
         if self.axis is not None:
             shape[self.axis] = -1
-        scale, inverse, zero = (
-            each.reshape(shape) for each in (self.scale, self.inverse, self.zero_point)
-        )
+        scale, inverse, zero = (each.reshape(shape) for each in (self.scale, self.inverse, self.zero_point))
         steps = torch.round(x * inverse + zero).clamp(self.lowest, self.highest)
         return (steps - zero) * scale
 
@@ -46,3 +45,10 @@ def fixed(fake: Any) -> torch.nn.Module:
     if not bool(fake.fake_quant_enabled[0]):
         return torch.nn.Identity()
     return FixedFakeQuantize(fake)
+
+
+def without_observing(module: torch.nn.Module) -> torch.nn.Module:
+    """``module`` with its fake quantizations at the scales that they have, in place."""
+    from torch.ao.quantization import disable_observer
+
+    return module.apply(disable_observer)

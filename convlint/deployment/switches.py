@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Collection
 from typing import Any
@@ -43,8 +44,13 @@ def deployed(module: torch.nn.Module, allowed: Collection[Name]) -> tuple[torch.
         taken = _Steps(frozenset(allowed))
         copied = taken.on(copied)
     copied.eval()
-    told = Counter({(each.kind, each.how): len(each.paths) for each in conventions
-                    if each.kind in SAME_PROGRAM or each.how.endswith(".eval")})
+    told = Counter(
+        {
+            (each.kind, each.how): len(each.paths)
+            for each in conventions
+            if each.kind in SAME_PROGRAM or each.how.endswith(".eval")
+        }
+    )
     told.update(taken.changed)
     order = [(each.kind, each.how) for each in conventions]
     steps = tuple(Step(kind, how, told[kind, how]) for kind, how in order if told[kind, how])
@@ -71,7 +77,9 @@ class _Steps:
                 if child is None:
                     continue
                 if id(child) not in self.replaced:
-                    waiting.append(self.stepped(child))
+                    after = self.stepped(child)
+                    # The observer of a fake quantization that stays is a part of it.
+                    waiting += [] if FAKE_QUANTIZE in class_names(after) else [after]
                 parent._modules[name] = self.replaced[id(child)]
         return root
 
@@ -95,7 +103,8 @@ class _Steps:
         parts = list(module.modules())[1:]
         adapters = sum(map(_is_adapter, parts)) or 1
         blocks = sum(bool(switch_of(part)) for part in parts) if module is self.root else 0
-        result = getattr(module, method)()
+        call = getattr(module, method)
+        result = call(verbose=False) if "verbose" in inspect.signature(call).parameters else call()
         if method == "merge":
             result = module.get_base_layer()
         if result is not None and not isinstance(result, torch.nn.Module):
@@ -172,4 +181,3 @@ def _structure(module: torch.nn.Module) -> Any:
         [(name, each.shape) for name, each in module.named_parameters()],
         [(name, each.shape) for name, each in module.named_buffers()],
     )
-

@@ -72,7 +72,8 @@ class Form:
 
     ``steps`` are what the deployed form takes; ``deployed`` says whether they were taken. ``error`` is the
     largest difference between the outputs of both forms, relative to the largest value; None where they were
-    not compared, and ``uncompared`` says why. ``kept`` are steps that were tried and taken back.
+    not compared, and ``uncompared`` says why. ``kept`` are steps that were tried and taken back. ``dropped``
+    counts outputs that the deployed form no longer gives.
     """
 
     deployed: bool
@@ -80,6 +81,7 @@ class Form:
     kept: tuple[Kept, ...] = ()
     error: float | None = None
     uncompared: str = ""
+    dropped: int = 0
 
     @property
     def changes_program(self) -> bool:
@@ -97,6 +99,8 @@ class Form:
             told.append(f"Judged in its deployed form: {steps}")
             if self.changes_program:
                 told.append("--as-trained for the other")
+                if self.dropped:
+                    told.append(f"{count(self.dropped, 'output')} of training left out")
                 if self.uncompared:
                     told.append(f"the two were not compared: {self.uncompared}")
         if self.kept:

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "numerics",
         "trial",
         "capture",
+        "deployment",
         "rules",
         "rewrites",
         "usercode",

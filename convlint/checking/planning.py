@@ -49,7 +49,8 @@ def plan(
     ``example_inputs`` and ``kwargs`` are the arguments of ``forward``; only their shapes and dtypes
     matter. The program is the one that would ship: as coremltools converts it for ``target``, else as
     ``convlint fix`` would change it. ``os`` is the system as a deployment target (``iOS17``), by default the
-    target or one that the chip runs. A model that has a deployed form is planned in it, unless ``as_trained``.
+    target or one that the chip runs. A model that has a deployed form is planned in it, unless
+    ``as_trained``.
     Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a chip that never ran the
     system, or a model that cannot be captured.
     """

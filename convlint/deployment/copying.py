@@ -71,7 +71,7 @@ def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 @contextmanager
 def like(module: torch.nn.Module) -> Iterator[None]:
     """While open, new tensors are made on the device of the module and in its dtype, without gradients."""
-    tensors = list(module.parameters()) or list(module.buffers())
+    tensors = [*module.parameters(), *module.buffers()]
     dtype = next((each.dtype for each in tensors if each.is_floating_point()), None)
     before = torch.get_default_dtype()
     device = tensors[0].device if tensors else torch.device("cpu")

@@ -10,8 +10,8 @@ import torch
 class FixedFakeQuantize(torch.nn.Module):
     """Rounds to the grid of a fake quantization whose scales no longer move.
 
-    The formula is that of ``torch.fake_quantize_per_channel_affine``, in plain operations: Core ML has none of
-    that name, and a quantized weight folds to a constant.
+    The formula is that of ``torch.fake_quantize_per_channel_affine``, in plain operations: coremltools has no
+    converter of that name, and a quantized weight folds to a constant.
     https://github.com/pytorch/pytorch/blob/v2.7.0/aten/src/ATen/native/quantized/FakeQuantPerTensorAffine.cpp
     """
 

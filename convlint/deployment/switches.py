@@ -103,10 +103,11 @@ class _Steps:
         parts = list(module.modules())[1:]
         adapters = sum(map(_is_adapter, parts)) or 1
         blocks = sum(bool(switch_of(part)) for part in parts) if module is self.root else 0
-        call = getattr(module, method)
+        call: Any = getattr(module, method)
         result = call(verbose=False) if "verbose" in inspect.signature(call).parameters else call()
         if method == "merge":
-            result = module.get_base_layer()
+            base: Any = module.get_base_layer
+            result = base()
         if result is not None and not isinstance(result, torch.nn.Module):
             raise NoSwitch(f"it returns a {type(result).__name__}")
         after = module if result is None else result
@@ -145,7 +146,8 @@ class _Steps:
             elif PRUNING in names and ("pruning", "torch.nn.utils.prune.remove") in self.allowed:
                 from torch.nn.utils import prune
 
-                prune.remove(module, _held_name(hook))
+                remove_pruning: Any = prune.remove
+                remove_pruning(module, _held_name(hook))
                 self.changed["pruning", "torch.nn.utils.prune.remove"] += 1
 
     def parametrizations(self, module: torch.nn.Module) -> None:
@@ -153,7 +155,8 @@ class _Steps:
 
         if not parametrize.is_parametrized(module):
             return
-        for name, chain in list(module.parametrizations.items()):
+        chains: Any = module.parametrizations
+        for name, chain in list(chains.items()):
             found = [each for each in names_of_parametrizations(chain) if each in self.allowed]
             if len(found) == len(chain):
                 parametrize.remove_parametrizations(module, name, leave_parametrized=True)

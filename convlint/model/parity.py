@@ -111,8 +111,8 @@ class Parity:
     "overflows": infinities or NaN where PyTorch has numbers. "refused": torch or coremltools does not
     convert it; "unsupported": the executor cannot run it; ``detail`` says why. ``errors`` are those of the
     run that differs, if any. ``severity`` is that of the rule that names the differing call; a difference at
-    special numbers only is a warning. ``remarks`` qualify equal outputs. ``form`` says which form was compared of
-    a model that has more than one; in the parity of a report it is that of the report.
+    special numbers only is a warning. ``remarks`` qualify equal outputs. ``form`` says which form was
+    compared of a model that has more than one; in the parity of a report it is that of the report.
     """
 
     status: Status

@@ -27,7 +27,8 @@ class Report:
 
     ``repair`` has the changes with which a refused model would convert. ``plan`` is the forecast for the
     program that would ship: as converted, else as repaired; None where no such program is known. ``form``
-    says which form was judged of a model that has more than one. ``asked`` lists the rules that were asked, each by code, name and category, then by older codes and names.
+    says which form was judged of a model that has more than one. ``asked`` lists the rules that were asked,
+    each by code, name and category, then by older codes and names.
     """
 
     model: str

@@ -49,10 +49,9 @@ def fix(
     ``for_="image"`` folds a normalisation of an input into the convolution that reads it. Below iOS18, which
     brought states, buffers that ``forward`` changes become inputs and outputs of the fixed module.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
-    rewrite that counts on one of them is refused. The fixed
-    module shares the parameters of the model, unless it is a model that has a deployed form: that one is fixed,
-    on a copy, and ``Fixed.form`` says so; ``as_trained`` fixes the other. Raises :class:`~convlint.errors.ConvlintError` where the
-    model cannot be built or run.
+    rewrite that counts on one of them is refused. The fixed module shares the parameters of the model,
+    unless that has a deployed form: that form is fixed, on a copy, and ``Fixed.form`` says so; ``as_trained``
+    fixes the other. Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     from convlint.capture.build import checked_module
     from convlint.capture.first_run import build_model

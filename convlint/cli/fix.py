@@ -146,6 +146,12 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
     needs_more = sorted({change.kind for change in fixed.applied if change.kind in OF_THE_MODEL})
     if fixed.converts != "yes" or fixed.left_out is not None:
         return Emitted(shown, "the model does not convert as a whole")
+    if fixed.form is not None and fixed.form.deployed and fixed.form.changes_program:
+        return Emitted(
+            shown,
+            "it would convert the model as it is trained, and this is its deployed form: let the function that"
+            " builds the model switch it, or give --as-trained",
+        )
     if needs_more:
         return Emitted(shown, f"no context makes the change of this kind: {needs_more[0]}")
     if left or not fixed.ships:

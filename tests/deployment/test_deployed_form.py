@@ -404,6 +404,14 @@ def test_the_command_line_says_which_form_it_judged(tmp_path: Path, convlint: Co
     assert form["sentence"].startswith(deployed)
 
 
+def test_no_script_is_left_that_converts_another_form(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "models.py").write_text(MODELS)
+    words = ["fix", "models.py:Net", "--input", "1x3x16x16", "--emit", "convert.py"]
+    told = " ".join(convlint(*words).out.split())
+    assert "let the function that builds the model switch it, or give --as-trained" in told
+    assert not (tmp_path / "convert.py").exists()
+
+
 def test_the_configuration_knows_the_other_form(tmp_path: Path, convlint: Convlint) -> None:
     (tmp_path / "models.py").write_text(MODELS)
     (tmp_path / "convlint.toml").write_text(

@@ -48,6 +48,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
+        "form",
         "graph plain rule",
     ),
     "convlint.rules": (

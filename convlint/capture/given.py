@@ -51,6 +51,7 @@ def given_source(
     build = None if instance is not None else whole
     deployment = deployment_of(build, lambda: (args, dict(named)), as_trained=as_trained)
     with registered_dataclasses((args, named)) as registered:
+        args, named = _apart((args, named))
         if instance is None:
             name = getattr(model, "__qualname__", "model")
         else:
@@ -70,6 +71,24 @@ def given_source(
                 deployment=deployment,
             ),
         )
+
+
+def _apart(inputs: Any) -> Any:
+    """The inputs with a tensor of its own for every place: torch.export takes one that is given twice for
+    one input, and its program reads the last of the two for both."""
+    import torch
+
+    from convlint.torch_adapter import pytree
+
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or id(value) not in seen:
+            seen.add(id(value))
+            return value
+        return value.detach().clone().requires_grad_(value.requires_grad)
+
+    return pytree.tree_map(own, inputs)
 
 
 def deployment_of(

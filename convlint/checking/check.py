@@ -186,7 +186,7 @@ class _Check:
         findings = self.said(findings, shipped.repair)
         trials = tuple(replace(trial, operations=()) for trial in trials)
         convertible = verdict(captured, findings, trials)
-        parity = with_rule_severity(self.parity(trials), findings)
+        parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -327,11 +327,18 @@ class _Check:
             target=self.options.target,
         )
 
-    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
-        """The comparison of the converted program with PyTorch, through the frontend that converted."""
+    def parity(self, trials: tuple[Trial, ...], repair: Repair | None) -> Parity | None:
+        """The comparison of the program that would ship with PyTorch, through the frontend that converted."""
         if self.options.parity is None:
             return None
         deciding = deciding_trial(trials)
+        if repair is not None and repair.converts:
+            from convlint.checking.repaired import parity_of_repaired
+
+            with self.timed("parity"):
+                compared, why = parity_of_repaired(self.source, self.options, repair, self.progress)
+            self.notes += [f"parity was not checked: {why}"] if why else []
+            return compared
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not checked: no trial converted the model")
             return None

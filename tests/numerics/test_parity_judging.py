@@ -239,3 +239,48 @@ def test_no_bar_and_no_log_line_comes_out_of_a_comparison(capfd: object) -> None
 def test_an_unknown_frontend_is_refused() -> None:
     with pytest.raises(convlint.errors.UsageError, match="auto, export or torchscript"):
         convlint.parity(Twice(), torch.rand(2), frontend="bogus")  # type: ignore[arg-type]
+
+
+def test_a_tensor_that_is_given_twice_stands_for_two_inputs() -> None:
+    class Apart(torch.nn.Module):
+        def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            return y - 2 * x
+
+    x = torch.randn(2, 4)
+    assert convlint.parity(Apart(), (x, x)).status == "equal"
+    assert convlint.parity(Apart(), (x,), {"x": x}).status == "equal"
+
+
+class Refused(torch.nn.Module):
+    """coremltools refuses its ``logaddexp2``; there is another way to write it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x) + torch.logaddexp2(x, x + 1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_parity_of_a_refused_model_is_that_of_the_repaired_program(precision: str) -> None:
+    report = convlint.check(Refused(), torch.randn(2, 4), parity=precision)
+    assert report.convertible == "no"
+    assert report.repair is not None
+    assert report.repair.converts
+    assert report.parity is not None
+    assert report.parity.status == "equal"
+    assert report.parity.precision == precision
+    assert report.parity.remarks[0] == f"compared after {report.repair.extent}"
+
+
+def test_the_parity_of_a_repaired_program_needs_weights() -> None:
+    class Weighted(Refused):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.layer(x))
+
+    with torch.device("meta"):
+        model = Weighted()
+    report = convlint.check(model, torch.randn(2, 4), parity="float32")
+    assert report.parity is None
+    assert any("meta device, and numbers need weights" in note for note in report.notes)

@@ -71,7 +71,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.checking": (
         "check",
-        "baseline judgement offers planning upgrade",
+        "baseline judgement offers planning repaired upgrade",
         "frontends",
         "shipping",
         "doctor options placed reconcile suppress",

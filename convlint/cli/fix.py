@@ -149,8 +149,8 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
     if fixed.form is not None and fixed.form.deployed and fixed.form.changes_program:
         return Emitted(
             shown,
-            "it would convert the model as it is trained, and this is its deployed form: let the function that"
-            " builds the model switch it, or give --as-trained",
+            "it would convert the model as it is trained, and this is its deployed form: let the function"
+            " that builds the model switch it, or give --as-trained",
         )
     if needs_more:
         return Emitted(shown, f"no context makes the change of this kind: {needs_more[0]}")

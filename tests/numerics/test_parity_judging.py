@@ -251,7 +251,17 @@ def test_a_tensor_that_is_given_twice_stands_for_two_inputs() -> None:
     assert convlint.parity(Apart(), (x,), {"x": x}).status == "equal"
 
 
-class Refused(torch.nn.Module):
+def test_a_boolean_that_the_program_has_as_a_number_is_shown() -> None:
+    class Filled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.zeros(2, 4, dtype=torch.bool).fill_(5)
+
+    first = convlint.parity(Filled(), torch.randn(2, 4)).first_divergence
+    assert first is not None
+    assert first.example_text == "fill is 1 in PyTorch and 5 in the program"
+
+
+class Rewritten(torch.nn.Module):
     """coremltools refuses its ``logaddexp2``; there is another way to write it."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -260,7 +270,7 @@ class Refused(torch.nn.Module):
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_parity_of_a_refused_model_is_that_of_the_repaired_program(precision: str) -> None:
-    report = convlint.check(Refused(), torch.randn(2, 4), parity=precision)
+    report = convlint.check(Rewritten(), torch.randn(2, 4), parity=precision)
     assert report.convertible == "no"
     assert report.repair is not None
     assert report.repair.converts
@@ -271,7 +281,7 @@ def test_the_parity_of_a_refused_model_is_that_of_the_repaired_program(precision
 
 
 def test_the_parity_of_a_repaired_program_needs_weights() -> None:
-    class Weighted(Refused):
+    class Weighted(Rewritten):
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(4, 4)

@@ -33,8 +33,9 @@ class Source:
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
     ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while.
-    ``deployment`` makes the form that is judged of what ``build`` gives; ``instance`` has it already.
+    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while,
+    ``notes`` are remarks on the model itself for the report. ``deployment`` makes the form that is judged of
+    what ``build`` gives; ``instance`` has it already.
     """
 
     build: Callable[[], Any] | None
@@ -44,6 +45,7 @@ class Source:
     dynamic_shapes: Any = None
     outputs: tuple[OutputSpec, ...] = ()
     registered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     deployment: Deployment | None = None
 
     @property

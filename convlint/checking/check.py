@@ -328,17 +328,19 @@ class _Check:
         )
 
     def parity(self, trials: tuple[Trial, ...], repair: Repair | None) -> Parity | None:
-        """The comparison of the program that would ship with PyTorch, through the frontend that converted."""
+        """The comparison of the program that would ship with PyTorch: as converted, else as changed."""
         if self.options.parity is None:
             return None
-        deciding = deciding_trial(trials)
         if repair is not None and repair.converts:
-            from convlint.checking.repaired import parity_of_repaired
+            from convlint.checking.repaired import parity_after_changes
 
             with self.timed("parity"):
-                compared, why = parity_of_repaired(self.source, self.options, repair, self.progress)
-            self.notes += [f"parity was not checked: {why}"] if why else []
-            return compared
+                answer = parity_after_changes(self.source, self.options, self.options.parity, self.progress)
+            if isinstance(answer, str):
+                self.notes.append(f"parity was not checked: {answer}")
+                return None
+            return answer
+        deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not checked: no trial converted the model")
             return None

@@ -1,4 +1,4 @@
-"""Parity of the program that a refused model has after changes."""
+"""The numbers of the program that would ship where the model is refused as it is."""
 
 from __future__ import annotations
 
@@ -6,58 +6,42 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convlint.errors import ConvlintError
+from convlint.checking.options import Options
+from convlint.model.parity import Parity, Precision
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
-    from convlint.checking.options import Options
-    from convlint.model.parity import Parity
-    from convlint.model.repair import Repair
-
-SEEDS = 3
 
 
-def parity_of_repaired(
-    source: Source, options: Options, repair: Repair, progress: Callable[[str], None]
-) -> tuple[Parity | None, str]:
-    """What the program after the changes computes, beside the model; else None, and why.
+def parity_after_changes(
+    source: Source, options: Options, precision: Precision, progress: Callable[[str], None]
+) -> Parity | str:
+    """The parity of the changed program with the model as it was written, or why there is none.
 
-    The changes that a check proposes were found without weights. They are made here as ``convlint fix``
-    makes them, with weights, so that one that changes the numbers is taken back.
+    The search runs again, on real weights: it takes back what computes something else. Raises
+    :class:`~convlint.errors.ConvlintError` where the model cannot be built with data.
     """
-    from convlint.capture.build import checked_module
-    from convlint.capture.first_run import build_model
-    from convlint.capture.methods import quiet_torch
-    from convlint.capture.weightless import on_meta
+    from convlint.capture.methods import Attempts
     from convlint.numerics.parity import compare_exported
     from convlint.repair.fix import fix_module
 
-    if source.instance is not None and on_meta(source.instance):
-        return None, "the model is on the meta device, and numbers need weights"
-    try:
-        module = checked_module(source.instance or build_model(source))
-        fixed = fix_module(
-            module,
-            source.make_inputs(),
-            options.target,
-            unsafe=False,
-            timeout=options.timeout,
-            progress=progress,
-        )
-    except ConvlintError as error:
-        return None, str(error).rstrip(".")
-    if fixed.converts != "yes":
-        why = "; ".join(fixed.rolled_back) or "some calls are left"
-        return None, f"with weights the changes do not hold ({why})"
+    module, inputs = Attempts(source, options.timeout, None).real()
+    fixed = fix_module(
+        module, inputs, options.target, unsafe=False, timeout=options.timeout, progress=progress
+    )
+    if fixed.converts != "yes" or fixed.left_out is not None:
+        back = f": taken back are {'; '.join(fixed.rolled_back)}" if fixed.rolled_back else ""
+        return f"with weights, the changes do not make the model convert{back}"
+    if fixed.wrong:
+        first = fixed.wrong[0]
+        return f"{first.rule.code} says that the changed program computes something else: {first.message}"
     progress("comparing with PyTorch")
-    with quiet_torch():
-        parity = compare_exported(
-            fixed.module,
-            fixed.program,
-            fixed.program.example_inputs,  # with the states that became inputs
-            options.target,
-            precision=options.parity or "float32",
-            seeds=SEEDS,
-            edge_cases=True,
-        )
-    return replace(parity, remarks=(f"compared after {repair.extent}", *parity.remarks)), ""
+    inputs = fixed.program.example_inputs  # with the buffers that became inputs
+    parity = compare_exported(
+        fixed.module, fixed.program, inputs, options.target, precision=precision, edge_cases=True
+    )
+    error = (
+        "" if fixed.max_rel_error is None else f", which differs from the model by {fixed.max_rel_error:.1g}"
+    )
+    remark = f"compared with the changed model{error}"
+    return replace(parity, remarks=(remark, *parity.remarks))

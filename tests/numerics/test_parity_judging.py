@@ -261,36 +261,20 @@ def test_a_boolean_that_the_program_has_as_a_number_is_shown() -> None:
     assert first.example_text == "fill is 1 in PyTorch and 5 in the program"
 
 
-class Rewritten(torch.nn.Module):
-    """coremltools refuses its ``logaddexp2``; there is another way to write it."""
+def test_a_state_that_became_an_input_is_compared_after_the_changes() -> None:
+    class Total(torch.nn.Module):
+        total: torch.Tensor
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x) + torch.logaddexp2(x, x + 1)
-
-
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_the_parity_of_a_refused_model_is_that_of_the_repaired_program(precision: str) -> None:
-    report = convlint.check(Rewritten(), torch.randn(2, 4), parity=precision)
-    assert report.convertible == "no"
-    assert report.repair is not None
-    assert report.repair.converts
-    assert report.parity is not None
-    assert report.parity.status == "equal"
-    assert report.parity.precision == precision
-    assert report.parity.remarks[0] == f"compared after {report.repair.extent}"
-
-
-def test_the_parity_of_a_repaired_program_needs_weights() -> None:
-    class Weighted(Rewritten):
         def __init__(self) -> None:
             super().__init__()
-            self.layer = torch.nn.Linear(4, 4)
+            self.register_buffer("total", torch.zeros(4))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(self.layer(x))
+            self.total += x
+            return self.total * 2
 
-    with torch.device("meta"):
-        model = Weighted()
-    report = convlint.check(model, torch.randn(2, 4), parity="float32")
-    assert report.parity is None
-    assert any("meta device, and numbers need weights" in note for note in report.notes)
+    report = convlint.check(Total(), torch.randn(4), target="iOS17", parity="float32")
+    assert report.repair is not None
+    assert [change.kind for change in report.repair.applied] == ["state"]
+    assert report.parity is not None
+    assert report.parity.status == "equal"

@@ -8,13 +8,17 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.limits import DEFAULT_TIMEOUT
 from convlint.capture.methods import Inputs, Source
 from convlint.errors import ConvlintError, ModelError
 from convlint.interface.inputs import given_inputs
 from convlint.interface.outputs import OutputSpec
-from convlint.sandbox import user_code
+from convlint.sandbox import TimeLimitExceeded, time_limit, user_code
 from convlint.text import single_line
 from convlint.torch_adapter import registered_dataclasses
+
+TIME_TO_COMPARE = DEFAULT_TIMEOUT
+"""Seconds that the runs of both forms of a given module may take."""
 
 if TYPE_CHECKING:
     import torch
@@ -55,9 +59,7 @@ def given_source(
         if instance is None:
             name = getattr(model, "__qualname__", "model")
         else:
-            from convlint.capture.weightless import on_meta
-
-            instance = deployment.of(instance, own=True, weights=not on_meta(instance))
+            instance = _in_form(instance, deployment)
             name = type(model).__qualname__ if instance is whole else type(instance).__qualname__
         yield (
             name,
@@ -71,6 +73,20 @@ def given_source(
                 deployment=deployment,
             ),
         )
+
+
+def _in_form(instance: torch.nn.Module, deployment: Deployment) -> torch.nn.Module:
+    """The form to judge of a module that the caller has built, compared with the other in limited time."""
+    from convlint.capture.weightless import on_meta
+
+    try:
+        with time_limit(TIME_TO_COMPARE):
+            return deployment.of(instance, own=True, weights=not on_meta(instance))
+    except TimeLimitExceeded as error:
+        raise ModelError(
+            f"comparing the model with its deployed form took longer than {TIME_TO_COMPARE:g} seconds;"
+            " as_trained=True judges it as it is."
+        ) from error
 
 
 def _apart(inputs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel
 
 import convlint
+from convlint.errors import ModelError
 from convlint.model.form import Form
 
 X = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(5))
@@ -418,6 +420,17 @@ def test_the_configuration_knows_the_other_form(tmp_path: Path, convlint: Convli
         'as-trained = true\n[[models]]\nspec = "models.py:Net"\ninputs = ["1x3x16x16"]\n'
     )
     assert "Judged as trained" in convlint("check").out
+
+
+def test_a_comparison_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Branches):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(30)
+            return super().forward(x)
+
+    monkeypatch.setattr("convlint.capture.given.TIME_TO_COMPARE", 0.5)
+    with pytest.raises(ModelError, match=r"deployed form took longer than 0\.5 seconds"):
+        convlint.check(Slow(), X, trial=None)
 
 
 def test_two_copies_of_a_parametrized_module_do_not_share_its_class() -> None:

@@ -71,6 +71,7 @@ def check(
     outputs: Sequence[str] = (),
     chip: str | None = None,
     os: str | None = None,
+    as_trained: bool = False,
 ) -> Report:
     """Check whether a model converts to Core ML.
 
@@ -83,6 +84,8 @@ def check(
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
     ``chip`` and ``os`` are what the forecast is for (``"A17Pro"``, ``"iOS17"``), by default a current phone.
     ``outputs`` (``["y:image"]``) names outputs that Core ML gives as pictures.
+    A model that is shipped in another form than it is trained in (``reparameterize``, ``fuse``, weight norm,
+    adapters) is judged in that one, on a copy, unless ``as_trained``; ``Report.form`` says which it was.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     from convlint.capture.given import given_source
@@ -105,12 +108,16 @@ def check(
         outputs=parse_outputs(outputs),
         chip=chip,
         os=os,
+        as_trained=as_trained,
     )
     if chip is not None or os is not None:
         device_of(options)
     if output is not None:
         checked_package("output", output)
-    with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
+    with given_source(model, example_inputs, kwargs, options.outputs, as_trained=as_trained) as (
+        name,
+        source,
+    ):
         return suppress(check_source(name, source, options), fail_on)
 
 
@@ -191,6 +198,7 @@ class _Check:
             trial=deciding_trial(trials),
             trials=trials,
             graph=captured.graph,
+            form=self.source.form,
             capture_method=captured.method,
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),

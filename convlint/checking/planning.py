@@ -41,6 +41,7 @@ def plan(
     precision: Precision = "float16",
     target: str = DEFAULT_TARGET,
     timeout: float = DEFAULT_TIMEOUT,
+    as_trained: bool = False,
 ) -> Plan:
     """Forecast where each op of a model runs on an Apple chip, and how long that takes.
 
@@ -48,16 +49,19 @@ def plan(
     ``example_inputs`` and ``kwargs`` are the arguments of ``forward``; only their shapes and dtypes
     matter. The program is the one that would ship: as coremltools converts it for ``target``, else as
     ``convlint fix`` would change it. ``os`` is the system as a deployment target (``iOS17``), by default the
-    target or one that the chip runs.
+    target or one that the chip runs. A model that has a deployed form is planned in it, unless
+    ``as_trained``.
     Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a chip that never ran the
     system, or a model that cannot be captured.
     """
     from convlint.capture.given import given_source
 
-    options = Options(target=normalise_target(target), timeout=timeout, chip=chip, os=os)
+    options = Options(
+        target=normalise_target(target), timeout=timeout, chip=chip, os=os, as_trained=as_trained
+    )
     device_of(options)
     check_words(compute_units, precision)
-    with given_source(model, example_inputs, kwargs) as (name, source):
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (name, source):
         return plan_source(name, source, options, compute_units, precision)
 
 
@@ -89,7 +93,7 @@ def plan_source(
         )
     check_outputs(name, captured)
     start = time.perf_counter()
-    notes: list[str] = []
+    notes: list[str] = [] if source.form is None else [source.form.sentence]
     trials = Frontends(source, options, progress, notes).trials(captured)
     shipped = program_to_ship(captured, trials, options, progress, search=True)
     seconds = {"conversion": time.perf_counter() - start}

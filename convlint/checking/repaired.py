@@ -36,6 +36,7 @@ def parity_after_changes(
         first = fixed.wrong[0]
         return f"{first.rule.code} says that the changed program computes something else: {first.message}"
     progress("comparing with PyTorch")
+    inputs = fixed.program.example_inputs  # with the buffers that became inputs
     parity = compare_exported(
         fixed.module, fixed.program, inputs, options.target, precision=precision, edge_cases=True
     )

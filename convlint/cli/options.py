@@ -123,6 +123,7 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     text = "stop each runtime after this many seconds; default: 120"
     how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     _add_converters(how)
+    _add_form(how)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
@@ -147,6 +148,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     text = "convert for this target: iOS15 to iOS18, iOS26 and so on; default: iOS17"
     how.add_argument("--target", metavar="TARGET", help=text)
     _add_converters(how)
+    _add_form(how)
     text = "allow changes that give different outputs for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
     text = (
@@ -186,6 +188,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
     text = "stop user code and conversion after this many seconds each; default: 120"
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
+    _add_form(where)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
     shown = parser.add_argument_group("what to show")
@@ -251,9 +254,15 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
     _add_converters(how)
+    _add_form(how)
     text = "check this many models at a time, each in a process of its own; default: 1"
     how.add_argument("-j", "--jobs", type=_processes, metavar="N", help=text)
     return how
+
+
+def _add_form(how: argparse._ArgumentGroup) -> None:
+    text = "judge the model as it is trained, without switching its blocks to what is shipped"
+    how.add_argument("--as-trained", action="store_const", const=True, help=text)
 
 
 def _add_converters(how: argparse._ArgumentGroup) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from convlint.model.applied import Applied, EditedCell, LeftOut
 from convlint.model.findings import Finding, Trial, TrialFailure
+from convlint.model.form import Form
 from convlint.model.parity import Parity
 from convlint.model.shown import Shown
 from convlint.model.verdict import what_differs
@@ -49,6 +50,11 @@ class Fixed(Shown):
     left_out: LeftOut | None = None
     cells: tuple[EditedCell, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    form: Form | None = None
+
+    def in_form(self, form: Form | None) -> Fixed:
+        """The same for a model of which this form was fixed, said among the notes."""
+        return self if form is None else replace(self, form=form, notes=(form.sentence, *self.notes))
 
     @property
     def ships(self) -> bool:

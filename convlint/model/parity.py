@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convlint.model.findings import Frontend
+from convlint.model.form import Form
 from convlint.model.graph import Site
 from convlint.model.rule import Severity
 from convlint.model.shown import Shown
@@ -112,7 +113,8 @@ class Parity(Shown):
     "overflows": infinities or NaN where PyTorch has numbers. "refused": torch or coremltools does not
     convert it; "unsupported": the executor cannot run it; ``detail`` says why. ``errors`` are those of the
     run that differs, if any. ``severity`` is that of the rule that names the differing call; a difference at
-    special numbers only is a warning. ``remarks`` qualify equal outputs.
+    special numbers only is a warning. ``remarks`` qualify equal outputs. ``form`` says which form was
+    compared of a model that has more than one; in the parity of a report it is that of the report.
     """
 
     status: Status
@@ -129,6 +131,7 @@ class Parity(Shown):
     sizes: tuple[SizeRun, ...] = ()
     severity: Severity = "error"
     remarks: tuple[str, ...] = ()
+    form: Form | None = None
 
     @property
     def ran_on(self) -> tuple[str, ...]:

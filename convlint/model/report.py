@@ -15,6 +15,7 @@ from convlint.wording import in_python
 
 if TYPE_CHECKING:
     from convlint.model.compression import Compression
+    from convlint.model.form import Form
     from convlint.model.parity import Parity
     from convlint.model.placement import Plan
     from convlint.model.repair import Repair
@@ -28,8 +29,9 @@ class Report(Paged):
     """The result of one check. It has no truth value: "unknown" is neither yes nor no.
 
     ``repair`` has the changes with which a refused model would convert. ``plan`` is the forecast for the
-    program that would ship: as converted, else as repaired; None where no such program is known. ``asked``
-    lists the rules that were asked, each by code, name and category, then by older codes and names.
+    program that would ship: as converted, else as repaired; None where no such program is known. ``form``
+    says which form was judged of a model that has more than one. ``asked`` lists the rules that were asked,
+    each by code, name and category, then by older codes and names.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Report(Paged):
     trial: Trial | None = None
     trials: tuple[Trial, ...] = ()
     graph: Graph | None = None
+    form: Form | None = None
     capture_method: str = ""
     capture_failures: tuple[CaptureFailure, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
@@ -68,6 +71,7 @@ class Report(Paged):
 
         result = verdict(self)
         lines = [f"{self.model}, {self.target}: {result.headline}"]
+        lines += [self.form.sentence] if self.form is not None else []
         for finding in sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity)):
             site = finding.site
             place = f" {shown_path(site.path)}:{site.line}" if site is not None else ""

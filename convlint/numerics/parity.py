@@ -37,6 +37,7 @@ def parity(
     timeout: float | None = None,
     edge_cases: bool = True,
     corners: bool | None = None,
+    as_trained: bool = False,
 ) -> Parity:
     """Convert ``model`` and compare what the program computes with what PyTorch computes.
 
@@ -46,11 +47,12 @@ def parity(
     says so, and ``accumulator_limit`` adds the Neural Engine's (32752). ``frontend`` "auto" takes
     TorchScript where export refuses. At float32 a model that comes out equal is run
     once more on numbers at which functions change branch, unless ``edge_cases`` (once ``corners``) is False.
+    A model that has a deployed form is compared in it, unless ``as_trained``.
     """
     _refuse_unknown(precision, frontend, seeds)
     target = normalise_target(target)
-    with given_source(model, example_inputs, kwargs) as (_, source):
-        return compare(
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (_, source):
+        compared = compare(
             replace(source, specs=()),
             target,
             precision,
@@ -61,6 +63,7 @@ def parity(
             timeout=timeout,
             edge_cases=edge_cases if corners is None else corners,
         )
+        return replace(compared, form=source.form)
 
 
 def _refuse_unknown(precision: str, frontend: str, seeds: int) -> None:

@@ -95,6 +95,8 @@ def render_run(run: Run) -> str:
 def _head(page: Page, report: Report) -> None:
     through = "either frontend" if report.frontend == "auto" else f"{report.frontend} frontend"
     page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", DIM))
+    if report.form is not None:
+        page.put((report.form.sentence, DIM))
     page.gap()
 
 

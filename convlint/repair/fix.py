@@ -40,6 +40,7 @@ def fix(
     for_: str = "",
     dynamic_shapes: Any = None,
     timeout: float = TIMEOUT,
+    as_trained: bool = False,
 ) -> Fixed:
     """Change a model so that Core ML converts it, without changing what it computes.
 
@@ -51,22 +52,22 @@ def fix(
     ``for_="image"`` folds a normalisation of an input into the convolution that reads it. Below iOS18, which
     brought states, buffers that ``forward`` changes become inputs and outputs of the fixed module.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
-    rewrite that counts on one of them is refused. The fixed
-    module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
-    model cannot be built or run.
+    rewrite that counts on one of them is refused. The fixed module shares the parameters of the model,
+    unless that has a deployed form: that form is fixed, on a copy, and ``Fixed.form`` says so; ``as_trained``
+    fixes the other. Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
-    from convlint.capture.build import build_on_cpu, checked_module
+    from convlint.capture.build import checked_module
+    from convlint.capture.first_run import build_model
     from convlint.capture.given import given_source
     from convlint.usercode.spec import explaining
 
     check_purpose(for_)
     target = normalise_target(target)
-    with given_source(model, example_inputs, kwargs) as (_, source):
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (_, source):
         module = source.instance
         if module is None:
-            assert source.build is not None
             with explaining("building the model"):
-                module = build_on_cpu(source.build)
+                module = build_model(source)
         module, inputs = checked_module(module), source.make_inputs()
         fixed = fix_module(
             module,
@@ -77,7 +78,7 @@ def fix(
             dynamic_shapes=dynamic_shapes,
             timeout=timeout,
         )
-        return _with_cells(fixed, module, inputs, timeout, unsafe=unsafe)
+        return _with_cells(fixed, module, inputs, timeout, unsafe=unsafe).in_form(source.form)
 
 
 def _with_cells(fixed: Fixed, module: Any, inputs: Inputs, timeout: float, *, unsafe: bool) -> Fixed:
@@ -228,6 +229,7 @@ def convert(
     unsafe: bool = False,
     for_: str = "",
     dynamic_shapes: Any = None,
+    as_trained: bool = False,
     **ct_options: Any,
 ) -> Any:
     """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
@@ -246,6 +248,7 @@ def convert(
         unsafe=unsafe,
         for_=for_,
         dynamic_shapes=dynamic_shapes,
+        as_trained=as_trained,
     )
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])

@@ -53,15 +53,22 @@ def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) ->
         raise UsageError(_no_input(job, loaded))
     if not debug:
         silence_libraries()
-    from convlint.capture.given import built_whole
+    from convlint.capture.given import built_whole, deployment_of
     from convlint.capture.methods import Source
     from convlint.interface.inputs import make_tensors
     from convlint.usercode.converters import own_converters
 
     build = built_whole(_with_checkpoint(loaded, options.checkpoint), lambda: make_tensors(job.inputs))
+    deployment = deployment_of(build, lambda: make_tensors(job.inputs), as_trained=options.as_trained)
     with own_converters(options.converters, job.root, options.timeout):
         yield Source(
-            build, None, lambda: make_tensors(job.inputs), job.inputs, outputs=options.outputs, notes=notes
+            build,
+            None,
+            lambda: make_tensors(job.inputs),
+            job.inputs,
+            outputs=options.outputs,
+            deployment=deployment,
+            notes=notes,
         )
 
 

@@ -263,6 +263,12 @@ SETTINGS: Mapping[str, Key] = {
         "modules or files that register converters of your own ops with coremltools",
         _list_of_text,
     ),
+    "as-trained": Key(
+        _switch,
+        {"type": "boolean", "default": False},
+        "judge a model that has a deployed form in the form it is trained in",
+        _switch_of_text,
+    ),
     "timeout": Key(
         _seconds,
         {"type": "number", "exclusiveMinimum": 0, "default": 120},

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "numerics",
         "trial",
         "capture",
+        "deployment",
         "rules",
         "rewrites",
         "usercode",
@@ -48,6 +49,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
+        "form",
         "graph plain rule shown",
     ),
     "convlint.rules": (
@@ -70,8 +72,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.checking": (
         "check",
-        "baseline judgement offers planning upgrade",
-        "frontends repaired",
+        "baseline judgement offers planning repaired upgrade",
+        "frontends",
         "shipping",
         "doctor options placed reconcile suppress",
     ),

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convlint.renderers import register
+
 if TYPE_CHECKING:
     from convlint import mil as mil
     from convlint.checking.check import check as check
@@ -58,6 +60,9 @@ _HOMES = {
     "plan": "checking.planning",
 }
 """The module of each public name, imported when the name is first asked for."""
+
+register("card", "convlint.output.notebook.card:card_of")
+register("page", "convlint.output.html.page:write_page")
 
 
 def __getattr__(name: str) -> Any:

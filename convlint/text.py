@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import unicodedata
 
+from convlint.cells import name_of_cell
+
 
 def shown_path(path: str) -> str:
-    """The path for messages: relative to the working directory where it lies inside it."""
+    """The path for messages, relative to the working directory where it lies inside; the name of a cell."""
+    if cell := name_of_cell(path):
+        return cell
     try:
         inside = os.path.relpath(path)
     except (ValueError, OSError):  # another drive, or a working directory that was deleted

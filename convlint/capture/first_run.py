@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def build_model(source: Source) -> torch.nn.Module:
-    """The model that the builder of ``source`` returns, with real random weights."""
+    """The model that the builder of ``source`` returns, with real random weights, in the form to judge."""
     assert source.build is not None
     try:
-        return build_on_cpu(source.build)
+        return source.to_judge(build_on_cpu(source.build))
     except ConvlintError:
         raise
     except Exception as error:

@@ -98,7 +98,7 @@ class Attempts:
         self.values = values
         self.decomposed = decomposed
         self.failures: list[CaptureFailure] = []
-        self.notes: list[str] = []
+        self.notes: list[str] = list(source.notes)
         self.seconds: dict[str, float] = {}
         self.reads: tuple[Proviso, ...] = ()
         self.lines: frozenset[tuple[str, int]] = frozenset()
@@ -149,9 +149,8 @@ class Attempts:
         else:
             assert self.source.build is not None
             with self.timed("build"):
-                module = fake_weights(
-                    build_weightless(self.source.build, self.memory_limit or REAL_WEIGHTS_LIMIT), mode
-                )
+                built = build_weightless(self.source.build, self.memory_limit or REAL_WEIGHTS_LIMIT)
+                module = fake_weights(self.source.to_judge(built, weights=False), mode)
                 self._size = weight_bytes(module)
         with borrowed(module):
             graph, program = self.export_first(module, mode)

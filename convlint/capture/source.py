@@ -13,6 +13,9 @@ from convlint.model import CaptureFailure, Frontend, Graph, Proviso
 if TYPE_CHECKING:
     import torch
 
+    from convlint.deployment.deployment import Deployment
+    from convlint.model.form import Form
+
 EXPORT_FAKE = "torch.export on tensors without data"
 EXPORT_CPU = "torch.export on the CPU"
 SYMBOLIC = "torch.fx.symbolic_trace"
@@ -30,7 +33,9 @@ class Source:
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
     ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while.
+    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while,
+    ``notes`` are remarks on the model itself for the report. ``deployment`` makes the form that is judged of
+    what ``build`` gives; ``instance`` has it already.
     """
 
     build: Callable[[], Any] | None
@@ -40,6 +45,17 @@ class Source:
     dynamic_shapes: Any = None
     outputs: tuple[OutputSpec, ...] = ()
     registered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    deployment: Deployment | None = None
+
+    @property
+    def form(self) -> Form | None:
+        """Which form of the model is judged, once it was built; None where it has only one."""
+        return None if self.deployment is None else self.deployment.form
+
+    def to_judge(self, built: torch.nn.Module, *, weights: bool = True) -> torch.nn.Module:
+        """What ``build`` has just given, in the form that is judged. ``weights``: it has values."""
+        return built if self.deployment is None else self.deployment.of(built, weights=weights)
 
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
@@ -36,7 +37,6 @@ from convlint.interface.outputs import parse_outputs
 from convlint.model import Finding, FrontendChoice, Graph, Report, Rule, Severity, Trial, TrialLevel
 from convlint.rules.match import Environment, near_misses
 from convlint.rules.rulebook import Rulebook, load_rulebook
-from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-@leaves_no_trace
+@called
 def check(
     model: Any,
     example_inputs: Any = (),
@@ -71,6 +71,7 @@ def check(
     outputs: Sequence[str] = (),
     chip: str | None = None,
     os: str | None = None,
+    as_trained: bool = False,
 ) -> Report:
     """Check whether a model converts to Core ML.
 
@@ -83,6 +84,8 @@ def check(
     ``frontend`` "auto" tries TorchScript where export refuses, as the command does.
     ``chip`` and ``os`` are what the forecast is for (``"A17Pro"``, ``"iOS17"``), by default a current phone.
     ``outputs`` (``["y:image"]``) names outputs that Core ML gives as pictures.
+    A model that is shipped in another form than it is trained in (``reparameterize``, ``fuse``, weight norm,
+    adapters) is judged in that one, on a copy, unless ``as_trained``; ``Report.form`` says which it was.
     Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
     from convlint.capture.given import given_source
@@ -105,12 +108,16 @@ def check(
         outputs=parse_outputs(outputs),
         chip=chip,
         os=os,
+        as_trained=as_trained,
     )
     if chip is not None or os is not None:
         device_of(options)
     if output is not None:
         checked_package("output", output)
-    with given_source(model, example_inputs, kwargs, options.outputs) as (name, source):
+    with given_source(model, example_inputs, kwargs, options.outputs, as_trained=as_trained) as (
+        name,
+        source,
+    ):
         return suppress(check_source(name, source, options), fail_on)
 
 
@@ -179,7 +186,7 @@ class _Check:
         findings = self.said(findings, shipped.repair)
         trials = tuple(replace(trial, operations=()) for trial in trials)
         convertible = verdict(captured, findings, trials)
-        parity = with_rule_severity(self.parity(trials), findings)
+        parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -191,6 +198,7 @@ class _Check:
             trial=deciding_trial(trials),
             trials=trials,
             graph=captured.graph,
+            form=self.source.form,
             capture_method=captured.method,
             capture_failures=captured.failures,
             disagreements=disagreements(findings, captured, export_trial(trials), whole, environment),
@@ -319,10 +327,19 @@ class _Check:
             target=self.options.target,
         )
 
-    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
-        """The comparison of the converted program with PyTorch, through the frontend that converted."""
+    def parity(self, trials: tuple[Trial, ...], repair: Repair | None) -> Parity | None:
+        """The comparison of the program that would ship with PyTorch: as converted, else as changed."""
         if self.options.parity is None:
             return None
+        if repair is not None and repair.converts:
+            from convlint.checking.repaired import parity_after_changes
+
+            with self.timed("parity"):
+                answer = parity_after_changes(self.source, self.options, self.options.parity, self.progress)
+            if isinstance(answer, str):
+                self.notes.append(f"parity was not checked: {answer}")
+                return None
+            return answer
         deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not checked: no trial converted the model")

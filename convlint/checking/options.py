@@ -39,7 +39,8 @@ class Options:
     ``compress`` measure their effect, with the weights of ``checkpoint``. ``output`` is the package that a
     trial of the level "full" writes, ``why`` a rule to explain where it does not fire, ``coremltools`` a
     release to lint for instead of the installed one. ``chip`` and ``os`` are what the forecast is for; None
-    stands for a current one that runs the target.
+    stands for a current one that runs the target. ``as_trained`` leaves a model that has a deployed form in
+    the other one.
 
     ``origins`` says where the value of each field comes from that is not left at its default.
     """
@@ -64,6 +65,7 @@ class Options:
     outputs: tuple[OutputSpec, ...] = ()
     chip: str | None = None
     os: str | None = None
+    as_trained: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

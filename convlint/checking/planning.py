@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.frontends import Frontends
 from convlint.checking.options import Options
@@ -18,7 +19,6 @@ from convlint.model import Trial
 from convlint.model.placement import ComputeUnits, Level, Plan
 from convlint.placement.forecast import check_words, plan_program
 from convlint.placement.operations import with_modules
-from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
@@ -30,7 +30,7 @@ _MIL: Level = "mil"
 _ATEN: Level = "aten"
 
 
-@leaves_no_trace
+@called
 def plan(
     model: Any,
     example_inputs: Any = (),
@@ -42,6 +42,7 @@ def plan(
     precision: Precision = "float16",
     target: str = DEFAULT_TARGET,
     timeout: float = DEFAULT_TIMEOUT,
+    as_trained: bool = False,
 ) -> Plan:
     """Forecast where each op of a model runs on an Apple chip, and how long that takes.
 
@@ -49,16 +50,19 @@ def plan(
     ``example_inputs`` and ``kwargs`` are the arguments of ``forward``; only their shapes and dtypes
     matter. The program is the one that would ship: as coremltools converts it for ``target``, else as
     ``convlint fix`` would change it. ``os`` is the system as a deployment target (``iOS17``), by default the
-    target or one that the chip runs.
+    target or one that the chip runs. A model that has a deployed form is planned in it, unless
+    ``as_trained``.
     Raises :class:`~convlint.errors.ConvlintError` for an unknown chip or system, a chip that never ran the
     system, or a model that cannot be captured.
     """
     from convlint.capture.given import given_source
 
-    options = Options(target=normalise_target(target), timeout=timeout, chip=chip, os=os)
+    options = Options(
+        target=normalise_target(target), timeout=timeout, chip=chip, os=os, as_trained=as_trained
+    )
     device_of(options)
     check_words(compute_units, precision)
-    with given_source(model, example_inputs, kwargs) as (name, source):
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (name, source):
         return plan_source(name, source, options, compute_units, precision)
 
 
@@ -104,7 +108,7 @@ def plans_source(
         )
     check_outputs(name, captured)
     start = time.perf_counter()
-    notes: list[str] = []
+    notes: list[str] = [] if source.form is None else [source.form.sentence]
     trials = Frontends(source, options, progress, notes).trials(captured)
     shipped = program_to_ship(captured, trials, options, progress, search=True)
     seconds = {"conversion": time.perf_counter() - start}

@@ -20,7 +20,7 @@ from convlint.repair.source.changes import OF_THE_MODEL, SourceChanges, context_
 from convlint.repair.source.proof import Original
 from convlint.repair.source.script import SCRIPT, run_script, script_text
 from convlint.rules.rulebook import load_rulebook
-from convlint.runs.opening import opened
+from convlint.runs.opening import in_full, opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
@@ -51,6 +51,7 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
         setting = getattr(namespace, option)
         for value in setting if isinstance(setting, list) else [setting] if setting else []:
             words += [f"--{option.replace('_', '-')}", str(value)]
+    words += ["--as-trained"] if namespace.as_trained else []
     return FixRequest(
         **command_fields(namespace),
         unsafe=namespace.unsafe,
@@ -67,8 +68,10 @@ def fix(request: FixRequest, out: TextIO) -> int:
     place = checked_place("--emit", request.emit, SCRIPT) if request.emit is not None else None
     folder, timeout = job.root or os.getcwd(), job.options.timeout
     with Progress(job.name, enabled=not request.quiet) as progress:
+        job, notes = in_full(job, progress)
         with opened(job, progress, debug=request.debug) as source:
             module, inputs, fixed = _fixed(source, job, request, progress)
+    fixed = replace(fixed, notes=(*notes, *fixed.notes))
     rules = load_rulebook([Path(path) for path in job.options.rule_paths])
     original = Original(
         module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout, fixed.target or job.options.target
@@ -118,7 +121,8 @@ def _fixed(
 
     progress("building")
     assert source.build is not None
-    module, inputs = build_on_cpu(source.build), source.make_inputs()
+    built, inputs = build_on_cpu(source.build), source.make_inputs()
+    module = source.to_judge(built)
     fixed = fix_module(
         module,
         inputs,
@@ -129,9 +133,10 @@ def _fixed(
         timeout=job.options.timeout,
         progress=progress,
     )
-    built = Source(None, module, lambda: inputs, job.inputs)
-    folds = fold_notes(built, fixed.program, job.options.timeout)
-    return module, inputs, replace(fixed, notes=(*fixed.notes, *folds))
+    given = Source(None, module, lambda: inputs, job.inputs)
+    folds = fold_notes(given, fixed.program, job.options.timeout)
+    # What is edited is the source of the model as it is built, with the weights that go with it.
+    return built, inputs, replace(fixed, notes=(*fixed.notes, *folds)).in_form(source.form)
 
 
 def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, original: Original) -> Emitted:
@@ -143,6 +148,12 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
     needs_more = sorted({change.kind for change in fixed.applied if change.kind in OF_THE_MODEL})
     if fixed.converts != "yes" or fixed.left_out is not None:
         return Emitted(shown, "the model does not convert as a whole")
+    if fixed.form is not None and fixed.form.deployed and fixed.form.changes_program:
+        return Emitted(
+            shown,
+            "it would convert the model as it is trained, and this is its deployed form: let the function"
+            " that builds the model switch it, or give --as-trained",
+        )
     if needs_more:
         return Emitted(shown, f"no context makes the change of this kind: {needs_more[0]}")
     if left or not fixed.ships:

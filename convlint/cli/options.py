@@ -12,6 +12,9 @@ from convlint.settings.keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 FORMAT_HELP = "write this format to standard output; default: terminal"
 
 
+_SPEC = "as for check: module:attr, path.py:attr or a name"
+
+
 def add_check_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint check`` takes."""
     what = parser.add_argument_group("what to check")
@@ -20,7 +23,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="SPEC",
         help="module:attr or path.py:attr; attr is an nn.Module subclass, a function that returns a model,"
-        " or a model. Without SPEC: the models of the configuration",
+        " or a model. Or a name: timm:resnet50, torchvision:swin_t, hf:bert. Without SPEC: the models of the"
+        " configuration",
     )
     _add_models(what)
     what.add_argument(
@@ -108,7 +112,7 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     from convlint.runtimes.table import NAMES
 
     what = parser.add_argument_group("what to compare")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     how = parser.add_argument_group("how to compare")
     text = "convert for this target with coremltools; default: iOS17"
@@ -119,13 +123,14 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     text = "stop each runtime after this many seconds; default: 120"
     how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     _add_converters(how)
+    _add_form(how)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def add_fix_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint fix`` takes."""
     what = parser.add_argument_group("what to fix")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     what.add_argument("--model", metavar="NAME", help="use this configured model")
     what.add_argument(
         "--input",
@@ -143,6 +148,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     text = "convert for this target: iOS15 to iOS18, iOS26 and so on; default: iOS17"
     how.add_argument("--target", metavar="TARGET", help=text)
     _add_converters(how)
+    _add_form(how)
     text = "allow changes that give different outputs for some inputs"
     how.add_argument("--unsafe", action="store_true", help=text)
     text = (
@@ -163,7 +169,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint plan`` takes."""
     what = parser.add_argument_group("what to plan")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
     text = "forecast for these chips, of A12 to A19 Pro and M1 to M6, or all: A15,A17Pro,M4; default: A17Pro"
@@ -183,6 +189,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     text = "exit with 1 where a prediction is planned to take longer than this many milliseconds"
     where.add_argument("--max-ms", type=float, metavar="MS", help=text)
+    _add_form(where)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
     shown = parser.add_argument_group("what to show")
@@ -248,9 +255,15 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--coremltools", metavar="VERSION", help="lint for this release instead of the installed one"
     )
     _add_converters(how)
+    _add_form(how)
     text = "check this many models at a time, each in a process of its own; default: 1"
     how.add_argument("-j", "--jobs", type=_processes, metavar="N", help=text)
     return how
+
+
+def _add_form(how: argparse._ArgumentGroup) -> None:
+    text = "judge the model as it is trained, without switching its blocks to what is shipped"
+    how.add_argument("--as-trained", action="store_const", const=True, help=text)
 
 
 def _add_converters(how: argparse._ArgumentGroup) -> None:

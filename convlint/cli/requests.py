@@ -123,7 +123,17 @@ def _arguments(namespace: argparse.Namespace) -> tuple[dict[str, Any], dict[str,
 def _overrides(namespace: argparse.Namespace) -> dict[str, Any]:
     """The fields of ``Options`` that the command line sets; a command need not have all of them."""
     asked = {name: value for name, value in vars(namespace).items() if value is not None}
-    same = ("frontend", "fail_on", "coremltools", "why", "output", "parity", "precision", "checkpoint")
+    same = (
+        "frontend",
+        "fail_on",
+        "coremltools",
+        "why",
+        "output",
+        "parity",
+        "precision",
+        "checkpoint",
+        "as_trained",
+    )
     overrides = {name: asked[name] for name in same if name in asked}
     if "target" in asked:
         overrides["target"] = normalise_target(asked["target"])

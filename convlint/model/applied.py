@@ -13,9 +13,10 @@ from convlint.text import count
 class Applied:
     """One change, for all the calls at one line that were changed.
 
-    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "state" for a
-    buffer that became an input and an output, "record" where the program is one recorded run, "branch" for
-    a value that Python read in that run, "split" for an op that is left out of the model.
+    ``kind``: "fold" (computed once), "defaults", "rewrite", "decomposition", "rank", "complex", "layout" or
+    "normalisation" (of an input, folded into a convolution); "state" for a buffer that became an input and an
+    output, "record" where the program is one recorded run, "branch" for a value that Python read in that
+    run, "split" for an op that is left out of the model.
     """
 
     op: str
@@ -27,6 +28,21 @@ class Applied:
     caller: Site | None = None
     module: str = ""
     calls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EditedCell:
+    """A cell of a notebook with ``changes`` made in it: the model computes and trains the same then.
+
+    ``path`` is the name that Python has for the cell, ``before`` and ``after`` are its text. ``refused`` is
+    what coremltools still refuses of the model with all edited cells, by op; empty where it converts it.
+    """
+
+    path: str
+    before: str
+    after: str
+    changes: tuple[Applied, ...]
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

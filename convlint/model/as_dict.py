@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.model.findings import Finding
+from convlint.model.form import form_to_dict
 from convlint.model.graph import Graph, OpCall
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.remarks import is_example, remark_of
@@ -43,6 +44,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "trials": plain(report.trials),
         "unforeseen_failures": plain(unnamed_refusals(report)),
         "disagreements": plain(report.disagreements),
+        "form": form_to_dict(report.form),
         "capture_method": report.capture_method,
         "capture_failures": plain(report.capture_failures),
         "graph": None if report.graph is None else _graph(report.graph),

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from convlint.model.graph import OpCall, Port, Site
 from convlint.model.rule import Replacement, Rule, Severity, SubjectKind
+from convlint.model.shown import Shown
+from convlint.text import shown_path
 
 Frontend = Literal["export", "torchscript"]
 TrialLevel = Literal["frontend", "passes", "full"]
@@ -61,8 +63,8 @@ class Subject:
     thing: OpCall | Port | CaptureFailure | TrialFailure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+@dataclass(frozen=True, slots=True, repr=False)
+class Finding(Shown):
     """One rule at one source line, with all the op calls of that line.
 
     ``subject`` is what the rule looked at, the first of several on the line. ``trial`` is the result of the
@@ -80,6 +82,13 @@ class Finding:
     module: str = ""
     trial: str = ""
     subject: Subject = Subject("model")
+
+    @property
+    def summary(self) -> str:
+        """``"error CL104 hypot at net.py:14: aten.hypot.default has no converter"``."""
+        site = self.site or self.caller
+        place = f" at {shown_path(site.path)}:{site.line}" if site is not None else ""
+        return f"{self.severity} {self.rule.code} {self.rule.name}{place}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convlint.model.findings import Frontend
+from convlint.model.form import Form
 from convlint.model.graph import Site
 from convlint.model.rule import Severity
+from convlint.model.shown import Shown
+from convlint.text import count, shown_path, single_line
 
 Precision = Literal["float16", "float32"]
 Status = Literal["equal", "differs", "overflows", "refused", "unsupported"]
@@ -101,8 +104,8 @@ class SizeRun:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Parity:
+@dataclass(frozen=True, slots=True, repr=False)
+class Parity(Shown):
     """The result of running the converted program and comparing it with PyTorch.
 
     ``status`` is the result of the executor, also at the ``sizes`` where these may vary; ``devices`` are the
@@ -110,7 +113,8 @@ class Parity:
     "overflows": infinities or NaN where PyTorch has numbers. "refused": torch or coremltools does not
     convert it; "unsupported": the executor cannot run it; ``detail`` says why. ``errors`` are those of the
     run that differs, if any. ``severity`` is that of the rule that names the differing call; a difference at
-    special numbers only is a warning. ``remarks`` qualify equal outputs.
+    special numbers only is a warning. ``remarks`` qualify equal outputs. ``form`` says which form was
+    compared of a model that has more than one; in the parity of a report it is that of the report.
     """
 
     status: Status
@@ -127,6 +131,7 @@ class Parity:
     sizes: tuple[SizeRun, ...] = ()
     severity: Severity = "error"
     remarks: tuple[str, ...] = ()
+    form: Form | None = None
 
     @property
     def ran_on(self) -> tuple[str, ...]:
@@ -135,6 +140,25 @@ class Parity:
 
     def __bool__(self) -> bool:
         raise TypeError("a Parity has five states and no truth value; look at .status")
+
+    @property
+    def summary(self) -> str:
+        """What came out at which precision: the largest error, or why there is none."""
+        if self.status in ("refused", "unsupported"):
+            return f"{self.status}: {single_line(self.detail)}"
+        how = f"{self.status} at {self.precision} for {self.target}, {count(self.seeds, 'run')}"
+        if self.status == "overflows":
+            return f"{how}: {count(self.errors.nonfinite, 'value')} infinite or NaN that should not be"
+        return f"{how}: largest error {self.max_rel_error:.2g} of an output's largest value{self._first}"
+
+    @property
+    def _first(self) -> str:
+        """Where the first difference is, as the end of a sentence."""
+        first = self.first_divergence
+        if first is None:
+            return ""
+        site = first.site or first.caller
+        return f", first in {first.op}" + (f" at {shown_path(site.path)}:{site.line}" if site else "")
 
     @property
     def max_abs_error(self) -> float:

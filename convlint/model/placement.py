@@ -13,6 +13,7 @@ from typing import Any, Literal
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
+from convlint.model.shown import Paged
 from convlint.text import count, significant
 
 Unit = Literal["ANE", "GPU", "CPU"]
@@ -230,8 +231,8 @@ def best_of(choices: Sequence[UnitChoice]) -> UnitChoice | None:
     return min(close, key=lambda each: FRUGAL.index(each.compute_units))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Paged):
     """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
@@ -290,8 +291,13 @@ class Plan:
         """The compute units to ask for on this chip, with their forecast."""
         return best_of(self.choices)
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Model, chip and system, and the plan in one sentence."""
         return f"{self.model} on {self.chip}, {self.os}: {self.sentence}"
+
+    def __str__(self) -> str:
+        return self.summary
 
     def to_dict(self) -> dict[str, Any]:
         """The whole plan as JSON-ready data under the names of its fields, with its ``schema_version``."""

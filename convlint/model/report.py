@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from convlint.model.findings import CaptureFailure, Disagreement, Finding, IgnoreComment, Suppression, Trial
 from convlint.model.graph import Graph
 from convlint.model.rule import SEVERITIES
+from convlint.model.shown import Paged
+from convlint.text import shown_path
+from convlint.wording import in_python
 
 if TYPE_CHECKING:
     from convlint.model.compression import Compression
+    from convlint.model.form import Form
     from convlint.model.parity import Parity
     from convlint.model.placement import Plan
     from convlint.model.repair import Repair
@@ -20,13 +24,14 @@ Convertible = Literal["yes", "no", "unknown"]
 FrontendChoice = Literal["export", "torchscript", "auto"]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Paged):
     """The result of one check. It has no truth value: "unknown" is neither yes nor no.
 
     ``repair`` has the changes with which a refused model would convert. ``plan`` is the forecast for the
-    program that would ship: as converted, else as repaired; None where no such program is known. ``asked``
-    lists the rules that were asked, each by code, name and category, then by older codes and names.
+    program that would ship: as converted, else as repaired; None where no such program is known. ``form``
+    says which form was judged of a model that has more than one. ``asked`` lists the rules that were asked,
+    each by code, name and category, then by older codes and names.
     """
 
     model: str
@@ -39,6 +44,7 @@ class Report:
     trial: Trial | None = None
     trials: tuple[Trial, ...] = ()
     graph: Graph | None = None
+    form: Form | None = None
     capture_method: str = ""
     capture_failures: tuple[CaptureFailure, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
@@ -65,11 +71,20 @@ class Report:
 
         result = verdict(self)
         lines = [f"{self.model}, {self.target}: {result.headline}"]
+        lines += [self.form.sentence] if self.form is not None else []
         for finding in sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity)):
-            place = f" {finding.site}" if finding.site is not None else ""
+            site = finding.site
+            place = f" {shown_path(site.path)}:{site.line}" if site is not None else ""
             lines.append(f"{finding.severity} {finding.rule.code}{place}: {finding.message}")
             lines += [f"  help: {help_line(each)}" for each in finding.replacements]
-        return "\n".join([*lines, result.next_step])
+        return in_python("\n".join([*lines, result.next_step]))
+
+    @property
+    def summary(self) -> str:
+        """Model, target and verdict, with the number of findings."""
+        from convlint.model.verdict import tally, verdict
+
+        return f"{self.model} for {self.target}: {verdict(self).headline} ({tally(self)})"
 
     @property
     def fix_proof(self) -> str:

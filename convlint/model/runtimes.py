@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from convlint.model.form import Form
 from convlint.model.graph import Site
 
 RuntimeStatus = Literal["accepts", "accepts in part", "refuses", "not installed", "timed out", "crashed"]
@@ -58,6 +59,7 @@ class Comparison:
     model: str
     target: str
     results: tuple[RuntimeResult, ...]
+    form: Form | None = None
 
     @property
     def accepted(self) -> bool:

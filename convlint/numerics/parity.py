@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from convlint.capture.called import called
 from convlint.capture.given import given_source
 from convlint.capture.methods import Inputs, Source
 from convlint.coreml.targets import normalise_target
@@ -19,10 +20,9 @@ from convlint.numerics.device import device_runs, has_core_ml
 from convlint.numerics.judging import conclude
 from convlint.numerics.running import Terms, expected, program_inputs
 from convlint.numerics.tolerance import PARITY
-from convlint.untouched import leaves_no_trace
 
 
-@leaves_no_trace
+@called
 def parity(
     model: Any,
     example_inputs: Any = (),
@@ -37,6 +37,7 @@ def parity(
     timeout: float | None = None,
     edge_cases: bool = True,
     corners: bool | None = None,
+    as_trained: bool = False,
 ) -> Parity:
     """Convert ``model`` and compare what the program computes with what PyTorch computes.
 
@@ -46,11 +47,12 @@ def parity(
     says so, and ``accumulator_limit`` adds the Neural Engine's (32752). ``frontend`` "auto" takes
     TorchScript where export refuses. At float32 a model that comes out equal is run
     once more on numbers at which functions change branch, unless ``edge_cases`` (once ``corners``) is False.
+    A model that has a deployed form is compared in it, unless ``as_trained``.
     """
     _refuse_unknown(precision, frontend, seeds)
     target = normalise_target(target)
-    with given_source(model, example_inputs, kwargs) as (_, source):
-        return compare(
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (_, source):
+        compared = compare(
             replace(source, specs=()),
             target,
             precision,
@@ -61,6 +63,7 @@ def parity(
             timeout=timeout,
             edge_cases=edge_cases if corners is None else corners,
         )
+        return replace(compared, form=source.form)
 
 
 def _refuse_unknown(precision: str, frontend: str, seeds: int) -> None:
@@ -97,14 +100,21 @@ def compare(
 
 
 def compare_exported(
-    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, edge_cases: bool = False
+    module: Any,
+    exported: Any,
+    inputs: Inputs,
+    target: str,
+    *,
+    precision: Precision = "float32",
+    seeds: int = 2,
+    edge_cases: bool = False,
 ) -> Parity:
-    """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
+    """:func:`parity` of an exported program against the module that it computes the same as."""
     start = time.perf_counter()
-    terms = Terms(PARITY["float32"])
-    blank = Parity("refused", target, "float32", "export", seeds, terms.tolerance)
+    terms = Terms(PARITY[precision])
+    blank = Parity("refused", target, precision, "export", seeds, terms.tolerance)
     try:
-        converted = convert_exported(module, exported, inputs, target, "float32")
+        converted = convert_exported(module, exported, inputs, target, precision)
     except NotConverted as error:
         return replace(blank, detail=str(error), seconds=time.perf_counter() - start)
     conclusion = conclude(converted, terms, seeds, edge_cases=edge_cases)

@@ -201,7 +201,9 @@ def _fits(value: Any, dtype: Any) -> bool:
 
 def spot_of(actual: Any, right: Any) -> Spot | None:
     """The place of the largest error: first where one of the two has no number and the other has."""
-    if actual.shape != right.shape or not actual.size or "b" in actual.dtype.kind + right.dtype.kind:
+    if actual.shape != right.shape or not actual.size:
         return None
+    # A boolean is 0 or 1, also beside the other numbers that a program may hold in its place.
+    actual, right = (each.astype(np.float32) if each.dtype.kind == "b" else each for each in (actual, right))
     index = place_of_largest(distances(actual, right, program=True))
     return Spot(right.shape, index, float(right[index]), float(actual[index]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convlint.cells import is_cell, text_of_cell
 from convlint.model import Site
 
 AROUND = 2
@@ -36,6 +37,8 @@ def excerpt_of(site: Site) -> Excerpt | None:
 
 
 def _read(path: str) -> tuple[str, ...]:
+    if is_cell(path):
+        return tuple(line.expandtabs(4).rstrip() for line in text_of_cell(path).splitlines())
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return tuple(line.expandtabs(4).rstrip() for line in file.read(_LARGEST).splitlines())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlint.model.as_dict import finding_to_dict
+from convlint.model.form import form_to_dict
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.verdict import what_differs
 from convlint.output.fix_report import FixReport
@@ -325,6 +326,7 @@ def fixed_to_dict(report: FixReport) -> dict[str, Any]:
         "to_paste": list(context_lines(report.helper_file)) if report.covered else [],
         "checked_after_writing": plain(report.checked),
         "emitted": plain(report.emitted),
+        "form": form_to_dict(fixed.form),
         "notes": list(fixed.notes),
         "seconds": dict(fixed.seconds),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convlint.model.form import form_to_dict
 from convlint.model.plain import plain
 from convlint.output.compression import size_text
 from convlint.text import one_line, shown_path
@@ -20,6 +21,7 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
     return {
         "model": comparison.model,
         "target": comparison.target,
+        "form": form_to_dict(comparison.form),
         "doors": [
             {"door" if key == "runtime" else key: value for key, value in plain(each).items()}
             for each in comparison.results
@@ -29,7 +31,9 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
 
 def comparison_text(comparison: Comparison) -> str:
     """One table, and under it the ops that each runtime refuses or leaves to the CPU."""
-    lines = [f"{comparison.model}  for {comparison.target}", ""]
+    lines = [f"{comparison.model}  for {comparison.target}"]
+    lines += [comparison.form.sentence] if comparison.form is not None else []
+    lines.append("")
     table = [("", "verdict", "size", "error", "time"), *map(_cells, comparison.results)]
     widths = [max(len(row[column]) for row in table) for column in range(5)]
     for row in table:

@@ -12,21 +12,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convlint.capture.called import called, hushed
+from convlint.cells import is_cell
 from convlint.coreml.targets import normalise_target, order
 from convlint.errors import ConvlintError, ModelError, UsageError
 from convlint.model import TrialFailure
 from convlint.model.fixed import Fixed
 from convlint.untouched import leaves_no_trace
+from convlint.wording import speaks_of_arguments
 
 if TYPE_CHECKING:
-    from convlint.capture.methods import Source
+    from convlint.capture.methods import Inputs, Source
 
 TIMEOUT = 120.0
 PURPOSES = ("ane", "image")
 """What a model that converts can be made ready for."""
 
 
-@leaves_no_trace
+@called
 def fix(
     model: Any,
     example_inputs: Any = (),
@@ -37,6 +40,7 @@ def fix(
     for_: str = "",
     dynamic_shapes: Any = None,
     timeout: float = TIMEOUT,
+    as_trained: bool = False,
 ) -> Fixed:
     """Change a model so that Core ML converts it, without changing what it computes.
 
@@ -48,31 +52,45 @@ def fix(
     ``for_="image"`` folds a normalisation of an input into the convolution that reads it. Below iOS18, which
     brought states, buffers that ``forward`` changes become inputs and outputs of the fixed module.
     ``dynamic_shapes`` is that of ``torch.export.export``: the sizes that it names stay dynamic, and a
-    rewrite that counts on one of them is refused. The fixed
-    module shares the parameters of the model. Raises :class:`~convlint.errors.ConvlintError` where the
-    model cannot be built or run.
+    rewrite that counts on one of them is refused. The fixed module shares the parameters of the model,
+    unless that has a deployed form: that form is fixed, on a copy, and ``Fixed.form`` says so; ``as_trained``
+    fixes the other. Raises :class:`~convlint.errors.ConvlintError` where the model cannot be built or run.
     """
-    from convlint.capture.build import build_on_cpu, checked_module
+    from convlint.capture.build import checked_module
+    from convlint.capture.first_run import build_model
     from convlint.capture.given import given_source
     from convlint.usercode.spec import explaining
 
     check_purpose(for_)
     target = normalise_target(target)
-    with given_source(model, example_inputs, kwargs) as (_, source):
+    with given_source(model, example_inputs, kwargs, as_trained=as_trained) as (_, source):
         module = source.instance
         if module is None:
-            assert source.build is not None
             with explaining("building the model"):
-                module = build_on_cpu(source.build)
-        return fix_module(
-            checked_module(module),
-            source.make_inputs(),
+                module = build_model(source)
+        module, inputs = checked_module(module), source.make_inputs()
+        fixed = fix_module(
+            module,
+            inputs,
             target,
             unsafe=unsafe,
             for_=for_,
             dynamic_shapes=dynamic_shapes,
             timeout=timeout,
         )
+        return _with_cells(fixed, module, inputs, timeout, unsafe=unsafe).in_form(source.form)
+
+
+def _with_cells(fixed: Fixed, module: Any, inputs: Inputs, timeout: float, *, unsafe: bool) -> Fixed:
+    """``fixed`` with the cells of a notebook that the changes can be made in, if there are any."""
+    places = (site for change in fixed.applied for site in (change.site, change.caller))
+    if not any(site is not None and is_cell(site.path) for site in places):
+        return fixed
+    from convlint.repair.source.cells import edited_cells
+    from convlint.rules.rulebook import load_rulebook
+
+    cells, notes = edited_cells(fixed, tuple(load_rulebook([])), module, inputs, timeout, unsafe=unsafe)
+    return replace(fixed, cells=cells, notes=(*fixed.notes, *notes))
 
 
 def check_purpose(for_: str) -> None:
@@ -200,6 +218,7 @@ def _program(source: Source, timeout: float) -> tuple[Any, tuple[TrialFailure, .
     return program, ()
 
 
+@speaks_of_arguments
 @leaves_no_trace
 def convert(
     model: Any,
@@ -210,6 +229,7 @@ def convert(
     unsafe: bool = False,
     for_: str = "",
     dynamic_shapes: Any = None,
+    as_trained: bool = False,
     **ct_options: Any,
 ) -> Any:
     """Capture, fix and convert: what ``coremltools.convert`` returns for the fixed program.
@@ -228,14 +248,16 @@ def convert(
         unsafe=unsafe,
         for_=for_,
         dynamic_shapes=dynamic_shapes,
+        as_trained=as_trained,
     )
     if fixed.converts == "no":
         left = "; ".join(f"{f.op or f.stage}: {f.error[:200]}" for f in fixed.remaining[:4])
         raise ModelError(f"the model does not convert, even after all changes that convlint knows: {left}.")
     if fixed.left_out is not None:
-        warnings.warn(f"the Core ML model is a part of the model: {fixed.left_out}", stacklevel=2)
+        warnings.warn(f"the Core ML model is a part of the model: {fixed.left_out}", stacklevel=4)
     options = {
         "minimum_deployment_target": getattr(coremltools.target, normalise_target(target)),
         **ct_options,
     }
-    return coremltools.convert(fixed.program, **options)
+    with hushed():
+        return coremltools.convert(fixed.program, **options)

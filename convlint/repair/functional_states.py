@@ -77,7 +77,7 @@ def functional_states(program: Any, buffer: Callable[[str], torch.Tensor]) -> Fu
     values = _take_mutations_out(draft)
     for written_to in written:
         value = values[written_to]
-        name = _free(written_to.replace(".", "_"), taken)
+        name = _free(_identifier(written_to), taken)
         read = _as_input(draft, written_to, name)
         returned = _free(f"{name}_next", taken)
         _as_output(draft, value, returned)
@@ -169,6 +169,12 @@ def _structure(program: Any, states: Sequence[State]) -> tuple[Any, Any]:
     returned = {state.output: 0 for state in states}
     result = example(program.call_spec.out_spec)
     return pytree.tree_structure((args, {**kwargs, **inputs})), pytree.tree_structure((result, returned))
+
+
+def _identifier(buffer: str) -> str:
+    """A name for the input of a buffer: those of numbered modules begin with a digit."""
+    name = buffer.replace(".", "_")
+    return name if name.isidentifier() else f"state_{name}"
 
 
 def _free(name: str, taken: set[str]) -> str:

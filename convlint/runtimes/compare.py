@@ -34,7 +34,7 @@ def compare_runtimes(
         for runtime in runtimes:
             progress(f"trying {runtime.title}")
             results.append(_result(runtime, subject, timeout))
-    return Comparison(name, target, tuple(results))
+    return Comparison(name, target, tuple(results), source.form)
 
 
 def _result(runtime: Runtime, subject: RuntimeSubject, timeout: float) -> RuntimeResult:

@@ -263,6 +263,12 @@ SETTINGS: Mapping[str, Key] = {
         "modules or files that register converters of your own ops with coremltools",
         _list_of_text,
     ),
+    "as-trained": Key(
+        _switch,
+        {"type": "boolean", "default": False},
+        "judge a model that has a deployed form in the form it is trained in",
+        _switch_of_text,
+    ),
     "timeout": Key(
         _seconds,
         {"type": "number", "exclusiveMinimum": 0, "default": 120},
@@ -319,7 +325,11 @@ def _list_of(keys: Mapping[str, Key], required: str) -> Schema:
 
 MODEL: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "the name of the model; default: its spec"),
-    "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr is a model or builds one"),
+    "spec": Key(
+        _text,
+        _STRING,
+        "module:attr or path.py:attr, where attr is a model or builds one; or a name such as timm:resnet50",
+    ),
     "args": Key(_arguments, {"type": "object"}, "arguments of the constructor"),
     "arg-exprs": Key(
         _expressions,

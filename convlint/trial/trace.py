@@ -79,7 +79,7 @@ def trace_torchscript(source: Source, limit: float | None, memory_limit: int) ->
             from convlint.capture.weightless import build_weightless
 
             assert source.build is not None
-            module = build_weightless(source.build, memory_limit)
+            module = source.to_judge(build_weightless(source.build, memory_limit), weights=False)
             module = zero_weights(module) if weight_bytes(module) > memory_limit else attempts.real()[0]
         with borrowed(module):
             return trace_with_provisos(module, args, kwargs)

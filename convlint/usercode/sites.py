@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from convlint.cells import is_cell
 from convlint.installed import is_library
 from convlint.model import Site
 
@@ -108,7 +109,8 @@ def place_of_frames(frames: Iterable[tuple[str, int, str]]) -> Place:
 def _is_generated(path: str, before: tuple[str, int, str] | None) -> bool:
     """Whether a library generated this file at run time: a temporary file, called by that library."""
     temporary = tempfile.gettempdir() + os.sep
-    return path.startswith(temporary) and before is not None and is_library(before[0])
+    inside = path.startswith(temporary) and not is_cell(path)
+    return inside and before is not None and is_library(before[0])
 
 
 @lru_cache(maxsize=65536)

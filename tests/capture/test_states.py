@@ -164,3 +164,26 @@ def test_the_command_names_the_states(project: Path, capsys: pytest.CaptureFixtu
     assert (change["op"], change["kind"]) == ("buffer count", "state")
     assert "taken as the input 'count' and returned as the output 'count_next'" in change["title"]
     assert change["site"]["source"].strip() == "self.count.add_(1)"
+
+
+class Total(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.total += x
+        return self.total * 2
+
+
+def test_a_state_of_a_module_that_a_container_numbers_becomes_an_input() -> None:
+    """Names of inputs are identifiers; that of the buffer, ``0.total``, begins with a digit."""
+    model, x = nn.Sequential(Total(), nn.ReLU()), torch.ones(4)
+    fixed = convlint.fix(model, x, target="iOS17")
+    assert fixed.converts == "yes"
+    first, states = fixed.module(x, state_0_total=torch.zeros(4))
+    assert torch.equal(first, 2 * x)
+    assert torch.equal(states["state_0_total_next"], x)
+    repair = check(model, x, target="iOS17").repair
+    assert repair is not None
+    assert repair.converts

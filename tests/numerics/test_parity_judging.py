@@ -239,3 +239,42 @@ def test_no_bar_and_no_log_line_comes_out_of_a_comparison(capfd: object) -> None
 def test_an_unknown_frontend_is_refused() -> None:
     with pytest.raises(convlint.errors.UsageError, match="auto, export or torchscript"):
         convlint.parity(Twice(), torch.rand(2), frontend="bogus")  # type: ignore[arg-type]
+
+
+def test_a_tensor_that_is_given_twice_stands_for_two_inputs() -> None:
+    class Apart(torch.nn.Module):
+        def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            return y - 2 * x
+
+    x = torch.randn(2, 4)
+    assert convlint.parity(Apart(), (x, x)).status == "equal"
+    assert convlint.parity(Apart(), (x,), {"x": x}).status == "equal"
+
+
+def test_a_boolean_that_the_program_has_as_a_number_is_shown() -> None:
+    class Filled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.zeros(2, 4, dtype=torch.bool).fill_(5)
+
+    first = convlint.parity(Filled(), torch.randn(2, 4)).first_divergence
+    assert first is not None
+    assert first.example_text == "fill is 1 in PyTorch and 5 in the program"
+
+
+def test_a_state_that_became_an_input_is_compared_after_the_changes() -> None:
+    class Total(torch.nn.Module):
+        total: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("total", torch.zeros(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.total += x
+            return self.total * 2
+
+    report = convlint.check(Total(), torch.randn(4), target="iOS17", parity="float32")
+    assert report.repair is not None
+    assert [change.kind for change in report.repair.applied] == ["state"]
+    assert report.parity is not None
+    assert report.parity.status == "equal"

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "numerics",
         "trial",
         "capture",
+        "deployment",
         "rules",
         "rewrites",
         "usercode",
@@ -37,8 +38,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "sandbox",
         "child destination",
         "supervision files",
-        "toml_table",
+        "toml_table renderers wording",
         "coremltools_adapter torch_adapter errors text nearest installed op_functions",
+        "cells",
     ),
     "convlint.model": (
         "run",
@@ -47,7 +49,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity unit_choice verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "graph plain rule",
+        "form",
+        "graph plain rule shown",
     ),
     "convlint.rules": (
         "match",
@@ -69,18 +72,18 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.checking": (
         "check",
-        "baseline judgement offers planning upgrade",
+        "baseline judgement offers planning repaired upgrade",
         "frontends",
         "shipping",
         "doctor options placed reconcile suppress",
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit plan_chips plan_markdown",
+        "junit notebook plan_chips plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places proofs rules runtimes settings upgrade",
-        "compression earlier excerpt fix_report hyperlinks json modules",
+        "compression earlier excerpt fix_report hyperlinks json modules order",
     ),
 }
 """Each package with rooms, from the top down: a room imports only from the layers below its own.

@@ -84,7 +84,7 @@ def test_importing_the_pytest_plugin_is_light() -> None:
 def test_the_plugin_loads_convlint_and_nothing_else_of_it() -> None:
     code = "import convlint.pytest_plugin, sys; print(sorted(m for m in sys.modules if 'convlint' in m))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['convlint', 'convlint.pytest_plugin']"
+    assert done.stdout.strip() == "['convlint', 'convlint.pytest_plugin', 'convlint.renderers']"
 
 
 def test_the_installed_wheel_brings_the_plugin(built: Path, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_source_distribution_holds_what_a_build_needs(built: Path) -> None:
     assert any(name.startswith("rules/") for name in names)
 
 
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+_DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Modules whose distribution has another name."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from convlint.cells import is_cell
 from convlint.checking.offers.own_lines import changed_line, own_module
 from convlint.model import Finding, LineEdit, Replacement, Site
 from convlint.model.applied import Applied
@@ -46,7 +47,7 @@ def _changes_of(finding: Finding, repair: Repair) -> Iterator[Applied]:
 
 def _call_on(site: Site, change: Applied) -> LineEdit | None:
     module = own_module(site)
-    if module is None:
+    if module is None or is_cell(site.path):  # beside a cell no file is written
         return None
     handed = handed_over(module, site.line, [change.op])
     if isinstance(handed, NoCall):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convlint.capture.build import borrowed
+from convlint.capture.called import called
 from convlint.capture.declared import spec_by_port
 from convlint.capture.methods import Attempts, Source, quiet_torch
 from convlint.capture.outputs import tensor_leaves
@@ -24,7 +25,6 @@ from convlint.model import Finding, Graph, OpCall, Port, Replacement, TensorArg
 from convlint.numerics.samples import picture
 from convlint.numerics.tolerance import FIXED
 from convlint.sandbox import time_limit, user_code
-from convlint.untouched import leaves_no_trace
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SEEDS = (0, 1, 2)
 
 
-@leaves_no_trace
+@called
 def fold_std(model: torch.nn.Module, convolution: str, std: Sequence[float]) -> torch.nn.Module:
     """A copy of ``model`` whose convolution of this name takes what ``ct.ImageType`` can hand over.
 

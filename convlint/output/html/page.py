@@ -8,22 +8,23 @@ picture from JSON. The page may load nothing, and tells the browser so
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
 from convlint import __version__
+from convlint.destination import checked_place, make_folder_of
 from convlint.model import Report
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
+from convlint.output.earlier import REPORT
 from convlint.output.html.findings import (
     Places,
     compression,
     findings,
-    shown_order,
     trouble,
-    wins_of,
 )
 from convlint.output.html.markup import Markup, tag
 from convlint.output.html.picture import Finder, Picture, picture_of
@@ -31,6 +32,7 @@ from convlint.output.html.picture_data import Mark, picture_to_dict, script_data
 from convlint.output.html.plan import advice, blockers, forecast
 from convlint.output.html.summary import legend, summary
 from convlint.output.html.svg import drawing
+from convlint.output.order import shown_order, wins_of
 from convlint.text import count
 
 
@@ -38,6 +40,16 @@ def render_html(run: Run) -> str:
     """The page of a run. Several models are on one page, and a list chooses between them."""
     sections = [_section(outcome, number) for number, outcome in enumerate(run.outcomes)]
     return page_of([outcome.model for outcome in run.outcomes], sections)
+
+
+def write_page(result: Report | Plan, path: str | os.PathLike[str]) -> None:
+    """Write the page of one result, as ``--html`` does."""
+    report, plan = (result, result.plan) if isinstance(result, Report) else (None, result)
+    place = checked_place("html()", os.fspath(path), REPORT)
+    make_folder_of(place)
+    place.write(
+        render_html(Run((Outcome(result.model, result.model, None, report, plan=plan),), os.getcwd()))
+    )
 
 
 def page_of(names: list[str], sections: list[Markup]) -> str:

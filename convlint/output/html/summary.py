@@ -48,14 +48,15 @@ def _shares(plan: Plan) -> Markup:
     return tag(
         "div",
         tag("h2", "Where it would run"),
-        _share("of the time", plan.share.by_time),
-        _share("of the ops", plan.share.by_op),
+        share_bar("of the time", plan.share.by_time),
+        share_bar("of the ops", plan.share.by_op),
         tag("p", "A forecast from public measurements, not a measurement of this model.", class_="quiet"),
         class_="shares",
     )
 
 
-def _share(of: str, parts: Mapping[Unit, float]) -> Markup:
+def share_bar(of: str, parts: Mapping[Unit, float]) -> Markup:
+    """The share of each unit as a bar, and in words under it."""
     shown = [(unit, parts.get(unit, 0.0)) for unit in UNITS if parts.get(unit, 0.0) > 0]
     words = ", ".join(f"{unit} {_percent(part)}" for unit, part in shown)
     at = 0.0

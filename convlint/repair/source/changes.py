@@ -30,13 +30,14 @@ from convlint.text import shown_path
 if TYPE_CHECKING:
     from convlint.model.fixed import Fixed
 
+IN_VAIN = "what it would become is refused all the same"
 _ROUNDS = 3
 """Times that a helper file is extended by what coremltools refuses of the helpers themselves."""
 
 _HELPED = ("rewrite", "correction")
 OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
-_ASKED_FOR = ("layout", "fold")
+_ASKED_FOR = ("layout", "normalisation")
 """Changes that a model may be converted without."""
 
 
@@ -126,17 +127,22 @@ class _Search:
         self, fixed: Fixed, rules: Sequence[Rule], original: Original, made_with: str, unsafe: bool
     ) -> None:
         self.rules, self.original, self.made_with, self.unsafe = rules, original, made_with, unsafe
-        self.applied = [change for change in fixed.applied if change.kind not in OF_THE_MODEL]
+        left = {failure.site for failure in fixed.remaining} - {None}
+        said = [change for change in fixed.applied if change.kind not in OF_THE_MODEL]
+        self.applied = [change for change in said if change.site not in left]
         self.edits: dict[Edit, list[Applied]] = {}
         self.handed: dict[Edit, Handed] = {}
         self.refused: dict[Applied, Refusal] = {}
         self.changes = SourceChanges()
+        self.changes.refusals += [
+            Refusal(site, IN_VAIN) for change in said if change.site in left and (site := site_of(change))
+        ]
         self.can_write = True
 
     def leave_lines(self) -> None:
         """No edits: the place of the helper file alone."""
         for change in self.applied:
-            site = _site(change)
+            site = site_of(change)
             if site is not None:
                 self.refused[change] = Refusal(site, IN_LIBRARY)
         self.changes.place = place_of_helpers((), self.original.spec, self.original.root)
@@ -145,10 +151,10 @@ class _Search:
     def find_expressions(self) -> None:
         """The first form: a rule's replacement on the line."""
         for change in self.applied:
-            site = _site(change)
+            site = site_of(change)
             if site is None:
                 continue
-            mine = [for_op(rule, change.op) for rule in self.rules if _about(rule, change.op)]
+            mine = rules_about(change.op, self.rules)
             answer = find_edit(site, mine, self.original.root, unsafe=self.unsafe)
             if isinstance(answer, Edit):
                 self.edits.setdefault(answer, []).append(change)
@@ -160,7 +166,7 @@ class _Search:
         by_line: dict[tuple[str, int], list[Applied]] = {}
         in_layers: list[Applied] = []
         for change in self.refused:
-            site = _site(change)
+            site = site_of(change)
             if site is None or not _is_helped(change):
                 continue
             if is_layer(change.module, self.original.module):
@@ -210,7 +216,7 @@ class _Search:
 
     def _handed(self, changes: list[Applied]) -> tuple[Site, list[Applied], list[Handed]] | None:
         """The changes of a line that calls can be handed over for, and the new expressions."""
-        first = _site(changes[0])
+        first = site_of(changes[0])
         assert first is not None
         module = editable(first, self.original.root)
         if isinstance(module, Refusal):
@@ -269,7 +275,7 @@ class _Search:
             edits, _ = self._proved()
         self.changes.edits = edits
         self.changes.said = {
-            edit: tuple(site for change in self.edits[edit] if (site := _site(change)) is not None)
+            edit: tuple(site for change in self.edits[edit] if (site := site_of(change)) is not None)
             for edit in edits
         }
         self._fill(edits, ())
@@ -287,7 +293,7 @@ class _Search:
 
     def prove_context(self) -> None:
         """The third form, for all that no edit says; where nothing is left, that the edits are enough."""
-        left = [change for change in self.applied if change in self.refused or not _site(change)]
+        left = [change for change in self.applied if change in self.refused or not site_of(change)]
         if not left and self.changes.helper_edits:
             self._extend(context=False)
         if left and self.can_write and any(_is_helped(change) for change in left):
@@ -381,7 +387,8 @@ class _Search:
         return {place.path: self.changes.text.encode()} if place is not None and self.changes.text else {}
 
 
-def _site(change: Applied) -> Site | None:
+def site_of(change: Applied) -> Site | None:
+    """The line to edit: that of the project, where a call of it leads to one in a library."""
     return change.caller or change.site
 
 
@@ -390,6 +397,11 @@ def _is_helped(change: Applied) -> bool:
     if change.kind == "decomposition":
         return has_composition(change.op)
     return change.kind in _HELPED and has_helper(change.op, change.rewrite)
+
+
+def rules_about(op: str, rules: Sequence[Rule]) -> list[Rule]:
+    """The rules that name this op, as they speak of it."""
+    return [for_op(rule, op) for rule in rules if _about(rule, op)]
 
 
 def _about(rule: Rule, op: str) -> bool:

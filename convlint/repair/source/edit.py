@@ -14,6 +14,7 @@ from pathlib import Path
 
 from convlint.destination import reason_of
 from convlint.files import Changed, replace_file
+from convlint.installed import is_library
 from convlint.model import Replacement, Rule, Site
 from convlint.repair.source.files import SourceFile, lines_of
 from convlint.repair.source.match import Module, rewritten
@@ -55,6 +56,11 @@ def find_edit(site: Site, rules: Iterable[Rule], project: str, *, unsafe: bool) 
     module = editable(site, project)
     if isinstance(module, Refusal):
         return module
+    return edit_at(module, site, rules, unsafe=unsafe)
+
+
+def edit_at(module: Module, site: Site, rules: Iterable[Rule], *, unsafe: bool) -> Edit | Refusal:
+    """:func:`find_edit` in a text that may be edited."""
     source = module.source
     tried = held_back = False
     for rule in rules:
@@ -198,7 +204,7 @@ def _untouchable(site: Site, project: str) -> str:
     if not path.is_file():
         return "the line stands in no file"
     inside = path.resolve().is_relative_to(Path(project).resolve())
-    if not inside or any(part in ("site-packages", "dist-packages") for part in path.parts):
+    if not inside or is_library(site.path):
         return IN_LIBRARY
     # A privileged user may write anyway; the mode still says that nobody should.
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:

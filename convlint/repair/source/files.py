@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from convlint.cells import is_cell, text_of_cell
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -22,7 +24,9 @@ class SourceFile:
 
     @classmethod
     def read(cls, path: str) -> SourceFile:
-        """The file; a ``ValueError`` where it is in no encoding that it names."""
+        """The file, or the cell of that name; a ``ValueError`` where it is in no encoding that it names."""
+        if is_cell(path):
+            return cls(text_of_cell(path).encode())
         found = cls(Path(path).read_bytes())
         if found.encoded(found.text) != found.data:
             raise ValueError("its encoding does not bring its bytes back")

@@ -31,6 +31,7 @@ _NOUNS: Mapping[str, type[Any]] = {
 _MEASURED = (
     "convlint.model.applied",
     "convlint.model.compression",
+    "convlint.model.form",
     "convlint.model.parity",
     "convlint.model.placement",
     "convlint.model.repair",

@@ -177,7 +177,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
     where.add_argument("--os", metavar="OS", help=text)
     text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
-    where.add_argument("--compute-units", default="all", metavar="UNITS", help=text)
+    where.add_argument("--compute-units", metavar="UNITS", help=text)
     text = "convert at this precision: float16 or float32; default: float16"
     # It has a ``dest`` of its own, because --precision of a check means something else.
     where.add_argument("--precision", dest="plan_precision", default="float16", metavar="P", help=text)
@@ -192,6 +192,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     _add_form(where)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
+    text = "lay beside the plan what a Mac said in this file: JSON of anemll-profile, or of plan --measure"
+    where.add_argument("--compare-with", metavar="FILE", help=text)
     shown = parser.add_argument_group("what to show")
     shown.add_argument(
         "--format", choices=("terminal", "json", "markdown"), default="terminal", help=FORMAT_HELP

@@ -67,6 +67,7 @@ examples:
   convlint plan --model segmenter --format markdown
   convlint plan --model segmenter --chip A15,A17Pro,M4              # one conversion, a line for each chip
   convlint plan --model segmenter --chips all --max-ms 20           # on which phones is this fast enough?
+  convlint plan --model segmenter --chip M4Pro --compare-with report.json   # what a Mac's compute plan said
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 class PlanRequest(ModelCommand):
     """``convlint plan``."""
 
-    compute_units: ComputeUnits
+    compute_units: ComputeUnits | None
     precision: Precision
     measure: bool
+    compare_with: str | None
     max_ms: float | None
     files: tuple[str, ...]
 
@@ -46,6 +47,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         precision=namespace.plan_precision,
         measure=namespace.measure,
         max_ms=namespace.max_ms,
+        compare_with=namespace.compare_with,
         files=tuple(namespace.output_file or ()),
     )
 
@@ -53,6 +55,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
 def plan(request: PlanRequest, out: TextIO) -> int:
     """Plan one model on one chip or several; 1 where a plan takes longer than was asked for."""
     from convlint.placement.chips import devices_for
+    from convlint.placement.dumps import compare_with_dump, read_dump
     from convlint.placement.forecast import check_words
 
     project = find_project(file=request.config)
@@ -60,7 +63,9 @@ def plan(request: PlanRequest, out: TextIO) -> int:
     options = job.options
     devices = devices_for(options.chip, options.os, options.target)
     _check_several(request, devices)
-    check_words(request.compute_units, request.precision)
+    dump = read_dump(request.compare_with) if request.compare_with is not None else None
+    units = request.compute_units or (dump.compute_units if dump is not None else "all")
+    check_words(units, request.precision)
     if request.max_ms is not None and not request.max_ms > 0:
         raise UsageError(f"--max-ms is {request.max_ms:g}: give milliseconds above 0")
     if request.measure:
@@ -70,7 +75,9 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         if problem:
             raise UsageError(problem)
     files = destinations(request.files)
-    forecasts, measured = _planned(job, devices, request)
+    forecasts, measured = _planned(job, devices, units, request)
+    if dump is not None and request.compare_with is not None:
+        measured = compare_with_dump(forecasts[0], dump, request.compare_with)
     outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
     write_files(Run((outcome,), repository_root(os.getcwd())), files)
     _write(forecasts, measured, request, out)
@@ -85,20 +92,25 @@ def slow(forecast: Plan, most: float | None) -> bool:
 def _check_several(request: PlanRequest, devices: Sequence[Device]) -> None:
     if not devices:
         raise UsageError("no known chip runs this system. Name one with --chip, or another system with --os.")
-    if len(devices) > 1 and (request.files or request.measure):
-        option = "a page or a drawing" if request.files else "--measure"
+    if request.measure and request.compare_with is not None:
+        raise UsageError("--measure and --compare-with are two sources of the same: give one")
+    if len(devices) > 1 and (request.files or request.measure or request.compare_with is not None):
+        option = (
+            "a page or a drawing" if request.files else "--measure" if request.measure else "--compare-with"
+        )
         raise UsageError(f"{option} is for one chip, and --chip names {len(devices)}")
 
 
 def _planned(
-    job: Job, devices: Sequence[Device], request: PlanRequest
+    job: Job, devices: Sequence[Device], units: ComputeUnits, request: PlanRequest
 ) -> tuple[tuple[Plan, ...], Measured | None]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
             from convlint.checking.planning import plans_source
 
-            units, precision = request.compute_units, request.precision
-            forecasts = plans_source(job.name, source, job.options, devices, units, precision, progress)
+            forecasts = plans_source(
+                job.name, source, job.options, devices, units, request.precision, progress
+            )
             if not request.measure:
                 return forecasts, None
             from convlint.placement.measure import measure

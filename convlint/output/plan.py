@@ -66,15 +66,16 @@ def plan_text(plan: Plan) -> str:
 
 
 def render_measured(measured: Measured, console: Console | Plain) -> None:
-    """Write the measurement on this Mac, under its plan."""
+    """Write the measurement on this Mac or of a file, under its plan."""
     page = Page(console)
     page.gap()
-    page.put(
-        ("measured", "bold green"), f"  on this Mac ({measured.chip}): {measured_text(measured)}", hang=10
-    )
+    where = f"by {measured.source}" if measured.source else f"on this Mac ({measured.chip})"
+    page.put(("measured", "bold green"), f"  {where}: {measured_text(measured)}", hang=10)
     for op in measured.ops:
         if op.planned != op.preferred:
-            page.put(f"{op.name} ({op.kind}): planned {op.planned}, Core ML prefers {op.preferred}", indent=2)
+            why = f"; {op.why}" if op.why else ""
+            words = f"{op.name} ({op.kind}): planned {op.planned}, Core ML prefers {op.preferred}{why}"
+            page.put(words, indent=2, hang=4)
     for units, milliseconds in measured.predict_ms.items():
         page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
 

@@ -250,3 +250,61 @@ def test_a_tiny_model_says_why_it_is_off_the_engine(net: Path, capsys: pytest.Ca
     (net / "tiny.py").write_text("import torch\n\ndef tiny():\n    return torch.nn.ReLU()\n")
     _, text, _ = run(capsys, "tiny.py:tiny", "--input", "1x8", "--no-trial", "--chip", "M4")
     assert "as it is too small to be worth a launch there" in text
+
+
+def _report(ops: list[dict[str, object]], everything: bool = False) -> str:
+    """A report with the keys that the source of anemll-profile writes."""
+    placements = [
+        {"function": "main", "index": at, "type": f"ios18.{op['kind']}", "cost": 0.1, **op}
+        for at, op in enumerate(ops)
+    ]
+    return json.dumps(
+        {
+            "tool": "anemll-profile",
+            "version": "0.4.1",
+            "compute": {"mode": "", "compute_units_all": everything},
+            "measured_prediction": {"status": "ok", "average_ms": 0.75},
+            "ordered_placements": placements,
+        }
+    )
+
+
+def test_what_a_mac_said_is_laid_beside_the_plan(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("nets.py:Net", "--input", "1x3x56x56", "--no-trial", "--chip", "M4")
+    _, text, _ = run(capsys, *arguments, "--compute-units", "cpu+ane", "--format", "json")
+    ops = json.loads(text)["ops"]
+    wide = next(op for op in ops if not {"ANE"} & set(op["allowed"]))
+    said = [
+        {
+            "name": f"{op['name']}_cast_fp16",
+            "kind": op["kind"],
+            "device": "ANE" if op is wide else op["unit"],
+            "ane_supported": True,
+        }
+        for op in ops
+    ]
+    (net / "report.json").write_text(_report([*said, {**said[0], "name": "of_nobody"}]))
+    code, text, _ = run(capsys, *arguments, "--compare-with", "report.json", "--format", "json")
+    assert code == 0
+    document = json.loads(text)
+    assert document["compute_units"] == "cpu+ane", "the units that the file was written for"
+    measured = document["measured"]
+    assert measured["unmatched"] == 1
+    assert measured["predict_ms"] == {"cpu+ane": 0.75}
+    wrong = [op for op in measured["ops"] if op["planned"] != op["preferred"]]
+    assert [op["name"] for op in wrong] == [wide["name"]]
+    assert wrong[0]["why"] == f"the plan says that the ANE does not take it: {wide['reason']}"
+    _, text, _ = run(capsys, *arguments, "--compare-with", "report.json")
+    assert "measured  by report.json (anemll-profile)" in text
+    assert "0.75 ms a prediction" in text
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", "{}", '{"tool": "anemll-profile"}'])
+def test_a_file_of_no_known_tool_is_refused(
+    net: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (net / "report.json").write_text(content)
+    code, out, err = run(capsys, "nets.py:Net", "--input", "1x3x56x56", "--compare-with", "report.json")
+    assert code == 2
+    assert not out
+    assert err.startswith("convlint: error: --compare-with report.json: ")

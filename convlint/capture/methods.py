@@ -98,7 +98,7 @@ class Attempts:
         self.values = values
         self.decomposed = decomposed
         self.failures: list[CaptureFailure] = []
-        self.notes: list[str] = []
+        self.notes: list[str] = list(source.notes)
         self.seconds: dict[str, float] = {}
         self.reads: tuple[Proviso, ...] = ()
         self.lines: frozenset[tuple[str, int]] = frozenset()

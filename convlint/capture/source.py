@@ -30,7 +30,8 @@ class Source:
 
     ``specs`` describe the inputs where that is more than the examples say: flexible sizes, pictures.
     ``dynamic_shapes`` is what ``torch.export.export`` takes by this name, ``outputs`` says what is to be a
-    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while.
+    picture of what comes out, ``registered`` names classes of inputs that torch knows for a while,
+    ``notes`` are remarks on the model itself for the report.
     """
 
     build: Callable[[], Any] | None
@@ -40,6 +41,7 @@ class Source:
     dynamic_shapes: Any = None
     outputs: tuple[OutputSpec, ...] = ()
     registered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def inputs_of(self, specs: Sequence[InputSpec]) -> Inputs:
         """Inputs of other sizes, with the keyword arguments that no spec describes as they are."""

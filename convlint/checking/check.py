@@ -179,7 +179,7 @@ class _Check:
         findings = self.said(findings, shipped.repair)
         trials = tuple(replace(trial, operations=()) for trial in trials)
         convertible = verdict(captured, findings, trials)
-        parity = with_rule_severity(self.parity(trials), findings)
+        parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
         return Report(
@@ -319,10 +319,19 @@ class _Check:
             target=self.options.target,
         )
 
-    def parity(self, trials: tuple[Trial, ...]) -> Parity | None:
-        """The comparison of the converted program with PyTorch, through the frontend that converted."""
+    def parity(self, trials: tuple[Trial, ...], repair: Repair | None) -> Parity | None:
+        """The comparison of the program that would ship with PyTorch: as converted, else as changed."""
         if self.options.parity is None:
             return None
+        if repair is not None and repair.converts:
+            from convlint.checking.repaired import parity_after_changes
+
+            with self.timed("parity"):
+                answer = parity_after_changes(self.source, self.options, self.options.parity, self.progress)
+            if isinstance(answer, str):
+                self.notes.append(f"parity was not checked: {answer}")
+                return None
+            return answer
         deciding = deciding_trial(trials)
         if deciding is None or deciding.status != "converted":
             self.notes.append("parity was not checked: no trial converted the model")

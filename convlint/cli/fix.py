@@ -20,7 +20,7 @@ from convlint.repair.source.changes import OF_THE_MODEL, SourceChanges, context_
 from convlint.repair.source.proof import Original
 from convlint.repair.source.script import SCRIPT, run_script, script_text
 from convlint.rules.rulebook import load_rulebook
-from convlint.runs.opening import opened
+from convlint.runs.opening import in_full, opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 from convlint.settings.project import find_project
@@ -67,8 +67,10 @@ def fix(request: FixRequest, out: TextIO) -> int:
     place = checked_place("--emit", request.emit, SCRIPT) if request.emit is not None else None
     folder, timeout = job.root or os.getcwd(), job.options.timeout
     with Progress(job.name, enabled=not request.quiet) as progress:
+        job, notes = in_full(job, progress)
         with opened(job, progress, debug=request.debug) as source:
             module, inputs, fixed = _fixed(source, job, request, progress)
+    fixed = replace(fixed, notes=(*notes, *fixed.notes))
     rules = load_rulebook([Path(path) for path in job.options.rule_paths])
     original = Original(
         module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout, fixed.target or job.options.target

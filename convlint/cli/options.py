@@ -12,6 +12,9 @@ from convlint.settings.keys import FRONTENDS, NO_TRIAL, TRIAL_LEVELS
 FORMAT_HELP = "write this format to standard output; default: terminal"
 
 
+_SPEC = "as for check: module:attr, path.py:attr or a name"
+
+
 def add_check_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint check`` takes."""
     what = parser.add_argument_group("what to check")
@@ -20,7 +23,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="SPEC",
         help="module:attr or path.py:attr; attr is an nn.Module subclass, a function that returns a model,"
-        " or a model. Without SPEC: the models of the configuration",
+        " or a model. Or a name: timm:resnet50, torchvision:swin_t, hf:bert. Without SPEC: the models of the"
+        " configuration",
     )
     _add_models(what)
     what.add_argument(
@@ -108,7 +112,7 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
     from convlint.runtimes.table import NAMES
 
     what = parser.add_argument_group("what to compare")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     how = parser.add_argument_group("how to compare")
     text = "convert for this target with coremltools; default: iOS17"
@@ -125,7 +129,7 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
 def add_fix_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint fix`` takes."""
     what = parser.add_argument_group("what to fix")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     what.add_argument("--model", metavar="NAME", help="use this configured model")
     what.add_argument(
         "--input",
@@ -163,7 +167,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that ``convlint plan`` takes."""
     what = parser.add_argument_group("what to plan")
-    what.add_argument("spec", nargs="?", metavar="SPEC", help="as for check: module:attr or path.py:attr")
+    what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
     where.add_argument(

@@ -13,9 +13,10 @@ from convlint.text import count
 class Applied:
     """One change, for all the calls at one line that were changed.
 
-    ``kind``: "fold", "defaults", "rewrite", "decomposition", "rank", "complex" or "layout"; "state" for a
-    buffer that became an input and an output, "record" where the program is one recorded run, "branch" for
-    a value that Python read in that run, "split" for an op that is left out of the model.
+    ``kind``: "fold" (computed once), "defaults", "rewrite", "decomposition", "rank", "complex", "layout" or
+    "normalisation" (of an input, folded into a convolution); "state" for a buffer that became an input and an
+    output, "record" where the program is one recorded run, "branch" for a value that Python read in that
+    run, "split" for an op that is left out of the model.
     """
 
     op: str

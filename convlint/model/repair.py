@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convlint.installed import is_library
 from convlint.model.applied import Applied
 from convlint.model.findings import TrialFailure
 from convlint.model.graph import Site
@@ -27,6 +28,18 @@ class Repair:
         """The lines that are changed, of the project where a call of it leads to one in a library."""
         places = (change.caller or change.site for change in self.applied)
         return tuple(dict.fromkeys(site for site in places if site is not None))
+
+    @property
+    def helping(self) -> Repair:
+        """The changes without those whose line is refused all the same."""
+        left = {failure.site for failure in self.remaining} - {None}
+        kept = tuple(change for change in self.applied if change.site not in left)
+        return Repair(self.converts, kept, self.remaining)
+
+    @property
+    def in_libraries(self) -> bool:
+        """Whether no line of it is one that can be edited."""
+        return all(is_library(site.path) for site in self.sites)
 
     @property
     def extent(self) -> str:

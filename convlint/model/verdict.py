@@ -260,15 +260,20 @@ def _does_not_convert(report: Report) -> Verdict:
         known = f"{count(len(silenced), 'known error')}, silenced by {how}"
         return Verdict("does-not-convert", f"Does not convert ({known}).", "Nothing new stands in the way.")
     if report.repair is not None and report.repair.converts:
-        return Verdict(
-            "converts-after-fixes",
-            f"Does not convert as it is; after {report.repair.extent} it does.",
-            "`convlint fix` shows them, makes them in your source with --write, and compares the numbers.",
-        )
+        step = "`convlint fix` shows them, makes them in your source with --write, and compares the numbers."
+        if report.repair.in_libraries:
+            step = (
+                "They are in libraries: `convlint fix` shows them and compares the numbers; with --emit PATH"
+                " it writes a script that converts the model, where that can be done."
+            )
+        headline = f"Does not convert as it is; after {report.repair.extent} it does."
+        return Verdict("converts-after-fixes", headline, step)
     blockers = [count(len(errors), "error")] if errors else []
     blockers += [count(missed, "more refusal")] if missed else []
     blockers += [f"{len(silenced)} silenced"] if silenced else []
-    headline = "Does not convert as it is" + (f": {' and '.join(blockers)}." if blockers else ".")
+    headline = "Does not convert as it is" + (f": {' and '.join(blockers)}" if blockers else "")
+    left = _left(report, report.repair) if report.repair is not None else ""
+    headline += f"; no change is known for {left}." if left else "."
     if fixable and fixable == len(errors) and not missed:
         step = "Every error has a help above: make those changes, then check again."
     elif fixable:
@@ -276,18 +281,24 @@ def _does_not_convert(report: Report) -> Verdict:
         step = f"{have} a help above: start there, then check again."
     else:
         step = "Rewrite the lines above with operations that coremltools has, then check again."
-    if report.repair is not None and report.repair.applied:
-        step += f" `convlint fix` makes {report.repair.extent}, and is stopped by {_left(report.repair)}."
+    helping = report.repair.helping if report.repair is not None else None
+    if helping is not None and helping.applied:
+        first = "Rewrite that" if left else "Change the lines of the errors"
+        step = f"{first}, then check again; `convlint fix` makes the other {helping.extent}."
     return Verdict("does-not-convert", headline, step)
 
 
-def _left(repair: Repair) -> str:
-    """What is refused after the changes, by its first op and line."""
-    first, *rest = repair.remaining or (None,)
-    if first is None:
-        return "other numbers than PyTorch's"
-    more = f" and {count(len(rest), 'more')}" if rest else ""
-    return f"{first.op or first.stage}{_place_of(first)}{more}"
+def _left(report: Report, repair: Repair) -> str:
+    """What is refused after all changes that are known, by the op that the model has at its first line."""
+    left = {
+        (failure.site, failure.op if failure.site is None else ""): failure for failure in repair.remaining
+    }
+    if not left:
+        return ""
+    first, *rest = left.values()
+    ops = [each.op for each in report.errors() if each.site == first.site and first.site is not None]
+    more = f" and {count(len(rest), 'more line')}" if rest else ""
+    return f"{(ops or [first.op])[0] or first.stage}{_place_of(first)}{more}"
 
 
 def _unknown(report: Report) -> Verdict:

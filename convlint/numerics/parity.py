@@ -97,14 +97,21 @@ def compare(
 
 
 def compare_exported(
-    module: Any, exported: Any, inputs: Inputs, target: str, *, seeds: int = 2, edge_cases: bool = False
+    module: Any,
+    exported: Any,
+    inputs: Inputs,
+    target: str,
+    *,
+    precision: Precision = "float32",
+    seeds: int = 2,
+    edge_cases: bool = False,
 ) -> Parity:
-    """:func:`parity` of an exported program against the module that it computes the same as, at float32."""
+    """:func:`parity` of an exported program against the module that it computes the same as."""
     start = time.perf_counter()
-    terms = Terms(PARITY["float32"])
-    blank = Parity("refused", target, "float32", "export", seeds, terms.tolerance)
+    terms = Terms(PARITY[precision])
+    blank = Parity("refused", target, precision, "export", seeds, terms.tolerance)
     try:
-        converted = convert_exported(module, exported, inputs, target, "float32")
+        converted = convert_exported(module, exported, inputs, target, precision)
     except NotConverted as error:
         return replace(blank, detail=str(error), seconds=time.perf_counter() - start)
     conclusion = conclude(converted, terms, seeds, edge_cases=edge_cases)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 
 from convlint.model import Finding, Replacement, Report, Severity, Site, TrialFailure
 from convlint.model.remarks import code_of, remark_of
 from convlint.model.verdict import trial_failures_of
 from convlint.output.modules import fold_modules
-from convlint.output.page import Page
+from convlint.output.order import Said, joined, shown_order, wins_of
+from convlint.output.page import Page, Span
 from convlint.output.places import shown_place
 from convlint.text import count, one_line
 
 COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 DIM = "bright_black"
 MOST_HELPS = 2
 """How many helps of a finding are shown without ``--full``."""
@@ -22,19 +22,19 @@ MOST_LINES = 16
 
 
 def put_findings(page: Page, report: Report) -> None:
-    for group in _groups(report.findings):
-        _findings(page, report, group, group[0].replacements)
+    for said in joined(shown_order(report.findings, wins_of(report.plan))):
+        _finding(page, report, said, full=True)
 
 
 def put_short_findings(page: Page, report: Report) -> None:
     """Write errors with their helps, a line for the warnings of each rule, and the rules of the notes."""
-    errors = [finding for finding in report.findings if finding.severity == "error"]
-    for group in _groups(errors):
-        _findings(page, report, group, best_helps(group[0].replacements))
-    warnings: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        if finding.severity == "warning":
-            warnings.setdefault(finding.rule.code, []).append(finding)
+    loud = [finding for finding in report.findings if finding.severity != "note"]
+    warnings: dict[str, list[Said]] = {}
+    for said in joined(shown_order(loud, wins_of(report.plan))):
+        if said.severity == "error":
+            _finding(page, report, said, full=False)
+        else:
+            warnings.setdefault("".join(each.rule.code for each in said.findings), []).append(said)
     for group in warnings.values():
         _warnings_of_a_rule(page, group)
     notes = [f"{f.rule.code} {f.rule.name}" for f in report.findings if f.severity == "note"]
@@ -47,13 +47,16 @@ def put_short_findings(page: Page, report: Report) -> None:
         page.gap()
 
 
-def _warnings_of_a_rule(page: Page, group: list[Finding]) -> None:
-    first = group[0]
-    sites = list(dict.fromkeys(shown_place(each.site) for each in group if each.site is not None))
+def _warnings_of_a_rule(page: Page, group: list[Said]) -> None:
+    lines = [told[0].site for said in group for told in said.places]
+    sites = list(dict.fromkeys(shown_place(site) for site in lines if site is not None))
     where = f"  {sites[0]}" if sites else ""
     more = f" and {count(len(sites) - 1, 'more line')}" if len(sites) > 1 else ""
-    title = (f" {first.rule.code} {first.rule.name}", "bold")
-    page.put(("warning", COLOURS["warning"]), title, f": {first.message}", (where + more, DIM), hang=2)
+    spans: list[Span] = [("warning", COLOURS["warning"])]
+    for number, each in enumerate(group[0].findings):
+        title = f"{'; ' if number else ' '}{each.rule.code} {each.rule.name}"
+        spans += [(title, "bold"), f": {each.message}"]
+    page.put(*spans, (where + more, DIM), hang=2)
 
 
 def best_helps(replacements: Sequence[Replacement]) -> tuple[Replacement, ...]:
@@ -68,35 +71,45 @@ def best_helps(replacements: Sequence[Replacement]) -> tuple[Replacement, ...]:
     return tuple(sorted(replacements, key=rank)[:MOST_HELPS])
 
 
-def _groups(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings grouped by what they say of different lines: errors first, else in their order."""
-    groups: dict[object, list[Finding]] = {}
-    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.severity)):
-        key = (finding.rule.code, finding.severity, finding.message, finding.replacements)
-        groups.setdefault(key, []).append(finding)
-    return list(groups.values())
-
-
-def _findings(page: Page, report: Report, group: list[Finding], replacements: Sequence[Replacement]) -> None:
-    finding = group[0]
-    rule = finding.rule
-    colour = COLOURS[finding.severity]
-    places = ("", "") if len(group) == 1 else (f"  ({len(group)} places)", DIM)
-    title = (f" {rule.code} {rule.name}", "bold")
-    page.put((finding.severity, colour), title, ": ", finding.message, places, hang=2)
-    for each in group:
-        _place(page, report, each)
-    for replacement in replacements:
-        _replacement(page, replacement, finding.rule.code)
-    left = len(finding.replacements) - len(replacements)
+def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
+    places = ("", "") if len(said.places) == 1 else (f"  ({len(said.places)} places)", DIM)
+    for number, each in enumerate(said.findings):
+        title = (f" {each.rule.code} {each.rule.name}", "bold")
+        before = ("", "") if not number else ("also ", DIM)
+        severity = (each.severity, COLOURS[each.severity])
+        page.put(before, severity, title, ": ", each.message, ("", "") if number else places, hang=2)
+    for told in said.places:
+        _place(page, report, told, {each.message for each in said.findings})
+    left = 0
+    for each in said.findings:
+        helps = each.replacements if full else best_helps(each.replacements)
+        left += len(each.replacements) - len(helps)
+        for replacement in helps:
+            _replacement(page, replacement, each.rule.code)
     if left:
         page.put((f"{count(left, 'more help')}: --full", DIM), indent=2, hang=2)
-    page.put((f"why: convlint rule {rule.code} ({rule.confidence})", DIM), indent=2, hang=2)
+    rules = {each.rule.code: each.rule.confidence for each in said.findings}
+    why = ", ".join(f"convlint rule {code} ({confidence})" for code, confidence in rules.items())
+    page.put((f"why: {why}", DIM), indent=2, hang=2)
     page.gap()
 
 
-def _place(page: Page, report: Report, finding: Finding) -> None:
-    put_sites(page, finding.site, finding.caller)
+def _place(page: Page, report: Report, told: Sequence[Finding], known: Set[str]) -> None:
+    put_sites(page, told[0].site, told[0].caller)
+    for message in dict.fromkeys(finding.message for finding in told if finding.message not in known):
+        page.put((message, DIM), indent=4, hang=2)
+    for finding in {each.op: each for each in told}.values():
+        _calls(page, finding)
+    failures = (failure for finding in told for failure in trial_failures_of(report, finding))
+    said = {error_text(failure): None for failure in failures}
+    if said or told[0].trial:
+        words = {"failed": "refused", "converted": "converted"}
+        text = "; ".join(said) or words.get(told[0].trial, told[0].trial)
+        page.put((f"trial: {text}", DIM), indent=4, hang=2)
+
+
+def _calls(page: Page, finding: Finding) -> None:
+    """Write the op and the modules of a finding, as far as its message does not say them."""
     folded = fold_modules(call.module for call in finding.calls) if finding.calls else [(finding.module, 1)]
     types = {call.module_type.rpartition(".")[2] for call in finding.calls} - {""}
     of_type = f" ({types.pop()})" if len(types) == 1 else ""
@@ -105,12 +118,6 @@ def _place(page: Page, report: Report, finding: Finding) -> None:
     op = f"{finding.op}{repeats}" if repeats or finding.op not in finding.message else ""
     if modules or op:
         page.put((" ".join(filter(None, (op, modules and f"in {modules}"))), DIM), indent=4, hang=2)
-    said = {error_text(failure): None for failure in trial_failures_of(report, finding)}
-    if said or finding.trial:
-        text = "; ".join(said) or {"failed": "refused", "converted": "converted"}.get(
-            finding.trial, finding.trial
-        )
-        page.put((f"trial: {text}", DIM), indent=4, hang=2)
 
 
 def times(number: int) -> str:

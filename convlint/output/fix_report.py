@@ -63,8 +63,9 @@ class FixReport:
 
     @property
     def in_memory(self) -> tuple[Site, ...]:
-        """The places that are fixed in the module and the program only."""
-        done = {(site.path, site.line) for site in (*self.in_source, *self.said)}
+        """The places that are fixed in the module and the program only, and are refused no more."""
+        refused = [failure.site for failure in self.fixed.remaining if failure.site is not None]
+        done = {(site.path, site.line) for site in (*self.in_source, *self.said, *refused)}
         places = (change.caller or change.site for change in self.fixed.applied)
         sites = {(site.path, site.line): site for site in places if site is not None}
         return tuple(site for place, site in sites.items() if place not in done)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from convlint.model.parity import Parity, SizeRun
-    from convlint.model.placement import Plan
+    from convlint.model.placement import Blocker, Plan
 
 _SIGNS: dict[Kind, tuple[str, str]] = {
     "converts": ("✓", "bold green"),
@@ -39,7 +39,7 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
     "unknown": ("?", "bold yellow"),
 }
 MOST_BLOCKERS = 3
-"""How many reasons to leave the Neural Engine are shown."""
+"""How many lines that leave the Neural Engine are shown."""
 _SILENCED = {"comment": "a comment", "module": "per-module-ignores", "baseline": "the baseline"}
 
 
@@ -241,15 +241,28 @@ def _plan(report: Report, plan: Plan) -> list[tuple[str, str]]:
     """The forecast for the program that would ship, and the lines that leave the Neural Engine."""
     program = "" if report.repair is None else ", after the changes"
     rows = [("plan", f"{plan.chip}, {plan.os}{program}: {plan.sentence}")]
-    for blocker in plan.blockers[:MOST_BLOCKERS]:
-        site = blocker.site or blocker.caller
-        where = f" at {shown_place(site)}" if site is not None else ""
-        what = f"{blocker.op or blocker.kind}{times(len(blocker.ops))}{where}"
-        rows.append(("", f"{plan.ops[blocker.ops[0]].unit}: {what}: {blocker.reason}"))
-    more = len(plan.blockers) - MOST_BLOCKERS
+    leaving = _leaving(plan)
+    rows += [("", text) for text in leaving[:MOST_BLOCKERS]]
+    more = len(leaving) - MOST_BLOCKERS
     if more > 0:
-        rows.append(("", f"and {count(more, 'more reason')} to leave the Neural Engine: convlint plan"))
+        rows.append(("", f"and {count(more, 'more line')} that leave the Neural Engine: convlint plan"))
     return rows
+
+
+def _leaving(plan: Plan) -> list[str]:
+    """The ops of each line that leave the Neural Engine, with why, the most expensive line first."""
+    lines: dict[tuple[str, str], list[Blocker]] = {}
+    for blocker in plan.blockers:
+        lines.setdefault(
+            (blocker.op or blocker.kind, shown_place(blocker.site or blocker.caller)), []
+        ).append(blocker)
+    texts = []
+    for (op, place), blockers in sorted(lines.items(), key=lambda each: -sum(b.win_ms.mid for b in each[1])):
+        unit = plan.ops[blockers[0].ops[0]].unit
+        number = sum(len(blocker.ops) for blocker in blockers)
+        reasons = "; ".join(dict.fromkeys(blocker.reason for blocker in blockers))
+        texts.append(f"{unit}: {op}{times(number)}{place and f' at {place}'}: {reasons}")
+    return texts
 
 
 def _trial(trial: Trial) -> str:

@@ -52,7 +52,7 @@ def fold_normalisation(program: Any) -> tuple[Any, tuple[Change, ...]]:
             continue
         padded = _is_padded(node, _CONVOLUTIONS[op])
         shifts = any(step in ("add", "sub") for step, _ in steps)
-        change = Change(node.name, op, "fold", FACTORS if padded and shifts else WHOLE)
+        change = Change(node.name, op, "normalisation", FACTORS if padded and shifts else WHOLE)
         try:
             _fold(node, source, steps, padded, Writer(draft, draft.fake_mode(), node, change))
         except NotApplicable:

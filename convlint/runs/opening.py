@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convlint.errors import UsageError
@@ -13,6 +14,26 @@ from convlint.settings.jobs import Job
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
     from convlint.usercode.spec import LoadedModel
+
+
+def in_full(job: Job, progress: Callable[[str], None]) -> tuple[Job, tuple[str, ...]]:
+    """``job`` with the spec, the arguments and the inputs that a name such as ``timm:resnet50`` stands for.
+
+    The second is a remark with all of it for the report; none where the spec is no such name. Raises
+    :class:`~convlint.errors.ConvlintError` where the library has no model of the name.
+    """
+    from convlint.usercode.by_name import full
+
+    if full.library_of(job.spec, job.root) is None:
+        return job, ()
+    progress("importing")
+    timeout = job.options.timeout
+    found = full.in_full(job.spec, job.args, job.arg_exprs, root=job.root, timeout=timeout)
+    if found is None:
+        return job, ()
+    found = replace(found, inputs=job.inputs or found.inputs)
+    whole = replace(job, spec=found.spec, args=found.args, arg_exprs=found.arg_exprs, inputs=found.inputs)
+    return whole, (f"{job.spec} is {found}",)
 
 
 @contextmanager
@@ -25,6 +46,7 @@ def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) ->
     from convlint.usercode.spec import load_model
 
     options = job.options
+    job, notes = in_full(job, progress)
     progress("importing")
     loaded = load_model(job.spec, job.args, job.arg_exprs, root=job.root, timeout=options.timeout)
     if not job.inputs:
@@ -38,7 +60,9 @@ def opened(job: Job, progress: Callable[[str], None], *, debug: bool = False) ->
 
     build = built_whole(_with_checkpoint(loaded, options.checkpoint), lambda: make_tensors(job.inputs))
     with own_converters(options.converters, job.root, options.timeout):
-        yield Source(build, None, lambda: make_tensors(job.inputs), job.inputs, outputs=options.outputs)
+        yield Source(
+            build, None, lambda: make_tensors(job.inputs), job.inputs, outputs=options.outputs, notes=notes
+        )
 
 
 def _with_checkpoint(loaded: LoadedModel, checkpoint: str) -> Callable[[], Any]:

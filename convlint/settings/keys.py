@@ -319,7 +319,11 @@ def _list_of(keys: Mapping[str, Key], required: str) -> Schema:
 
 MODEL: Mapping[str, Key] = {
     "name": Key(_text, _STRING, "the name of the model; default: its spec"),
-    "spec": Key(_text, _STRING, "module:attr or path.py:attr, where attr is a model or builds one"),
+    "spec": Key(
+        _text,
+        _STRING,
+        "module:attr or path.py:attr, where attr is a model or builds one; or a name such as timm:resnet50",
+    ),
     "args": Key(_arguments, {"type": "object"}, "arguments of the constructor"),
     "arg-exprs": Key(
         _expressions,

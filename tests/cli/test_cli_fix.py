@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Convlint
+from conftest import ROOT, Convlint
 
 from convlint.model import Replacement, Rule, Site
 from convlint.output.fixed import context_lines
@@ -100,6 +100,21 @@ def test_a_file_that_is_fixed_in_part_is_not_done(tmp_path: Path, convlint: Conv
         "✗ net.py and coreml_ops.py are not done: Does not convert as it is;"
         " after 1 change at 1 line it does. To convert now:"
     )
+
+
+def test_a_line_that_no_change_helps_stays_as_it_is(tmp_path: Path, convlint: Convlint) -> None:
+    """PyTorch takes eigh apart into an op that is refused all the same: nothing is won by writing that."""
+    net = tmp_path / "whiten.py"
+    net.write_text((ROOT / "examples" / "small" / "whiten.py").read_text())
+    ran = convlint("fix", "whiten.py:Whitening", "--input", "1x3x16x16", "--write", "--format", "json")
+    document = json.loads(ran.out)
+    assert ran.code == 1
+    assert [place["line"] for place in document["fixed_in_source"]] == [16, 19]
+    assert document["fixed_in_memory"] == []
+    assert document["left_to_you"] == [
+        {"site": document["remaining"][0]["site"], "reason": "what it would become is refused all the same"}
+    ]
+    assert "values, vectors = torch.linalg.eigh(covariance)" in net.read_text()
 
 
 WRONG = """\

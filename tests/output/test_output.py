@@ -113,6 +113,16 @@ class TestTerminal:
         assert "pool.py:7" in text
         assert f"called from {CALLER_SITE}" in text
 
+    def test_notes_of_a_rule_about_the_engine_are_one(self) -> None:
+        note = replace(
+            FINDINGS[0], rule=rule("CL204", "lookup", "note", category="ane"), severity="note", message="one",
+        )  # fmt: skip
+        other = replace(note, message="two", site=Site("models/unet.py", 99, "y = z[i]", "forward"))
+        text = on_terminal(replace(CLEAN, findings=(note, other)), 100, color_system=None)
+        assert text.count("CL204 lookup") == 1
+        assert "note CL204 lookup: one  (2 places)" in text
+        assert "    two\n" in text
+
     def test_errors_come_first(self) -> None:
         text = render_text(REPORT)
         assert text.index("CL104") < text.index("CL105") < text.index("CL201")
@@ -241,6 +251,25 @@ class TestShort:
             "  models/unet.py:70 and 1 more line"
         ]
 
+    def test_what_several_rules_say_of_one_line_is_one_finding(self) -> None:
+        error = next(each for each in REPORT.findings if each.severity == "error")
+        warning = replace(
+            error, rule=rule("CL301", "float16-fill", "warning"), severity="warning", message="too large",
+            replacements=(),
+        )  # fmt: skip
+        lines = self.shown(replace(REPORT, findings=(warning, error)))
+        first = next(number for number, line in enumerate(lines) if line.startswith("error CL104"))
+        assert lines[first + 1] == "also warning CL301 float16-fill: too large"
+        assert sum(str(error.site) in line for line in lines) == 1
+        assert any(
+            line.startswith("  why: convlint rule CL104 (measured), convlint rule CL301") for line in lines
+        )
+        other = replace(warning, rule=rule("CL302", "other", "warning"), message="too small")
+        lines = self.shown(replace(REPORT, findings=(warning, other)))
+        assert [line for line in lines if line.startswith("warning")] == [
+            f"warning CL301 float16-fill: too large; CL302 other: too small  {error.site}"
+        ]
+
     def test_notes_are_counted_and_named(self) -> None:
         note = replace(REPORT.findings[0], rule=rule("CL430", "undeclared-image", "note"), severity="note")
         lines = self.shown(replace(CLEAN, findings=(note, note)))
@@ -303,11 +332,19 @@ class TestVerdict:
         changes = (Applied("aten.hypot.default", "rewrite", "a square root", site=HYPOT_SITE),)
         converts = verdict(replace(REPORT, repair=Repair(True, changes)))
         assert converts.headline == "Does not convert as it is; after 1 change at 1 line it does."
-        assert "`convlint fix`" in converts.next_step
+        assert "in your source with --write" in converts.next_step
+        library = replace(changes[0], site=Site("/usr/lib/site-packages/timm/pool.py", 7))
+        assert "--emit" in verdict(replace(REPORT, repair=Repair(True, (library,)))).next_step
+        own = replace(library, caller=HYPOT_SITE)
+        assert "--write" in verdict(replace(REPORT, repair=Repair(True, (library, own)))).next_step
         left = Repair(False, changes, (TrialFailure("aten.foo.default", "no converter", site=HYPOT_SITE),))
         stopped = verdict(replace(REPORT, repair=left))
         assert stopped.kind == "does-not-convert"
-        assert f"is stopped by aten.foo.default at {HYPOT_SITE}" in stopped.next_step
+        assert stopped.headline.endswith(f"; no change is known for aten.hypot.default at {HYPOT_SITE}.")
+        assert "`convlint fix`" not in stopped.next_step, "a change of a line that is refused all the same"
+        elsewhere = replace(left, applied=(*changes, replace(changes[0], site=CALLER_SITE)))
+        step = verdict(replace(REPORT, repair=elsewhere)).next_step
+        assert step == "Rewrite that, then check again; `convlint fix` makes the other 1 change at 1 line."
         assert "`convlint fix`" not in verdict(REPORT).next_step
 
     def test_without_a_trial_it_says_so(self) -> None:

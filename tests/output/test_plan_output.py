@@ -12,8 +12,8 @@ from pictures import HOSTILE, SOURCE, plan_of
 
 from convlint.model import Finding, Site
 from convlint.model.placement import Advice, Blocker, Interval, Plan
-from convlint.output.html.findings import shown_order, wins_of
 from convlint.output.json import dumps
+from convlint.output.order import shown_order, wins_of
 from convlint.output.plan import plan_text
 from convlint.output.plan_markdown import render_plan_markdown
 

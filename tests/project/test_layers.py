@@ -80,7 +80,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places proofs rules runtimes settings upgrade",
-        "compression earlier excerpt fix_report hyperlinks json modules",
+        "compression earlier excerpt fix_report hyperlinks json modules order",
     ),
 }
 """Each package with rooms, from the top down: a room imports only from the layers below its own.

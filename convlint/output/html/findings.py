@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from convlint.model import SEVERITIES, Finding, Replacement, Report, Site, TrialFailure
-from convlint.model.placement import Interval, Plan
+from convlint.model import Finding, Replacement, Report, Site, TrialFailure
 from convlint.model.remarks import code_of, remark_of
 from convlint.model.verdict import unnamed_refusals
 from convlint.output.compression import compression_rows, heading, remark
 from convlint.output.excerpt import excerpt_of
 from convlint.output.html.markup import Child, Markup, link, tag
 from convlint.output.html.picture import Finder, Picture
+from convlint.output.order import Wins
 from convlint.output.places import shown_place
 from convlint.text import count, one_line
 
 _FIRST_LINKS, _MOST_LINKS = 3, 200
-
-
-Wins = Mapping[tuple[str, Site | None], Interval]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +31,6 @@ class Places:
     picture: Picture | None
     nodes: tuple[tuple[int, ...], ...] = ()
     wins: Wins = field(default_factory=dict)
-
-
-def wins_of(plan: Plan | None) -> Wins:
-    """The gain of fixing each line; of several blockers with one rule and line, the most expensive one."""
-    blockers = reversed(plan.blockers) if plan is not None else ()
-    return {
-        (blocker.rule, blocker.site): blocker.win_ms
-        for blocker in blockers
-        if blocker.rule and blocker.win_ms.mid > 0
-    }
-
-
-def shown_order(findings: Sequence[Finding], wins: Wins) -> list[Finding]:
-    """Errors first, then warnings, then notes; within each, the largest gain first, else in their order."""
-
-    def key(finding: Finding) -> tuple[int, float]:
-        win = wins.get((finding.rule.code, finding.site))
-        return SEVERITIES.index(finding.severity), -win.mid if win is not None else 0.0
-
-    return sorted(findings, key=key)
 
 
 def findings(report: Report, shown: Sequence[Finding], places: Places) -> Markup:

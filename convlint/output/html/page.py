@@ -21,9 +21,7 @@ from convlint.output.html.findings import (
     Places,
     compression,
     findings,
-    shown_order,
     trouble,
-    wins_of,
 )
 from convlint.output.html.markup import Markup, tag
 from convlint.output.html.picture import Finder, Picture, picture_of
@@ -31,6 +29,7 @@ from convlint.output.html.picture_data import Mark, picture_to_dict, script_data
 from convlint.output.html.plan import advice, blockers, forecast
 from convlint.output.html.summary import legend, summary
 from convlint.output.html.svg import drawing
+from convlint.output.order import shown_order, wins_of
 from convlint.text import count
 
 

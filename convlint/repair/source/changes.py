@@ -30,13 +30,14 @@ from convlint.text import shown_path
 if TYPE_CHECKING:
     from convlint.model.fixed import Fixed
 
+IN_VAIN = "what it would become is refused all the same"
 _ROUNDS = 3
 """Times that a helper file is extended by what coremltools refuses of the helpers themselves."""
 
 _HELPED = ("rewrite", "correction")
 OF_THE_MODEL = ("record", "split", "state")
 """Changes that are said of the model, not of how a line is written."""
-_ASKED_FOR = ("layout", "fold")
+_ASKED_FOR = ("layout", "normalisation")
 """Changes that a model may be converted without."""
 
 
@@ -126,11 +127,16 @@ class _Search:
         self, fixed: Fixed, rules: Sequence[Rule], original: Original, made_with: str, unsafe: bool
     ) -> None:
         self.rules, self.original, self.made_with, self.unsafe = rules, original, made_with, unsafe
-        self.applied = [change for change in fixed.applied if change.kind not in OF_THE_MODEL]
+        left = {failure.site for failure in fixed.remaining} - {None}
+        said = [change for change in fixed.applied if change.kind not in OF_THE_MODEL]
+        self.applied = [change for change in said if change.site not in left]
         self.edits: dict[Edit, list[Applied]] = {}
         self.handed: dict[Edit, Handed] = {}
         self.refused: dict[Applied, Refusal] = {}
         self.changes = SourceChanges()
+        self.changes.refusals += [
+            Refusal(site, IN_VAIN) for change in said if change.site in left and (site := _site(change))
+        ]
         self.can_write = True
 
     def leave_lines(self) -> None:

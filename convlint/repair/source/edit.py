@@ -14,6 +14,7 @@ from pathlib import Path
 
 from convlint.destination import reason_of
 from convlint.files import Changed, replace_file
+from convlint.installed import is_library
 from convlint.model import Replacement, Rule, Site
 from convlint.repair.source.files import SourceFile, lines_of
 from convlint.repair.source.match import Module, rewritten
@@ -198,7 +199,7 @@ def _untouchable(site: Site, project: str) -> str:
     if not path.is_file():
         return "the line stands in no file"
     inside = path.resolve().is_relative_to(Path(project).resolve())
-    if not inside or any(part in ("site-packages", "dist-packages") for part in path.parts):
+    if not inside or is_library(site.path):
         return IN_LIBRARY
     # A privileged user may write anyway; the mode still says that nobody should.
     if not os.access(path, os.W_OK) or not path.stat().st_mode & _WRITABLE:

@@ -110,6 +110,7 @@ def converted(edits: Sequence[Edit], original: Original, files: Files, context: 
         if problem:
             return Converted("differs", problem=f"the exported program gives other values: {problem}")
         program = torch.export.load(file)  # tried here, where coremltools is imported already
+        program.graph.eliminate_dead_code()  # loading adds an item for every unused output of an op
     trial = run_trial(
         program, graph_of_program(program), "export", original.target, "passes", original.timeout
     )

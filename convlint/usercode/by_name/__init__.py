@@ -1,0 +1,1 @@
+"""Models of three libraries by their names there: ``timm:NAME``, ``torchvision:NAME`` and ``hf:TYPE``."""

@@ -170,13 +170,14 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
-    where.add_argument(
-        "--chip", metavar="CHIP", help="forecast for this chip: A12 to A19 Pro, M1 to M6; default: A17Pro"
-    )
+    text = "forecast for this chip: A12 to A19 Pro, M1 to M6; several with commas, or all; default: A17Pro"
+    where.add_argument("--chip", metavar="CHIP", help=text)
     text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
     where.add_argument("--os", metavar="OS", help=text)
     text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
     where.add_argument("--compute-units", default="all", metavar="UNITS", help=text)
+    text = "end with exit code 1 where the estimate for some chip is above this many milliseconds"
+    where.add_argument("--max-ms", type=float, metavar="MS", help=text)
     text = "convert at this precision: float16 or float32; default: float16"
     # It has a ``dest`` of its own, because --precision of a check means something else.
     where.add_argument("--precision", dest="plan_precision", default="float16", metavar="P", help=text)

@@ -10,7 +10,7 @@ import pytest
 from convlint.coreml.targets import TARGETS
 from convlint.errors import UsageError
 from convlint.model import TensorArg, TensorMeta
-from convlint.model.placement import UNITS, ComputeUnits, Plan
+from convlint.model.placement import COMPUTE_UNITS, UNITS, ComputeUnits, Plan
 from convlint.placement.attributes import attributes_of, einsum_depth
 from convlint.placement.chips import chips, find_device
 from convlint.placement.cost import Cost, cost_of, padded_bytes
@@ -353,10 +353,9 @@ class TestPlans:
         assert not plan.blockers
         assert "does not use the Neural Engine" in plan.ops[0].reason
 
-    def test_what_if_tells_of_other_units_and_of_a_range_of_shapes(self) -> None:
+    def test_choices_compare_units_and_what_if_tells_of_a_range_of_shapes(self) -> None:
         plan = planned(chain(*["conv"] * 12))
-        by_assumption = {each.assumption.split(" (")[0]: each for each in plan.what_if}
-        assert set(by_assumption) >= {"--compute-units cpu", "--compute-units cpu+gpu", "--compute-units all"}
+        assert [choice.compute_units for choice in plan.choices] == list(COMPUTE_UNITS)
         (ranged,) = (each for each in plan.what_if if "RangeDim" in each.assumption)
         assert ranged.share["ANE"] == 0
         assert ranged.latency_ms.mid > plan.latency_ms.mid

@@ -189,6 +189,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
+    text = "compare with what a Mac said: a dump of Core ML's compute plan, as JSON or as lines with tabs"
+    where.add_argument("--compare-with", metavar="FILE", help=text)
     shown = parser.add_argument_group("what to show")
     shown.add_argument(
         "--format", choices=("terminal", "json", "markdown"), default="terminal", help=FORMAT_HELP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.cli.requests import ModelCommand, command_fields
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
     from convlint.placement.chips import Device
+    from convlint.placement.dumps import Dump
     from convlint.placement.rules import Precision
 
 TOO_SLOW = 1
@@ -37,6 +39,7 @@ class PlanRequest(ModelCommand):
     precision: Precision
     measure: bool
     max_ms: float | None
+    compare_with: str | None
     files: tuple[str, ...]
 
 
@@ -48,6 +51,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         precision=namespace.plan_precision,
         measure=namespace.measure,
         max_ms=namespace.max_ms,
+        compare_with=namespace.compare_with,
         files=tuple(namespace.output_file or ()),
     )
 
@@ -70,19 +74,40 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         problem = can_measure()
         if problem:
             raise UsageError(problem)
-    if len(devices) > 1 and (request.measure or request.files):
-        given = "--measure" if request.measure else "a page or a drawing"
-        raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
+    single = {"--measure": request.measure, "--compare-with": request.compare_with}
+    for given in [word for word, asked in (single | {"a page or a drawing": request.files}).items() if asked]:
+        if len(devices) > 1:
+            raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
+    dump = _dump(request)
     files = destinations(request.files)
     forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
     if len(forecasts) == 1:
         outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
         write_files(Run((outcome,), repository_root(os.getcwd())), files)
-        _write(forecasts[0], measured, request, out)
+        compared = None
+        if dump is not None:
+            from convlint.placement.dumps import compare_with_dump
+
+            compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
+        _write(forecasts[0], measured, compared, request, out)
     else:
         _write_several(forecasts, request, out)
     slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
     return TOO_SLOW if slow else 0
+
+
+def _dump(request: PlanRequest) -> Dump | None:
+    """The dump to compare with; a UsageError where it is of other compute units than the plan."""
+    if request.compare_with is None:
+        return None
+    from convlint.placement.dumps import read_dump
+
+    dump = read_dump(Path(request.compare_with))
+    if dump.compute_units not in (None, request.compute_units):
+        raise UsageError(
+            f"{request.compare_with} is of {dump.compute_units}: give --compute-units {dump.compute_units}."
+        )
+    return dump
 
 
 def _planned(
@@ -103,25 +128,32 @@ def _planned(
             return found, measure(found[0], fixed, job.options.timeout)
 
 
-def _write(forecast: Plan, measured: Measured | None, request: PlanRequest, out: TextIO) -> None:
+def _write(
+    forecast: Plan, measured: Measured | None, compared: Measured | None, request: PlanRequest, out: TextIO
+) -> None:
     if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
 
         more = {} if measured is None else {"measured": plain(measured)}
+        if compared is not None:
+            ops = [plain(op) | {"why": op.why} for op in compared.ops]
+            more["compared"] = plain(compared) | {"ops": ops, "agreement": compared.agreement}
         out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plan_markdown
 
         out.write(render_plan_markdown(forecast))
     else:
-        from convlint.output.plan import render_limit, render_measured, render_plan
+        from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
         from convlint.output.terminal import console_of
 
         console = console_of(out)
         render_plan(forecast, console)
         if measured is not None:
             render_measured(measured, console)
+        if compared is not None:
+            render_compared(compared, console)
         if request.max_ms is not None:
             render_limit(forecast, request.max_ms, console)
 

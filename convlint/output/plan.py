@@ -109,6 +109,23 @@ def render_measured(measured: Measured, console: Console | Plain) -> None:
         page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
 
 
+def render_compared(found: Measured, console: Console | Plain) -> None:
+    """Write how a plan agrees with what a Mac said, kinds of ops that differ first."""
+    page = Page(console)
+    page.gap()
+    page.put(("compared", "bold green"), f"  with {found.chip}: {measured_text(found)}", hang=10)
+    groups: dict[tuple[str, Unit, Unit, str], list[str]] = {}
+    for op in found.ops:
+        if op.why:
+            groups.setdefault((op.kind, op.planned, op.preferred, op.why), []).append(op.name)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for (kind, planned, preferred, why), names in ordered[:_ISLANDS]:
+        words = f"{count(len(names), kind)}: planned {planned}, Core ML prefers {preferred}; {why}"
+        page.put(words, f"  ({names[0]})", indent=2, hang=2)
+    if len(ordered) > _ISLANDS:
+        page.put((f"and {len(ordered) - _ISLANDS} kinds more: --format json", _DIM), indent=2)
+
+
 def measured_text(measured: Measured) -> str:
     """The share of ops for which the plan and Core ML agree, in words."""
     unmatched = f", {measured.unmatched} without a partner" if measured.unmatched else ""

@@ -227,3 +227,16 @@ def test_what_does_not_fit_is_refused(
     code, _, error = run(capsys, "nets.py:Net", *INPUT, *arguments)
     assert code == 2
     assert message in error
+
+
+def test_a_plan_is_compared_with_what_a_mac_said(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"operator": "ios18.conv", "preferred": "ANE", "supported": ["ANE", "CPU"]}
+    (net / "dump.json").write_text(json.dumps({"compute_units": "CPU_AND_NE", "operations": [told] * 25}))
+    device = ("--chip", "M4", "--compare-with", "dump.json")
+    code, _, error = run(capsys, "nets.py:Net", *INPUT, *device)
+    assert code == 2
+    assert "give --compute-units cpu+ane" in error
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--compute-units", "cpu+ane")
+    assert code == 0
+    assert "compared  with dump.json: 96% of 25 ops run where the plan says" in text
+    assert "a rule of the plan refuses what Core ML offers on the ANE" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from convlint.placement.operations import with_modules
 
 if TYPE_CHECKING:
     from convlint.capture.methods import Source
+    from convlint.placement.chips import Device
     from convlint.placement.rules import Precision
 
 Progress = Callable[[str], None]
@@ -78,6 +79,21 @@ def plan_source(
     Times are for the sizes of the example, even where sizes may vary. Without a trial, or where no program
     is known that converts, the captured ATen ops are planned.
     """
+    devices = (device_of(options),)
+    (planned,) = plan_devices(name, source, options, devices, compute_units, precision, progress)
+    return planned
+
+
+def plan_devices(
+    name: str,
+    source: Source,
+    options: Options,
+    devices: Sequence[Device],
+    compute_units: ComputeUnits = "all",
+    precision: Precision = "float16",
+    progress: Progress = lambda stage: None,
+) -> tuple[Plan, ...]:
+    """:func:`plan_source` for each of these devices, after one conversion."""
     from convlint.capture.methods import capture
 
     declared = declared_by(source.specs)
@@ -98,7 +114,6 @@ def plan_source(
     shipped = program_to_ship(captured, trials, options, progress, search=True)
     seconds = {"conversion": time.perf_counter() - start}
     progress("placing")
-    device = device_of(options)
     if shipped.operations:
         if shipped.repair is not None:
             extent = shipped.repair.extent
@@ -110,9 +125,12 @@ def plan_source(
         why = _why(options.trial is not None, trials, shipped)
         notes.append(f"planned on PyTorch's ops, before coremltools fuses them: {why}")
         operations, level = read_aten(captured.graph, options.target), _ATEN
-    return plan_program(
-        name, operations, captured.graph, device, options.target, level, compute_units, precision, declared,
-        notes=(*notes, *captured.notes), seconds=seconds,
+    return tuple(
+        plan_program(
+            name, operations, captured.graph, device, options.target, level, compute_units, precision,
+            declared, notes=(*notes, *captured.notes), seconds=seconds,
+        )
+        for device in devices
     )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.checking.shipping import device_of
 from convlint.cli.requests import ModelCommand, command_fields
 from convlint.errors import UsageError
 from convlint.model.placement import Plan
@@ -23,7 +23,12 @@ from convlint.settings.request import one_job
 if TYPE_CHECKING:
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
+    from convlint.placement.chips import Device
+    from convlint.placement.dumps import Dump
     from convlint.placement.rules import Precision
+
+TOO_SLOW = 1
+"""The exit code where an estimate is above ``--max-ms``."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class PlanRequest(ModelCommand):
     compute_units: ComputeUnits
     precision: Precision
     measure: bool
+    max_ms: float | None
+    compare_with: str | None
     files: tuple[str, ...]
 
 
@@ -43,64 +50,135 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         compute_units=namespace.compute_units,
         precision=namespace.plan_precision,
         measure=namespace.measure,
+        max_ms=namespace.max_ms,
+        compare_with=namespace.compare_with,
         files=tuple(namespace.output_file or ()),
     )
 
 
 def plan(request: PlanRequest, out: TextIO) -> int:
-    """Plan one model; exit code 0 whatever the plan says."""
+    """Plan one model; exit code 0, but 1 where an estimate is above ``--max-ms``."""
+    from convlint.placement.chips import devices_for
     from convlint.placement.forecast import check_words
 
     project = find_project(file=request.config)
     job = one_job(request.models, project, "plan")
-    device_of(job.options)
+    options = job.options
+    devices = devices_for(options.chip or "", options.os, options.target)
     check_words(request.compute_units, request.precision)
+    if request.max_ms is not None and not request.max_ms > 0:
+        raise UsageError(f"--max-ms takes milliseconds above 0, not {request.max_ms:g}.")
     if request.measure:
         from convlint.placement.measure import can_measure
 
         problem = can_measure()
         if problem:
             raise UsageError(problem)
+    single = {"--measure": request.measure, "--compare-with": request.compare_with}
+    for given in [word for word, asked in (single | {"a page or a drawing": request.files}).items() if asked]:
+        if len(devices) > 1:
+            raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
+    dump = _dump(request)
     files = destinations(request.files)
-    forecast, measured = _planned(job, request)
-    outcome = Outcome(job.name, job.spec, job.root, plan=forecast)
-    write_files(Run((outcome,), repository_root(os.getcwd())), files)
-    _write(forecast, measured, request.format, out)
-    return 0
+    forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
+    if len(forecasts) == 1:
+        outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
+        write_files(Run((outcome,), repository_root(os.getcwd())), files)
+        compared = None
+        if dump is not None:
+            from convlint.placement.dumps import compare_with_dump
+
+            compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
+        _write(forecasts[0], measured, compared, request, out)
+    else:
+        _write_several(forecasts, request, out)
+    slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
+    return TOO_SLOW if slow else 0
 
 
-def _planned(job: Job, request: PlanRequest) -> tuple[Plan, Measured | None]:
+def _dump(request: PlanRequest) -> Dump | None:
+    """The dump to compare with; a UsageError where it is of other compute units than the plan."""
+    if request.compare_with is None:
+        return None
+    from convlint.placement.dumps import read_dump
+
+    dump = read_dump(Path(request.compare_with))
+    if dump.compute_units not in (None, request.compute_units):
+        raise UsageError(
+            f"{request.compare_with} is of {dump.compute_units}: give --compute-units {dump.compute_units}."
+        )
+    return dump
+
+
+def _planned(
+    job: Job, request: PlanRequest, devices: tuple[Device, ...]
+) -> tuple[tuple[Plan, ...], Measured | None]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
-            from convlint.checking.planning import plan_source
+            from convlint.checking.planning import plan_devices
 
             units, precision = request.compute_units, request.precision
-            forecast = plan_source(job.name, source, job.options, units, precision, progress)
+            found = plan_devices(job.name, source, job.options, devices, units, precision, progress)
             if not request.measure:
-                return forecast, None
+                return found, None
             from convlint.placement.measure import measure
 
             progress("measuring")
             fixed = replace(source, specs=(), outputs=())
-            return forecast, measure(forecast, fixed, job.options.timeout)
+            return found, measure(found[0], fixed, job.options.timeout)
 
 
-def _write(forecast: Plan, measured: Measured | None, format_: str, out: TextIO) -> None:
-    if format_ == "json":
+def _write(
+    forecast: Plan, measured: Measured | None, compared: Measured | None, request: PlanRequest, out: TextIO
+) -> None:
+    if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
 
         more = {} if measured is None else {"measured": plain(measured)}
-        out.write(dumps(forecast.to_dict() | more))
-    elif format_ == "markdown":
+        if compared is not None:
+            ops = [plain(op) | {"why": op.why} for op in compared.ops]
+            more["compared"] = plain(compared) | {"ops": ops, "agreement": compared.agreement}
+        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
+    elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plan_markdown
 
         out.write(render_plan_markdown(forecast))
     else:
-        from convlint.output.plan import render_measured, render_plan
+        from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
         from convlint.output.terminal import console_of
 
         console = console_of(out)
         render_plan(forecast, console)
         if measured is not None:
             render_measured(measured, console)
+        if compared is not None:
+            render_compared(compared, console)
+        if request.max_ms is not None:
+            render_limit(forecast, request.max_ms, console)
+
+
+def _write_several(forecasts: tuple[Plan, ...], request: PlanRequest, out: TextIO) -> None:
+    if request.format == "json":
+        from convlint.model.plain import SCHEMA_VERSION
+        from convlint.output.json import dumps
+
+        plans = [forecast.to_dict() for forecast in forecasts]
+        out.write(dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts)))
+    elif request.format == "markdown":
+        from convlint.output.plan_markdown import render_plans_markdown
+
+        out.write(render_plans_markdown(forecasts, request.max_ms))
+    else:
+        from convlint.output.plan import render_plans
+        from convlint.output.terminal import console_of
+
+        render_plans(forecasts, request.max_ms, console_of(out))
+
+
+def _limit(request: PlanRequest, forecasts: tuple[Plan, ...]) -> dict[str, object]:
+    """The limit and the chips that are above it, for JSON."""
+    if request.max_ms is None:
+        return {}
+    above = [each.chip for each in forecasts if each.latency_ms.mid > request.max_ms]
+    return {"max_ms": request.max_ms, "above_max_ms": above}

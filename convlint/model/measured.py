@@ -10,13 +10,28 @@ from convlint.model.placement import ComputeUnits, Unit
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One op of the program: its unit in the plan, and the units that Core ML preferred and offered."""
+    """One op of the program: its unit in the plan, and the units that Core ML preferred and offered.
+
+    ``allowed`` are the units that offer it by the plan's rules.
+    """
 
     name: str
     kind: str
     planned: Unit
     preferred: Unit
     supported: tuple[Unit, ...]
+    allowed: tuple[Unit, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Why the plan differs, as far as the two lists of units tell; "" where it does not."""
+        if self.planned == self.preferred:
+            return ""
+        if self.preferred not in self.allowed:
+            return f"a rule of the plan refuses what Core ML offers on the {self.preferred}"
+        if self.supported and self.planned not in self.supported:
+            return f"Core ML does not offer it on the {self.planned}, and the plan has no rule for that"
+        return "both offer it: Core ML rates the time of the op, or of the changes around it, otherwise"
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,13 +204,28 @@ class WhatIf:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitChoice:
+    """The forecast for one choice of compute units, the same program on the same chip.
+
+    ``watts`` is what one study measured of the whole chip with these units, 0 where nobody did.
+    """
+
+    compute_units: ComputeUnits
+    latency_ms: Interval
+    share: Share
+    crossings: int
+    watts: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(Paged):
     """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
-    ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the
-    forecasts under other assumptions, ``notes`` the limits of the forecast.
+    ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``choices`` compares
+    the compute units that can be asked for, ``what_if`` has the forecasts under other assumptions, ``notes``
+    the limits of the forecast.
     """
 
     model: str
@@ -225,6 +240,7 @@ class Plan(Paged):
     latency_ms: Interval
     share: Share
     longest_chain: tuple[int, ...] = ()
+    choices: tuple[UnitChoice, ...] = ()
     what_if: tuple[WhatIf, ...] = ()
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
@@ -246,7 +262,7 @@ class Plan(Paged):
     def sentence(self) -> str:
         """The plan in one sentence."""
         ane = [island for island in self.islands if island.unit == "ANE"]
-        where = "nothing of it on the Neural Engine"
+        where = f"nothing of it on the Neural Engine: {self._why_not()}"
         if ane:
             where = (
                 f"{self.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
@@ -254,6 +270,27 @@ class Plan(Paged):
         win = next((blocker for blocker in self.blockers if blocker.win_ms.mid > 0), None)
         first = f"; {win.op or win.kind} costs most, {win.win_ms}" if win is not None else ""
         return f"About {self.latency_ms}, {where}{first}."
+
+    @property
+    def advised(self) -> UnitChoice | None:
+        """The compute units to ask for: the fastest, but all of them where that costs no twentieth more."""
+        if not self.choices:
+            return None
+        fastest = min(self.choices, key=lambda choice: choice.latency_ms.mid)
+        anything = next(choice for choice in self.choices if choice.compute_units == "all")
+        return anything if anything.latency_ms.mid <= 1.05 * fastest.latency_ms.mid else fastest
+
+    def _why_not(self) -> str:
+        """Why nothing is on the Neural Engine."""
+        if "ANE" not in COMPUTE_UNITS[self.compute_units]:
+            return "it was not asked for"
+        if all(op.refused for op in self.ops):
+            return "it takes none of the ops"
+        if all(op.unit == "GPU" for op in self.ops):
+            return "the GPU is estimated to be faster"
+        if any(op.refused for op in self.ops):
+            return "what it takes is too little to be worth the changes around what it refuses"
+        return "the model is too small to be worth a launch there"
 
     @property
     def summary(self) -> str:
@@ -265,4 +302,10 @@ class Plan(Paged):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole plan as JSON-ready data under the names of its fields, with its ``schema_version``."""
-        return {"schema_version": SCHEMA_VERSION, **plain(self), "flops": self.flops}
+        advised = self.advised
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **plain(self),
+            "flops": self.flops,
+            "advised": advised.compute_units if advised is not None else None,
+        }

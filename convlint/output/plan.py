@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,14 @@ from convlint.model.measured import Measured
 from convlint.model.placement import UNITS, Advice, Blocker, Plan, Unit
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
+from convlint.output.plan_units import (
+    advice_on_units,
+    aligned,
+    choice_rows,
+    device_rows,
+    shared_notes,
+    verdict_of,
+)
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -26,8 +34,7 @@ _ISLANDS = 8
 def render_plan(plan: Plan, console: Console | Plain) -> None:
     """Write the plan to ``console``, with its verdict as the last line."""
     page = Page(console)
-    units = "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
-    page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {units}", _DIM))
+    page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {_units_words(plan)}", _DIM))
     page.gap()
     page.put(("time", "bold"), "  ", *bar(plan.share.by_time), hang=6)
     page.put(("ops ", "bold"), "  ", *bar(plan.share.by_op), hang=6)
@@ -43,6 +50,7 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
         page.put((f"and {count(len(plan.advice) - _SHOWN, 'more remark')}: --format json", _DIM))
         page.gap()
     _islands(page, plan)
+    _choices(page, plan)
     for other in plan.what_if:
         ane = f"{other.share['ANE']:.0%} ANE"
         page.put(
@@ -54,6 +62,30 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
         page.put(("note", "bold cyan"), f"  {note}", hang=6)
     page.gap()
     page.put((plan.sentence, "bold"))
+
+
+def render_plans(plans: Sequence[Plan], most_ms: float | None, console: Console | Plain) -> None:
+    """Write the plans of several chips as one table, with a verdict of each where there is a limit."""
+    page = Page(console)
+    units = _units_words(plans[0])
+    page.put((plans[0].model, "bold"), (f"  on {count(len(plans), 'chip')}, {units}", _DIM))
+    page.gap()
+    head, *rows = aligned(device_rows(plans, most_ms))
+    page.put((head, _DIM), indent=2, code=True)
+    for plan, row in zip(plans, rows, strict=True):
+        slow = most_ms is not None and plan.latency_ms.mid > most_ms
+        page.put((row, "red" if slow else ""), indent=2, code=True)
+    page.gap()
+    for note in shared_notes(plans):
+        page.put(("note", "bold cyan"), f"  {note}", hang=6)
+    page.put((f"everything about one chip: --chip {plans[0].chip.replace(' ', '')}", _DIM))
+
+
+def render_limit(plan: Plan, most_ms: float, console: Console | Plain) -> None:
+    """Write whether the plan keeps a limit, under it."""
+    slow = plan.latency_ms.mid > most_ms
+    words = f"at most {most_ms:g} ms: {verdict_of(plan, most_ms)}"
+    Page(console).put((words, "bold red" if slow else "bold green"))
 
 
 def plan_text(plan: Plan) -> str:
@@ -77,6 +109,23 @@ def render_measured(measured: Measured, console: Console | Plain) -> None:
         page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
 
 
+def render_compared(found: Measured, console: Console | Plain) -> None:
+    """Write how a plan agrees with what a Mac said, kinds of ops that differ first."""
+    page = Page(console)
+    page.gap()
+    page.put(("compared", "bold green"), f"  with {found.chip}: {measured_text(found)}", hang=10)
+    groups: dict[tuple[str, Unit, Unit, str], list[str]] = {}
+    for op in found.ops:
+        if op.why:
+            groups.setdefault((op.kind, op.planned, op.preferred, op.why), []).append(op.name)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for (kind, planned, preferred, why), names in ordered[:_ISLANDS]:
+        words = f"{count(len(names), kind)}: planned {planned}, Core ML prefers {preferred}; {why}"
+        page.put(words, f"  ({names[0]})", indent=2, hang=2)
+    if len(ordered) > _ISLANDS:
+        page.put((f"and {len(ordered) - _ISLANDS} kinds more: --format json", _DIM), indent=2)
+
+
 def measured_text(measured: Measured) -> str:
     """The share of ops for which the plan and Core ML agree, in words."""
     unmatched = f", {measured.unmatched} without a partner" if measured.unmatched else ""
@@ -91,6 +140,23 @@ def bar(shares: Mapping[Unit, float]) -> list[Span]:
     words = ", ".join(f"{unit} {shares[unit]:.0%}" for unit in UNITS if shares[unit])
     spans: list[Span] = [(_LETTERS[unit] * cells[unit], _COLOURS[unit]) for unit in UNITS if cells[unit]]
     return [*spans, f"  {words or 'nothing runs'}"]
+
+
+def _units_words(plan: Plan) -> str:
+    return "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
+
+
+def _choices(page: Page, plan: Plan) -> None:
+    if not plan.choices:
+        return
+    page.put(("compute units", "bold"))
+    head, *rows = aligned(choice_rows(plan))
+    page.put((head, _DIM), indent=2, code=True)
+    for row in rows:
+        page.put(row, indent=2, code=True)
+    for line in advice_on_units(plan):
+        page.put(line, indent=2, hang=2)
+    page.gap()
 
 
 def _blocker(page: Page, blocker: Blocker) -> None:

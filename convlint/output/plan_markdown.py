@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from convlint.model import Site
 from convlint.model.placement import UNITS, Advice, Blocker, Plan
 from convlint.output.markdown import escape
+from convlint.output.plan_units import advice_on_units, choice_rows, device_rows, markdown_table, shared_notes
 from convlint.text import count, shown_path, visible
 
 _SHOWN = 10
@@ -29,6 +32,13 @@ def render_plan_markdown(plan: Plan) -> str:
     if plan.advice:
         lines += ["", "| advice | where | what | write instead |", "|---|---|---|---|"]
         lines += map(_advice_row, plan.advice[:_SHOWN])
+    if plan.choices:
+        lines += [
+            "",
+            *markdown_table(choice_rows(plan)),
+            "",
+            *(f"- {line}" for line in advice_on_units(plan)),
+        ]
     if plan.what_if:
         lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
         lines += [
@@ -36,6 +46,14 @@ def render_plan_markdown(plan: Plan) -> str:
             for other in plan.what_if
         ]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in plan.notes)]) + "\n"
+
+
+def render_plans_markdown(plans: Sequence[Plan], most_ms: float | None) -> str:
+    """The plans of several chips as one table."""
+    first = plans[0]
+    table = markdown_table(device_rows(plans, most_ms))
+    lines = [f"## {escape(first.model)}, {first.compute_units}", "", *table, ""]
+    return "\n".join([*lines, *(f"- {escape(note)}" for note in shared_notes(plans))]) + "\n"
 
 
 def _row(blocker: Blocker) -> str:

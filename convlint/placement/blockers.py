@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convlint.model.placement import Blocker, Plan
+from convlint.placement.estimate import change_ms
 from convlint.placement.planner import Division, Planner, shifted
 
 MOST = 24
 """How many blockers are priced; each price needs a new division of the whole program."""
-_CHANGE_MS = 0.1
-"""The assumed cost of a change of unit, only for choosing which groups are priced: the price itself comes
-from dividing the program again. ``switch_ms`` of ``data/segmenter.toml`` is 0.125 on a Mac."""
 
 
 def blockers_of(
@@ -24,14 +22,15 @@ def blockers_of(
     for op in plan.ops:
         if op.refused and op.times["CPU"] + op.times["ANE"] > 0:
             groups.setdefault((op.kind, op.reason, op.site), []).append(op.index)
-    dearest = sorted(groups.values(), key=lambda members: -_estimate(plan, members))
+    change = change_ms(planner.device.chip)
+    dearest = sorted(groups.values(), key=lambda members: -_estimate(plan, members, change))
     blockers = [_blocker(planner, division, plan, members, replacements) for members in dearest[:MOST]]
     return tuple(sorted(blockers, key=lambda blocker: -blocker.win_ms.mid))
 
 
-def _estimate(plan: Plan, members: Sequence[int]) -> float:
+def _estimate(plan: Plan, members: Sequence[int], change: float) -> float:
     """The possible gain of a group, before it is priced: its own time, and a change of unit for each op."""
-    return sum(plan.ops[index].latency_ms.mid + _CHANGE_MS for index in members)
+    return sum(plan.ops[index].latency_ms.mid + change for index in members)
 
 
 def _blocker(

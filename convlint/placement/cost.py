@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from convlint.model import TensorMeta
@@ -12,10 +12,6 @@ from convlint.placement.operations import ITEM_BYTES, Operation, dense_bytes, nu
 ROW_BYTES = 64
 """The Neural Engine rounds the last axis of a buffer up to this many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
-
-RESIDENT_BYTES = 2 << 20
-"""A tensor of more bytes does not stay on the chip between two ops:
-https://github.com/sbryngelson/ANEForge/blob/067717a/docs/cross-chip.md"""
 
 _MOVING = frozenset(
     "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
@@ -30,6 +26,12 @@ _FUSED = frozenset(
     "silu softplus tanh thresholded_relu clamped_relu".split()
 )
 """Functions of one value that the engine applies at the end of the op before."""
+_ENTRYWISE = _FUSED | frozenset(
+    "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div "
+    "round rsqrt select sign sin softsign sqrt square sub".split()
+)
+"""Functions of each entry, which the GPU's compiler puts into the kernel of a product before:
+https://developer.apple.com/videos/play/wwdc2021/10152/"""
 _PER_ENTRY = {"softmax": 5, "layer_norm": 8, "instance_norm": 8, "l2_norm": 4, "local_response_norm": 8}
 """Operations for each element, counted from the formula; a function of one value is assumed to be one.
 They count on other units: on the Neural Engine only multiply-adds are timed (``estimate.ane_ms``)."""
@@ -37,10 +39,12 @@ They count on other units: on the Neural Engine only multiply-adds are timed (``
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded;
-    ``padding``: those of them that hold nothing; ``spilled``: those of tensors too large for the chip.
-    ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped",
-    "" for all else. ``fused``: the engine does it at the end of the op before."""
+    """``flops``: a multiply-add counts as two. ``traffic``: bytes of activations, rows padded; ``padding``:
+    those of them that hold nothing; ``values``: bytes of one item of each value, and of all its batch.
+    ``weights``: bytes of constants. ``work``: how efficient its multiply-adds are, "dense" or "grouped"
+    (convolutions) or "product", "" for all else. ``fused``: the engine does it at the end of the op before.
+    ``gpu_traffic``: bytes of activations that the GPU moves; ``stitched``: it does so in the kernel of the
+    op before; ``entrywise``: it is a function of each entry."""
 
     flops: int
     traffic: int
@@ -48,29 +52,56 @@ class Cost:
     weights: int
     work: str = ""
     fused: bool = False
-    spilled: int = 0
+    values: tuple[tuple[int, int], ...] = ()
+    gpu_traffic: int = 0
+    stitched: bool = False
+    entrywise: bool = False
+
+    def spilled(self, resident: int) -> int:
+        """The bytes of values of which one item is larger than stays on the chip between two ops."""
+        return sum(whole for item, whole in self.values if item > resident)
 
 
-def cost_of(operation: Operation, follows: Operation | None, sole: bool) -> Cost:
-    """The cost of one op. ``follows`` made its first input; ``sole``: nothing else reads that input."""
+def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbed: int = 0) -> Cost:
+    """The cost of one op. ``follows`` made its first input; ``sole``: nothing else reads that input.
+    ``absorbed``: bytes of the largest input that a product made and nothing else reads."""
     tensors = [*operation.activations, *operation.outputs]
     padded = sum(padded_bytes(meta) for meta in tensors)
-    dense = sum(dense_bytes(meta, _item(meta)) for meta in tensors)
+    dense = stored_bytes(tensors)
     fused = _is_fused(operation, follows, sole)
-    spilled = sum(size for meta in tensors if (size := padded_bytes(meta)) > RESIDENT_BYTES)
+    entrywise = operation.kind in _ENTRYWISE
+    stitched = operation.kind in _FREE or (entrywise and absorbed > 0)
+    on_gpu = dense
+    if (
+        stitched
+    ):  # a product's result is neither written nor read again; a reshape moves nothing where rows are dense
+        on_gpu = 0 if operation.kind in _FREE else max(dense - 2 * absorbed, 0)
     if fused or _is_free(operation):
-        padded = dense = spilled = 0
+        padded = dense = on_gpu = 0
+        tensors = []
     return Cost(
         flops=flops_of(operation),
         traffic=padded,
         padding=padded - dense,
-        weights=sum(dense_bytes(meta, _item(meta)) for meta in operation.weights)
-        if operation.kind != "gather"
-        else 0,
+        weights=stored_bytes(operation.weights) if operation.kind != "gather" else 0,
         work=_work(operation),
         fused=fused or _is_free(operation),
-        spilled=spilled,
+        values=tuple(_value(meta) for meta in tensors),
+        gpu_traffic=on_gpu,
+        stitched=stitched,
+        entrywise=entrywise,
     )
+
+
+def stored_bytes(tensors: Iterable[TensorMeta]) -> int:
+    """The bytes of tensors as Core ML stores them, without padding."""
+    return sum(dense_bytes(meta, _item(meta)) for meta in tensors)
+
+
+def _value(meta: TensorMeta) -> tuple[int, int]:
+    """Bytes of one item of the batch, and of the whole value: the engine takes a batch one by one."""
+    items = meta.shape[0] if len(meta.shape) > 2 and isinstance(meta.shape[0], int) else 1
+    return padded_bytes(meta) // max(items, 1), padded_bytes(meta)
 
 
 def padded_bytes(meta: TensorMeta) -> int:
@@ -132,6 +163,8 @@ def _work(operation: Operation) -> str:
     depth = operation.attributes.get("depth")
     channels = depth // kernel if isinstance(depth, int) and kernel else depth
     grouped = int(operation.attributes.get("groups") or 1) > 1
+    if operation.kind in (*PRODUCTS, "scaled_dot_product_attention"):
+        return "product"
     return "grouped" if grouped and isinstance(channels, int) and channels < 16 else "dense"
 
 

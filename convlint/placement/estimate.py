@@ -1,7 +1,7 @@
 """Estimates the time of an op on each unit of a chip: a roofline, fitted to published latencies.
 
-There are two separate estimates. :func:`segmenter_ms` is the one of Core ML when it divides a program;
-:func:`unit_ms` is the time of a prediction, according to published latencies.
+Core ML divides a program by an estimate of its own (:mod:`convlint.placement.segmenter`); this is the time of
+a prediction, according to published latencies.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Calibration:
 
     dense_share: float
     grouped_share: float
+    product_share: float
     activation_gb_s: float
-    spill_share: float
-    weight_share: float
+    spill_gb_s: float
     op_us: float
     call_ms: float
     mac_call_ms: float
@@ -37,18 +37,19 @@ class Calibration:
 @lru_cache(maxsize=1)
 def calibration() -> Calibration:
     """The shipped calibration of the Neural Engine."""
-    return Calibration(**_table("calibration")["ane"])
+    return Calibration(**calibration_table()["ane"])
 
 
 def clear_tables() -> None:
     """Forget the cached tables, so that they are read again after a fit has written one."""
     calibration.cache_clear()
-    _table.cache_clear()
+    calibration_table.cache_clear()
 
 
-@lru_cache
-def _table(name: str) -> Mapping[str, Any]:
-    with (DATA / f"{name}.toml").open("rb") as file:
+@lru_cache(maxsize=1)
+def calibration_table() -> Mapping[str, Any]:
+    """``data/calibration.toml`` as it stands."""
+    with (DATA / "calibration.toml").open("rb") as file:
         return tomllib.load(file)
 
 
@@ -56,92 +57,103 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     """Milliseconds of one op on the Neural Engine: the slowest of arithmetic, activations and weights."""
     if cost.fused or not chip.ane_tflops:
         return 0.0
-    share = {"dense": fitted.dense_share, "grouped": fitted.grouped_share}.get(cost.work)
+    shares = {"dense": fitted.dense_share, "grouped": fitted.grouped_share, "product": fitted.product_share}
+    share = shares.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
     speed = fitted.activation_gb_s * chip.ane_tflops / chips()[REFERENCE_CHIP].ane_tflops
-    memory = chip.ane_gb_s * 1e6
-    traffic = (cost.traffic - cost.spilled) / (speed * 1e6) + cost.spilled / (fitted.spill_share * memory)
-    weights = cost.weights / (fitted.weight_share * memory)
+    spilled = cost.spilled(resident_bytes(chip))
+    traffic = ((cost.traffic - spilled) / speed + spilled / fitted.spill_gb_s) / 1e6
+    weights = cost.weights / (chip.ane_gb_s * 1e6)
     return max(compute, traffic, weights) + fitted.op_us / 1e3
+
+
+def resident_bytes(chip: Chip) -> int:
+    """The bytes of a value that stay on the Neural Engine between two ops."""
+    sizes = calibration_table()["resident_mb"]
+    return int(1e6 * next(size for first, size in reversed(sizes) if chip.generation >= first))
 
 
 def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
     """Milliseconds of one op on each unit: fitted for the Neural Engine, assumed for the others."""
-    other = _table("calibration")["other"]
+    other = calibration_table()["other"]
     moved = cost.traffic - cost.padding + cost.weights
-    gpu = max(
-        cost.flops / (other["gpu_share"] * chip.gpu_tflops * 1e9),
-        moved / (other["gpu_dram_share"] * chip.dram_gb_s * 1e6),
-    )
     cpu = max(cost.flops / (_cpu_tflops(chip) * 1e9), moved / (other["cpu_gb_s"] * 1e6))
     busy = 0.0 if cost.fused else 1.0
     return {
         "ANE": ane_ms(cost, chip, calibration()),
-        "GPU": gpu + busy * other["gpu_op_us"] / 1e3,
+        "GPU": gpu_ms(cost, chip),
         "CPU": cpu + busy * other["cpu_op_us"] / 1e3,
     }
 
 
+def gpu_ms(cost: Cost, chip: Chip) -> float:
+    """Milliseconds of one op on the GPU: the slower of arithmetic and bytes, and its dispatch."""
+    moved = cost.gpu_traffic + cost.weights
+    busy = max(cost.flops / (gpu_tflops(chip) * 1e9), moved / (gpu_gb_s(chip, cost.entrywise) * 1e6))
+    return busy + (0.0 if cost.fused or cost.stitched else dispatch_ms())
+
+
+def dispatch_ms() -> float:
+    """Milliseconds of each kernel of the GPU."""
+    milliseconds: float = calibration_table()["other"]["gpu_op_us"] / 1e3
+    return milliseconds
+
+
+def gpu_tflops(chip: Chip) -> float:
+    """Of matrix products on the GPU: measured, or the share of the peak that was measured elsewhere."""
+    if chip.gpu_matrix_tflops is not None:
+        return chip.gpu_matrix_tflops
+    share: float = calibration_table()["other"]["gpu_matrix_share"]
+    return share * chip.gpu_tflops
+
+
+def gpu_gb_s(chip: Chip, entrywise: bool) -> float:
+    """Of values between ops on the GPU: measured, or the share of the memory's that was measured elsewhere.
+
+    Functions of each entry reach less, and nowhere more than was ever measured.
+    """
+    other = calibration_table()["other"]
+    rate: float = other["gpu_dram_share"] * chip.dram_gb_s if chip.gpu_gb_s is None else chip.gpu_gb_s
+    if not entrywise:
+        return rate
+    least: float = min(other["gpu_entry_share"] * chip.dram_gb_s, other["gpu_entry_most_gb_s"])
+    return least if chip.gpu_entry_gb_s is None else chip.gpu_entry_gb_s
+
+
 def _cpu_tflops(chip: Chip) -> float:
     """The assumed rate of the CPU: that of one generation, less for earlier ones and for iPhones."""
-    other = _table("calibration")["other"]
+    other = calibration_table()["other"]
     part = other["cpu_generation_step"] ** (other["cpu_generation"] - chip.generation)
     rate: float = other["cpu_tflops"] * part * (other["cpu_mobile"] if chip.mobile else 1.0)
     return rate
 
 
+def change_ms(chip: Chip) -> float:
+    """Milliseconds to hand over from one unit to another, in the middle of a prediction."""
+    change = calibration_table()["change"]
+    price: float = change["change_ms"] * (change["mobile_change"] if chip.mobile else 1.0)
+    return price
+
+
+def copy_gb_s() -> float:
+    """The rate at which values are copied from one unit to another."""
+    rate: float = calibration_table()["change"]["copy_gb_s"]
+    return rate
+
+
 def call_ms(unit: Unit, chip: Chip) -> float:
-    """Milliseconds to begin an island: one call of the engine."""
+    """Milliseconds of the first call of an engine in a prediction."""
     fitted = calibration()
     if unit == "CPU":
         return 0.0
     return fitted.call_ms if chip.mobile else fitted.mac_call_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Segmenter:
-    """The constants by which Core ML divides a program, from ``data/segmenter.toml``."""
-
-    launch_ms: float
-    switch_ms: float
-    output_ms: float
-    source: str
-
-
-def segmenter(chip: Chip) -> Segmenter:
-    """The published constants for this chip; for an iPhone chip an assumed share of them."""
-    table = _table("segmenter")
-    part = table["mobile_price"] if chip.mobile else 1.0
-    launch, switch, output = (table[name] * part for name in ("launch_ms", "switch_ms", "output_ms"))
-    return Segmenter(launch, switch, output, table["source"])
-
-
-def segmenter_ms(kind: str, cost: Cost, chip: Chip) -> dict[Unit, float]:
-    """Milliseconds of one op on each unit by Core ML's own cost model."""
-    table = _table("segmenter")
-    on_ane, on_cpu = table["factor"].get(kind, (1.0, 1.0))
-    rate = table["gb_s"] / table["dram_gb_s"] * 1e6
-    moved = cost.traffic - cost.padding + cost.weights
-    flops = cost.flops / 1e9
-    cpu_part = table["mobile_cpu"] if chip.mobile else 1.0
-    ane = flops / (table["ane_share_of_peak"] * chip.ane_tflops) if chip.ane_tflops else 0.0
-    return {
-        "ANE": max(ane if cost.work else 0.0, moved * on_ane / (rate * chip.ane_gb_s)),
-        "GPU": max(
-            flops / (table["gpu_share_of_peak"] * chip.gpu_tflops),
-            moved / (table["gpu_share_of_dram"] * chip.dram_gb_s * 1e6),
-        )
-        + (0.0 if cost.fused else _table("calibration")["other"]["gpu_op_us"] / 1e3),
-        "CPU": max(flops / (table["cpu_tflops"] * cpu_part), moved * on_cpu / (rate * chip.dram_gb_s)),
-    }
-
-
 def around(milliseconds: float, unit: Unit) -> Interval:
     """The estimate with its range: fitted for the Neural Engine, guessed for the others."""
-    spread = _table("calibration")["spread"]
-    low, high = (
-        (spread["low"], spread["high"]) if unit == "ANE" else (spread["other_low"], spread["other_high"])
-    )
+    spread = calibration_table()["spread"]
+    begin = {"ANE": "", "GPU": "gpu_", "CPU": "other_"}[unit]
+    low, high = spread[f"{begin}low"], spread[f"{begin}high"]
     return Interval(milliseconds * low, milliseconds, milliseconds * high)
 
 

@@ -16,7 +16,7 @@ from convlint.placement.chips import Device
 from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 from convlint.placement.rules import Precision
-from convlint.placement.what_if import Declared, what_ifs_of
+from convlint.placement.what_if import Declared, choices_of, what_ifs_of
 from convlint.rules.rulebook import load_rulebook
 
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
@@ -100,6 +100,7 @@ def plan_operations(
     return replace(
         planned,
         blockers=blockers,
+        choices=choices_of(planner),
         what_if=what_ifs_of(planner, planned, declared),
         notes=_notes(planned, device),
     )

@@ -22,11 +22,13 @@ from convlint.model.placement import (
     Unit,
 )
 from convlint.placement import islands as graphs
+from convlint.placement.attributes import CONVOLUTIONS, PRODUCTS
 from convlint.placement.chips import Device
-from convlint.placement.cost import Cost, cost_of
-from convlint.placement.estimate import around, call_ms, segmenter, segmenter_ms, total, unit_ms
+from convlint.placement.cost import Cost, cost_of, stored_bytes
+from convlint.placement.estimate import around, call_ms, change_ms, copy_gb_s, total, unit_ms
 from convlint.placement.operations import Operation
 from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
+from convlint.placement.segmenter import segmenter, segmenter_ms
 from convlint.placement.segments import divide
 
 
@@ -66,7 +68,7 @@ class Planner:
         self.prices = segmenter(chip)
         self.times = [unit_ms(cost, chip) for cost in self.costs]
         self.beliefs = [
-            segmenter_ms(operation.kind, cost, chip)
+            segmenter_ms(operation, cost, chip)
             for operation, cost in zip(operations, self.costs, strict=True)
         ]
 
@@ -92,12 +94,12 @@ class Planner:
         units = divide(self.beliefs, self.allowed(freed), self.prices)
         islands = graphs.islands_of(self.graph, units)
         crossings = graphs.crossings_of(
-            self.operations, units, islands, self.prices.switch_ms, self.device.chip.dram_gb_s
+            self.operations, units, islands, change_ms(self.device.chip), copy_gb_s()
         )
         milliseconds = (
             sum(times[unit] for times, unit in zip(self.times, units, strict=True))
             + sum(crossing.cost_ms for crossing in crossings)
-            + sum(call_ms(units[members[0]], self.device.chip) for members in islands)
+            + sum(call_ms(unit, self.device.chip) for unit in set(units))
         )
         return Division(tuple(units), tuple(islands), tuple(crossings), milliseconds)
 
@@ -137,11 +139,11 @@ class Planner:
         )
 
     def island_ms(self, division: Division, members: Sequence[int]) -> Interval:
-        """The time of one island: that of its ops, and of the call that begins it."""
+        """The time of one island: that of its ops, and of its unit's call where it is the first."""
         unit = division.units[members[0]]
-        return around(
-            sum(self.times[index][unit] for index in members) + call_ms(unit, self.device.chip), unit
-        )
+        first = division.units.index(unit) in members
+        call = call_ms(unit, self.device.chip) if first else 0.0
+        return around(sum(self.times[index][unit] for index in members) + call, unit)
 
     def latency(self, division: Division) -> Interval:
         """The time of the whole program: islands, and crossings between them."""
@@ -224,7 +226,12 @@ def costs_of(operations: Sequence[Operation]) -> list[Cost]:
     for operation in operations:
         source = operation.reads[0] if len(operation.reads) == 1 else -1
         follows = operations[source] if source >= 0 else None
-        costs.append(cost_of(operation, follows, source >= 0 and readers[source] == 1))
+        alone = [
+            stored_bytes(operations[maker].outputs)
+            for maker in operation.reads
+            if readers[maker] == 1 and operations[maker].kind in (*CONVOLUTIONS, *PRODUCTS)
+        ]
+        costs.append(cost_of(operation, follows, source >= 0 and readers[source] == 1, max(alone, default=0)))
     return costs
 
 

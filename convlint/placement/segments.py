@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convlint.model.placement import Unit
-from convlint.placement.estimate import Segmenter
+from convlint.placement.segmenter import Segmenter
 
 
 def divide(

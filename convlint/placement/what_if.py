@@ -1,10 +1,11 @@
-"""Forecasts for the same program under other assumptions: other compute units, a dynamic axis."""
+"""Forecasts for the same program with other compute units, and under other assumptions."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, WhatIf
+from convlint.model.placement import COMPUTE_UNITS, Plan, UnitChoice, WhatIf
+from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 
 FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
@@ -15,19 +16,52 @@ Declared = Literal["", "range", "enumerated"]
 
 
 def what_ifs_of(planner: Planner, plan: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
-    """The forecasts with flexible shapes, the ``declared`` ones first, and with other compute units."""
+    """The forecasts with flexible shapes, as ``declared`` or not, and with ops elsewhere."""
     what_ifs = []
     if "ANE" in planner.asked and planner.device.chip.ane_tflops:
         if declared == "enumerated":
             what_ifs.append(_enumerated(planner, plan))
         else:
             what_ifs.append(_range(planner, plan, declared))
-    others = (words for words in COMPUTE_UNITS if words != planner.compute_units)
-    return (*what_ifs, *(_units(planner, plan, words) for words in others))
+    return (*what_ifs, *_shuffles(planner, plan))
 
 
-def _units(planner: Planner, plan: Plan, words: ComputeUnits) -> WhatIf:
-    return _what_if(planner.restricted(words), plan, f"--compute-units {words}")
+def choices_of(planner: Planner) -> tuple[UnitChoice, ...]:
+    """The forecasts with each choice of compute units."""
+    found = []
+    for words in COMPUTE_UNITS:
+        other = planner.restricted(words)
+        division = other.division()
+        watts = planner.device.chip.watts.get(words, 0.0)
+        found.append(
+            UnitChoice(words, other.latency(division), other.share(division), len(division.crossings), watts)
+        )
+    return tuple(found)
+
+
+def _shuffles(planner: Planner, plan: Plan) -> tuple[WhatIf, ...]:
+    """The forecast with every channel shuffle off the Neural Engine, as it ran in old conversions."""
+    shuffles = {id(each) for each in planner.operations if _shuffles_channels(each)}
+    if not shuffles or "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
+        return ()
+    what_if = _what_if(
+        planner.barring(lambda operation: id(operation) in shuffles),
+        plan,
+        "the channel shuffles leave the Neural Engine",
+        "its transpose of five axes was seen to run elsewhere in conversions of old releases",
+    )
+    return (what_if,)
+
+
+def _shuffles_channels(operation: Operation) -> bool:
+    """Whether it exchanges the two axes into which the channels of an image were split."""
+    if operation.kind != "transpose":
+        return False
+    before = next((meta.shape for meta in operation.activations), ())
+    after = operation.outputs[0].shape if operation.outputs else ()
+    if len(before) != 5 or len(after) != 5:
+        return False
+    return before == (after[0], after[2], after[1], *after[3:])
 
 
 def _range(planner: Planner, plan: Plan, declared: Declared) -> WhatIf:

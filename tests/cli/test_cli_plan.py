@@ -183,3 +183,60 @@ def test_a_model_that_is_not_there(net: Path, convlint: Convlint) -> None:
     assert ran.code == 3
     assert ran.err.startswith("convlint: error: ")
     assert "Nothing" in ran.err
+
+
+def test_several_chips_in_one_call_with_a_limit(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chips = ("nets.py:Net", *INPUT, "--chip", "A14,M4Pro")
+    code, text, _ = run(capsys, *chips, "--format", "json", "--max-ms", "1000")
+    found = json.loads(text)
+    assert code == 0
+    assert [plan["chip"] for plan in found["plans"]] == ["A14", "M4 Pro"]
+    assert (found["max_ms"], found["above_max_ms"]) == (1000, [])
+    slowest = max(found["plans"], key=lambda plan: plan["latency_ms"]["mid"])
+    fastest = min(plan["latency_ms"]["mid"] for plan in found["plans"])
+    limit = str((fastest + slowest["latency_ms"]["mid"]) / 2)
+    code, text, _ = run(capsys, *chips, "--max-ms", limit)
+    assert code == 1
+    rows = {row.split()[0]: row for row in text.splitlines() if "iOS" in row or "macOS" in row}
+    assert " no" in rows[slowest["chip"].split()[0]]
+    assert sum(" yes" in row for row in rows.values()) == 1
+    code, text, _ = run(capsys, *chips, "--format", "markdown")
+    assert (code, text.count("| A14 |"), text.count("| M4 Pro |")) == (0, 1, 1)
+
+
+def test_one_chip_tells_which_units_to_ask_for(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, "--chip", "M4Pro", "--max-ms", "0.0001")
+    assert code == 1
+    assert "at most 0.0001 ms: no" in text
+    assert "ask for " in text
+    assert "Swift: configuration.computeUnits = ." in text
+    assert "ct.ComputeUnit." in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--max-ms", "0"), "--max-ms takes milliseconds above 0"),
+        (("--chip", "A15,M44"), "unknown chip 'M44'. Did you mean M4"),
+        (("--chip", "A15,M4", "--html", "plan.html"), "a page or a drawing is for one chip"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    net: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    code, _, error = run(capsys, "nets.py:Net", *INPUT, *arguments)
+    assert code == 2
+    assert message in error
+
+
+def test_a_plan_is_compared_with_what_a_mac_said(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"operator": "ios18.conv", "preferred": "ANE", "supported": ["ANE", "CPU"]}
+    (net / "dump.json").write_text(json.dumps({"compute_units": "CPU_AND_NE", "operations": [told] * 25}))
+    device = ("--chip", "M4", "--compare-with", "dump.json")
+    code, _, error = run(capsys, "nets.py:Net", *INPUT, *device)
+    assert code == 2
+    assert "give --compute-units cpu+ane" in error
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--compute-units", "cpu+ane")
+    assert code == 0
+    assert "compared  with dump.json: 96% of 25 ops run where the plan says" in text
+    assert "a rule of the plan refuses what Core ML offers on the ANE" in text

@@ -10,15 +10,16 @@ import pytest
 from convlint.coreml.targets import TARGETS
 from convlint.errors import UsageError
 from convlint.model import TensorArg, TensorMeta
-from convlint.model.placement import UNITS, ComputeUnits, Plan
+from convlint.model.placement import COMPUTE_UNITS, UNITS, ComputeUnits, Plan
 from convlint.placement.attributes import attributes_of, einsum_depth
 from convlint.placement.chips import chips, find_device
-from convlint.placement.cost import cost_of, padded_bytes
-from convlint.placement.estimate import segmenter
+from convlint.placement.cost import Cost, cost_of, padded_bytes
+from convlint.placement.estimate import ane_ms, calibration, change_ms, unit_ms
 from convlint.placement.forecast import plan_operations
 from convlint.placement.islands import crossings_of, graph_of, islands_of, longest_chain
 from convlint.placement.operations import Operation
 from convlint.placement.rules import judge_placement
+from convlint.placement.segmenter import segmenter, segmenter_ms
 from convlint.placement.segments import divide
 
 IMAGE = (1, 64, 56, 56)
@@ -211,6 +212,73 @@ class TestDivision:
         assert divide([], [], PRICES) == []
 
 
+class TestCoreMLsOwnRates:
+    """What Core ML's analyses said on an M4: data/segmenter.toml has the sources."""
+
+    def belief(
+        self, kind: str, unit: str, *shapes: tuple[int, ...], depth: int = 0, chip: str = "M4"
+    ) -> float:
+        *inputs, output = shapes
+        arguments = tuple(tensor(*shape) for shape in inputs[:1])
+        arguments += tuple(tensor(*shape, const=True) for shape in inputs[1:])
+        attributes = {"depth": depth, "kernel": (3, 3), "groups": 1} if depth else {}
+        op = Operation(kind, kind, arguments, (TensorMeta(output, "float16"),), (), attributes)
+        return segmenter_ms(op, cost_of(op, None, False), chips()[chip])[unit]  # type: ignore[index]
+
+    def test_a_linear_costs_the_cpu_many_times_a_convolution_of_its_arithmetic(self) -> None:
+        conv = self.belief("conv", "CPU", IMAGE, (64, 64, 3, 3), IMAGE, depth=576) / (56 * 56 * 64 * 576)
+        wide = self.belief("linear", "CPU", (1, 64, 1024), (1024, 1024), (1, 64, 1024), depth=1024)
+        small = self.belief("linear", "CPU", (1, 128, 128), (128, 128), (1, 128, 128), depth=128)
+        assert wide / (64 * 1024 * 1024) / conv == pytest.approx(4.5, rel=0.02)
+        assert small / (128**3) / conv == pytest.approx(33, rel=0.03)
+        assert wide == pytest.approx(0.800, rel=0.01)
+        assert small == pytest.approx(0.186, rel=0.01)
+
+    def test_bytes_have_one_base_on_every_mac(self) -> None:
+        """A softmax stays on the engine of Pro and Max chips: their CPU is not rated by their memory."""
+        for chip in ("M4", "M4 Pro", "M5 Max"):
+            on_ane, on_cpu = (
+                self.belief("softmax", unit, IMAGE, IMAGE, chip=chip) for unit in ("ANE", "CPU")
+            )
+            assert on_cpu / on_ane == pytest.approx(1.64 / 1.37)
+
+    def test_a_relu_costs_the_same_on_both(self) -> None:
+        image = (1, 64, 32, 32)
+        assert self.belief("relu", "ANE", image, image) == pytest.approx(0.00262144)
+        assert self.belief("relu", "CPU", image, image) == pytest.approx(0.00262144)
+
+
+class TestChipsOfThePlan:
+    def test_the_gpu_of_m5_max_multiplies_six_times_as_fast_as_that_of_m4_pro(self) -> None:
+        large = Cost(flops=10**12, traffic=0, padding=0, weights=0, work="dense")
+        slow, fast = (unit_ms(large, chips()[name])["GPU"] for name in ("M4 Pro", "M5 Max"))
+        assert slow / fast == pytest.approx(39.2 / 6.4, rel=0.01)
+
+    def test_a_value_too_large_for_the_chip_moves_at_29_gb_s_or_little_more(self) -> None:
+        size = 64 << 20
+        values = Cost(flops=0, traffic=size, padding=0, weights=0, values=((size, size),))
+        assert 25 < size / 1e6 / ane_ms(values, chips()["M4 Pro"], calibration()) < 45
+
+    def test_items_of_a_batch_count_one_by_one(self) -> None:
+        op = operation("abs", shape=(16, 64, 56, 56))
+        cost = cost_of(op, None, False)
+        assert cost.traffic > 10e6
+        assert cost.spilled(2_300_000) == 0
+
+    def test_copies_between_units_are_slow(self) -> None:
+        plan = planned(chain(*["conv"] * 12, "cumsum", *["conv"] * 12), "M4 Pro")
+        for crossing in plan.crossings:
+            assert crossing.bytes / 1e6 / (crossing.cost_ms - change_ms(chips()["M4 Pro"])) < 16
+
+    def test_a_cast_to_int8_runs_on_the_engine_and_the_int32_output_beside_it_does_not(self) -> None:
+        def cast(before: str, after: str) -> Operation:
+            return Operation("cast", "c", (tensor(*IMAGE, dtype=before),), (TensorMeta(IMAGE, after),))
+
+        device = find_device("M4", "macOS15")
+        assert "ANE" in judge_placement(cast("float16", "int8"), device).allowed
+        assert "ANE" not in judge_placement(cast("int8", "int32"), device).allowed
+
+
 class TestIslands:
     def test_a_branch_beside_a_refused_op_does_not_wait_for_it(self) -> None:
         """0 feeds a refused op (1) and a branch (2); both meet in 3."""
@@ -242,7 +310,7 @@ class TestPlans:
         assert blocker.islands == (2, 1)
         assert blocker.crossings == (2, 0)
         assert blocker.win_ms.low < blocker.win_ms.mid < blocker.win_ms.high
-        assert blocker.win_ms.mid > 0.25, "two changes of unit at least"
+        assert blocker.win_ms.mid > 2 * change_ms(chips()["M4"]), "two changes of unit at least"
         assert blocker.replacements
         assert plan.ops[12].cause == "refused"
         assert {op.cause for op in plan.ops if op.unit == "ANE"} == {"runs"}
@@ -285,10 +353,9 @@ class TestPlans:
         assert not plan.blockers
         assert "does not use the Neural Engine" in plan.ops[0].reason
 
-    def test_what_if_tells_of_other_units_and_of_a_range_of_shapes(self) -> None:
+    def test_choices_compare_units_and_what_if_tells_of_a_range_of_shapes(self) -> None:
         plan = planned(chain(*["conv"] * 12))
-        by_assumption = {each.assumption.split(" (")[0]: each for each in plan.what_if}
-        assert set(by_assumption) >= {"--compute-units cpu", "--compute-units cpu+gpu", "--compute-units all"}
+        assert [choice.compute_units for choice in plan.choices] == list(COMPUTE_UNITS)
         (ranged,) = (each for each in plan.what_if if "RangeDim" in each.assumption)
         assert ranged.share["ANE"] == 0
         assert ranged.latency_ms.mid > plan.latency_ms.mid

@@ -82,7 +82,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "junit notebook plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
-        "concise formats page places proofs rules runtimes settings upgrade",
+        "concise formats page places plan_units proofs rules runtimes settings upgrade",
         "compression earlier excerpt fix_report hyperlinks json modules order",
     ),
 }

@@ -1,0 +1,1 @@
+"""How right plans are, as far as published measurements tell."""

@@ -40,6 +40,7 @@ _ARGUMENTS = (
     ),
     (", with --arg where this is its own argument", ""),
     ("--unsafe allows it", "unsafe=True allows it"),
+    ("--as-trained for the other", "as_trained=True for the other"),
     ("--unsafe", "unsafe=True"),
     ("try the other --frontend", "try the other frontend"),
     ("Raise --timeout", "Raise timeout"),

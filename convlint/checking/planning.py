@@ -74,12 +74,17 @@ def plan_source(
     precision: Precision = "float16",
     progress: Progress = lambda stage: None,
 ) -> Plan:
-    """The plan of the model that ``source`` gives, on the chip and system of ``options``."""
-    (only,) = plans_source(name, source, options, (device_of(options),), compute_units, precision, progress)
-    return only
+    """The plan of the model that ``source`` gives.
+
+    Times are for the sizes of the example, even where sizes may vary. Without a trial, or where no program
+    is known that converts, the captured ATen ops are planned.
+    """
+    devices = (device_of(options),)
+    (planned,) = plan_devices(name, source, options, devices, compute_units, precision, progress)
+    return planned
 
 
-def plans_source(
+def plan_devices(
     name: str,
     source: Source,
     options: Options,
@@ -88,11 +93,7 @@ def plans_source(
     precision: Precision = "float16",
     progress: Progress = lambda stage: None,
 ) -> tuple[Plan, ...]:
-    """A plan for each device, of the one program of the model that ``source`` gives.
-
-    Times are for the sizes of the example, even where sizes may vary. Without a trial, or where no program
-    is known that converts, the captured ATen ops are planned.
-    """
+    """:func:`plan_source` for each of these devices, after one conversion."""
     from convlint.capture.methods import capture
 
     declared = declared_by(source.specs)
@@ -124,11 +125,10 @@ def plans_source(
         why = _why(options.trial is not None, trials, shipped)
         notes.append(f"planned on PyTorch's ops, before coremltools fuses them: {why}")
         operations, level = read_aten(captured.graph, options.target), _ATEN
-    graph = captured.graph
     return tuple(
         plan_program(
-            name, operations, graph, device, options.target, level, compute_units, precision, declared,
-            notes=(*notes, *captured.notes), seconds=seconds,
+            name, operations, captured.graph, device, options.target, level, compute_units, precision,
+            declared, notes=(*notes, *captured.notes), seconds=seconds,
         )
         for device in devices
     )  # fmt: skip

@@ -172,12 +172,14 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     _add_models(what)
     where = parser.add_argument_group("where it is to run")
-    text = "forecast for these chips, of A12 to A19 Pro and M1 to M6, or all: A15,A17Pro,M4; default: A17Pro"
-    where.add_argument("--chip", "--chips", metavar="CHIPS", help=text)
+    text = "forecast for this chip: A12 to A19 Pro, M1 to M6; several with commas, or all; default: A17Pro"
+    where.add_argument("--chip", metavar="CHIP", help=text)
     text = "forecast for this system: iOS17, macOS14 and so on; default: iOS17 or its equal"
     where.add_argument("--os", metavar="OS", help=text)
     text = "allow these units: all, cpu, cpu+gpu or cpu+ane; default: all"
-    where.add_argument("--compute-units", metavar="UNITS", help=text)
+    where.add_argument("--compute-units", default="all", metavar="UNITS", help=text)
+    text = "end with exit code 1 where the estimate for some chip is above this many milliseconds"
+    where.add_argument("--max-ms", type=float, metavar="MS", help=text)
     text = "convert at this precision: float16 or float32; default: float16"
     # It has a ``dest`` of its own, because --precision of a check means something else.
     where.add_argument("--precision", dest="plan_precision", default="float16", metavar="P", help=text)
@@ -187,12 +189,10 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=text)
     text = "stop user code and conversion after this many seconds each; default: 120"
     where.add_argument("--timeout", type=float, metavar="SECONDS", help=text)
-    text = "exit with 1 where a prediction is planned to take longer than this many milliseconds"
-    where.add_argument("--max-ms", type=float, metavar="MS", help=text)
     _add_form(where)
     text = "also ask Core ML's own compute plan, and time predictions; needs a Mac"
     where.add_argument("--measure", action="store_true", help=text)
-    text = "lay beside the plan what a Mac said in this file: JSON of anemll-profile, or of plan --measure"
+    text = "compare with what a Mac said: a dump of Core ML's compute plan, as JSON or as lines with tabs"
     where.add_argument("--compare-with", metavar="FILE", help=text)
     shown = parser.add_argument_group("what to show")
     shown.add_argument(

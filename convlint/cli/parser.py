@@ -64,14 +64,14 @@ _PLAN_EXAMPLES = """\
 examples:
   convlint plan torchvision.models:resnet50 --input 1x3x224x224
   convlint plan my/models.py:Net --input 1x3x64x64 --chip M2 --os macOS14 --compute-units cpu+ane
+  convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip A15,A17Pro,M4
+  convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip all --os iOS18 --max-ms 5
+  convlint plan my/models.py:Net --input 1x3x64x64 --chip M4 --compute-units cpu+ane --compare-with plan.json
   convlint plan --model segmenter --format markdown
-  convlint plan --model segmenter --chip A15,A17Pro,M4              # one conversion, a line for each chip
-  convlint plan --model segmenter --chips all --max-ms 20           # on which phones is this fast enough?
-  convlint plan --model segmenter --chip M4Pro --compare-with report.json   # what a Mac's compute plan said
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:
-  0 planned   1 slower than --max-ms on some chip   2 bad use or configuration
+  0 planned   1 planned, and above --max-ms   2 bad use or configuration
   3 the model could not be imported, built or captured
 """
 _MAIN_EXAMPLES = """\

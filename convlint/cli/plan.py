@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from convlint.cli.requests import ModelCommand, command_fields
@@ -24,18 +24,22 @@ if TYPE_CHECKING:
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
     from convlint.placement.chips import Device
+    from convlint.placement.dumps import Dump
     from convlint.placement.rules import Precision
+
+TOO_SLOW = 1
+"""The exit code where an estimate is above ``--max-ms``."""
 
 
 @dataclass(frozen=True)
 class PlanRequest(ModelCommand):
     """``convlint plan``."""
 
-    compute_units: ComputeUnits | None
+    compute_units: ComputeUnits
     precision: Precision
     measure: bool
-    compare_with: str | None
     max_ms: float | None
+    compare_with: str | None
     files: tuple[str, ...]
 
 
@@ -53,97 +57,128 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
 
 
 def plan(request: PlanRequest, out: TextIO) -> int:
-    """Plan one model on one chip or several; 1 where a plan takes longer than was asked for."""
+    """Plan one model; exit code 0, but 1 where an estimate is above ``--max-ms``."""
     from convlint.placement.chips import devices_for
-    from convlint.placement.dumps import compare_with_dump, read_dump
     from convlint.placement.forecast import check_words
 
     project = find_project(file=request.config)
     job = one_job(request.models, project, "plan")
     options = job.options
-    devices = devices_for(options.chip, options.os, options.target)
-    _check_several(request, devices)
-    dump = read_dump(request.compare_with) if request.compare_with is not None else None
-    units = request.compute_units or (dump.compute_units if dump is not None else "all")
-    check_words(units, request.precision)
+    devices = devices_for(options.chip or "", options.os, options.target)
+    check_words(request.compute_units, request.precision)
     if request.max_ms is not None and not request.max_ms > 0:
-        raise UsageError(f"--max-ms is {request.max_ms:g}: give milliseconds above 0")
+        raise UsageError(f"--max-ms takes milliseconds above 0, not {request.max_ms:g}.")
     if request.measure:
         from convlint.placement.measure import can_measure
 
         problem = can_measure()
         if problem:
             raise UsageError(problem)
+    single = {"--measure": request.measure, "--compare-with": request.compare_with}
+    for given in [word for word, asked in (single | {"a page or a drawing": request.files}).items() if asked]:
+        if len(devices) > 1:
+            raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
+    dump = _dump(request)
     files = destinations(request.files)
-    forecasts, measured = _planned(job, devices, units, request)
-    if dump is not None and request.compare_with is not None:
-        measured = compare_with_dump(forecasts[0], dump, request.compare_with)
-    outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
-    write_files(Run((outcome,), repository_root(os.getcwd())), files)
-    _write(forecasts, measured, request, out)
-    return int(any(slow(forecast, request.max_ms) for forecast in forecasts))
+    forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
+    if len(forecasts) == 1:
+        outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
+        write_files(Run((outcome,), repository_root(os.getcwd())), files)
+        compared = None
+        if dump is not None:
+            from convlint.placement.dumps import compare_with_dump
+
+            compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
+        _write(forecasts[0], measured, compared, request, out)
+    else:
+        _write_several(forecasts, request, out)
+    slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
+    return TOO_SLOW if slow else 0
 
 
-def slow(forecast: Plan, most: float | None) -> bool:
-    """Whether the estimate, the middle of its range, is above ``most`` milliseconds."""
-    return most is not None and forecast.latency_ms.mid > most
+def _dump(request: PlanRequest) -> Dump | None:
+    """The dump to compare with; a UsageError where it is of other compute units than the plan."""
+    if request.compare_with is None:
+        return None
+    from convlint.placement.dumps import read_dump
 
-
-def _check_several(request: PlanRequest, devices: Sequence[Device]) -> None:
-    if not devices:
-        raise UsageError("no known chip runs this system. Name one with --chip, or another system with --os.")
-    if request.measure and request.compare_with is not None:
-        raise UsageError("--measure and --compare-with are two sources of the same: give one")
-    if len(devices) > 1 and (request.files or request.measure or request.compare_with is not None):
-        option = (
-            "a page or a drawing" if request.files else "--measure" if request.measure else "--compare-with"
+    dump = read_dump(Path(request.compare_with))
+    if dump.compute_units not in (None, request.compute_units):
+        raise UsageError(
+            f"{request.compare_with} is of {dump.compute_units}: give --compute-units {dump.compute_units}."
         )
-        raise UsageError(f"{option} is for one chip, and --chip names {len(devices)}")
+    return dump
 
 
 def _planned(
-    job: Job, devices: Sequence[Device], units: ComputeUnits, request: PlanRequest
+    job: Job, request: PlanRequest, devices: tuple[Device, ...]
 ) -> tuple[tuple[Plan, ...], Measured | None]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
-            from convlint.checking.planning import plans_source
+            from convlint.checking.planning import plan_devices
 
-            forecasts = plans_source(
-                job.name, source, job.options, devices, units, request.precision, progress
-            )
+            units, precision = request.compute_units, request.precision
+            found = plan_devices(job.name, source, job.options, devices, units, precision, progress)
             if not request.measure:
-                return forecasts, None
+                return found, None
             from convlint.placement.measure import measure
 
             progress("measuring")
             fixed = replace(source, specs=(), outputs=())
-            return forecasts, measure(forecasts[0], fixed, job.options.timeout)
+            return found, measure(found[0], fixed, job.options.timeout)
 
 
-def _write(forecasts: Sequence[Plan], measured: Measured | None, request: PlanRequest, out: TextIO) -> None:
-    first, several, most = forecasts[0], len(forecasts) > 1, request.max_ms
+def _write(
+    forecast: Plan, measured: Measured | None, compared: Measured | None, request: PlanRequest, out: TextIO
+) -> None:
     if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
-        from convlint.output.plan_chips import plans_to_dict
 
         more = {} if measured is None else {"measured": plain(measured)}
-        out.write(dumps(plans_to_dict(forecasts, most) if several else first.to_dict() | more))
+        if compared is not None:
+            ops = [plain(op) | {"why": op.why} for op in compared.ops]
+            more["compared"] = plain(compared) | {"ops": ops, "agreement": compared.agreement}
+        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
     elif request.format == "markdown":
-        from convlint.output.plan_chips import render_plans_markdown
         from convlint.output.plan_markdown import render_plan_markdown
 
-        out.write(render_plans_markdown(forecasts, most) if several else render_plan_markdown(first))
+        out.write(render_plan_markdown(forecast))
     else:
-        from convlint.output.plan import render_measured, render_plan
-        from convlint.output.plan_chips import render_limit, render_plans
+        from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
         from convlint.output.terminal import console_of
 
         console = console_of(out)
-        if several:
-            render_plans(forecasts, most, console)
-            return
-        render_plan(first, console)
-        render_limit(first, most, console)
+        render_plan(forecast, console)
         if measured is not None:
             render_measured(measured, console)
+        if compared is not None:
+            render_compared(compared, console)
+        if request.max_ms is not None:
+            render_limit(forecast, request.max_ms, console)
+
+
+def _write_several(forecasts: tuple[Plan, ...], request: PlanRequest, out: TextIO) -> None:
+    if request.format == "json":
+        from convlint.model.plain import SCHEMA_VERSION
+        from convlint.output.json import dumps
+
+        plans = [forecast.to_dict() for forecast in forecasts]
+        out.write(dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts)))
+    elif request.format == "markdown":
+        from convlint.output.plan_markdown import render_plans_markdown
+
+        out.write(render_plans_markdown(forecasts, request.max_ms))
+    else:
+        from convlint.output.plan import render_plans
+        from convlint.output.terminal import console_of
+
+        render_plans(forecasts, request.max_ms, console_of(out))
+
+
+def _limit(request: PlanRequest, forecasts: tuple[Plan, ...]) -> dict[str, object]:
+    """The limit and the chips that are above it, for JSON."""
+    if request.max_ms is None:
+        return {}
+    above = [each.chip for each in forecasts if each.latency_ms.mid > request.max_ms]
+    return {"max_ms": request.max_ms, "above_max_ms": above}

@@ -12,28 +12,37 @@ from convlint.model.placement import ComputeUnits, Unit
 class Compared:
     """One op of the program: its unit in the plan, and the units that Core ML preferred and offered.
 
-    ``why`` says what was wrong about the plan, where the two differ and it is known."""
+    ``allowed`` are the units that offer it by the plan's rules.
+    """
 
     name: str
     kind: str
     planned: Unit
     preferred: Unit
     supported: tuple[Unit, ...]
-    why: str = ""
+    allowed: tuple[Unit, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Why the plan differs, as far as the two lists of units tell; "" where it does not."""
+        if self.planned == self.preferred:
+            return ""
+        if self.preferred not in self.allowed:
+            return f"a rule of the plan refuses what Core ML offers on the {self.preferred}"
+        if self.supported and self.planned not in self.supported:
+            return f"Core ML does not offer it on the {self.planned}, and the plan has no rule for that"
+        return "both offer it: Core ML rates the time of the op, or of the changes around it, otherwise"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The measurement on this Mac, or of the file ``source``.
-
-    ``predict_ms`` has the median time of a prediction by compute units;
+    """The measurement on this Mac. ``predict_ms`` has the median time of a prediction by compute units;
     ``unmatched`` counts ops of the compiled model without a partner in the plan."""
 
     chip: str
     ops: tuple[Compared, ...]
     predict_ms: Mapping[ComputeUnits, float]
     unmatched: int = 0
-    source: str = ""
 
     @property
     def agreement(self) -> float:

@@ -6,7 +6,7 @@ an :class:`Interval`, never a single number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -204,31 +204,18 @@ class WhatIf:
     source: str = ""
 
 
-CLOSE = 1.1
-"""A choice within a tenth of the fastest is as good: published times of one model and chip differ by more."""
-FRUGAL: tuple[ComputeUnits, ...] = ("cpu+ane", "cpu", "cpu+gpu", "all")
-"""The choices by what they draw: an image encoder took 8.9 W on the Neural Engine of an M5 Max and 44.1 W on
-its GPU, 38 and 46 mJ an image (https://github.com/erwinzhang7/coreml-compute-placement/blob/aaec59a/README.md).
-``all`` comes last, as Core ML may divide a model anew with each release."""
-
-
 @dataclass(frozen=True, slots=True)
 class UnitChoice:
-    """The forecast where these compute units are asked for."""
+    """The forecast for one choice of compute units, the same program on the same chip.
+
+    ``watts`` is what one study measured of the whole chip with these units, 0 where nobody did.
+    """
 
     compute_units: ComputeUnits
     latency_ms: Interval
     share: Share
     crossings: int
-
-
-def best_of(choices: Sequence[UnitChoice]) -> UnitChoice | None:
-    """The choice to ask for: the most frugal of those that are about as fast as the fastest."""
-    if not choices:
-        return None
-    fastest = min(each.latency_ms.mid for each in choices)
-    close = [each for each in choices if each.latency_ms.mid <= CLOSE * fastest]
-    return min(close, key=lambda each: FRUGAL.index(each.compute_units))
+    watts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -236,9 +223,9 @@ class Plan(Paged):
     """A forecast of where a model would run on one chip and system, from public measurements.
 
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
-    ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``what_if`` has the
-    forecasts under other assumptions, ``choices`` those for each choice of compute units, ``notes`` the
-    limits of the forecast.
+    ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``choices`` compares
+    the compute units that can be asked for, ``what_if`` has the forecasts under other assumptions, ``notes``
+    the limits of the forecast.
     """
 
     model: str
@@ -253,8 +240,8 @@ class Plan(Paged):
     latency_ms: Interval
     share: Share
     longest_chain: tuple[int, ...] = ()
-    what_if: tuple[WhatIf, ...] = ()
     choices: tuple[UnitChoice, ...] = ()
+    what_if: tuple[WhatIf, ...] = ()
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
     target: str = ""
@@ -275,9 +262,7 @@ class Plan(Paged):
     def sentence(self) -> str:
         """The plan in one sentence."""
         ane = [island for island in self.islands if island.unit == "ANE"]
-        where = "nothing of it on the Neural Engine"
-        if self.ops and all(op.cause == "too small" for op in self.ops):
-            where += ", as it is too small to be worth a launch there"
+        where = f"nothing of it on the Neural Engine: {self._why_not()}"
         if ane:
             where = (
                 f"{self.share['ANE']:.0%} of the time on the Neural Engine, in {count(len(ane), 'island')}"
@@ -287,9 +272,25 @@ class Plan(Paged):
         return f"About {self.latency_ms}, {where}{first}."
 
     @property
-    def best(self) -> UnitChoice | None:
-        """The compute units to ask for on this chip, with their forecast."""
-        return best_of(self.choices)
+    def advised(self) -> UnitChoice | None:
+        """The compute units to ask for: the fastest, but all of them where that costs no twentieth more."""
+        if not self.choices:
+            return None
+        fastest = min(self.choices, key=lambda choice: choice.latency_ms.mid)
+        anything = next(choice for choice in self.choices if choice.compute_units == "all")
+        return anything if anything.latency_ms.mid <= 1.05 * fastest.latency_ms.mid else fastest
+
+    def _why_not(self) -> str:
+        """Why nothing is on the Neural Engine."""
+        if "ANE" not in COMPUTE_UNITS[self.compute_units]:
+            return "it was not asked for"
+        if all(op.refused for op in self.ops):
+            return "it takes none of the ops"
+        if all(op.unit == "GPU" for op in self.ops):
+            return "the GPU is estimated to be faster"
+        if any(op.refused for op in self.ops):
+            return "what it takes is too little to be worth the changes around what it refuses"
+        return "the model is too small to be worth a launch there"
 
     @property
     def summary(self) -> str:
@@ -301,4 +302,10 @@ class Plan(Paged):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole plan as JSON-ready data under the names of its fields, with its ``schema_version``."""
-        return {"schema_version": SCHEMA_VERSION, **plain(self), "flops": self.flops}
+        advised = self.advised
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **plain(self),
+            "flops": self.flops,
+            "advised": advised.compute_units if advised is not None else None,
+        }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
 from convlint.model.measured import Measured
 from convlint.model.placement import UNITS, Advice, Blocker, Plan, Unit
-from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
 from convlint.output.modules import fold_modules
 from convlint.output.page import Page, Plain, Span
+from convlint.output.plan_units import (
+    advice_on_units,
+    aligned,
+    choice_rows,
+    device_rows,
+    shared_notes,
+    verdict_of,
+)
 from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
@@ -27,8 +34,7 @@ _ISLANDS = 8
 def render_plan(plan: Plan, console: Console | Plain) -> None:
     """Write the plan to ``console``, with its verdict as the last line."""
     page = Page(console)
-    units = "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
-    page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {units}", _DIM))
+    page.put((plan.model, "bold"), (f"  on {plan.chip}, {plan.os}, {_units_words(plan)}", _DIM))
     page.gap()
     page.put(("time", "bold"), "  ", *bar(plan.share.by_time), hang=6)
     page.put(("ops ", "bold"), "  ", *bar(plan.share.by_op), hang=6)
@@ -58,6 +64,30 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
     page.put((plan.sentence, "bold"))
 
 
+def render_plans(plans: Sequence[Plan], most_ms: float | None, console: Console | Plain) -> None:
+    """Write the plans of several chips as one table, with a verdict of each where there is a limit."""
+    page = Page(console)
+    units = _units_words(plans[0])
+    page.put((plans[0].model, "bold"), (f"  on {count(len(plans), 'chip')}, {units}", _DIM))
+    page.gap()
+    head, *rows = aligned(device_rows(plans, most_ms))
+    page.put((head, _DIM), indent=2, code=True)
+    for plan, row in zip(plans, rows, strict=True):
+        slow = most_ms is not None and plan.latency_ms.mid > most_ms
+        page.put((row, "red" if slow else ""), indent=2, code=True)
+    page.gap()
+    for note in shared_notes(plans):
+        page.put(("note", "bold cyan"), f"  {note}", hang=6)
+    page.put((f"everything about one chip: --chip {plans[0].chip.replace(' ', '')}", _DIM))
+
+
+def render_limit(plan: Plan, most_ms: float, console: Console | Plain) -> None:
+    """Write whether the plan keeps a limit, under it."""
+    slow = plan.latency_ms.mid > most_ms
+    words = f"at most {most_ms:g} ms: {verdict_of(plan, most_ms)}"
+    Page(console).put((words, "bold red" if slow else "bold green"))
+
+
 def plan_text(plan: Plan) -> str:
     """The plan as plain text."""
     buffer = StringIO()
@@ -66,18 +96,34 @@ def plan_text(plan: Plan) -> str:
 
 
 def render_measured(measured: Measured, console: Console | Plain) -> None:
-    """Write the measurement on this Mac or of a file, under its plan."""
+    """Write the measurement on this Mac, under its plan."""
     page = Page(console)
     page.gap()
-    where = f"by {measured.source}" if measured.source else f"on this Mac ({measured.chip})"
-    page.put(("measured", "bold green"), f"  {where}: {measured_text(measured)}", hang=10)
+    page.put(
+        ("measured", "bold green"), f"  on this Mac ({measured.chip}): {measured_text(measured)}", hang=10
+    )
     for op in measured.ops:
         if op.planned != op.preferred:
-            why = f"; {op.why}" if op.why else ""
-            words = f"{op.name} ({op.kind}): planned {op.planned}, Core ML prefers {op.preferred}{why}"
-            page.put(words, indent=2, hang=4)
+            page.put(f"{op.name} ({op.kind}): planned {op.planned}, Core ML prefers {op.preferred}", indent=2)
     for units, milliseconds in measured.predict_ms.items():
         page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
+
+
+def render_compared(found: Measured, console: Console | Plain) -> None:
+    """Write how a plan agrees with what a Mac said, kinds of ops that differ first."""
+    page = Page(console)
+    page.gap()
+    page.put(("compared", "bold green"), f"  with {found.chip}: {measured_text(found)}", hang=10)
+    groups: dict[tuple[str, Unit, Unit, str], list[str]] = {}
+    for op in found.ops:
+        if op.why:
+            groups.setdefault((op.kind, op.planned, op.preferred, op.why), []).append(op.name)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for (kind, planned, preferred, why), names in ordered[:_ISLANDS]:
+        words = f"{count(len(names), kind)}: planned {planned}, Core ML prefers {preferred}; {why}"
+        page.put(words, f"  ({names[0]})", indent=2, hang=2)
+    if len(ordered) > _ISLANDS:
+        page.put((f"and {len(ordered) - _ISLANDS} kinds more: --format json", _DIM), indent=2)
 
 
 def measured_text(measured: Measured) -> str:
@@ -94,6 +140,23 @@ def bar(shares: Mapping[Unit, float]) -> list[Span]:
     words = ", ".join(f"{unit} {shares[unit]:.0%}" for unit in UNITS if shares[unit])
     spans: list[Span] = [(_LETTERS[unit] * cells[unit], _COLOURS[unit]) for unit in UNITS if cells[unit]]
     return [*spans, f"  {words or 'nothing runs'}"]
+
+
+def _units_words(plan: Plan) -> str:
+    return "all units" if plan.compute_units == "all" else plan.compute_units.upper().replace("+", " and ")
+
+
+def _choices(page: Page, plan: Plan) -> None:
+    if not plan.choices:
+        return
+    page.put(("compute units", "bold"))
+    head, *rows = aligned(choice_rows(plan))
+    page.put((head, _DIM), indent=2, code=True)
+    for row in rows:
+        page.put(row, indent=2, code=True)
+    for line in advice_on_units(plan):
+        page.put(line, indent=2, hang=2)
+    page.gap()
 
 
 def _blocker(page: Page, blocker: Blocker) -> None:
@@ -140,28 +203,6 @@ def _place(page: Page, what: Blocker | Advice) -> None:
     modules = ", ".join(f"{path}" for path, _ in fold_modules(what.modules) if path)
     if modules:
         page.put((f"in {modules}", _DIM), indent=4, hang=2)
-
-
-def _choices(page: Page, plan: Plan) -> None:
-    """A line for each choice of compute units, and which to ask for."""
-    best = plan.best
-    if best is None or not plan.ops:
-        return
-    page.put(("compute units", "bold"))
-    for each in sorted(plan.choices, key=lambda each: each.latency_ms.mid):
-        shares = ", ".join(f"{unit} {each.share[unit]:.0%}" for unit in UNITS if each.share[unit] >= 0.005)
-        words = f"{each.compute_units.ljust(7)}  {each.latency_ms}: {shares}"
-        page.put((words, "bold") if each is best else words, indent=2, hang=9)
-    warning = cost_of_all(plan.choices)
-    page.put(
-        ("ask for", "bold green"),
-        f" {best.compute_units} on {plan.chip}" + (f": {warning}" if warning else ""),
-        indent=2,
-        hang=4,
-    )
-    page.put(("Swift   ", _DIM), SWIFT[best.compute_units], indent=4, hang=8)
-    page.put(("Python  ", _DIM), PYTHON[best.compute_units], indent=4, hang=8)
-    page.gap()
 
 
 def _islands(page: Page, plan: Plan) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from convlint.model import Site
 from convlint.model.placement import UNITS, Advice, Blocker, Plan
-from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
 from convlint.output.markdown import escape
+from convlint.output.plan_units import advice_on_units, choice_rows, device_rows, markdown_table, shared_notes
 from convlint.text import count, shown_path, visible
 
 _SHOWN = 10
@@ -30,17 +32,13 @@ def render_plan_markdown(plan: Plan) -> str:
     if plan.advice:
         lines += ["", "| advice | where | what | write instead |", "|---|---|---|---|"]
         lines += map(_advice_row, plan.advice[:_SHOWN])
-    best = plan.best
-    if best is not None:
-        lines += ["", "| compute units | latency | ANE | GPU | CPU |", "|---|---|---|---|---|"]
-        for each in plan.choices:
-            shares = " | ".join(f"{each.share[unit]:.0%}" for unit in UNITS)
-            words = f"**{each.compute_units}**" if each is best else each.compute_units
-            lines.append(f"| {words} | {each.latency_ms} | {shares} |")
-        warning = cost_of_all(plan.choices)
-        lines += ["", f"Ask for {best.compute_units} on {plan.chip}" + (f": {warning}." if warning else ".")]
-        lines += ["", "```swift", SWIFT[best.compute_units], "```", "", "```python"]
-        lines += [PYTHON[best.compute_units], "```"]
+    if plan.choices:
+        lines += [
+            "",
+            *markdown_table(choice_rows(plan)),
+            "",
+            *(f"- {line}" for line in advice_on_units(plan)),
+        ]
     if plan.what_if:
         lines += ["", "| what if | latency | on the Neural Engine |", "|---|---|---|"]
         lines += [
@@ -48,6 +46,14 @@ def render_plan_markdown(plan: Plan) -> str:
             for other in plan.what_if
         ]
     return "\n".join([*lines, "", *(f"- {escape(note)}" for note in plan.notes)]) + "\n"
+
+
+def render_plans_markdown(plans: Sequence[Plan], most_ms: float | None) -> str:
+    """The plans of several chips as one table."""
+    first = plans[0]
+    table = markdown_table(device_rows(plans, most_ms))
+    lines = [f"## {escape(first.model)}, {first.compute_units}", "", *table, ""]
+    return "\n".join([*lines, *(f"- {escape(note)}" for note in shared_notes(plans))]) + "\n"
 
 
 def _row(blocker: Blocker) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +23,8 @@ _USUAL_CHIPS = {"iOS": DEFAULT_CHIP, "macOS": "M2"}
 class Chip:
     """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
     release of each system that ran on it, ``assumed`` the figures without a source. What the GPU reaches in
-    matrix products and in moving values is None where nobody measured it."""
+    matrix products and in moving values is None where nobody measured it. ``watts`` is the power of the chip
+    by compute units, measured with one network; empty where nobody did."""
 
     name: str
     generation: int
@@ -42,6 +43,7 @@ class Chip:
     gpu_core_tflops: float | None = None
     gpu_gb_s: float | None = None
     gpu_entry_gb_s: float | None = None
+    watts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def mobile(self) -> bool:
@@ -109,27 +111,6 @@ def find_device(chip: str | None, system: str | None) -> Device:
     return Device(chosen, target)
 
 
-def devices_for(text: str | None, system: str | None, target: str) -> tuple[Device, ...]:
-    """:func:`device_for` of several chips, each listed once: ``A15,M4``, or ``all``.
-
-    ``all`` are those of one kind of system that run the asked one, or a later one where they begin later.
-    """
-    if text is None or ("," not in text and _folded(text) != "all"):
-        return (device_for(text, system, target),)
-    names = [name for name in text.split(",") if name.strip()]
-    if _folded(text) != "all":
-        devices = [device_for(name, system, target) for name in names]
-        return tuple({device.name: device for device in devices}.values())
-    name, release = _parts(normalise_target(target if system is None else system))
-    found = []
-    for chip in chips().values():
-        first, last = chip.systems.get(name, (0, 0))
-        begin = f"{name}{max(first, release)}"
-        if (last is None or release <= last) and begin in TARGETS:
-            found.append(Device(chip, begin))
-    return tuple(found)
-
-
 def device_for(chip: str | None, system: str | None, target: str) -> Device:
     """:func:`find_device` for a program of this deployment target.
 
@@ -145,6 +126,23 @@ def device_for(chip: str | None, system: str | None, target: str) -> Device:
     if ran is None or release < ran[0] or (ran[1] is not None and release > ran[1]):
         return usual
     return Device(usual.chip, target)
+
+
+def devices_for(chips_: str, system: str | None, target: str) -> tuple[Device, ...]:
+    """The device of each chip in a list such as ``A15,M4``, or of ``all`` of them that run the system.
+
+    A UsageError for an unknown chip, and for a named one that never ran a named system.
+    """
+    if _folded(chips_) != "all":
+        found = [device_for(name.strip() or None, system, target) for name in chips_.split(",")]
+        return tuple({device.name: device for device in found}.values())
+    kept = []
+    for name in chips():
+        try:
+            kept.append(device_for(name, system, target))
+        except UsageError:  # it never ran this system
+            continue
+    return tuple(kept) or (device_for(None, system, target),)
 
 
 def _usual(chip: Chip) -> str:

@@ -1,138 +1,148 @@
-"""Reads what a Mac measured from files of other tools, and lays it beside a plan.
+"""Reads what a Mac said of a model: where Core ML's compute plan puts each op.
 
-``anemll-profile --json FILE`` writes a report of ``MLComputePlan``: the keys are those of its source,
-https://github.com/Anemll/anemll-profile. ``convlint plan --measure --format json`` has the same under
-``measured``.
+Three forms are known: JSON of anemll-profile, whose ``ordered_placements`` its source names
+(https://github.com/Anemll/anemll-profile), JSON with ``operations``, each with ``operator``, ``preferred`` and
+``supported`` (https://github.com/erwinzhang7/coreml-compute-placement/tree/80cdd66/results/residency), and lines of model,
+index, operator, name, preferred and supported, with tabs between them
+(https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/tree/5cb462b/data/03_compile/opdispatch).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlint.errors import UsageError
+from convlint.errors import FileError
 from convlint.model.measured import Compared, Measured
-from convlint.model.placement import COMPUTE_UNITS, UNITS, ComputeUnits, Plan, Unit
+from convlint.model.placement import UNITS, ComputeUnits, Plan, Unit
+
+UNIT_WORDS: dict[str, ComputeUnits] = {
+    "ALL": "all",
+    "CPU_ONLY": "cpu",
+    "CPU_AND_GPU": "cpu+gpu",
+    "CPU_AND_NE": "cpu+ane",
+}
+_FORMS = (
+    "known are JSON of anemll-profile, JSON with operations that have operator, preferred and supported, and "
+    "lines of model, index, operator, name, preferred and supported with tabs between them"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DumpedOp:
-    """One op of a compiled model: the name of its value, the unit that Core ML chose, those it offered."""
+    """One op of a compiled model. ``kind`` is the MIL op type, ``name`` that of its value, "" if not told."""
 
-    name: str
     kind: str
-    unit: Unit
-    offered: tuple[Unit, ...]
+    name: str
+    preferred: Unit
+    supported: tuple[Unit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What a file says: the compute units that were asked for, the ops, and milliseconds if any."""
+    """Every op of one model that Core ML placed; ``compute_units`` where the file says them."""
 
-    tool: str
-    compute_units: ComputeUnits
     ops: tuple[DumpedOp, ...]
-    predict_ms: Mapping[ComputeUnits, float]
+    compute_units: ComputeUnits | None = None
 
 
-def read_dump(path: str) -> Dump:
-    """The content of ``path``; a UsageError where it cannot be read, or no known tool wrote it."""
+def read_dump(path: Path) -> Dump:
+    """The dump in this file; a FileError for what is none."""
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--compare-with {path}: {error}") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError([f"{path}: cannot be read: {error}"]) from error
     try:
-        if isinstance(document, dict) and document.get("tool") == "anemll-profile":
-            return _anemll(document)
-        if isinstance(document, dict) and isinstance(document.get("measured"), dict):
-            return _own(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"--compare-with {path}: {type(error).__name__}: {error} is not as expected"
-        ) from error
-    raise UsageError(
-        f"--compare-with {path}: known are the JSON of anemll-profile, and that of convlint plan --measure"
-    )
+        data = json.loads(text) if text.lstrip().startswith(("{", "[")) else None
+    except json.JSONDecodeError as error:
+        raise FileError([f"{path}:{error.lineno}: not JSON: {error.msg}"]) from error
+    dump = _of_json(data) if data is not None else Dump(tuple(_of_lines(text.splitlines())))
+    if not dump.ops:
+        raise FileError([f"{path}: no ops with a unit in it; {_FORMS}"])
+    return dump
 
 
-def compare_with_dump(plan: Plan, dump: Dump, path: str) -> Measured:
-    """The ops of the plan beside those of the file that write a value of the same name."""
-    planned = {op.name: op for op in plan.ops}
-    compared = []
-    unmatched = 0
+def compare_with_dump(plan: Plan, dump: Dump, source: str) -> Measured:
+    """The ops of the plan beside those of the dump: of one name, else the first of a kind with the first."""
+    named = {op.name: op for op in dump.ops if op.name}
+    waiting: dict[str, deque[DumpedOp]] = defaultdict(deque)
     for op in dump.ops:
-        mine = next((planned[name] for name in _spellings(op.name) if name in planned), None)
-        if mine is None:
-            unmatched += 1
+        waiting[op.kind].append(op)
+    compared = []
+    taken: set[int] = set()
+    for mine in plan.ops:
+        theirs = named.get(mine.name) or named.get(f"{mine.name}_cast_fp16")
+        if theirs is None or theirs.kind != mine.kind:
+            left = waiting[mine.kind]
+            while left and id(left[0]) in taken:
+                left.popleft()
+            theirs = left[0] if left else None
+        if theirs is None or id(theirs) in taken:
             continue
+        taken.add(id(theirs))
         compared.append(
-            Compared(mine.name, mine.kind, mine.unit, op.unit, op.offered, _why(plan, mine.index, op))
+            Compared(mine.name, mine.kind, mine.unit, theirs.preferred, theirs.supported, mine.allowed)
         )
-    return Measured(plan.chip, tuple(compared), dump.predict_ms, unmatched, f"{path} ({dump.tool})")
+    return Measured(source, tuple(compared), {}, len(dump.ops) - len(compared))
 
 
-def _why(plan: Plan, index: int, op: DumpedOp) -> str:
-    """Where the forecast went wrong: in what a unit takes, or in what it is rated to cost."""
-    mine = plan.ops[index]
-    if mine.unit == op.unit:
-        return ""
-    if op.unit not in mine.allowed:
-        return f"the plan says that the {op.unit} does not take it: {mine.reason}"
-    if op.offered and mine.unit not in op.offered:
-        return f"Core ML did not offer the {mine.unit}"
-    return (
-        f"both units take it, and the plan rates it {mine.times[mine.unit]:.3g} ms on {mine.unit}, "
-        f"{mine.times[op.unit]:.3g} ms on {op.unit}"
-    )
+def _of_json(data: Any) -> Dump:
+    if isinstance(data, list):
+        return Dump(tuple(_ops(data)))
+    if not isinstance(data, dict):
+        return Dump(())
+    placements = data.get("ordered_placements")
+    if isinstance(placements, list):
+        return _of_anemll(data, placements)
+    units = data.get("compute_units")
+    known = UNIT_WORDS.get(units) if isinstance(units, str) else None
+    operations = data.get("operations")
+    return Dump(tuple(_ops(operations)) if isinstance(operations, list) else (), known)
 
 
-def _anemll(document: Mapping[str, Any]) -> Dump:
-    units: ComputeUnits = "all" if document["compute"]["compute_units_all"] else "cpu+ane"
-    ops = []
-    for placed in document["ordered_placements"]:
-        offered: tuple[Unit, ...] = ("ANE", "CPU") if placed["ane_supported"] else ("CPU",)
-        offered = (*offered, "GPU") if units == "all" else offered
-        ops.append(DumpedOp(placed["name"], _kind(placed["type"]), _unit(placed["device"]), offered))
-    spent = document.get("measured_prediction") or {}
-    milliseconds = float(spent.get("average_ms") or 0.0)
-    return Dump("anemll-profile", units, tuple(ops), {units: milliseconds} if milliseconds > 0 else {})
+def _of_anemll(data: dict[str, Any], placements: list[Any]) -> Dump:
+    """A report of anemll-profile, which was asked for all units or for CPU and Neural Engine.
+
+    It tells of the Neural Engine alone whether it was offered; what Core ML chose, it offered.
+    """
+    compute = data.get("compute")
+    everything = isinstance(compute, dict) and bool(compute.get("compute_units_all"))
+    entries = [
+        {
+            "operator": placed.get("type"),
+            "name": placed.get("name"),
+            "preferred": placed.get("device"),
+            "supported": ("CPU", placed.get("device"), *(("ANE",) if placed.get("ane_supported") else ())),
+        }
+        for placed in placements
+        if isinstance(placed, dict)
+    ]
+    return Dump(tuple(_ops(entries)), "all" if everything else "cpu+ane")
 
 
-def _own(document: Mapping[str, Any]) -> Dump:
-    measured = document["measured"]
-    ops = tuple(
-        DumpedOp(op["name"], op["kind"], _unit(op["preferred"]), tuple(map(_unit, op["supported"])))
-        for op in measured["ops"]
-    )
-    units = document["compute_units"]
-    if units not in COMPUTE_UNITS:
-        raise ValueError(f"compute_units {units!r}")
-    times = {
-        words: float(measured["predict_ms"][words])
-        for words in COMPUTE_UNITS
-        if words in measured["predict_ms"]
-    }
-    return Dump("convlint plan --measure", units, ops, times)
+def _ops(entries: Iterable[Any]) -> Iterable[DumpedOp]:
+    for entry in entries:
+        if isinstance(entry, dict):
+            supported = entry.get("supported") or ()
+            yield from _op(entry.get("operator"), entry.get("name"), entry.get("preferred"), supported)
 
 
-def _unit(text: str) -> Unit:
-    """The unit of a device's short name; Neural Engine has several."""
-    word = {"NE": "ANE", "NEURALENGINE": "ANE"}.get(text.upper(), text.upper())
-    for unit in UNITS:
-        if word == unit:
-            return unit
-    raise ValueError(f"unknown device {text!r}")
+def _of_lines(lines: Iterable[str]) -> Iterable[DumpedOp]:
+    for line in lines:
+        cells = line.split("\t")
+        if len(cells) >= 6:
+            yield from _op(cells[2], cells[3], cells[4], cells[5].split(","))
 
 
-def _kind(text: str) -> str:
-    return text.rpartition(".")[2]
-
-
-def _spellings(name: str) -> Iterator[str]:
-    """The name of a value, with and without the suffix of the cast to float16."""
-    yield name
-    yield name.removesuffix("_cast_fp16")
-    yield f"{name}_cast_fp16"
+def _op(operator: Any, name: Any, preferred: Any, supported: Iterable[Any]) -> Iterable[DumpedOp]:
+    """The op, unless Core ML said no unit of it, as it does of constants."""
+    unit = next((unit for unit in UNITS if unit == preferred), None)
+    if not isinstance(operator, str) or unit is None:
+        return
+    kind = operator.partition(".")[2] if operator.startswith("ios") else operator
+    found = set(supported)
+    yield DumpedOp(kind, str(name or ""), unit, tuple(each for each in UNITS if each in found))

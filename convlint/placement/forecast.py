@@ -100,8 +100,8 @@ def plan_operations(
     return replace(
         planned,
         blockers=blockers,
-        what_if=what_ifs_of(planner, planned, declared),
         choices=choices_of(planner),
+        what_if=what_ifs_of(planner, planned, declared),
         notes=_notes(planned, device),
     )
 

@@ -1,16 +1,13 @@
-"""Forecasts for the same program under other assumptions: each choice of compute units, a dynamic axis."""
+"""Forecasts for the same program with other compute units, and under other assumptions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
-from convlint.model import Confidence
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan, UnitChoice, WhatIf
+from convlint.model.placement import COMPUTE_UNITS, Plan, UnitChoice, WhatIf
 from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 
-OLD_FORMAT = "https://github.com/hollance/neural-engine/blob/d0bb530/docs/unsupported-layers.md"
 FLEXIBLE = "https://github.com/apple/coremltools/blob/e0e2f42/docs-guides/source/flexible-inputs.md"
 
 
@@ -19,65 +16,52 @@ Declared = Literal["", "range", "enumerated"]
 
 
 def what_ifs_of(planner: Planner, plan: Plan, declared: Declared = "") -> tuple[WhatIf, ...]:
-    """The forecasts with flexible shapes, as they are ``declared``."""
-    if "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
-        return ()
-    return (
-        _enumerated(planner, plan) if declared == "enumerated" else _range(planner, plan, declared),
-        *_shuffled(planner, plan),
-    )
+    """The forecasts with flexible shapes, as ``declared`` or not, and with ops elsewhere."""
+    what_ifs = []
+    if "ANE" in planner.asked and planner.device.chip.ane_tflops:
+        if declared == "enumerated":
+            what_ifs.append(_enumerated(planner, plan))
+        else:
+            what_ifs.append(_range(planner, plan, declared))
+    return (*what_ifs, *_shuffles(planner, plan))
 
 
 def choices_of(planner: Planner) -> tuple[UnitChoice, ...]:
-    """The forecast for each choice of compute units that differs on this chip."""
-    engine = planner.device.chip.ane_tflops
-    return tuple(
-        _choice(planner.restricted(words), words)
-        for words in COMPUTE_UNITS
-        if engine or words not in ("all", "cpu+ane")
-    )
-
-
-def _choice(planner: Planner, words: ComputeUnits) -> UnitChoice:
-    division = planner.division()
-    return UnitChoice(words, planner.latency(division), planner.share(division), len(division.crossings))
-
-
-def _shuffled(planner: Planner, plan: Plan) -> tuple[WhatIf, ...]:
-    """What old conversions were seen to do with channel shuffles."""
-    shuffles = shuffles_of(planner.operations)
-    if not shuffles:
-        return ()
-    times = f"{len(shuffles)} channel shuffles" if len(shuffles) > 1 else "the channel shuffle"
-    leaves = "leave" if len(shuffles) > 1 else "leaves"
-    chosen = {id(planner.operations[index]) for index in shuffles}
-    return (
-        _what_if(
-            planner.barring(lambda operation: id(operation) in chosen),
-            plan,
-            f"{times} {leaves} the Neural Engine, as in conversions of the old neural network format",
-            "layers of more than four axes were reported to leave it then",
-            OLD_FORMAT,
-            "reported",
-        ),
-    )
-
-
-def shuffles_of(operations: Sequence[Operation]) -> list[int]:
-    """The transposes of channel shuffles: the groups of a split channel axis change places."""
+    """The forecasts with each choice of compute units."""
     found = []
-    for index, operation in enumerate(operations):
-        if operation.kind != "transpose" or not operation.reads or not operation.outputs:
-            continue
-        before = operations[operation.reads[0]]
-        after, shape = operation.outputs[0].shape, before.outputs[0].shape if before.outputs else ()
-        if (
-            before.kind == "reshape"
-            and len(after) == 5
-            and after == (shape[0], shape[2], shape[1], *shape[3:])
-        ):
-            found.append(index)
-    return found
+    for words in COMPUTE_UNITS:
+        other = planner.restricted(words)
+        division = other.division()
+        watts = planner.device.chip.watts.get(words, 0.0)
+        found.append(
+            UnitChoice(words, other.latency(division), other.share(division), len(division.crossings), watts)
+        )
+    return tuple(found)
+
+
+def _shuffles(planner: Planner, plan: Plan) -> tuple[WhatIf, ...]:
+    """The forecast with every channel shuffle off the Neural Engine, as it ran in old conversions."""
+    shuffles = {id(each) for each in planner.operations if _shuffles_channels(each)}
+    if not shuffles or "ANE" not in planner.asked or not planner.device.chip.ane_tflops:
+        return ()
+    what_if = _what_if(
+        planner.barring(lambda operation: id(operation) in shuffles),
+        plan,
+        "the channel shuffles leave the Neural Engine",
+        "its transpose of five axes was seen to run elsewhere in conversions of old releases",
+    )
+    return (what_if,)
+
+
+def _shuffles_channels(operation: Operation) -> bool:
+    """Whether it exchanges the two axes into which the channels of an image were split."""
+    if operation.kind != "transpose":
+        return False
+    before = next((meta.shape for meta in operation.activations), ())
+    after = operation.outputs[0].shape if operation.outputs else ()
+    if len(before) != 5 or len(after) != 5:
+        return False
+    return before == (after[0], after[2], after[1], *after[3:])
 
 
 def _range(planner: Planner, plan: Plan, declared: Declared) -> WhatIf:
@@ -101,14 +85,7 @@ def _enumerated(planner: Planner, plan: Plan) -> WhatIf:
     )
 
 
-def _what_if(
-    planner: Planner,
-    plan: Plan,
-    assumption: str,
-    reason: str = "",
-    source: str = "",
-    confidence: Confidence = "documented",
-) -> WhatIf:
+def _what_if(planner: Planner, plan: Plan, assumption: str, reason: str = "", source: str = "") -> WhatIf:
     division = planner.division()
     return WhatIf(
         assumption=assumption,
@@ -117,6 +94,6 @@ def _what_if(
         islands=division.ane_islands,
         crossings=len(division.crossings),
         reason=reason,
-        confidence=confidence,
+        confidence="documented" if source else "reported",
         source=source,
     )

@@ -10,7 +10,7 @@ import pytest
 from convlint.coreml.targets import TARGETS
 from convlint.errors import UsageError
 from convlint.model import TensorArg, TensorMeta
-from convlint.model.placement import UNITS, ComputeUnits, Plan
+from convlint.model.placement import COMPUTE_UNITS, UNITS, ComputeUnits, Plan
 from convlint.placement.attributes import attributes_of, einsum_depth
 from convlint.placement.chips import chips, find_device
 from convlint.placement.cost import Cost, cost_of, padded_bytes
@@ -279,6 +279,13 @@ class TestChipsOfThePlan:
         assert "ANE" not in judge_placement(cast("int8", "int32"), device).allowed
 
 
+class TestNotes:
+    def test_every_assumed_figure_of_a_chip_has_words(self) -> None:
+        for name, chip in chips().items():
+            notes = planned([operation("conv")], name).notes
+            assert any(f"of {name}, no source gives " in note for note in notes) is bool(chip.assumed)
+
+
 class TestIslands:
     def test_a_branch_beside_a_refused_op_does_not_wait_for_it(self) -> None:
         """0 feeds a refused op (1) and a branch (2); both meet in 3."""
@@ -353,8 +360,9 @@ class TestPlans:
         assert not plan.blockers
         assert "does not use the Neural Engine" in plan.ops[0].reason
 
-    def test_what_if_tells_of_a_range_of_shapes(self) -> None:
+    def test_choices_compare_units_and_what_if_tells_of_a_range_of_shapes(self) -> None:
         plan = planned(chain(*["conv"] * 12))
+        assert [choice.compute_units for choice in plan.choices] == list(COMPUTE_UNITS)
         (ranged,) = (each for each in plan.what_if if "RangeDim" in each.assumption)
         assert ranged.share["ANE"] == 0
         assert ranged.latency_ms.mid > plan.latency_ms.mid

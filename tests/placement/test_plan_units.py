@@ -1,123 +1,139 @@
-"""Which compute units to ask for, on programs that are written down here, and on several chips."""
+"""Which units a plan says to ask for, why it leaves the Neural Engine, and plans of several chips."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from test_plan import chain, operation, planned, tensor
 
 from convlint.errors import UsageError
-from convlint.model import TensorArg, TensorMeta
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Interval, Plan, Share, UnitChoice, best_of
-from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
-from convlint.placement.chips import chips, devices_for, find_device
+from convlint.model import TensorMeta
+from convlint.model.placement import ComputeUnits, Interval, Plan
+from convlint.output.plan_units import advice_on_units, choice_rows, device_rows, verdict_of
+from convlint.placement.chips import chips, devices_for, find_chip, find_device
+from convlint.placement.cost import cost_of
+from convlint.placement.estimate import gpu_tflops
 from convlint.placement.forecast import plan_operations
 from convlint.placement.operations import Operation
-from convlint.placement.what_if import shuffles_of
-
-SHARE = Share({"ANE": 0.0, "GPU": 0.0, "CPU": 1.0}, {"ANE": 0.0, "GPU": 0.0, "CPU": 1.0})
-
-
-def choice(units: ComputeUnits, milliseconds: float, crossings: int = 0) -> UnitChoice:
-    return UnitChoice(units, Interval(milliseconds, milliseconds, milliseconds), SHARE, crossings)
+from convlint.placement.rules import judge_placement
+from convlint.placement.segmenter import segmenter_ms
 
 
-def linears(count: int, shape: tuple[int, ...] = (16, 196, 768)) -> list[Operation]:
-    width = shape[-1]
-    data, weight = TensorMeta(shape, "float16"), TensorMeta((width, width), "float16")
-    inputs = (TensorArg("x", data, "computed", False), TensorArg("w", weight, "parameter", True))
-    return [
-        Operation("linear", f"l{at}", inputs, (data,), (at - 1,) if at else (), {"depth": width})
-        for at in range(count)
-    ]
-
-
-def planned(operations: list[Operation], chip: str, units: ComputeUnits = "all") -> Plan:
-    return plan_operations("model", operations, find_device(chip, None), "mil", units)
+def taking(plan: Plan, **milliseconds: float) -> Plan:
+    """The plan with other times of its choices."""
+    words = {"all_": "all", "ane": "cpu+ane", "gpu": "cpu+gpu", "cpu": "cpu"}
+    times = {words[name]: time for name, time in milliseconds.items()}
+    return replace(
+        plan,
+        choices=tuple(
+            replace(choice, latency_ms=Interval(0.0, times[choice.compute_units], 0.0))
+            for choice in plan.choices
+        ),
+    )
 
 
 class TestChoices:
-    def test_every_choice_has_a_forecast_whatever_was_asked_for(self) -> None:
-        for units in COMPUTE_UNITS:
-            plan = planned(linears(12), "M4 Pro", units)
-            assert {each.compute_units for each in plan.choices} == set(COMPUTE_UNITS)
-            asked = next(each for each in plan.choices if each.compute_units == units)
-            assert asked.latency_ms.mid == pytest.approx(plan.latency_ms.mid)
+    @pytest.mark.parametrize(
+        ("times", "advised"),
+        [
+            ({"all_": 4.0, "ane": 2.0, "gpu": 3.0, "cpu": 9.0}, "cpu+ane"),
+            ({"all_": 2.05, "ane": 2.0, "gpu": 3.0, "cpu": 9.0}, "all"),
+            ({"all_": 2.0, "ane": 9.0, "gpu": 2.0, "cpu": 9.0}, "all"),
+            ({"all_": 9.0, "ane": 9.0, "gpu": 2.0, "cpu": 9.0}, "cpu+gpu"),
+        ],
+    )
+    def test_the_fastest_is_advised_but_all_where_it_costs_nothing(
+        self, times: dict[str, float], advised: ComputeUnits
+    ) -> None:
+        plan = taking(planned(chain("conv")), **times)
+        assert plan.advised is not None
+        assert plan.advised.compute_units == advised
+        assert plan.to_dict()["advised"] == advised
 
-    def test_the_unit_to_ask_for_depends_on_the_chip(self) -> None:
-        """As it was measured: a vision tower is faster on the engine of M4 Pro, and on the GPU of M5 Max."""
-        best = {chip: planned(linears(48), chip).best for chip in ("M4 Pro", "M5 Max")}
-        assert {chip: each.compute_units for chip, each in best.items() if each} == {
-            "M4 Pro": "cpu+ane",
-            "M5 Max": "cpu+gpu",
-        }
+    def test_the_advice_has_the_line_to_write_and_what_the_default_costs(self) -> None:
+        plan = taking(planned(chain("conv")), all_=4.0, ane=2.0, gpu=2.2, cpu=9.0)
+        lines = advice_on_units(plan)
+        assert lines[0].endswith("cpu+gpu is within the error of the forecast: measure it")
+        assert "2.00 times as long" in lines[1]
+        assert ".cpuAndNeuralEngine" in lines[2]
+        assert "ct.ComputeUnit.CPU_AND_NE" in lines[3]
+        assert [row[0] for row in choice_rows(plan)] == ["ask for", "cpu+ane", "cpu+gpu", "all", "cpu"]
 
-    def test_a_chip_without_an_open_engine_is_not_offered_it(self) -> None:
-        assert {each.compute_units for each in planned(linears(4), "A11").choices} == {"cpu", "cpu+gpu"}
+    def test_power_is_told_where_it_was_measured(self) -> None:
+        assert "measured power" in choice_rows(planned(chain("conv"), "M5 Max"))[0]
+        assert "measured power" not in choice_rows(planned(chain("conv"), "M4"))[0]
 
-    def test_of_two_alike_the_one_that_draws_less(self) -> None:
-        best = best_of([choice("all", 1.0), choice("cpu+gpu", 1.0), choice("cpu+ane", 1.05)])
-        assert best is not None
-        assert best.compute_units == "cpu+ane"
-        faster = best_of([choice("all", 1.0), choice("cpu+gpu", 1.0), choice("cpu+ane", 1.5)])
-        assert faster is not None
-        assert faster.compute_units == "cpu+gpu"
-        assert best_of([]) is None
-
-    def test_a_split_that_costs_more_than_a_pinned_unit_is_told(self) -> None:
-        told = cost_of_all([choice("all", 2.0, crossings=3), choice("cpu+ane", 1.0), choice("cpu+gpu", 1.5)])
-        assert told == "all costs 2 times as long as cpu+ane, with 3 values copied between units"
-        assert cost_of_all([choice("all", 1.0), choice("cpu+ane", 1.0)]) == ""
-
-    def test_the_python_lines_are_coremltools_own(self) -> None:
-        ct = pytest.importorskip("coremltools")
-        for units, line in PYTHON.items():
-            assert hasattr(ct.ComputeUnit, line.rpartition(".")[2]), units
-        assert set(SWIFT) == set(PYTHON) == set(COMPUTE_UNITS)
+    def test_the_limit_says_how_sure_it_is(self) -> None:
+        plan = replace(planned(chain("conv")), latency_ms=Interval(2.0, 3.0, 4.0))
+        told = [verdict_of(plan, limit) for limit in (1.0, 2.5, 3.5, 4.0)]
+        assert told == ["no", "no, but not surely", "yes, but not surely", "yes"]
+        assert device_rows([plan], 3.5)[1][-1] == "yes, but not surely"
 
 
-class TestSeveralChips:
-    def test_a_list_keeps_its_order_and_names_each_once(self) -> None:
-        devices = devices_for("M4, A15,a17pro,A15", None, "iOS17")
-        assert [device.name for device in devices] == ["M4, iOS17", "A15, iOS17", "A17 Pro, iOS17"]
-
-    def test_all_are_those_that_can_run_the_model(self) -> None:
-        """A chip that begins with a later system runs what was converted for an earlier one."""
-        names = {device.chip.name: device.target for device in devices_for("all", None, "iOS17")}
-        assert names["A12"] == "iOS17"
-        assert names["A18"] == "iOS18"
-        assert "A11" not in names, "its last system is iOS16"
-        assert "M4 Pro" not in names, "no iPad has it"
-        macs = {device.chip.name for device in devices_for("all", "macOS15", "iOS17")}
-        assert {"M1", "M4 Pro", "M5 Max"} <= macs
-
-    def test_an_unknown_chip_in_a_list_is_named(self) -> None:
-        with pytest.raises(UsageError, match="unknown chip 'A99'"):
-            devices_for("A15,A99", None, "iOS17")
-
-    def test_every_assumed_figure_has_words(self) -> None:
-        for name, chip in chips().items():
-            if chip.assumed:
-                plan = planned(linears(1), name)
-                assert any(f"of {name}, no source gives" in note for note in plan.notes)
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("kinds", "units", "reason"),
+        [
+            (("relu",), "cpu+ane", "the model is too small to be worth a launch there"),
+            (("relu",), "cpu", "it was not asked for"),
+            (("cumsum",), "cpu+ane", "it takes none of the ops"),
+            (("relu", "cumsum"), "cpu+ane", "too little to be worth the changes around what it refuses"),
+        ],
+    )
+    def test_a_plan_without_the_engine_says_why(
+        self, kinds: tuple[str, ...], units: ComputeUnits, reason: str
+    ) -> None:
+        sentence = planned(chain(*kinds), units=units).sentence
+        assert "nothing of it on the Neural Engine: " in sentence
+        assert reason in sentence
 
 
-class TestShuffles:
-    def shuffled(self, permuted: tuple[int, ...]) -> list[Operation]:
-        image, split = (1, 64, 56, 56), (1, 2, 32, 56, 56)
-        metas = [TensorMeta(shape, "float16") for shape in (image, split, permuted)]
-        inputs = [(TensorArg("x", meta, "computed", False),) for meta in metas]
-        return [
-            Operation("relu", "a", inputs[0], (metas[0],)),
-            Operation("reshape", "b", inputs[0], (metas[1],), (0,)),
-            Operation("transpose", "c", inputs[1], (metas[2],), (1,)),
+class TestDevices:
+    def test_a_list_of_chips_and_all_of_them(self) -> None:
+        assert [each.chip.name for each in devices_for("A15, a17pro,M4", None, "iOS17")] == [
+            "A15",
+            "A17 Pro",
+            "M4",
         ]
+        assert [each.chip.name for each in devices_for("M4,m4", None, "iOS17")] == ["M4"]
+        assert {each.chip.name for each in devices_for("all", None, "iOS17")} == set(chips())
+
+    def test_all_leaves_out_what_never_ran_the_system_and_a_named_one_is_refused(self) -> None:
+        names = {each.chip.name for each in devices_for("all", "iOS18", "iOS18")}
+        assert "A18" in names
+        assert "M4 Pro" not in names
+        with pytest.raises(UsageError, match="M4 Pro never ran iOS18"):
+            devices_for("A18,M4Pro", "iOS18", "iOS18")
+
+
+class TestPhysics:
+    def test_matrix_units_count_by_core(self) -> None:
+        assert gpu_tflops(find_chip("M5 Max")) == pytest.approx(39.2)
+        assert gpu_tflops(find_chip("M5")) == pytest.approx(9.8)
+        assert gpu_tflops(find_chip("M4 Pro")) == pytest.approx(6.4, rel=0.01)
+
+    @pytest.mark.parametrize(("outputs", "ratio"), [(1024, 5.29 / 0.168), (256, 0.58 / 0.0226)])
+    def test_a_linear_is_rated_as_core_ml_rates_it(self, outputs: int, ratio: float) -> None:
+        inputs = (tensor(1, 64, 128), tensor(outputs, 128, const=True))
+        result = (TensorMeta((1, 64, outputs), "float16"),)
+        linear = Operation("linear", "linear", inputs, result, (), {"depth": 128})
+        times = segmenter_ms(linear, cost_of(linear, None, False), find_chip("M4"))
+        assert times["CPU"] / times["ANE"] == pytest.approx(ratio, rel=0.3)
+
+    def test_a_cast_to_int8_is_offered_on_the_engine_and_one_to_int32_is_not(self) -> None:
+        device = find_device("M4", None)
+        for dtype, on_ane in (("int8", True), ("int32", False)):
+            cast = replace(operation("cast"), outputs=(TensorMeta((1, 64, 56, 56), dtype),))
+            assert ("ANE" in judge_placement(cast, device).allowed) is on_ane
 
     def test_a_channel_shuffle_is_a_what_if(self) -> None:
-        operations = self.shuffled((1, 32, 2, 56, 56))
-        assert shuffles_of(operations) == [2]
-        told = [each.assumption for each in planned(operations, "M4", "cpu+ane").what_if]
-        assert any(text.startswith("the channel shuffle leaves the Neural Engine") for text in told)
-
-    def test_another_transpose_of_five_axes_is_none(self) -> None:
-        operations = self.shuffled((1, 2, 32, 56, 56))
-        assert shuffles_of(operations) == []
-        assert not any("shuffle" in each.assumption for each in planned(operations, "M4").what_if)
+        split, mixed = (1, 2, 32, 56, 56), (1, 32, 2, 56, 56)
+        shuffle = Operation("transpose", "shuffle", (tensor(*split),), (TensorMeta(mixed, "float16"),), (7,))
+        body = [*chain(*["conv"] * 8), shuffle, *chain(*["conv"] * 8)]
+        body[9] = replace(body[9], reads=(8,))
+        device = find_device("M4", None)
+        with_it = plan_operations("model", body, device, "mil", "cpu+ane")
+        assert any("channel shuffles" in each.assumption for each in with_it.what_if)
+        without = plan_operations("model", chain(*["conv"] * 8), device, "mil", "cpu+ane")
+        assert not any("channel shuffles" in each.assumption for each in without.what_if)

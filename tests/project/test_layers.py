@@ -46,7 +46,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "run",
         "report",
         "as_dict compression fixed",
-        "measured parity unit_choice verdict",
+        "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
         "form",
@@ -79,10 +79,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit notebook plan_chips plan_markdown",
+        "junit notebook plan_markdown",
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
-        "concise formats page places proofs rules runtimes settings upgrade",
+        "concise formats page places plan_units proofs rules runtimes settings upgrade",
         "compression earlier excerpt fix_report hyperlinks json modules order",
     ),
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from convlint.model.placement import Advice, Blocker, Plan, WhatIf
-from convlint.model.unit_choice import PYTHON, SWIFT, cost_of_all
+from convlint.model.placement import Advice, Blocker, Plan, UnitChoice, WhatIf
 from convlint.output.html.findings import Places, links_to, source_lines
 from convlint.output.html.markup import Markup, link, tag
 from convlint.output.html.picture import Picture
@@ -85,27 +84,18 @@ def forecast(plan: Plan) -> Markup:
     return tag(
         "section",
         tag("h2", "About the forecast"),
-        _choices(plan),
+        [_choice(each) for each in plan.choices],
         [_what_if(each) for each in plan.what_if],
         tag("ul", [tag("li", note) for note in plan.notes], class_="notes quiet") if plan.notes else None,
     )
 
 
-def _choices(plan: Plan) -> Markup | None:
-    """The forecast for each choice of compute units, and which to ask for."""
-    best = plan.best
-    if best is None:
-        return None
-    warning = cost_of_all(plan.choices)
+def _choice(each: UnitChoice) -> Markup:
+    facts = f"{each.latency_ms}, {each.share['ANE'] * 100:.0f} % of the time on the Neural Engine"
     return tag(
-        "article",
-        tag("h3", f"Ask for {best.compute_units} on {plan.chip}"),
-        tag("p", f"{warning}.", class_="message") if warning else None,
-        tag("ul", [tag("li", f"{each.compute_units}: {each.latency_ms}") for each in plan.choices]),
-        tag("p", tag("code", SWIFT[best.compute_units]), class_="quiet"),
-        tag("p", tag("code", PYTHON[best.compute_units]), class_="quiet"),
+        "article", tag("h3", f"--compute-units {each.compute_units}"), tag("p", facts, class_="message"),
         class_="finding",
-    )
+    )  # fmt: skip
 
 
 def _what_if(each: WhatIf) -> Markup:

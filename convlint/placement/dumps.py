@@ -1,10 +1,10 @@
 """Reads what a Mac said of a model: where Core ML's compute plan puts each op.
 
-Three forms are known: JSON of anemll-profile, whose ``ordered_placements`` its source names
-(https://github.com/Anemll/anemll-profile), JSON with ``operations``, each with ``operator``, ``preferred`` and
-``supported`` (https://github.com/erwinzhang7/coreml-compute-placement/tree/80cdd66/results/residency), and lines of model,
-index, operator, name, preferred and supported, with tabs between them
-(https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/tree/5cb462b/data/03_compile/opdispatch).
+Three forms are known. JSON of anemll-profile, whose ``ordered_placements`` its source names:
+https://github.com/Anemll/anemll-profile. JSON with ``operations``, each with ``operator``, ``preferred`` and
+``supported``: https://github.com/erwinzhang7/coreml-compute-placement/tree/80cdd66/results/residency.
+Lines of model, index, operator, name, preferred and supported, with tabs between them:
+https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/tree/5cb462b/data/03_compile/opdispatch
 """
 
 from __future__ import annotations

@@ -446,7 +446,7 @@ class TestJson:
         assert list(report_to_dict(CLEAN)) == [
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
             "findings", "suppressed", "ignores", "trial", "trials", "unforeseen_failures", "disagreements",
-            "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast", "parity",
+            "form", "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast", "parity",
             "compression", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [

@@ -266,7 +266,8 @@ def _does_not_convert(report: Report) -> Verdict:
                 "They are in libraries: `convlint fix` shows them and compares the numbers; with --emit PATH"
                 " it writes a script that converts the model, where that can be done."
             )
-        headline = f"Does not convert as it is; after {report.repair.extent} it does."
+        numbers = _numbers_after_changes(report)
+        headline = f"Does not convert as it is; after {report.repair.extent} it does{numbers}."
         return Verdict("converts-after-fixes", headline, step)
     blockers = [count(len(errors), "error")] if errors else []
     blockers += [count(missed, "more refusal")] if missed else []
@@ -286,6 +287,16 @@ def _does_not_convert(report: Report) -> Verdict:
         first = "Rewrite that" if left else "Change the lines of the errors"
         step = f"{first}, then check again; `convlint fix` makes the other {helping.extent}."
     return Verdict("does-not-convert", headline, step)
+
+
+def _numbers_after_changes(report: Report) -> str:
+    """What parity found of the changed program, as the end of a sentence; empty where it was not run."""
+    if report.parity is None:
+        return ""
+    if report.parity.status == "equal":
+        return ", and computes the same"
+    wrong = wrong_numbers(report)
+    return f", but the program {wrong}" if wrong else ""
 
 
 def _left(report: Report, repair: Repair) -> str:

@@ -162,17 +162,6 @@ def test_the_help_is_the_line_as_fix_would_write_it(tmp_path: Path, convlint: Co
     assert "best, place = coreml_ops.median(x, dim=1)" in (tmp_path / "net.py").read_text()
 
 
-def test_parity_of_a_refused_model_is_that_of_the_changed_program() -> None:
-    model = Refused().eval()
-    report = convlint.check(model, torch.rand(1, 3, 16, 16), parity="float16")
-    assert report.parity is not None
-    assert (report.parity.status, report.parity.precision) == ("equal", "float16")
-    assert report.parity.remarks[0].startswith("compared with the changed model")
-    text = render_text(report)
-    assert "after 1 change at 1 line it does" in text
-    assert "parity equal: largest error" in text
-
-
 def test_a_model_without_data_has_no_parity_after_changes() -> None:
     with torch.device("meta"):
         model = Refused()

@@ -446,8 +446,8 @@ class TestJson:
         assert list(report_to_dict(CLEAN)) == [
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
             "findings", "suppressed", "ignores", "trial", "trials", "unforeseen_failures", "disagreements",
-            "form", "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast", "parity",
-            "compression", "notes", "seconds", "versions",
+            "form", "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast",
+            "parity", "compression", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",

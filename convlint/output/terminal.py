@@ -61,7 +61,9 @@ def render(report: Report, console: Console | Plain, *, quiet: bool = False, ful
     page = Page(console)
     if not quiet:
         _head(page, report)
-        if not full:
+        if full:
+            page.gap()
+        else:
             _verdict(page, report)
     put_findings(page, report) if full else put_short_findings(page, report)
     if quiet:
@@ -97,7 +99,6 @@ def _head(page: Page, report: Report) -> None:
     page.put((named(report.model), "bold"), (f"  for {report.target}, {through}", DIM))
     if report.form is not None:
         page.put((report.form.sentence, DIM))
-    page.gap()
 
 
 def _verdict(page: Page, report: Report) -> None:

@@ -238,7 +238,7 @@ class TestShort:
 
     def test_the_verdict_comes_first_and_last(self) -> None:
         lines = self.shown(REPORT)
-        assert lines[2] == f"✗ {verdict(REPORT).headline}"
+        assert lines[1] == f"✗ {verdict(REPORT).headline}"
         assert lines[-1] == f"✗ {verdict(REPORT).headline} {verdict(REPORT).next_step}"
 
     def test_the_warnings_of_a_rule_are_one_line(self) -> None:

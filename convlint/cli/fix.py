@@ -16,9 +16,10 @@ from convlint.cli.requests import ModelCommand, command_fields
 from convlint.destination import Place, checked_place
 from convlint.files import remove, replace_file
 from convlint.model import Site
-from convlint.repair.source.changes import OF_THE_MODEL, SourceChanges, context_changes, source_changes
+from convlint.repair.source.changes import OF_THE_MODEL, context_changes, source_changes
 from convlint.repair.source.proof import Original
 from convlint.repair.source.script import SCRIPT, run_script, script_text
+from convlint.repair.source.written import SourceChanges
 from convlint.rules.rulebook import load_rulebook
 from convlint.runs.opening import in_full, opened
 from convlint.runs.progress import Progress

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from convlint.model import Site
     from convlint.model.fixed import Fixed
-    from convlint.repair.source.changes import Context
     from convlint.repair.source.edit import Refusal
+    from convlint.repair.source.written import Context
 
 
 @dataclass(frozen=True, slots=True)

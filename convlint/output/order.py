@@ -40,7 +40,9 @@ def joined(findings: Iterable[Finding]) -> list[Said]:
     """
     lines: dict[object, list[Finding]] = {}
     for number, finding in enumerate(findings):
-        place = (finding.site, finding.caller) if finding.site is not None else number
+        place: object = (finding.site, finding.caller) if finding.site is not None else number
+        if _is_engine_note(finding):
+            place = (place, finding.rule.code)
         lines.setdefault(place, []).append(finding)
     groups: dict[object, list[tuple[Finding, ...]]] = {}
     for told in lines.values():
@@ -48,8 +50,12 @@ def joined(findings: Iterable[Finding]) -> list[Said]:
     return [Said(tuple(group)) for group in groups.values()]
 
 
+def _is_engine_note(finding: Finding) -> bool:
+    return finding.severity == "note" and finding.rule.category == "ane"
+
+
 def _key(finding: Finding) -> tuple[object, ...]:
-    if finding.severity == "note" and finding.rule.category == "ane":
+    if _is_engine_note(finding):
         return (finding.rule.code,)
     return (finding.rule.code, finding.severity, finding.message, finding.replacements)
 

@@ -262,9 +262,10 @@ def _does_not_convert(report: Report) -> Verdict:
     if report.repair is not None and report.repair.converts:
         step = "`convlint fix` shows them, makes them in your source with --write, and compares the numbers."
         if report.repair.in_libraries:
+            where = "line is in a library" if len(report.repair.sites) == 1 else "lines are in libraries"
             step = (
-                "They are in libraries: `convlint fix` shows them and compares the numbers; with --emit PATH"
-                " it writes a script that converts the model, where that can be done."
+                f"The {where}: `convlint fix` shows the changes and compares the numbers; with --emit PATH it"
+                " writes a script that converts the model, where that can be done."
             )
         numbers = _numbers_after_changes(report)
         headline = f"Does not convert as it is; after {report.repair.extent} it does{numbers}."

@@ -31,7 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "rules",
         "rewrites",
         "usercode",
-        "coreml interface",
+        "catalogue coreml interface",
         "mil",
         "model",
         "untouched",

@@ -1,0 +1,1 @@
+"""What was measured of many architectures: which convert, where they run, and which one to take instead."""

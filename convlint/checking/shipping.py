@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint.checking.options import Options
-from convlint.checking.reconcile import deciding_trial
+from convlint.checking.reconcile import deciding_trial, export_trial
 from convlint.errors import ModelError
 from convlint.model import Trial
 from convlint.model.repair import Repair
@@ -50,7 +50,8 @@ def program_to_ship(
     from convlint.repair.proposal import propose_repair
 
     progress("looking for changes")
-    found = propose_repair(captured.program, options.target, options.timeout, reader())
+    tried = export_trial(trials)
+    found = propose_repair(captured.program, options.target, options.timeout, reader(), tried)
     return Shipped(found.trial.operations if found.repair.converts else (), found.repair)
 
 

@@ -27,6 +27,7 @@ from convlint.coremltools_adapter.frontend import (
     torchscript_graph,
     transcription,
 )
+from convlint.coremltools_adapter.light import light_constants
 from convlint.coremltools_adapter.passes import (
     apply_passes,
     apply_pipeline,
@@ -35,7 +36,6 @@ from convlint.coremltools_adapter.passes import (
     check_outputs,
     check_program,
     complex_pipeline,
-    light_casts,
     without_bars,
 )
 from convlint.coremltools_adapter.programs import (
@@ -75,7 +75,7 @@ __all__ = [
     "is_registered",
     "is_state",
     "is_variable",
-    "light_casts",
+    "light_constants",
     "mil_program",
     "node_reader",
     "operation_names",

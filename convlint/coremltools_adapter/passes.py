@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partialmethod
-from types import SimpleNamespace
 from typing import Any
 
 from convlint.coremltools_adapter.programs import value_type
@@ -23,64 +22,6 @@ def complex_pipeline() -> Any:
     import coremltools as ct
 
     return ct.PassPipeline(["common::lower_complex_dialect_ops"], "complex")
-
-
-@contextmanager
-def light_casts() -> Iterator[None]:
-    """While open, the cast to float16 looks at the numbers in memory of a constant that is a view of few.
-
-    A weightless conversion would copy all weights, and compare each of them with the largest number of
-    float16, only to say their dtype.
-    """
-    import numpy as np
-    from coremltools.converters.mil.mil.ops.defs.iOS15.elementwise_unary import cast
-    from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
-    from numpy.lib.stride_tricks import as_strided
-
-    def block_of(value: Any) -> Any:
-        """The numbers in memory that an array is a view of, where these are fewer than its elements."""
-        if not isinstance(value, np.ndarray) or value.size < 2 or min(value.strides) < 0:
-            return None
-        reach = sum((size - 1) * stride for size, stride in zip(value.shape, value.strides, strict=True))
-        count = reach // value.itemsize + 1
-        return None if count >= value.size else as_strided(value, (count,), (value.itemsize,))
-
-    cast_value, overflows = cast.__dict__["get_cast_value"], FP16ComputePrecision.fp16_overflow
-
-    def get_cast_value(cls: Any, input_var: Any, dtype_val: Any) -> Any:
-        value = input_var.val
-        block = block_of(value)
-        if block is None:
-            return cast_value.__func__(cls, input_var, dtype_val)
-        cast_block = np.asarray(
-            cast_value.__func__(cls, SimpleNamespace(val=block, sym_val=block), dtype_val)
-        )
-        strides = tuple(stride // value.itemsize * cast_block.itemsize for stride in value.strides)
-        return as_strided(cast_block, value.shape, strides)
-
-    def fp16_overflow(operation: Any) -> bool:
-        constants = [
-            variable.op.val
-            for variable in operation.get_flattened_inputs()
-            if variable is not None and variable.op is not None and variable.op.op_type == "const"
-        ]
-        blocks = [block_of(constant.val) for constant in constants]
-        if not any(block is not None for block in blocks):
-            return bool(overflows(operation))
-        numbers = [
-            np.asarray(each.val) if block is None else block
-            for each, block in zip(constants, blocks, strict=True)
-        ]
-        sizes = [np.abs(value) for value in numbers if value.dtype == np.float32]
-        return any(bool((size[size < 1e38] > 65504).any()) for size in sizes)
-
-    cast.get_cast_value = classmethod(get_cast_value)
-    FP16ComputePrecision.fp16_overflow = staticmethod(fp16_overflow)
-    try:
-        yield
-    finally:
-        cast.get_cast_value = cast_value
-        FP16ComputePrecision.fp16_overflow = staticmethod(overflows)
 
 
 @contextmanager

@@ -127,6 +127,7 @@ class Draft:
         import torch
 
         _pick_from_lists(self.graph)
+        _drop_checks(self.graph)
         self.graph.eliminate_dead_code()
         self._drop_unread_constants()
         self.graph.lint()
@@ -232,6 +233,13 @@ def _pick_from_lists(graph: Graph) -> None:
     for node in list(graph.nodes):
         if node.target is operator.getitem and isinstance(node.args[0], (list, tuple)):
             node.replace_all_uses_with(node.args[0][node.args[1]])
+            graph.erase_node(node)
+
+
+def _drop_checks(graph: Graph) -> None:
+    """Leave out what checks a dtype or a device, which is settled by now: it keeps what it reads alive."""
+    for node in list(graph.nodes):
+        if str(node.target).startswith("aten._assert_tensor_metadata"):
             graph.erase_node(node)
 
 

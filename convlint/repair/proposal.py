@@ -32,15 +32,19 @@ class Proposal:
     trial: Trial
 
 
-def propose_repair(program: Any, target: str, timeout: float, read: Reader | None = None) -> Proposal:
+def propose_repair(
+    program: Any, target: str, timeout: float, read: Reader | None = None, tried: Trial | None = None
+) -> Proposal:
     """Search for changes with which coremltools takes ``program``, an ``ExportedProgram`` without data.
 
-    No round begins after ``timeout`` seconds; each conversion has as long. The program is left as it is.
+    ``tried`` is what coremltools said of ``program`` before. No round begins after ``timeout`` seconds; each
+    conversion has as long. The program is left as it is.
     """
     import torch
 
     with quiet_torch(), torch.no_grad():
         applied: tuple[Any, ...] = ()
+        captured = program
         if order(target) < order("iOS18"):
             functional = functional_states(program, lambda name: _buffer(program, name))
             if functional is not None:
@@ -52,6 +56,7 @@ def propose_repair(program: Any, target: str, timeout: float, read: Reader | Non
             convert_in_child(target, timeout, read),
             ask_rules=ask_rules(target),
             seconds=timeout,
+            first=tried if changed is captured and _is_of_calls(tried) else None,
         ).run()
     repair = Repair(
         searched.trial.status == "converted" and not searched.wrong,
@@ -59,6 +64,16 @@ def propose_repair(program: Any, target: str, timeout: float, read: Reader | Non
         searched.remaining,
     )
     return Proposal(repair, searched.trial)
+
+
+def _is_of_calls(trial: Trial | None) -> bool:
+    """Whether calls alone ended a trial, so that another one of the same program would say the same."""
+    return (
+        trial is not None
+        and trial.frontend == "export"
+        and trial.status == "failed"
+        and all(failure.stage == "frontend" and failure.node for failure in trial.failures)
+    )
 
 
 def _buffer(program: Any, name: str) -> Any:

@@ -93,7 +93,7 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     if job.read is None:
         pipeline.remove_passes(_REFUSE_NOTHING)
     stages = [ct.PassPipeline.get_pipeline("frontend_pytorch"), pipeline, adapter.backend_pipeline()]
-    light = adapter.light_casts() if job.level != "full" and job.frontend == "export" else nullcontext()
+    light = adapter.light_constants() if job.level != "full" and job.frontend == "export" else nullcontext()
     try:
         with light:
             for stage in stages:

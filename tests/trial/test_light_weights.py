@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 
 import coremltools as ct
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 import convlint
-from convlint.coremltools_adapter import light_casts
+from convlint.coremltools_adapter import light_constants
 from convlint.trial.light import KEEP_BYTES, take_weights, without_memory
 
 
@@ -58,7 +59,7 @@ def test_the_program_is_that_of_real_weights(name: str) -> None:
     program = _program(model, inputs)
     real = _kinds(program)
     take_weights(program)
-    with light_casts():
+    with light_constants():
         assert _kinds(program) == real
 
 
@@ -102,3 +103,40 @@ def test_what_a_pass_refuses_is_refused_by_default_at_its_line(model: type[nn.Mo
     (error,) = report.errors()
     assert error.site is not None
     assert error.site.source.startswith(("y = self.conv", "return y + self"))
+
+
+class Tied(nn.Module):
+    """Two layers that share a weight, and one that has its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = self.two = nn.Parameter(torch.rand(256, 256))
+        self.own = nn.Parameter(torch.rand(256, 256))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x @ self.one) @ self.two + x @ self.own
+
+
+def test_equal_weights_are_one_and_others_stay_apart() -> None:
+    def weights() -> int:
+        made = ct.convert(program, convert_to="milinternal", minimum_deployment_target=ct.target.iOS17)
+        return sum(
+            op.op_type == "const" and op.outputs[0].rank == 2 for op in made.functions["main"].operations
+        )
+
+    program = _program(Tied(), torch.rand(2, 256))
+    real = weights()
+    take_weights(program)
+    with light_constants():
+        assert weights() == real
+
+
+def test_passes_copy_no_weight_that_takes_no_memory() -> None:
+    """A copy of the one weight would take two gigabytes."""
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(22_000, 22_000), nn.ReLU(), nn.Linear(22_000, 22_000))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    report = convlint.check(model, torch.rand(1, 22_000))
+    assert report.convertible == "yes"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert max(before, after) < 1_500_000, "kilobytes"

@@ -92,7 +92,8 @@ class Searched:
 class Search:
     """One search. ``try_out`` converts a program and tells what was refused; ``unsafe`` allows rewrites
     that differ for some input; ``banned`` names calls that must stay as they are; ``ask_rules`` says which
-    calls convert to other numbers. After ``seconds`` no further round begins."""
+    calls convert to other numbers; ``first`` is what coremltools said of the program
+    as it is, if it was asked. After ``seconds`` no further round begins."""
 
     def __init__(
         self,
@@ -103,8 +104,10 @@ class Search:
         banned: frozenset[str] = frozenset(),
         ask_rules: AskRules = lambda program: (),
         seconds: float = inf,
+        first: Trial | None = None,
     ) -> None:
         self.program = program
+        self.first = first
         self.try_out = try_out
         self.ask_rules = ask_rules
         self.until = time.monotonic() + seconds
@@ -147,7 +150,8 @@ class Search:
             self.apply(step, draft)
         program = draft.program()
         self.wrong = self.ask_rules(program)
-        return draft, self.try_out(program)
+        known, self.first = self.first, None
+        return draft, known or self.try_out(program)
 
     def apply(self, step: Treatment | RegionPass, draft: Draft) -> None:
         """Apply one step, as far as the draft has a call for it."""

@@ -21,6 +21,7 @@ def light_constants() -> Iterator[None]:
     from coremltools.converters.mil.mil.operation import Operation
     from coremltools.converters.mil.mil.ops.defs.iOS15.elementwise_unary import cast
     from coremltools.converters.mil.mil.passes.defs.cleanup.const_deduplication import const_deduplication
+    from coremltools.converters.mil.mil.passes.defs.optimize_conv import fuse_conv_batchnorm, fuse_conv_scale
     from coremltools.converters.mil.mil.passes.defs.quantization import FP16ComputePrecision
 
     with ExitStack() as stack:
@@ -29,6 +30,8 @@ def light_constants() -> Iterator[None]:
             (FP16ComputePrecision, "fp16_overflow", _light_overflow),
             (FP16ComputePrecision, "_check_underflow_to_zero", _light_underflow),
             (const_deduplication, "find_constants", _light_search),
+            (fuse_conv_batchnorm, "_try_to_transform", _light_fusion),
+            (fuse_conv_scale, "_try_to_transform", _light_fusion),
             (Operation, "type_value_inference", _light_inference),
         ):
             stack.enter_context(_replaced(owner, name, light(owner.__dict__[name])))
@@ -107,6 +110,35 @@ def _light_underflow(original: Any) -> Any:
             original(self, new_var, var)
 
     return check_underflow_to_zero
+
+
+def _light_fusion(original: Any) -> Any:
+    """The weight of a convolution times a scale: a view again, of the first numbers of the product."""
+    from coremltools.converters.mil.mil import Builder
+
+    make = Builder.__dict__["const"]
+
+    def const(cls: Any, **kwargs: Any) -> Any:
+        return make.__func__(cls, **kwargs | {"val": _as_view(kwargs["val"])})
+
+    def try_to_transform(conv_op: Any, other_op: Any) -> Any:
+        if block_of(conv_op.weight.val) is None:
+            return original.__func__(conv_op, other_op)
+        with _replaced(Builder, "const", classmethod(const)):
+            return original.__func__(conv_op, other_op)
+
+    return staticmethod(try_to_transform)
+
+
+def _as_view(value: Any) -> Any:
+    """An array of rank 3 or more as a view of as many of its numbers as its shape can tell apart."""
+    from numpy.lib.stride_tricks import as_strided
+
+    shape = value.shape
+    count = sum(shape) - len(shape) + 1
+    if len(shape) < 3 or count >= value.size:
+        return value
+    return as_strided(value.reshape(-1)[:count].copy(), shape, (value.itemsize,) * len(shape))
 
 
 def _light_search(original: Any) -> Any:

@@ -118,7 +118,7 @@ def _light_fusion(original: Any) -> Any:
 
     make = Builder.__dict__["const"]
 
-    def const(cls: Any, **kwargs: Any) -> Any:
+    def const(cls: Any, /, **kwargs: Any) -> Any:
         return make.__func__(cls, **kwargs | {"val": _as_view(kwargs["val"])})
 
     def try_to_transform(conv_op: Any, other_op: Any) -> Any:
@@ -131,10 +131,10 @@ def _light_fusion(original: Any) -> Any:
 
 
 def _as_view(value: Any) -> Any:
-    """An array of rank 3 or more as a view of as many of its numbers as its shape can tell apart."""
+    """An array of rank 3 or more as a view of as many of its numbers as its shape tells apart; else itself."""
     from numpy.lib.stride_tricks import as_strided
 
-    shape = value.shape
+    shape = getattr(value, "shape", ())
     count = sum(shape) - len(shape) + 1
     if len(shape) < 3 or count >= value.size:
         return value

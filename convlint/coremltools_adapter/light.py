@@ -131,7 +131,7 @@ def _light_fusion(original: Any) -> Any:
 
 
 def _as_view(value: Any) -> Any:
-    """An array of rank 3 or more as a view of as many of its numbers as its shape tells apart; else itself."""
+    """An array of rank 3 or more as a view of as many of its numbers as its shape tells apart."""
     from numpy.lib.stride_tricks import as_strided
 
     shape = getattr(value, "shape", ())

@@ -17,6 +17,7 @@ from convlint.destination import Place, checked_place
 from convlint.files import remove, replace_file
 from convlint.model import Site
 from convlint.repair.source.changes import OF_THE_MODEL, context_changes, source_changes
+from convlint.repair.source.program_text import Unsayable, proved_text
 from convlint.repair.source.proof import Original
 from convlint.repair.source.script import SCRIPT, run_script, script_text
 from convlint.repair.source.written import SourceChanges
@@ -145,8 +146,6 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
     from convlint.output.fix_report import Emitted
 
     shown = shown_path(place.path)
-    left = changes.refusals or (changes.context is not None and changes.context.problem)
-    needs_more = sorted({change.kind for change in fixed.applied if change.kind in OF_THE_MODEL})
     if fixed.converts != "yes" or fixed.left_out is not None:
         return Emitted(shown, "the model does not convert as a whole")
     if fixed.form is not None and fixed.form.deployed and fixed.form.changes_program:
@@ -155,12 +154,15 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
             "it would convert the model as it is trained, and this is its deployed form: let the function"
             " that builds the model switch it, or give --as-trained",
         )
-    if needs_more:
-        return Emitted(shown, f"no context makes the change of this kind: {needs_more[0]}")
-    if left or not fixed.ships:
-        return Emitted(shown, "not every change has a form that works without convlint")
-    helpers = changes.place if changes.context is not None else None
-    text = script_text(place.real, original, _made_with(), helpers, job.inputs)
+    if not fixed.ships:
+        return Emitted(shown, "the program computes something else than the model")
+    helpers, program = changes.place if changes.context is not None else None, None
+    if _needs_program(fixed, changes):
+        try:
+            helpers, program = None, proved_text(fixed, original.module)
+        except Unsayable as reason:
+            return Emitted(shown, f"not every change has a form that works without convlint, and {reason}")
+    text = script_text(place.real, original, _made_with(), helpers, job.inputs, program)
     before = Path(place.real).read_bytes() if os.path.isfile(place.real) else None
     place.write(text)
     problem = run_script(place.real, max(600.0, original.timeout))
@@ -168,7 +170,13 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
         remove(Path(place.real))
     elif problem and before is not None:
         replace_file(Path(place.real), before)
-    return Emitted(shown, f"it was run and failed: {problem}" if problem else "")
+    return Emitted(shown, f"it was run and failed: {problem}" if problem else "", program is not None)
+
+
+def _needs_program(fixed: Fixed, changes: SourceChanges) -> bool:
+    """Whether neither lines nor the context of the helper file make all changes."""
+    of_the_model = any(change.kind in OF_THE_MODEL for change in fixed.applied)
+    return of_the_model or bool(changes.refusals or (changes.context is not None and changes.context.problem))
 
 
 def _checked(words: Sequence[str]) -> Checked:

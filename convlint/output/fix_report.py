@@ -22,10 +22,14 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """The script that was asked for, and why it is not there; ``problem`` is empty where it is."""
+    """The script that was asked for, and why it is not there; ``problem`` is empty where it is.
+
+    ``written_out``: it holds the program, since no line and no context makes all changes.
+    """
 
     path: str
     problem: str = ""
+    written_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

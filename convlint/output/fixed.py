@@ -127,6 +127,8 @@ def context_lines(helper_file: str) -> tuple[str, ...]:
 
 def _refusals(page: Page, report: FixReport) -> None:
     """The lines that no edit says and no context covers, and why."""
+    if report.emitted is not None and report.emitted.written_out and not report.emitted.problem:
+        return
     if not report.refusals and not (report.context and report.context.problem):
         return
     page.gap()
@@ -154,7 +156,9 @@ def _balance(page: Page, report: FixReport) -> None:
         (f"Handed to {helper}", "bold green", _places(calls)),
         ("An edit is proved, --write makes it", "bold green", _places(writable)),
         (f"Covered by the context of {helper}", "bold green", _places(report.covered)),
-        ("Fixed in memory only", "bold yellow", _places(memory)),
+        (f"Written out in {report.emitted.path}", "bold green", _places(memory))
+        if report.emitted is not None and report.emitted.written_out and not report.emitted.problem
+        else ("Fixed in memory only", "bold yellow", _places(memory)),
     ]
     left = [*_left(fixed)]
     if any(text for _, _, text in rows) or left:
@@ -240,7 +244,7 @@ def last_line(report: FixReport) -> tuple[str, str, str]:
     if report.written:
         helper = shown_path(report.helper_file)
         return "✓", "bold green", f"Converts after {changes}, with the lines above and {helper}."
-    text = f"Converts after {changes}, made in memory: {IN_MEMORY}."
+    text = f"Converts after {changes}, made in memory: {IN_MEMORY}; --emit PATH writes a script that does."
     if report.diff:
         lines = count(len({(site.path, site.line) for site in report.edits}), "line")
         helper = shown_path(report.helper_file)

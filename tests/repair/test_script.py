@@ -7,7 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coremltools as ct
+import torch
 from conftest import Convlint
+from torch import nn
+
+import convlint as convlint_package
+from convlint.repair.source.program_text import program_text
 
 NET = """\
 import torch
@@ -102,3 +108,72 @@ def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, convlint: C
     assert done.code == 2
     assert "mine.py" in done.err
     assert (tmp_path / "mine.py").read_text() == "print(1)\n"
+
+
+LIBRARY = """\
+import torch
+from torch import nn
+
+
+class Windows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(4, 6)
+        self.register_buffer("picks", torch.tensor([1, 0, 2]), persistent=False)
+
+    def forward(self, x, *, scale):
+        b, c, h, w = x.shape
+        x = x.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1)
+        x = torch.roll(x, 1, 3).flatten(1, 4)[:, self.picks]
+        return {"out": self.project(x) * scale, "rest": torch.diff(x, dim=-1)}
+
+
+class Remembers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("sum", torch.zeros(2, 4))
+
+    def forward(self, x):
+        self.sum.add_(x)
+        return torch.diff(self.sum)
+"""
+
+
+def test_where_no_line_says_a_change_the_script_holds_the_program(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(LIBRARY)
+    done = convlint(
+        "fix", "net.py:Windows", "--input", "2x4x4x6", "--input", "scale=1", "--emit", "convert.py"
+    )
+    assert done.code == 0, done.out + done.err
+    assert done.out.splitlines()[-1] == "✓ convert.py converts the model: it was run."
+    assert "Written out in convert.py  net.py:" in done.out
+    assert "Lines without an edit" not in done.out
+    text = (tmp_path / "convert.py").read_text()
+    assert "convlint" not in "".join(text.splitlines()[1:])
+    assert "self.model.get_parameter('project.weight')" in text
+    ran = run(tmp_path / "convert.py", tmp_path / "elsewhere")
+    assert ran.returncode == 0, ran.stderr
+    package = tmp_path / "elsewhere" / "Windows.mlpackage"
+    described = ct.models.MLModel(str(package), skip_model_load=True).get_spec().description
+    assert [each.name for each in described.input] == ["x", "scale"]
+    assert len(described.output) == 2
+
+
+def test_a_state_that_becomes_an_input_is_written_out(tmp_path: Path, convlint: Convlint) -> None:
+    (tmp_path / "net.py").write_text(LIBRARY)
+    done = convlint("fix", "net.py:Remembers", "--input", "2x4", "--emit", "convert.py")
+    assert done.code == 0, done.out + done.err
+    assert "✓ convert.py converts the model: it was run." in done.out
+
+
+def test_written_out_a_program_computes_what_the_fixed_module_does() -> None:
+    class Folds(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            steps = torch.cumprod(torch.arange(1.0, 5.0) / 3, 0)
+            return torch.hypot(x, y) * steps + float("inf") * (x > 9)
+
+    model, inputs = Folds(), (torch.rand(2, 4), torch.rand(2, 4))
+    fixed = convlint_package.fix(model, inputs)
+    assert fixed.converts == "yes"
+    written = program_text(fixed.program).module(model)
+    assert torch.allclose(written(*inputs)[0], fixed.module(*inputs), equal_nan=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convlint.model import Rule, Site
 from convlint.model.applied import Applied
-from convlint.repair.source.edit import IN_LIBRARY, Edit, Refusal, editable, find_edit
+from convlint.repair.source.edit import IN_LIBRARY, UNASKED, Edit, Refusal, editable, find_edit
 from convlint.repair.source.helper_file import Helpers, file_text, has_composition, has_helper, key_of
 from convlint.repair.source.helper_line import MODULE, Handed, NoCall, handed_over, import_of
 from convlint.repair.source.helper_place import place_of_helpers
@@ -85,7 +85,7 @@ class _Search:
         for change in self.applied:
             site = site_of(change)
             if site is not None:
-                self.refused[change] = Refusal(site, IN_LIBRARY)
+                self.refused[change] = Refusal(site, UNASKED)
         self.changes.place = place_of_helpers((), self.original.spec, self.original.root)
         self.can_write = not self.changes.place.problem(self.original.root)
 
@@ -250,7 +250,7 @@ class _Search:
                 self._write_down()
             else:
                 for change in covered_changes:  # of a line of the project it is still said why it stays
-                    if change in self.refused and self.refused[change].reason == IN_LIBRARY:
+                    if change in self.refused and self.refused[change].reason in (IN_LIBRARY, UNASKED):
                         del self.refused[change]
         done = {(edit.path, edit.line) for edit in self.changes.edits}
         refusals = {(one.site.path, one.site.line): one for one in self.refused.values()}

@@ -220,6 +220,7 @@ def _untouchable(site: Site, project: str) -> str:
 
 
 IN_LIBRARY = "the line stands in a library, not in the project"
+UNASKED = "for a script alone, no line is edited"
 _WRITABLE = 0o222
 _GENERATED = ("@generated", "DO NOT EDIT", "Do not edit")
 _HEAD = 10

@@ -19,6 +19,7 @@ from typing import Any
 from convlint.destination import FileKind
 from convlint.interface.inputs import InputSpec
 from convlint.repair.source.helper_place import HelperPlace
+from convlint.repair.source.program_text import CLASS, ProgramText
 from convlint.repair.source.proof import Original
 from convlint.supervision import prefix_of
 from convlint.text import one_line
@@ -48,28 +49,38 @@ def script_text(
     made_with: str,
     helpers: HelperPlace | None,
     inputs: Sequence[InputSpec] = (),
+    program: ProgramText | None = None,
 ) -> str:
     """The text of the script at ``path``. ``helpers`` is the helper file whose context it opens, if any.
 
-    ``inputs`` are declared as pictures where they are; sizes are those of the example.
+    ``inputs`` are declared as pictures where they are; sizes are those of the example. ``program`` is what is
+    converted in the model's place, where it has to be written out.
     """
     script = _script(original, path, helpers)
+    args: Sequence[Any] = script.args
+    if program is not None:
+        args = tuple(map(_value, program.inputs))
     lines = [
         f"{MARKER} ({made_with}): converts {original.spec} to Core ML.",
         *(["import sys", "from pathlib import Path", ""] if script.folders else []),
         "import coremltools as ct",
         "import torch",
+        *(program.imports if program is not None else ()),
         "",
         *(f"sys.path.insert(0, str(Path(__file__).parent / {folder!r}))" for folder in script.folders),
         *script.imports,
         "",
+        *(["", *program.lines, "", ""] if program is not None else ()),
         f"model = {script.model}.eval()  # load your weights into it here",
-        f"args = ({''.join(f'{each}, ' for each in script.args).strip()})",
+        f"args = ({''.join(f'{each}, ' for each in args).strip()})",
     ]
     keywords = ", ".join(f'"{name}": {text}' for name, text in script.kwargs.items())
-    if keywords:
+    if keywords and program is None:
         lines.append(f"kwargs = {{{keywords}}}")
-    export = f"program = torch.export.export(model, args{', kwargs' if keywords else ''})"
+    whole = "model" if program is None else f"{CLASS}(model)"
+    export = (
+        f"program = torch.export.export({whole}, args{', kwargs' if keywords and program is None else ''})"
+    )
     table = "{}"
     if helpers is not None:
         lines.append("with coreml_ops.convertible():")

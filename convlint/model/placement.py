@@ -56,6 +56,26 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstLaunch:
+    """Seconds that loading takes: ``first_s`` (low, mid, high), when Core ML compiles the model, and
+    ``later_s``, when it finds what it compiled. ``published`` counts the loads this rests on."""
+
+    first_s: tuple[float, float, float]
+    later_s: float
+    published: int
+
+    @property
+    def sentence(self) -> str:
+        """Both in one sentence."""
+        low, mid, high = (significant(seconds, 2) for seconds in self.first_s)
+        later = f"about {significant(self.later_s, 1)} s" if self.later_s >= 0.1 else "less than 0.1 s"
+        return (
+            f"about {mid} s ({low} to {high}) while Core ML compiles it for the Neural Engine, once on a"
+            f" device; later loads {later}; from {self.published} published loads"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PlacedOp:
     """One op of the program with its unit.
 
@@ -225,7 +245,7 @@ class Plan(Paged):
     ``blockers`` are ordered by the gain of removing each, ``advice`` is about ops that stay where they are.
     ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``choices`` compares
     the compute units that can be asked for, ``what_if`` has the forecasts under other assumptions, ``notes``
-    the limits of the forecast.
+    the limits of the forecast. ``first_launch`` is None where nothing is planned on the Neural Engine.
     """
 
     model: str
@@ -244,6 +264,7 @@ class Plan(Paged):
     what_if: tuple[WhatIf, ...] = ()
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
+    first_launch: FirstLaunch | None = None
     target: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

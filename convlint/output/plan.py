@@ -58,6 +58,8 @@ def render_plan(plan: Plan, console: Console | Plain) -> None:
             f"  {other.assumption}: {other.latency_ms}, {ane}",
             hang=9,
         )
+    if plan.first_launch is not None:
+        page.put(("first launch", "bold cyan"), f"  {plan.first_launch.sentence}", hang=14)
     for note in plan.notes:
         page.put(("note", "bold cyan"), f"  {note}", hang=6)
     page.gap()

@@ -62,9 +62,12 @@ def proved_text(fixed: Any, model: Any) -> ProgramText:
 
     text = program_text(fixed.program)
     args, kwargs = copy.deepcopy(fixed.program.example_inputs)
+    before = [(buffer, buffer.clone()) for buffer in (*fixed.module.buffers(), *model.buffers())]
     with torch.no_grad():
-        expected = pytree.tree_leaves(copy.deepcopy(fixed.module)(*args, **kwargs))
-        found = text.module(copy.deepcopy(model))(*copy.deepcopy(text.inputs))
+        expected = pytree.tree_leaves(fixed.module(*args, **kwargs))
+        _set_back(before)
+        found = text.module(model)(*copy.deepcopy(text.inputs))
+        _set_back(before)
     tensors = [value for value in expected if isinstance(value, torch.Tensor)]
     same = len(tensors) == len(found) and all(
         torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
@@ -73,6 +76,11 @@ def proved_text(fixed: Any, model: Any) -> ProgramText:
     if not same:
         raise Unsayable("written out, the program computes something else")
     return text
+
+
+def _set_back(buffers: Sequence[tuple[Any, Any]]) -> None:
+    for buffer, value in buffers:
+        buffer.copy_(value)
 
 
 def program_text(program: Any) -> ProgramText:

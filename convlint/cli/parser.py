@@ -89,6 +89,15 @@ examples:
   convlint rules new gelu-tanh --category support --path lint/rules
 """
 
+_EXPLAIN_EXAMPLES = """\
+examples:
+  convlint explain "PyTorch convert function for op 'diff' not implemented"
+  python convert.py 2>&1 | convlint explain -
+
+exit codes:
+  0 something is known of it   1 nothing is   2 bad use
+"""
+
 _BASELINE_EXAMPLES = """\
 examples:
   convlint baseline write     # every configured model; check then fails on new findings alone
@@ -111,6 +120,7 @@ USAGES = {
     "rule": "CODE|NAME",
     "rules": "[list|test|new]",
     "doctor": "",
+    "explain": "TEXT|-",
     "completion": "bash|zsh|fish",
 }
 
@@ -170,6 +180,15 @@ def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
     doctor = _add(subparsers, "doctor", "show versions, and whether a trial conversion can run here")
     _add_rule_paths(doctor)
     _add_terminal_or_json(doctor)
+
+
+def _add_explain(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "say what an error of coremltools, torch, Core ML or Xcode means, and which rule is about it"
+    explain = _add(subparsers, "explain", text, _EXPLAIN_EXAMPLES)
+    text = "the error, in quotes; - reads it from standard input"
+    explain.add_argument("text", nargs="+", metavar="TEXT", help=text)
+    _add_rule_paths(explain)
+    _add_terminal_or_json(explain)
 
 
 def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -310,5 +329,6 @@ _ADDERS = {
     "rule": _add_rule,
     "rules": _add_rules,
     "doctor": _add_doctor,
+    "explain": _add_explain,
     "completion": _add_completion,
 }

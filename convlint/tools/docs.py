@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from convlint.output.rules import rule_markdown
+from convlint.rules.error_texts import known_texts
 from convlint.rules.rule import CATEGORIES, CONFIDENCE_MEANING, SEVERITY_MEANING
 from convlint.rules.rulebook import Rulebook, load_rulebook
 from convlint.settings.schema import config_schema
@@ -21,6 +22,7 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "rules"
 INDEX = "index.md"
 REPLACEMENTS = FOLDER.parent / "replacements.md"
 BUGS = FOLDER.parent / "coremltools-bugs.md"
+MESSAGES = FOLDER.parent / "error-messages.md"
 SCHEMA = FOLDER.parent / "convlint.schema.json"
 
 
@@ -158,9 +160,34 @@ def _codes(rulebook: Rulebook, ops: Sequence[str]) -> str:
     return ", ".join(links) or "CL100"
 
 
+def messages(rulebook: Rulebook) -> str:
+    """The page of error messages that are known."""
+    parts = [
+        "# What an error message means",
+        "Messages of coremltools, torch, Core ML and Xcode, as people meet them. `convlint explain` finds"
+        " them from a text, and beside them the rules about an op that the text names:",
+        "```console\n$ convlint explain \"PyTorch convert function for op 'diff' not implemented\"\n"
+        "$ python convert.py 2>&1 | convlint explain -\n```",
+        "It has no model to look at. `convlint check` has, and says the line.",
+    ]
+    for known in known_texts():
+        rules = [rulebook.find(code) for code in known.rules]
+        links = ", ".join(f"[{rule.code} {rule.name}](rules/{rule.code}-{rule.name}.md)" for rule in rules)
+        more = [f"Rules: {links}."] if links else []
+        more += [f"[More]({known.source})."] if known.source else []
+        parts += [
+            f"## {known.text}",
+            f"Printed by {known.by}.",
+            known.says,
+            f"**Do:** {known.do}",
+            " ".join(more),
+        ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def beside(rulebook: Rulebook) -> Mapping[Path, str]:
     """The pages beside the folder of the rules, by their paths."""
-    return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook)}
+    return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook), MESSAGES: messages(rulebook)}
 
 
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
@@ -182,7 +209,7 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         path = FOLDER.parent / name
-        if path in (REPLACEMENTS, BUGS):
+        if path in (REPLACEMENTS, BUGS, MESSAGES):
             path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
         elif name in expected:
             (folder / name).write_text(expected[name], encoding="utf-8", newline="\n")

@@ -162,6 +162,8 @@ def _sizes(shape: str) -> Sizes:
         return Sizes(())
     if not shape:
         raise WrongInput("it has no shape (a tensor of rank 0 is spelled '()')")
+    if re.fullmatch(r"[0-9]+( ?, ?[0-9]+)+|\([0-9]+(, ?[0-9]+)+\)|\[[0-9]+(, ?[0-9]+)+\]", shape):
+        shape = "x".join(re.findall("[0-9]+", shape))  # as PyTorch prints a shape
     if re.fullmatch(r"[\[(]?[0-9]+([,;*X× ]+[0-9]+)+[\])]?", shape):
         raise WrongInput(f"sizes are joined by 'x': {'x'.join(re.findall('[0-9]+', shape))}")
     try:

@@ -244,12 +244,12 @@ def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     trial = how.add_mutually_exclusive_group()
     trial.add_argument(
         "--trial",
-        choices=TRIAL_LEVELS,
+        choices=(*TRIAL_LEVELS, NO_TRIAL),
         help="convert this far: the ops alone, the passes too, or a whole model package with random weights;"
-        " default: passes",
+        " none: run the rules alone; default: passes",
     )
     trial.add_argument(
-        "--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help="run the rules alone"
+        "--no-trial", dest="trial", action="store_const", const=NO_TRIAL, help=argparse.SUPPRESS
     )
     text = "stop user code and trial after this many seconds each; default: 120"
     how.add_argument("--timeout", type=float, metavar="SECONDS", help=text)

@@ -171,7 +171,7 @@ def _converts(report: Report) -> Verdict:
             f" {after}" if remarks else ""
         )
     if report.trial is None:
-        after += " Run without --no-trial to have coremltools confirm it."
+        after += " Run with --trial passes to have coremltools confirm it."
     return Verdict("converts", f"Converts{_once(report, proved)}{beside}.", after)
 
 
@@ -330,7 +330,7 @@ def _unknown(report: Report) -> Verdict:
         return Verdict(
             "unknown",
             "Unknown: the rules cannot tell, and no trial ran.",
-            "Run without --no-trial to let coremltools decide.",
+            "Run with --trial passes to let coremltools decide.",
         )
     return Verdict(
         "unknown",

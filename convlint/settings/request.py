@@ -113,7 +113,7 @@ def _options(configured: Options, request: Request, project: Project) -> Options
     if options.output is not None and options.trial != "full":
         raise UsageError("--output is the package that --trial full writes: give both.")
     if options.trial is None and options.parity is not None:
-        raise UsageError("--parity runs what a trial converted: leave --no-trial out.")
+        raise UsageError("--parity runs what a trial converted: leave --trial none out.")
     if options.trial is None and (options.compress or options.precision is not None):
-        raise UsageError("--compress and --precision need what a trial converts: leave --no-trial out.")
+        raise UsageError("--compress and --precision need what a trial converts: leave --trial none out.")
     return options

@@ -397,7 +397,7 @@ def test_parity_stands_in_the_json(tmp_path: Path) -> None:
 
 def test_parity_needs_a_trial(tmp_path: Path) -> None:
     done = command_line(tmp_path, OVERFLOWING, "--input", "1x4", "--parity", "--no-trial")
-    assert "leave --no-trial out" in done.stderr
+    assert "leave --trial none out" in done.stderr
     assert done.returncode == 2
 
 

@@ -350,7 +350,7 @@ class TestVerdict:
     def test_without_a_trial_it_says_so(self) -> None:
         result = verdict(replace(CLEAN, trial=None, trials=()))
         assert "by the rules alone" in result.headline
-        assert "--no-trial" in result.next_step
+        assert "--trial passes" in result.next_step
 
     @pytest.mark.parametrize(("status", "word"), [("timeout", "too long"), ("crashed", "crashed")])
     def test_a_trial_that_did_not_end_is_named(self, status: Any, word: str) -> None:

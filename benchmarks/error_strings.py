@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def _said(run: Run, marked: tuple[int, ...]) -> list[str]:
         for failure in report.capture_failures
         if _is_marked(line_in(run.path, failure.site, failure.caller), marked)
     ]
-    return [said for text in texts if (said := general(text)[:LONGEST])]
+    return [said for text in texts if re.search("[A-Za-z]{3}", said := general(text)[:LONGEST])]
 
 
 def _is_marked(line: int | None, marked: tuple[int, ...]) -> bool:

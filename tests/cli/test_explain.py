@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT, Convlint
 from torch import nn
 
-from convlint.rules.error_texts import known_texts, seen_errors
+from convlint.rules.error_texts import explain, known_texts, seen_errors
 from convlint.rules.rulebook import load_rulebook
 
 
@@ -85,3 +85,11 @@ def test_known_texts_match_themselves_and_name_rules_that_exist() -> None:
         assert all(code in rulebook for code in known.rules), known.text
         assert known.source.startswith("https://"), known.text
     assert set(seen_errors()) <= {rule.code for rule in rulebook}
+
+
+def test_what_the_examples_of_a_rule_end_with_leads_to_it() -> None:
+    rulebook = load_rulebook()
+    seen = [(code, text.replace("…", "7")) for code, texts in seen_errors().items() for text in texts]
+    assert len(seen) > 300
+    led = sum(code in {r.code for one in explain(text, rulebook) for r in one.rules} for code, text in seen)
+    assert led / len(seen) > 0.98

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "convlint"
 LAYERS: dict[str, tuple[str, ...]] = {
     "convlint": (
         "__main__",
-        "cli pytest_plugin tools",
+        "callbacks cli pytest_plugin tools",
         "testing",
         "output",
         "rule_tester runtimes",
@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.model": (
         "run",
         "report",
-        "as_dict compression fixed",
+        "as_dict compression fixed reasons",
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",

@@ -68,11 +68,12 @@ examples:
   convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip all --os iOS18 --max-ms 5
   convlint plan my/models.py:Net --input 1x3x64x64 --chip M4 --compute-units cpu+ane --compare-with plan.json
   convlint plan --model segmenter --format markdown
+  convlint plan --model segmenter --diff main.json
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:
-  0 planned   1 planned, and above --max-ms   2 bad use or configuration
-  3 the model could not be imported, built or captured
+  0 planned   1 planned, and above --max-ms, or lines left the Neural Engine since --diff
+  2 bad use or configuration   3 the model could not be imported, built or captured
 """
 _MAIN_EXAMPLES = """\
 examples:

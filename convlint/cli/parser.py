@@ -113,6 +113,7 @@ USAGES = {
     "rules": "[list|test|new]",
     "doctor": "",
     "completion": "bash|zsh|fish",
+    "server": "",
 }
 
 
@@ -295,6 +296,10 @@ def _add_fix(subparsers: argparse._SubParsersAction[Parser]) -> None:
     _add_terminal_or_json(parser)
 
 
+def _add_server(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    _add(subparsers, "server", "serve an editor: the language server protocol on standard input and output")
+
+
 def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
     text = "forecast where each op would run on an Apple chip, how long that takes, and what blocks it"
     parser = _add(subparsers, "plan", text, _PLAN_EXAMPLES)
@@ -312,4 +317,5 @@ _ADDERS = {
     "rules": _add_rules,
     "doctor": _add_doctor,
     "completion": _add_completion,
+    "server": _add_server,
 }

@@ -16,7 +16,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint": (
         "__main__",
         "callbacks cli pytest_plugin tools",
-        "testing",
+        "editor testing",
         "output",
         "rule_tester runtimes",
         "runs",
@@ -77,7 +77,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "shipping",
         "doctor options placed reconcile suppress",
     ),
-    "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
+    "convlint.runs": ("many", "affected session", "fixed opening watch workers", "cache progress"),
     "convlint.output": (
         "junit notebook plan_markdown since",
         "fixed github gitlab html markdown plan sarif terminal",

@@ -213,7 +213,7 @@ def test_a_model_is_written_in_an_editor(tmp_path: Path) -> None:
         await editor.until(lambda: getattr(editor.verdicts[-1], "convertible", "") == "yes")
 
         before = len(editor.progress)
-        editor.save("net.py", refused, 3)
+        editor.save("net.py", refused + "# written anew\n", 3)
         await editor.until(lambda: "Net: capturing" in str(editor.progress[before:]))
         editor.save("net.py", refused.replace("nn.Conv2d(16", "nn.Conv2d(17"), 4)
         await editor.until(lambda: getattr(editor.verdicts[-1], "convertible", "") == "unknown")

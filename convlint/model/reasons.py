@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convlint.model.graph import Site
 from convlint.model.rule import SEVERITIES
 from convlint.model.verdict import Kind, unnamed_refusals, verdict, wrong_numbers
-from convlint.text import one_line, shown_path
+from convlint.text import one_line, package_path
 
 if TYPE_CHECKING:
     from convlint.model.placement import Plan
@@ -38,7 +38,7 @@ def line_of(what: str, reasons: list[str]) -> str:
 
 def at_line(name: str, site: Site | None) -> str:
     """``"CL103 net.py:14"``."""
-    return one_line(f"{name} {shown_path(site.path)}:{site.line}" if site is not None else name, 200)
+    return one_line(f"{name} {package_path(site.path)}:{site.line}" if site is not None else name, 200)
 
 
 def _reasons(report: Report) -> Iterator[str]:

@@ -41,8 +41,10 @@ def render_github(run: Run) -> str:
 def _finding(shown: Shown) -> str:
     finding = shown.finding
     modules = f" (in {', '.join(shown.modules)})" if shown.modules else ""
+    where = f"at {shown.place}" if shown.path is None and shown.place else ""
     helps = [line for each in best_helps(finding.replacements) for line in _help(each)]
-    text = "\n".join([f"{finding.message}{modules}", *helps, f"why: convlint rule {finding.rule.code}"])
+    why = f"why: convlint rule {finding.rule.code}"
+    text = "\n".join(filter(None, [f"{finding.message}{modules}", where, *helps, why]))
     place = {"file": shown.path, "line": str(shown.line)} if shown.path is not None else {}
     return _command(
         _LEVELS[finding.severity],

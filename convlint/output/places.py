@@ -12,7 +12,7 @@ from convlint.installed import is_library
 from convlint.model import Finding, Report, Site
 from convlint.model.run import Outcome, Run
 from convlint.output.modules import fold_modules
-from convlint.text import shown_path
+from convlint.text import package_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,13 @@ class Shown:
     path: str | None
     line: int
     fingerprint: str
+
+    @property
+    def place(self) -> str:
+        """Path and line; in a library those below its package. Empty where the finding has none."""
+        if self.path is not None:
+            return f"{self.path}:{self.line}"
+        return shown_place(self.finding.site or self.finding.caller)
 
     @property
     def modules(self) -> list[str]:
@@ -53,12 +60,7 @@ def sites_of_output(report: Report | None, finding: Finding) -> Iterator[Site]:
 
 def shown_place(site: Site | None) -> str:
     """Path and line for people; the path of a library starts at its package."""
-    if site is None:
-        return ""
-    path = shown_path(site.path)
-    for folder in ("site-packages", "dist-packages"):
-        path = path.rpartition(f"{os.sep}{folder}{os.sep}")[2]
-    return f"{path}:{site.line}"
+    return f"{package_path(site.path)}:{site.line}" if site is not None else ""
 
 
 def repository_root(folder: str) -> str:

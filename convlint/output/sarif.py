@@ -13,7 +13,7 @@ from convlint.model.remarks import help_line
 from convlint.model.run import Outcome, Run
 from convlint.model.verdict import unnamed_refusals, verdict, wrong_numbers
 from convlint.output.json import dumps
-from convlint.output.places import Shown, place_in, places_of
+from convlint.output.places import Shown, place_in, places_of, shown_place
 from convlint.output.rules import rule_markdown
 from convlint.text import one_line, visible
 
@@ -147,7 +147,7 @@ def _physical(path: str, line: int) -> dict[str, Any]:
 
 def _related(site: Site, base: str) -> dict[str, Any]:
     place = place_in(base, site)
-    location: dict[str, Any] = {"message": {"text": visible(f"{site}: {one_line(site.source)}")}}
+    location: dict[str, Any] = {"message": {"text": visible(f"{shown_place(site)}: {one_line(site.source)}")}}
     if place is not None:
         location["physicalLocation"] = _physical(*place)
     return location

@@ -291,6 +291,17 @@ class TestJunit:
         JUNIT.validate(BytesIO(text.encode()))
 
 
+@pytest.mark.parametrize("form", ["markdown", "github"])
+def test_a_line_of_a_library_is_named_where_the_project_has_none(run: Run, form: str) -> None:
+    finding = replace(FINDINGS[3], caller=None)
+    assert finding.site == LIBRARY_SITE
+    outcome = replace(with_findings(run, finding).outcomes[0], spec="lib:Net")
+    text = RENDERERS[form](replace(run, outcomes=(outcome,)))
+    assert "file=" not in text
+    assert f"timm/layers/pool.py:{LIBRARY_SITE.line}" in text
+    assert "site-packages" not in text
+
+
 class TestMarkdown:
     def test_has_a_row_for_each_model_and_the_findings_below(self, run: Run) -> None:
         text = RENDERERS["markdown"](run)
@@ -300,6 +311,10 @@ class TestMarkdown:
         assert "`models/unet.py:41` in `encoder.layers.{0-11}.attn`" in text
         assert "+ return torch.sqrt(x * x + y * y)" in text
         assert "The baseline is stale" in text
+
+    def test_errors_come_first(self, run: Run) -> None:
+        text = RENDERERS["markdown"](run)
+        assert text.index("**error CL104") < text.index("**warning CL201")
 
     def test_nothing_of_a_model_is_markup(self, run: Run) -> None:
         odd = Outcome("a|b <b>*x*", "a:B", None, error=ModelError("@team look `here`\n# no"))

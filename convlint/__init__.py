@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convlint.repair.fix import fix as fix
     from convlint.runs.many import check_many as check_many
     from convlint.testing import assert_convertible as assert_convertible
+    from convlint.testing import assert_placement as assert_placement
 
 __all__ = [
     "Fixed",
@@ -34,6 +35,7 @@ __all__ = [
     "Report",
     "__version__",
     "assert_convertible",
+    "assert_placement",
     "check",
     "check_many",
     "convert",
@@ -51,6 +53,7 @@ _HOMES = {
     "Plan": "model.placement",
     "Report": "model",
     "assert_convertible": "testing",
+    "assert_placement": "testing",
     "check": "checking.check",
     "check_many": "runs.many",
     "convert": "repair.fix",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convlint.model import Report
+
 
 class ConvlintError(Exception):
     """One clear paragraph: what is wrong, and the next step."""
@@ -33,3 +38,16 @@ class ModelError(ConvlintError):
     """The model could not be imported, built, run or captured (exit code 3)."""
 
     exit_code = 3
+
+
+class NotConvertible(ConvlintError):
+    """A model that was about to be trained does not convert, or would not run where it should (exit code 1).
+
+    Its text is the report in short, ``report`` all of it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, text: str, report: Report) -> None:
+        self.report = report
+        super().__init__(text)

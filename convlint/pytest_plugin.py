@@ -5,14 +5,15 @@ Importing it loads pytest alone, so that test-suites which do not use it pay not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from convlint.model import Report
+    from convlint.model.placement import Plan
     from convlint.runs.session import Session
     from convlint.settings.jobs import Job
 
@@ -47,8 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
 class Checker:
     """The value of the fixture: call it to check a model and get the report."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], *, full: bool = False) -> None:
         self._options = dict(options)
+        self._full = full
 
     def __call__(
         self, model: Any, inputs: Any = (), kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -62,22 +64,55 @@ class Checker:
     ) -> Report:
         """Fail the test with the report as its text, unless the model converts."""
         __tracebackhide__ = True
-        from convlint.testing import failure_text
+        from convlint.testing import fails, failure_text
 
         report = self(model, inputs, kwargs, **options)
-        if report.exit_code or report.convertible != "yes":
-            pytest.fail(failure_text(report), pytrace=False)
+        if fails(report):
+            self._fail(failure_text(report, full=self._full))
         return report
+
+    def assert_placement(
+        self,
+        model: Any,
+        inputs: Any = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        ane_share: float | None = None,
+        outside: Iterable[str] | None = None,
+        max_ms: float | None = None,
+        **options: Any,
+    ) -> Plan:
+        """Fail the test unless the forecast keeps these limits: :func:`convlint.assert_placement`."""
+        __tracebackhide__ = True
+        from convlint.testing import Placement, placement_failure
+
+        wanted = Placement(ane_share, outside, max_ms)
+        report = self(model, inputs, kwargs, **options)
+        if problem := placement_failure(report, wanted, full=self._full):
+            self._fail(problem)
+        assert report.plan is not None
+        return report.plan
+
+    def _fail(self, text: str) -> NoReturn:
+        __tracebackhide__ = True
+        from convlint.wording import in_python
+
+        pytest.fail(in_python(text).replace("full=True", "pytest -v"), pytrace=False)
 
 
 @pytest.fixture(name="convlint")
 def convlint_fixture(request: pytest.FixtureRequest) -> Checker:
-    """A :class:`Checker`: call it for a report, or use its ``assert_convertible``."""
+    """A :class:`Checker`: call it for a report, or use what it asserts."""
     target = request.config.getini("convlint_target")
     options: dict[str, Any] = {"target": target} if target else {}
     for mark in reversed(list(request.node.iter_markers("convlint"))):
         options |= mark.kwargs
-    return Checker(options)
+    return Checker(options, full=_verbose(request.config))
+
+
+def _verbose(config: pytest.Config) -> bool:
+    """Whether ``-v`` asks for reports in full."""
+    return bool(config.option.verbose > 0)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,16 +144,18 @@ class _Model(pytest.Item):
     def runtest(self) -> None:
         import warnings
 
+        from convlint.capture.quiet import without_trace_log
         from convlint.testing import failure_text
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_trace_log():
             warnings.simplefilter("ignore")
             outcome = _session(self.config).check(self.job)
         if outcome.error is not None:
             raise _Failed(f"convlint: error: {outcome.error}")
         assert outcome.report is not None
         if outcome.report.exit_code:
-            raise _Failed(failure_text(outcome.report))
+            text = failure_text(outcome.report, full=_verbose(self.config))
+            raise _Failed(text.replace("--full", "pytest -v"))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, _Failed):

@@ -19,6 +19,14 @@ def shown_path(path: str) -> str:
     return named(path if inside == os.pardir or inside.startswith(os.pardir + os.sep) else inside)
 
 
+def package_path(path: str) -> str:
+    """The path for messages; that of a library starts at its package."""
+    shown = shown_path(path)
+    for folder in ("site-packages", "dist-packages"):
+        shown = shown.rpartition(f"{os.sep}{folder}{os.sep}")[2]
+    return shown
+
+
 def named(text: str) -> str:
     """A name as one line: a program that reads the output could take a second line for a command."""
     if text.isascii() and text.isprintable():

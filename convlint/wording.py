@@ -44,6 +44,9 @@ _ARGUMENTS = (
     ("--unsafe", "unsafe=True"),
     ("try the other --frontend", "try the other frontend"),
     ("Raise --timeout", "Raise timeout"),
+    ("--full shows them", "full=True shows them"),
+    (": --full", ": full=True"),
+    (": --format json", ": plan.to_dict()"),
 )
 """Sentences and clauses for which an argument alone would be no good English."""
 

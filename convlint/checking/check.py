@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from convlint.model.repair import Repair
 
 Progress = Callable[[str], None]
+Early = Callable[[tuple[Finding, ...]], None]
+"""What takes findings before all is known: those of the rules, then those of a model that was refused."""
 
 
 @called
@@ -129,15 +131,17 @@ def check_source(
     *,
     rulebook: Rulebook | None = None,
     decompositions: bool = True,
+    early: Early | None = None,
 ) -> Report:
     """Check the model that ``source`` gives.
 
     ``rulebook`` has rules that are already loaded, in place of those of the options. Without
     ``decompositions`` only the rules propose something: looking for what PyTorch and other releases of
-    coremltools have for a refused op takes more conversions than the check itself. Nothing is suppressed
-    yet, because comments and baselines may change while the model does not.
+    coremltools have for a refused op takes more conversions than the check itself. ``early`` gets what
+    rules find before a conversion, and what stops a refused model before changes are looked for. Nothing is
+    suppressed yet, because comments and baselines may change while the model does not.
     """
-    return _Check(name, source, options, progress, rulebook, decompositions).run()
+    return _Check(name, source, options, progress, rulebook, decompositions, early).run()
 
 
 class _Check:
@@ -151,7 +155,9 @@ class _Check:
         progress: Progress,
         rulebook: Rulebook | None,
         decompositions: bool,
+        early: Early | None,
     ) -> None:
+        self.early = early
         self.name = name
         self.rulebook = rulebook
         self.decompositions = decompositions
@@ -173,11 +179,15 @@ class _Check:
         with self.timed("capture"):
             captured = self.capture()
         environment = self.environment()
+        if self.early is not None:
+            self.early(on_own_lines(judge(captured, rules, environment, ())))
         trials = self.trials(captured)
         with self.timed("match"):
             findings = self.findings(captured, rules, environment, trials)
         if why is not None and captured.graph is not None:
             self.explain(why, captured.graph, environment)
+        if self.early is not None and trials and verdict(captured, findings, trials) != "yes":
+            self.early(on_own_lines(findings))
         findings = self.decomposed(findings, captured, environment, trials)
         shipped = self.shipped(captured, trials)
         plan = self.forecast(shipped, captured)

@@ -7,10 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from convlint.cli.requests import ModelCommand, command_fields
 from convlint.destination import Place, checked_place
@@ -22,6 +22,7 @@ from convlint.repair.source.proof import Original
 from convlint.repair.source.script import SCRIPT, run_script, script_text
 from convlint.repair.source.written import SourceChanges
 from convlint.rules.rulebook import load_rulebook
+from convlint.runs.fixed import Purpose, fixed_model, made_with
 from convlint.runs.opening import in_full, opened
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
@@ -30,7 +31,6 @@ from convlint.settings.request import one_job
 from convlint.text import shown_path
 
 if TYPE_CHECKING:
-    from convlint.capture.methods import Inputs, Source
     from convlint.model.fixed import Fixed
     from convlint.output.fix_report import Checked, Emitted
 
@@ -40,7 +40,7 @@ class FixRequest(ModelCommand):
     """``convlint fix``. ``check_again`` has the arguments of ``convlint check`` for the same model."""
 
     unsafe: bool
-    purpose: Literal["", "ane", "image"]
+    purpose: Purpose
     write: bool
     emit: str | None
     check_again: tuple[str, ...]
@@ -72,14 +72,14 @@ def fix(request: FixRequest, out: TextIO) -> int:
     with Progress(job.name, enabled=not request.quiet) as progress:
         job, notes = in_full(job, progress)
         with opened(job, progress, debug=request.debug) as source:
-            module, inputs, fixed = _fixed(source, job, request, progress)
+            module, inputs, fixed = fixed_model(source, job, request.unsafe, request.purpose, progress)
     fixed = replace(fixed, notes=(*notes, *fixed.notes))
     rules = load_rulebook([Path(path) for path in job.options.rule_paths])
     original = Original(
         module, job.spec, job.args, job.arg_exprs, folder, inputs, timeout, fixed.target or job.options.target
     )
     in_source = source_changes if request.write or place is None else context_changes
-    changes = in_source(fixed, tuple(rules), original, _made_with(), unsafe=request.unsafe)
+    changes = in_source(fixed, tuple(rules), original, made_with(), unsafe=request.unsafe)
     diff = changes.diff
     written, unwritten = changes.write() if request.write or place is not None else ([], [])
     emitted = _emitted(place, job, fixed, changes, original) if place is not None else None
@@ -111,36 +111,6 @@ def fix(request: FixRequest, out: TextIO) -> int:
     return report.exit_code
 
 
-def _fixed(
-    source: Source, job: Job, request: FixRequest, progress: Callable[[str], None]
-) -> tuple[Any, Inputs, Fixed]:
-    """The fixed model, with the module with real weights and the inputs that it came from."""
-    from convlint.capture.build import build_on_cpu
-    from convlint.capture.flexible import dynamic_shapes
-    from convlint.capture.methods import Source
-    from convlint.checking.offers.image_fold import fold_notes
-    from convlint.repair.fix import fix_module
-
-    progress("building")
-    assert source.build is not None
-    built, inputs = build_on_cpu(source.build), source.make_inputs()
-    module = source.to_judge(built)
-    fixed = fix_module(
-        module,
-        inputs,
-        job.options.target,
-        unsafe=request.unsafe,
-        for_=request.purpose,
-        dynamic_shapes=dynamic_shapes(module, *inputs, job.inputs),
-        timeout=job.options.timeout,
-        progress=progress,
-    )
-    given = Source(None, module, lambda: inputs, job.inputs)
-    folds = fold_notes(given, fixed.program, job.options.timeout)
-    # What is edited is the source of the model as it is built, with the weights that go with it.
-    return built, inputs, replace(fixed, notes=(*fixed.notes, *folds)).in_form(source.form)
-
-
 def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, original: Original) -> Emitted:
     """What became of the script that was asked for: it stays where it is only if it does its work."""
     from convlint.output.fix_report import Emitted
@@ -162,7 +132,7 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
             helpers, program = None, proved_text(fixed, original.module)
         except Unsayable as reason:
             return Emitted(shown, f"not every change has a form that works without convlint, and {reason}")
-    text = script_text(place.real, original, _made_with(), helpers, job.inputs, program)
+    text = script_text(place.real, original, made_with(), helpers, job.inputs, program)
     before = Path(place.real).read_bytes() if os.path.isfile(place.real) else None
     place.write(text)
     problem = run_script(place.real, max(600.0, original.timeout))
@@ -195,11 +165,3 @@ def _checked(words: Sequence[str]) -> Checked:
             f": {lines[-1]}" if lines else ""
         )
     return Checked(done.returncode, headline)
-
-
-def _made_with() -> str:
-    """The releases that a helper file was made with."""
-    from convlint import __version__
-    from convlint.checking.doctor import installed_version
-
-    return f"convlint {__version__}, coremltools {installed_version('coremltools')}"

@@ -26,7 +26,7 @@ _HOOK = """\
     hooks:
       - id: convlint
         name: convlint
-        entry: convlint check --changed
+        entry: convlint check --format concise --changed
         language: system
         types: [python]
         require_serial: true

@@ -194,6 +194,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--measure", action="store_true", help=text)
     text = "compare with what a Mac said: a dump of Core ML's compute plan, as JSON or as lines with tabs"
     where.add_argument("--compare-with", metavar="FILE", help=text)
+    text = (
+        "name the lines that left the Neural Engine since a plan that --format json wrote, for example of the"
+        " main branch; exit code 1 where there are any"
+    )
+    where.add_argument("--diff", metavar="FILE", help=text)
     shown = parser.add_argument_group("what to show")
     shown.add_argument(
         "--format", choices=("terminal", "json", "markdown"), default="terminal", help=FORMAT_HELP

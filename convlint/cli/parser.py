@@ -68,11 +68,12 @@ examples:
   convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip all --os iOS18 --max-ms 5
   convlint plan my/models.py:Net --input 1x3x64x64 --chip M4 --compute-units cpu+ane --compare-with plan.json
   convlint plan --model segmenter --format markdown
+  convlint plan --model segmenter --diff main.json
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:
-  0 planned   1 planned, and above --max-ms   2 bad use or configuration
-  3 the model could not be imported, built or captured
+  0 planned   1 planned, and above --max-ms, or lines left the Neural Engine since --diff
+  2 bad use or configuration   3 the model could not be imported, built or captured
 """
 _MAIN_EXAMPLES = """\
 examples:
@@ -122,6 +123,7 @@ USAGES = {
     "doctor": "",
     "explain": "TEXT|-",
     "completion": "bash|zsh|fish",
+    "server": "",
 }
 
 
@@ -313,6 +315,10 @@ def _add_fix(subparsers: argparse._SubParsersAction[Parser]) -> None:
     _add_terminal_or_json(parser)
 
 
+def _add_server(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    _add(subparsers, "server", "serve an editor: the language server protocol on standard input and output")
+
+
 def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
     text = "forecast where each op would run on an Apple chip, how long that takes, and what blocks it"
     parser = _add(subparsers, "plan", text, _PLAN_EXAMPLES)
@@ -331,4 +337,5 @@ _ADDERS = {
     "doctor": _add_doctor,
     "explain": _add_explain,
     "completion": _add_completion,
+    "server": _add_server,
 }

@@ -23,12 +23,13 @@ from convlint.settings.request import one_job
 if TYPE_CHECKING:
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
+    from convlint.model.since import Since
     from convlint.placement.chips import Device
     from convlint.placement.dumps import Dump
     from convlint.placement.rules import Precision
 
 TOO_SLOW = 1
-"""The exit code where an estimate is above ``--max-ms``."""
+"""The exit code where an estimate is above ``--max-ms``, or lines left the Neural Engine since ``--diff``."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,17 @@ class PlanRequest(ModelCommand):
     measure: bool
     max_ms: float | None
     compare_with: str | None
+    diff: str | None
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a plan is shown beside: a measurement, what a Mac said, an earlier plan."""
+
+    measured: Measured | None
+    compared: Measured | None
+    since: Since | None
 
 
 def plan_request(namespace: argparse.Namespace) -> PlanRequest:
@@ -52,14 +63,16 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         measure=namespace.measure,
         max_ms=namespace.max_ms,
         compare_with=namespace.compare_with,
+        diff=namespace.diff,
         files=tuple(namespace.output_file or ()),
     )
 
 
 def plan(request: PlanRequest, out: TextIO) -> int:
-    """Plan one model; exit code 0, but 1 where an estimate is above ``--max-ms``."""
+    """Plan one model; exit code 0, but 1 where a limit is not kept, or a line left the Neural Engine."""
     from convlint.placement.chips import devices_for
     from convlint.placement.forecast import check_words
+    from convlint.placement.since import compare_with_earlier, read_plan
 
     project = find_project(file=request.config)
     job = one_job(request.models, project, "plan")
@@ -74,13 +87,19 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         problem = can_measure()
         if problem:
             raise UsageError(problem)
-    single = {"--measure": request.measure, "--compare-with": request.compare_with}
+    single = {
+        "--measure": request.measure,
+        "--compare-with": request.compare_with,
+        "--diff": request.diff,
+    }
     for given in [word for word, asked in (single | {"a page or a drawing": request.files}).items() if asked]:
         if len(devices) > 1:
             raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
     dump = _dump(request)
+    earlier = read_plan(request.diff) if request.diff is not None else None
     files = destinations(request.files)
     forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
+    since = compare_with_earlier(forecasts[0], earlier) if earlier is not None else None
     if len(forecasts) == 1:
         outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
         write_files(Run((outcome,), repository_root(os.getcwd())), files)
@@ -89,11 +108,11 @@ def plan(request: PlanRequest, out: TextIO) -> int:
             from convlint.placement.dumps import compare_with_dump
 
             compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
-        _write(forecasts[0], measured, compared, request, out)
+        _write(forecasts[0], Beside(measured, compared, since), request, out)
     else:
         _write_several(forecasts, request, out)
     slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
-    return TOO_SLOW if slow else 0
+    return TOO_SLOW if slow or (since is not None and since.left) else 0
 
 
 def _dump(request: PlanRequest) -> Dump | None:
@@ -128,9 +147,8 @@ def _planned(
             return found, measure(found[0], fixed, job.options.timeout)
 
 
-def _write(
-    forecast: Plan, measured: Measured | None, compared: Measured | None, request: PlanRequest, out: TextIO
-) -> None:
+def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) -> None:
+    measured, compared, since = beside.measured, beside.compared, beside.since
     if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
@@ -139,11 +157,19 @@ def _write(
         if compared is not None:
             ops = [plain(op) | {"why": op.why} for op in compared.ops]
             more["compared"] = plain(compared) | {"ops": ops, "agreement": compared.agreement}
+        if since is not None:
+            from convlint.output.since import since_to_dict
+
+            more["since"] = since_to_dict(since)
         out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plan_markdown
 
         out.write(render_plan_markdown(forecast))
+        if since is not None:
+            from convlint.output.since import since_markdown
+
+            out.write(since_markdown(since))
     else:
         from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
         from convlint.output.terminal import console_of
@@ -156,6 +182,10 @@ def _write(
             render_compared(compared, console)
         if request.max_ms is not None:
             render_limit(forecast, request.max_ms, console)
+        if since is not None:
+            from convlint.output.since import render_since
+
+            render_since(since, console)
 
 
 def _write_several(forecasts: tuple[Plan, ...], request: PlanRequest, out: TextIO) -> None:

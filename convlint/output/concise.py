@@ -8,6 +8,7 @@ from convlint.model import Finding, IgnoreComment, Report, Site
 from convlint.model.remarks import help_line
 from convlint.model.run import Run
 from convlint.model.verdict import unnamed_refusals, wrong_numbers
+from convlint.output.places import sites_of_output
 from convlint.text import one_line, shown_path
 
 
@@ -43,7 +44,8 @@ def unused_line(ignore: IgnoreComment) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        yield f"{_place(report, finding.site or finding.caller)}: {_text(finding)}"
+        site = finding.site or finding.caller or next(sites_of_output(report, finding), None)
+        yield f"{_place(report, site)}: {_text(finding)}"
     for failure in unnamed_refusals(report):
         if failure.follows:
             continue

@@ -5,9 +5,12 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 
 from __future__ import annotations
 
-from convlint.model.remarks import help_line
+from convlint.model import Replacement
+from convlint.model.reasons import reasons_line
+from convlint.model.remarks import code_of, help_line
 from convlint.model.run import Run
 from convlint.model.verdict import verdict
+from convlint.output.findings import MOST_LINES, best_helps
 from convlint.output.places import Shown, shown_findings
 from convlint.text import visible
 
@@ -22,9 +25,9 @@ def render_github(run: Run) -> str:
             lines.append(_command("error", f"{outcome.model}: {outcome.error}", title="convlint"))
         elif outcome.report is not None and outcome.report.exit_code:
             result = verdict(outcome.report)
-            lines.append(
-                _command("error", f"{outcome.model}: {result.headline} {result.next_step}", title="convlint")
-            )
+            text = f"{result.headline} {result.next_step}"
+            title = f"{outcome.model}: {reasons_line(outcome.report)}"
+            lines.append(_command("error", text, title=title))
     lines += [
         _command(
             "warning", f"{each.site}: this comment silences nothing: {each.site.source}", title="convlint"
@@ -38,8 +41,10 @@ def render_github(run: Run) -> str:
 def _finding(shown: Shown) -> str:
     finding = shown.finding
     modules = f" (in {', '.join(shown.modules)})" if shown.modules else ""
-    helps = [f"help: {help_line(each)}" for each in finding.replacements]
-    text = "\n".join([f"{finding.message}{modules}", *helps, f"why: convlint rule {finding.rule.code}"])
+    where = f"at {shown.place}" if shown.path is None and shown.place else ""
+    helps = [line for each in best_helps(finding.replacements) for line in _help(each)]
+    why = f"why: convlint rule {finding.rule.code}"
+    text = "\n".join(filter(None, [f"{finding.message}{modules}", where, *helps, why]))
     place = {"file": shown.path, "line": str(shown.line)} if shown.path is not None else {}
     return _command(
         _LEVELS[finding.severity],
@@ -47,6 +52,18 @@ def _finding(shown: Shown) -> str:
         **place,
         title=f"{finding.rule.code} {finding.rule.name}: {shown.model}",
     )
+
+
+def _help(replacement: Replacement) -> list[str]:
+    """A replacement with its code under it, which GitHub shows as it is written."""
+    code = code_of(replacement)
+    lines = [f"help: {help_line(replacement)}"]
+    if code is None:
+        return lines
+    lines += [code.heading] if code.heading else []
+    sides = (("- ", code.before), ("+ ", code.after))
+    edit = [f"  {sign}{line}" for sign, text in sides for line in text.strip("\n").splitlines()]
+    return lines + edit if len(edit) <= MOST_LINES else lines[:1]
 
 
 def _command(name: str, text: str, **properties: str) -> str:

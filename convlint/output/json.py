@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlint.errors import ConvlintError, FileError
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.run import Run
+from convlint.output.places import inside
 
 
 def error_to_dict(error: ConvlintError) -> dict[str, Any]:
@@ -29,15 +31,26 @@ def error_to_dict(error: ConvlintError) -> dict[str, Any]:
 def render_run(run: Run) -> str:
     """The document of a run: a report where one model was named, else a list of reports and errors."""
     entries = [
-        outcome.report.to_dict() | {"kept": outcome.kept}
+        _inside(run.base, outcome.report.to_dict() | {"kept": outcome.kept})
         if outcome.report is not None
         else {"model": outcome.model, **error_to_dict(outcome.error or ConvlintError("not checked"))}
         for outcome in run.outcomes
     ]
     if len(entries) == 1 and not run.several:
         return dumps(entries[0])
-    more = {"unused_ignores": plain(run.unused_ignores), "stale_baseline": list(run.stale)}
+    more = {"unused_ignores": _inside(run.base, plain(run.unused_ignores)), "stale_baseline": list(run.stale)}
     return dumps(reports_to_dict(entries, run.exit_code) | more)
+
+
+def _inside(base: str, value: Any) -> Any:
+    """A document whose lines of source are in files named from ``base``, where they lie below it."""
+    if isinstance(value, dict):
+        made = {key: _inside(base, item) for key, item in value.items()}
+        path = made.get("path")
+        if isinstance(path, str) and "line" in made and os.path.isabs(path):
+            made["path"] = inside(base, path) or path
+        return made
+    return [_inside(base, item) for item in value] if isinstance(value, list) else value
 
 
 def reports_to_dict(entries: Iterable[Mapping[str, Any]], exit_code: int) -> dict[str, Any]:

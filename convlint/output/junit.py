@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from convlint.model import Report
+from convlint.model.reasons import reasons_line
 from convlint.model.run import Outcome, Run
 from convlint.model.verdict import verdict
 from convlint.output.terminal import render_text
@@ -50,10 +52,16 @@ def _case(outcome: Outcome) -> ElementTree.Element:
         _child(case, "error", str(outcome.error), "", type(outcome.error).__name__)
     elif report is not None and report.exit_code:
         kind = "error" if report.exit_code == 3 else "failure"
-        _child(case, kind, verdict(report).headline, render_text(report), report.convertible)
+        _child(case, kind, reasons_line(report), render_text(report), _type(report))
     elif report is not None and report.findings:
         _child(case, "system-out", "", render_text(report))
     return case
+
+
+def _type(report: Report) -> str:
+    """The verdict on the model as it is."""
+    kind = verdict(report).kind
+    return "does-not-convert" if kind == "converts-after-fixes" else kind
 
 
 def _element(tag: str, /, **attributes: str) -> ElementTree.Element:

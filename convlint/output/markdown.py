@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from convlint.model import Replacement, Report
+from convlint.model import SEVERITIES, Replacement, Report
 from convlint.model.remarks import code_of, help_line
 from convlint.model.run import Outcome, Run
 from convlint.model.verdict import Kind, tally, verdict
 from convlint.output.compression import compression_rows, heading, remark
+from convlint.output.findings import MOST_LINES
 from convlint.output.places import Shown, places_of
 from convlint.text import count, named, one_line, visible
 
@@ -64,8 +65,9 @@ def _findings(outcome: Outcome, report: Report, base: str) -> list[str]:
         return []
     lines = ["", "<details open>" if report.exit_code else "<details>"]
     lines += [f"<summary>{_html(outcome.model)}: {_html(tally(report))}</summary>", ""]
-    for shown in places_of(outcome, report.findings, base):
-        lines += _finding(shown)
+    shown = places_of(outcome, report.findings, base)
+    for each in sorted(shown, key=lambda each: SEVERITIES.index(each.finding.severity)):
+        lines += _finding(each)
     lines += [f"**{escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
     return lines
 
@@ -90,22 +92,24 @@ def _finding(shown: Shown) -> list[str]:
     finding = shown.finding
     rule = f"{finding.rule.code} {escape(finding.rule.name)}"
     head = f"- **{finding.severity} {rule}**: {escape(finding.message)}"
-    place = code(f"{shown.path}:{shown.line}") if shown.path is not None else ""
+    place = code(shown.place) if shown.place else ""
     modules = f"in {', '.join(map(code, shown.modules))}" if shown.modules else ""
     lines = [head]
     where = " ".join(filter(None, (place, modules)))
     lines += [f"  {where}"] if where else []
     for replacement in finding.replacements:
-        lines += _help(replacement)
+        lines += _help(replacement, finding.rule.code)
     return [*lines, ""]
 
 
-def _help(replacement: Replacement) -> list[str]:
+def _help(replacement: Replacement, rule: str) -> list[str]:
     """A replacement with its own code under it."""
     code = code_of(replacement)
     head = f"  - help: {escape(help_line(replacement))}"
     if code is None:
         return [head]
+    if len(code.before.splitlines()) + len(code.after.splitlines()) > MOST_LINES:
+        return [f"{head}; `convlint rule {rule}` shows the code"]
     changes = replacement.kind not in ("upgrade", "decomposition")
     lines = [f"{head}, {code.heading}" if code.heading else head, ""]
     if changes:

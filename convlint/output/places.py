@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from convlint.installed import is_library
-from convlint.model import Finding, Site
+from convlint.model import Finding, Report, Site
 from convlint.model.run import Outcome, Run
 from convlint.output.modules import fold_modules
-from convlint.text import shown_path
+from convlint.text import package_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,38 @@ class Shown:
     fingerprint: str
 
     @property
+    def place(self) -> str:
+        """Path and line; in a library those below its package. Empty where the finding has none."""
+        if self.path is not None:
+            return f"{self.path}:{self.line}"
+        return shown_place(self.finding.site or self.finding.caller)
+
+    @property
     def modules(self) -> list[str]:
         """The module paths of its calls, with repeated blocks as one."""
         paths = (call.module for call in self.finding.calls) if self.finding.calls else [self.finding.module]
         return [path for path, _ in fold_modules(paths) if path]
 
 
+def sites_of_output(report: Report | None, finding: Finding) -> Iterator[Site]:
+    """The lines of the op that made the output a finding is about, from the inside out.
+
+    A finding about the outputs as a whole has those of the first.
+    """
+    if report is None or report.graph is None or (finding.site or finding.caller) is not None:
+        return
+    subject = finding.subject
+    ports = [port for port in report.graph.outputs if subject.kind == "model" or port.name == subject.name]
+    if subject.kind not in ("output", "model") or not ports:
+        return
+    for call in report.graph.calls:
+        if call.name == ports[0].name:
+            yield from filter(None, (call.site, call.caller))
+
+
 def shown_place(site: Site | None) -> str:
     """Path and line for people; the path of a library starts at its package."""
-    if site is None:
-        return ""
-    path = shown_path(site.path)
-    for folder in ("site-packages", "dist-packages"):
-        path = path.rpartition(f"{os.sep}{folder}{os.sep}")[2]
-    return f"{path}:{site.line}"
+    return f"{package_path(site.path)}:{site.line}" if site is not None else ""
 
 
 def repository_root(folder: str) -> str:
@@ -69,7 +87,9 @@ def places_of(outcome: Outcome, findings: Sequence[Finding], base: str) -> Itera
     """The findings of one model with their places and fingerprints."""
     seen: Counter[str] = Counter()
     for finding in findings:
-        place = place_in(base, finding.site) or place_in(base, finding.caller) or _of_spec(outcome, base)
+        sites = [finding.site, finding.caller, *sites_of_output(outcome.report, finding)]
+        inside_base = filter(None, (place_in(base, site) for site in sites))
+        place = next(inside_base, None) or _of_spec(outcome, base)
         path, line = place or (None, 1)
         source = finding.site.source.strip() if finding.site is not None else ""
         modules = ",".join(path for path, _ in fold_modules(call.module for call in finding.calls))

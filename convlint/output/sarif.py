@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convlint.model import Finding, Replacement, Rule, Site, Suppression
+from convlint.model import Replacement, Rule, Site, Suppression
 from convlint.model.remarks import help_line
 from convlint.model.run import Outcome, Run
 from convlint.model.verdict import unnamed_refusals, verdict, wrong_numbers
 from convlint.output.json import dumps
-from convlint.output.places import Shown, place_in, places_of
+from convlint.output.places import Shown, place_in, places_of, shown_place
+from convlint.output.rules import rule_markdown
 from convlint.text import one_line, visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -40,6 +41,7 @@ def render_sarif(run: Run) -> str:
                     "driver": {
                         "name": "convlint",
                         "semanticVersion": __version__,
+                        **_home(),
                         "rules": [_rule(rule) for rule in rules.values()],
                     }
                 },
@@ -76,7 +78,7 @@ def _result(
         "ruleId": finding.rule.code,
         "ruleIndex": list(rules).index(finding.rule.code),
         "level": finding.severity,
-        "message": {"text": _message(finding)},
+        "message": {"text": _message(shown)},
         "locations": [_location(shown)],
         "partialFingerprints": {"convlint/v1": shown.fingerprint},
         "properties": {
@@ -98,9 +100,26 @@ def _result(
     return result
 
 
-def _message(finding: Finding) -> str:
+def _message(shown: Shown) -> str:
+    """The finding with its code, model and modules, which viewers show without the properties."""
+    finding = shown.finding
+    modules = f", {', '.join(shown.modules)}" if shown.modules else ""
     helps = [f"Help: {help_line(each)}." for each in finding.replacements]
-    return visible("\n".join([f"{finding.message}.", *helps]))
+    head = f"{finding.rule.code} in {shown.model}{modules}: {finding.message}."
+    return visible("\n".join([head, *helps]))
+
+
+def _home() -> dict[str, str]:
+    """The address that the installed package names as its home, where it names one."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        urls = metadata("convlint").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return {}
+    named = {label.strip().lower(): url.strip() for label, _, url in (each.partition(",") for each in urls)}
+    labels = ("documentation", "homepage", "repository", "source")
+    return next(({"informationUri": named[label]} for label in labels if label in named), {})
 
 
 def _location(shown: Shown) -> dict[str, Any]:
@@ -128,7 +147,7 @@ def _physical(path: str, line: int) -> dict[str, Any]:
 
 def _related(site: Site, base: str) -> dict[str, Any]:
     place = place_in(base, site)
-    location: dict[str, Any] = {"message": {"text": visible(f"{site}: {one_line(site.source)}")}}
+    location: dict[str, Any] = {"message": {"text": visible(f"{shown_place(site)}: {one_line(site.source)}")}}
     if place is not None:
         location["physicalLocation"] = _physical(*place)
     return location
@@ -193,9 +212,7 @@ def _help(rule: Rule) -> dict[str, str]:
     """The rule as text, and as Markdown for services that show it."""
     why = rule.why.strip()
     whole = f"convlint rule {rule.code} shows the whole page."
-    sources = "\n".join(f"- {source}" for source in rule.sources)
-    page = f"# {rule.code} {rule.title}\n\n{why}\n\n## Sources\n\n{sources}\n\n`convlint rule {rule.code}`"
-    return {"text": f"{why}\n\n{whole}", "markdown": page}
+    return {"text": f"{why}\n\n{whole}", "markdown": rule_markdown(rule)}
 
 
 def _invocation(run: Run) -> dict[str, Any]:

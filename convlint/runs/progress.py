@@ -18,11 +18,15 @@ _BAR = 20
 
 
 class Progress:
-    """One line on stderr that says what is being done, removed at the end. Silent without a terminal."""
+    """One line on stderr that says what is being done, removed at the end. Silent without a terminal.
 
-    def __init__(self, name: str, *, enabled: bool) -> None:
+    ``tell`` is told the same.
+    """
+
+    def __init__(self, name: str, *, enabled: bool, tell: Callable[[str], None] | None = None) -> None:
         self._name = name
         self._line = _Line(enabled=enabled)
+        self._tell = tell
 
     def __enter__(self) -> Callable[[str], None]:
         return self._begin
@@ -32,6 +36,8 @@ class Progress:
         stop_if_interrupted()
         note(_DOING.get(text, f"{text}:") + f" {self._name}")
         self._line.show(f"{self._name}: {text} ...")
+        if self._tell is not None:
+            self._tell(text)
 
     def __exit__(self, *_: object) -> None:
         self._line.clear()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convlint.errors import ConvlintError
 from convlint.model import Report
@@ -14,16 +16,31 @@ from convlint.runs.cache.store import Cache, job_digest
 from convlint.runs.progress import Progress
 from convlint.settings.jobs import Job
 
+if TYPE_CHECKING:
+    from convlint.checking.check import Early
+
 CACHED_NOTE = (
     "the result of an earlier check of the same sources, settings and releases; --no-cache checks anew"
 )
 
 
 class Session:
-    """Checks models in one process, so that what one model imports is loaded for the next."""
+    """Checks models in one process, so that what one model imports is loaded for the next.
 
-    def __init__(self, cache: Cache | None = None, *, debug: bool = False, quiet: bool = False) -> None:
+    ``tell`` is told each stage. ``early`` gets what is found before all is known.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None = None,
+        *,
+        debug: bool = False,
+        quiet: bool = False,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.cache = cache
+        self.early: Early | None = None
+        self._tell = tell
         self._debug = debug
         self._quiet = quiet
         self._before = frozenset(sys.modules)
@@ -64,11 +81,11 @@ class Session:
         from convlint.untouched import one_at_a_time
 
         name = f"{place}{job.name}"
-        with one_at_a_time, Progress(name, enabled=not self._quiet) as progress:
+        with one_at_a_time, Progress(name, enabled=not self._quiet, tell=self._tell) as progress:
             with opened(job, progress, debug=self._debug) as source:
                 from convlint.checking.check import check_source
 
-                return check_source(job.name, source, job.options, progress)
+                return check_source(job.name, source, job.options, progress, early=self.early)
 
     def _note_sources(self, job: Job) -> None:
         """Note the digest of each file that is about to be imported, before this process first reads it."""

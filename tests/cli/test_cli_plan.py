@@ -240,3 +240,35 @@ def test_a_plan_is_compared_with_what_a_mac_said(net: Path, capsys: pytest.Captu
     assert code == 0
     assert "compared  with dump.json: 96% of 25 ops run where the plan says" in text
     assert "a rule of the plan refuses what Core ML offers on the ANE" in text
+
+
+def test_the_lines_that_left_the_engine_since_are_named(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = NET.replace("self.wide = nn.Conv2d(width, width, 17, padding=8)", "self.wide = nn.Identity()")
+    device = ("--chip", "M4", "--compute-units", "cpu+ane")
+    (net / "before.py").write_text(narrow)
+    code, text, _ = run(capsys, "before.py:Net", *INPUT, *device, "--format", "json")
+    (net / "main.json").write_text(text)
+    assert run(capsys, "before.py:Net", *INPUT, *device, "--diff", "main.json")[0] == code == 0
+
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--diff", "main.json")
+    assert code == 1
+    *_, told, where, source, _, _, sentence = text.splitlines()
+    assert re.fullmatch(r"new, and off the Neural Engine: CL202 \S+, on the CPU, \+[\d.]+ ms", told)
+    line = NET.splitlines().index("        x = self.wide(x)  # too wide for the engine") + 1
+    assert where.split() == ["→", f"nets.py:{line}"]
+    assert "x = self.wide(x)  # too wide for the engine" in source
+    assert sentence.startswith("1 line left the Neural Engine since main.json: ")
+    assert "0 to 2 crossings" in sentence
+    code, text, _ = run(capsys, "nets.py:Net", *INPUT, *device, "--diff", "main.json", "--format", "json")
+    since = json.loads(text)["since"]
+    assert since["left"] == 1
+    assert since["lines"][0]["ms"] == pytest.approx(json.loads(text)["blockers"][0]["win_ms"]["mid"])
+    for other, says in ((("--chip", "M2"), "chip M4, and this one has M2"), (device[:2], "compute_units")):
+        code, _, error = run(capsys, "nets.py:Net", *INPUT, *other, "--diff", "main.json")
+        assert (code, says in error) == (2, True), error
+    (net / "main.json").write_text("{}")
+    code, _, error = run(capsys, "nets.py:Net", *INPUT, *device, "--diff", "main.json")
+    assert code == 2
+    assert "main.json: no plan in it. `convlint plan --format json` writes one" in error

@@ -93,7 +93,10 @@ class TestInit:
             "image=1x3x224x224:float32",
             "mask=1x3x224x224:float32",
         ]
-        assert "entry: convlint check --changed" in (tmp_path / ".pre-commit-config.yaml").read_text()
+        assert (
+            "entry: convlint check --format concise --changed"
+            in (tmp_path / ".pre-commit-config.yaml").read_text()
+        )
         again = convlint("init", "--yes")
         assert (again.code, "already holds a configuration" in again.err) == (2, True)
 

@@ -15,13 +15,13 @@ import junitparser
 import pytest
 import xmlschema
 from conftest import ROOT
-from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, REPORT, rule
+from reports import CLEAN, DIFFERS, FINDINGS, HYPOT_SITE, LIBRARY_SITE, REPORT, rule
 
 from convlint.checking.offers.own_lines import line_edit
 from convlint.checking.suppress import with_exit_code
 from convlint.cli.stream import tally_of_models
 from convlint.errors import ModelError, UsageError
-from convlint.model import IgnoreComment, LineEdit, Replacement, Report, Site, Suppression
+from convlint.model import IgnoreComment, LineEdit, Port, Replacement, Report, Site, Subject, Suppression
 from convlint.model.run import Outcome, Run
 from convlint.output.formats import FORMATS, RENDERERS, Destination, destination, destinations, write_files
 
@@ -187,10 +187,26 @@ class TestSarif:
         for fact in ("there is no file", "could not be captured", "stale in the baseline", "unused"):
             assert fact in text
 
+    def test_the_home_of_the_package_is_named(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = tmp_path / "convlint-0.0.dist-info" / "METADATA"
+        told.parent.mkdir()
+        home = "https://example.org/convlint"
+        told.write_text(f"Metadata-Version: 2.1\nName: convlint\nProject-URL: Homepage, {home}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        (told_run,) = json.loads(RENDERERS["sarif"](run))["runs"]
+        assert told_run["tool"]["driver"]["informationUri"] == home
+
     def test_rules_come_once_with_their_texts(self, log: dict[str, Any]) -> None:
         rules = log["runs"][0]["tool"]["driver"]["rules"]
         assert [rule["id"] for rule in rules] == ["CL201", "CL104", "CL105"]
         assert rules[1]["helpUri"] == "https://example.org/issue/1"
+        assert rules[1]["help"]["markdown"].startswith("# CL104 hypot: ")
+        assert "{" not in rules[1]["shortDescription"]["text"]
+        assert (
+            "CL104 in unet, encoder.layers.{0-11}.attn: " in log["runs"][0]["results"][1]["message"]["text"]
+        )
         for result in log["runs"][0]["results"]:
             assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
 
@@ -211,6 +227,7 @@ class TestGithub:
             "::error file=models/unet.py,line=41,title=CL104 hypot%3A unet::coremltools has no"
         )
         assert "%0Ahelp: spell hypot out" in hypot
+        assert "%0A  - return torch.hypot(x, y)%0A  + return torch.sqrt(x * x + y * y)" in hypot
         assert lines[0].startswith("::warning file=models/unet.py,line=70,")
 
     def test_nothing_of_a_model_can_begin_a_command_or_end_one(self, run: Run) -> None:
@@ -220,7 +237,23 @@ class TestGithub:
         assert lost.endswith("there is no file␛[0m 100%25, a:b")
 
     def test_a_model_that_could_not_be_judged_is_an_error(self, run: Run) -> None:
-        assert any("dark: Unknown" in line for line in RENDERERS["github"](run).splitlines())
+        (dark,) = [line for line in RENDERERS["github"](run).splitlines() if "title=dark%3A" in line]
+        assert dark.startswith("::error title=dark%3A cannot be judged")
+        assert "::Unknown: the model could not be captured." in dark
+
+    def test_a_finding_about_an_output_is_at_the_line_that_returns_it(self, run: Run, base: Path) -> None:
+        report = run.outcomes[0].report
+        assert report is not None
+        assert report.graph is not None
+        site = Site(str(base / "models" / "unet.py"), 77, "return x.argmax(1)")
+        returned = replace(report.graph.calls[0], name="argmax", site=site)
+        calls = (*report.graph.calls, returned)
+        graph = replace(report.graph, calls=calls, outputs=(Port("argmax", "tensor", None),))
+        finding = replace(FINDINGS[1], site=None, op="", subject=Subject("output", "argmax"))
+        report = replace(report, graph=graph, findings=(finding,), suppressed=())
+        told = replace(run, outcomes=(replace(run.outcomes[0], report=report),))
+        assert RENDERERS["github"](told).startswith("::error file=models/unet.py,line=77,")
+        assert RENDERERS["concise"](told).startswith("models/unet.py:77: CL104 error")
 
 
 class TestGitlab:
@@ -248,13 +281,25 @@ class TestJunit:
     def test_a_failure_holds_the_report(self, run: Run) -> None:
         (suite,) = junitparser.JUnitXml.fromstring(RENDERERS["junit"](run).encode())
         (failure,) = next(iter(suite)).result
-        assert failure.message.startswith("Does not convert as it is")
+        assert failure.message == "does not convert: CL104 models/unet.py:41 (+3)"
+        assert failure.type == "does-not-convert"
         assert "CL104 hypot" in failure.text
 
     def test_letters_that_xml_has_not_are_replaced(self, run: Run) -> None:
         odd = Outcome("odd \x00\x1b\ufffe\ud800", "a:B", None, error=ModelError("\x08"))
         text = RENDERERS["junit"](replace(run, outcomes=(odd,)))
         JUNIT.validate(BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("form", ["markdown", "github"])
+def test_a_line_of_a_library_is_named_where_the_project_has_none(run: Run, form: str) -> None:
+    finding = replace(FINDINGS[3], caller=None)
+    assert finding.site == LIBRARY_SITE
+    outcome = replace(with_findings(run, finding).outcomes[0], spec="lib:Net")
+    text = RENDERERS[form](replace(run, outcomes=(outcome,)))
+    assert "file=" not in text
+    assert f"timm/layers/pool.py:{LIBRARY_SITE.line}" in text
+    assert "site-packages" not in text
 
 
 class TestMarkdown:
@@ -266,6 +311,10 @@ class TestMarkdown:
         assert "`models/unet.py:41` in `encoder.layers.{0-11}.attn`" in text
         assert "+ return torch.sqrt(x * x + y * y)" in text
         assert "The baseline is stale" in text
+
+    def test_errors_come_first(self, run: Run) -> None:
+        text = RENDERERS["markdown"](run)
+        assert text.index("**error CL104") < text.index("**warning CL201")
 
     def test_nothing_of_a_model_is_markup(self, run: Run) -> None:
         odd = Outcome("a|b <b>*x*", "a:B", None, error=ModelError("@team look `here`\n# no"))
@@ -312,6 +361,9 @@ def test_json_of_a_run_has_every_model(run: Run) -> None:
     assert document["reports"][0]["suppressed"][0]["reason"] == "slow, and fine"
     assert document["reports"][1]["kept"] is True
     assert document["stale_baseline"] == list(run.stale)
+    found = document["reports"][0]["findings"]
+    paths = {finding["site"]["path"] for finding in found} - {LIBRARY_SITE.path}
+    assert paths == {"models/unet.py"}, "they start from the root of the repository"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "convlint"
 LAYERS: dict[str, tuple[str, ...]] = {
     "convlint": (
         "__main__",
-        "cli pytest_plugin tools",
-        "testing",
+        "callbacks cli pytest_plugin tools",
+        "editor testing",
         "output",
         "rule_tester runtimes",
         "runs",
@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.model": (
         "run",
         "report",
-        "as_dict compression fixed",
+        "as_dict compression fixed reasons since",
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
@@ -77,13 +77,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "shipping",
         "doctor options placed reconcile suppress",
     ),
-    "convlint.runs": ("many", "affected session", "opening watch workers", "cache progress"),
+    "convlint.runs": ("many", "affected session", "fixed opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit notebook plan_markdown",
+        "junit notebook plan_markdown since",
         "fixed github gitlab html markdown plan sarif terminal",
-        "findings",
-        "concise formats page places plan_units proofs rules runtimes settings upgrade",
-        "compression earlier excerpt fix_report hyperlinks json modules order",
+        "concise findings json",
+        "formats page places plan_units proofs rules runtimes settings upgrade",
+        "compression earlier excerpt fix_report hyperlinks modules order",
     ),
 }
 """Each package with rooms, from the top down: a room imports only from the layers below its own.

@@ -63,6 +63,26 @@ class Highest(nn.Module):
     def forward(self, x):
         return x.argmax()
 
+class Top(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(64, 64, 3, padding=1) for _ in range(4)))
+    def forward(self, x):
+        return self.layers(x).mean((2, 3)).topk(5).values.cumsum(1)
+
+WANTED = {"chip": "A17Pro", "ane_share": 0.5, "max_ms": 8}
+
+def test_placement(convlint):
+    plan = convlint.assert_placement(Top(), "1x64x64x64", **WANTED, outside={"topk", "aten.cumsum"})
+    assert (plan.chip, plan.share["ANE"] > 0.5) == ("A17 Pro", True)
+
+def test_placement_fails(convlint):
+    convlint.assert_placement(Top(), "1x64x64x64", **WANTED, outside=set())
+
+def test_placement_of_a_refused_model_fails():
+    import convlint
+    convlint.assert_placement(Bad(), ("1x4", "1x4"), max_ms=8)
+
 @pytest.mark.convlint(parity=True, ignore=["numeric"])
 def test_parity_fails(convlint):
     convlint.assert_convertible(Highest(), "2x4")
@@ -81,15 +101,28 @@ def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest
     inner.makepyfile(TESTS)
     # In this process, torch would be imported by halves: pytester forgets what the inner run imports.
     result = inner.runpytest_subprocess(*STRICT)
-    result.assert_outcomes(passed=4, failed=3)
+    result.assert_outcomes(passed=5, failed=5)
     result.stdout.fnmatch_lines(["*The converted program computes something else, first here*"])
     result.stdout.fnmatch_lines(
         ["*error CL104 hypot: aten.hypot.default has no converter", "*return torch.hypot(x, y)"]
     )
     frames = [line for line in result.outlines if "convlint/" in line and ".py:" in line]
     assert frames == [], "the failure is the report, and no frame of ours"
-    (summary,) = [line for line in result.outlines if line.startswith("FAILED") and "fixture_fails" in line]
-    assert "Bad was to convert to Core ML for iOS16" in summary
+    why = {
+        line.split()[1].partition("::")[2]: line.partition(" - ")[2]
+        for line in result.outlines
+        if line.startswith("FAILED")
+    }
+    where = "test_fixture_marker_and_function.py"
+    hypot = TESTS.splitlines().index("        return torch.hypot(x, y)") + 1
+    assert why["test_fixture_fails"] == f"Failed: does not convert: CL104 {where}:{hypot - 1}"
+    assert why["test_function_fails"] == f"AssertionError: does not convert: CL104 {where}:{hypot - 1}"
+    assert why["test_placement_fails"].startswith("Failed: placement: not on it: ")
+    assert why["test_placement_fails"].endswith("(+1)")
+    assert why["test_placement_of_a_refused_model_fails"].startswith(
+        "AssertionError: does not convert: CL104"
+    )
+    assert "DEBUG" not in result.stdout.str(), "torch's own log for tlparse is not the test's"
 
 
 HIGHEST = """
@@ -120,8 +153,9 @@ def test_one_test_for_each_configured_model(inner: pytest.Pytester) -> None:
             "*convlint::good PASSED*",
             "*convlint::bad FAILED*",
             "*convlint::lost FAILED*",
-            "*bad was to convert to Core ML for iOS17",
+            "does not convert: CL104 nets/bad.py:7",
             "*error CL104 hypot*",
+            "does not convert: CL104 nets/bad.py:7",
             "*convlint: error: there is no file nets/lost.py*",
             "torch is loaded",
         ]

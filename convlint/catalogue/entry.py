@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Repaired = Literal["source", "graph", "part", "no"]
-"""How far ``convlint fix`` comes: by edits of source, in the graph alone, in a part of the model, not at all."""
+"""How far ``convlint fix`` comes: edits of source, the graph alone, a part of the model, not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Features:
 class Entry:
     """One architecture, measured.
 
-    ``name`` is unique and reads as ``timm/fastvit_t8``; ``command`` are the arguments of ``convlint check`` that
-    measure it again. ``unbuilt`` says why it cannot be built here; such an entry has nothing below it.
+    ``name`` is unique and reads as ``timm/fastvit_t8``; ``command`` are the arguments of ``convlint check``
+    that measure it again. ``unbuilt`` says why it cannot be built here; such an entry has nothing below it.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Entry:
     form: str = ""
     """How the deployed form was made, where the model has one."""
     classes: tuple[str, ...] = ()
-    """The classes of the model and of its larger parts, as ``module.Class``: by them a user's model is known."""
+    """The classes of the model and of its larger parts, as ``module.Class``: a user's model is known by them."""
     features: tuple[Features, ...] = ()
     doors: tuple[Door, ...] = ()
     repairs: Repairs | None = None

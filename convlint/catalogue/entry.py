@@ -93,7 +93,7 @@ class Entry:
     form: str = ""
     """How the deployed form was made, where the model has one."""
     classes: tuple[str, ...] = ()
-    """The classes of the model and of its larger parts, as ``module.Class``: a user's model is known by them."""
+    """The classes of the model and of its larger parts, as ``module.Class``: to know a user's model by."""
     features: tuple[Features, ...] = ()
     doors: tuple[Door, ...] = ()
     repairs: Repairs | None = None

@@ -24,12 +24,12 @@ from benchmarks.catalogue.candidate import Candidate
 from benchmarks.catalogue.engine import Limits, run
 from benchmarks.catalogue.sources import SOURCES, candidates, installed_version
 from benchmarks.catalogue.state import State, entries, entry
-from benchmarks.catalogue.summary import summary, write_pages
+from benchmarks.catalogue.summary import STOPPED, summary, write_pages
 from convlint.catalogue.store import DATA, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, then print the summary; exit code 1 where convlint itself crashed on an entry."""
+    """Measure, then print the summary; exit code 1 where convlint itself stopped on an entry."""
     options = _parser().parse_args(arguments)
     if options.packages:
         sys.path.append(os.path.abspath(options.packages))
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _measure(waiting, state, limits, options)
     found = entries(state, chosen)
-    print(summary(found, state, chosen))
+    print(summary(found))
     if options.write:
         write(DATA, found)
-        write_pages(found, state, chosen)
+        write_pages(found)
         print(f"{len(found)} entries, {DATA.stat().st_size / 1e3:.0f} kB in {DATA}")
-    return 0
+    return int(any(each.unbuilt.startswith(STOPPED) for each in found))
 
 
 def _measure(waiting: Sequence[Candidate], state: State, limits: Limits, options: argparse.Namespace) -> None:
@@ -66,8 +66,9 @@ def _measure(waiting: Sequence[Candidate], state: State, limits: Limits, options
         spent = time.monotonic() - start
         left = spent / number * (len(waiting) - number)
         made = entry(candidate, row, state.of(candidate))
+        said = _said(made.unbuilt, made.converts)
         print(
-            f"{time.strftime('%H:%M:%S')} {number}/{len(waiting)} {candidate.name}: {_said(made.unbuilt, made.converts)}"
+            f"{time.strftime('%H:%M:%S')} {number}/{len(waiting)} {candidate.name}: {said}"
             f" in {row['seconds']:.0f} s; {60 * number / spent:.1f} a minute, {left / 60:.0f} min left",
             flush=True,
         )

@@ -1,7 +1,7 @@
-"""One architecture in a process of its own: each stage keeps what it found, so that a limit loses the rest only.
+"""One architecture in a process of its own: each stage keeps what it found, and a limit loses the rest only.
 
-``installed`` runs what ``convlint check``, ``plan``, ``fix`` and parity do, from one capture; ``next_release``
-asks another release of coremltools alone.
+``installed`` runs what ``convlint check``, ``plan``, ``fix`` and parity do; ``next_release`` asks another
+release of coremltools alone.
 """
 
 from __future__ import annotations

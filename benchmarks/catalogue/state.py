@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue.candidate import Candidate
+from benchmarks.catalogue.summary import STOPPED
 from convlint.catalogue.entry import Entry
 from convlint.catalogue.store import entry_of
 
@@ -86,9 +87,11 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
 
 
 def _unchecked(first: Row) -> str:
-    """Why there is no report: what its stage raised, or how the process ended."""
+    """Why there is no report: the refusal of its stage, else how convlint stopped."""
     said = first.get("stages", {}).get("check", "")
-    return first.get("ended") or (said if isinstance(said, str) else "") or "nothing was said"
+    if "check_crash" in first or first.get("ended"):
+        return f"{STOPPED}{first.get('check_crash') or first['ended']}"
+    return said if isinstance(said, str) and said else "nothing was said"
 
 
 def _proposed(first: Row) -> dict[str, Any]:

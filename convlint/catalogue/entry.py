@@ -93,7 +93,7 @@ class Entry:
     inputs: tuple[str, ...] = ()
     """``1x3x224x224 float32``, in the order of the forward."""
     reduced: bool = False
-    """Whether it has fewer layers or smaller widths than what people train: its size and times are not theirs."""
+    """Whether it has fewer layers or smaller widths than what people train: forecasts are not theirs."""
     form: str = ""
     """How the deployed form was made, where the model has one."""
     classes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Repaired = Literal["source", "graph", "part", "no"]
-"""How far ``convlint fix`` comes: by edits of source, in the graph alone, in a part of the model, not at all."""
+"""How far ``convlint fix`` comes: edits of source, the graph alone, a part of the model, not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Repairs:
     how: Repaired
     changes: int = 0
     left: tuple[Left, ...] = ()
+    unsafe: bool = False
+    """Whether that takes ``--unsafe``: a branch decided by the example, a part left out, other zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ class Features:
 class Entry:
     """One architecture, measured.
 
-    ``name`` is unique and reads as ``timm/fastvit_t8``; ``command`` are the arguments of ``convlint check`` that
-    measure it again. ``unbuilt`` says why it cannot be built here; such an entry has nothing below it.
+    ``name`` is unique and reads as ``timm/fastvit_t8``; ``command`` are the arguments of ``convlint check``
+    that measure it again. ``unbuilt`` says why it cannot be built here; such an entry has nothing below it.
     """
 
     name: str
@@ -90,10 +92,12 @@ class Entry:
     """10^9 multiply-adds times two, of one forward."""
     inputs: tuple[str, ...] = ()
     """``1x3x224x224 float32``, in the order of the forward."""
+    reduced: bool = False
+    """Whether it has fewer layers or smaller widths than what people train: forecasts are not theirs."""
     form: str = ""
     """How the deployed form was made, where the model has one."""
     classes: tuple[str, ...] = ()
-    """The classes of the model and of its larger parts, as ``module.Class``: by them a user's model is known."""
+    """The classes of the model and of its larger parts, as ``module.Class``: to know a user's model by."""
     features: tuple[Features, ...] = ()
     doors: tuple[Door, ...] = ()
     repairs: Repairs | None = None

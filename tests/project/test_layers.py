@@ -49,7 +49,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "form",
+        "alternative form",
         "graph plain rule shown",
     ),
     "convlint.rules": (
@@ -74,6 +74,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "check",
         "baseline judgement offers planning repaired upgrade",
         "frontends",
+        "alternatives",
         "shipping",
         "doctor options placed reconcile suppress",
     ),
@@ -83,7 +84,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "fixed github gitlab html markdown plan sarif terminal",
         "findings",
         "concise formats page places plan_units proofs rules runtimes settings upgrade",
-        "compression earlier excerpt fix_report hyperlinks json modules order",
+        "catalogue compression earlier excerpt fix_report hyperlinks json modules order",
     ),
 }
 """Each package with rooms, from the top down: a room imports only from the layers below its own.

@@ -1,0 +1,178 @@
+"""What the catalogue is asked about a refused model: its classes, its inputs, the part that is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from convlint.catalogue.alternatives import Part
+from convlint.catalogue.entry import Features
+from convlint.checking.options import Options
+from convlint.checking.reconcile import deciding_trial
+from convlint.model import Convertible, Finding, Graph, Trial
+from convlint.model.graph import TensorArg
+
+if TYPE_CHECKING:
+    import torch
+
+    from convlint.capture.methods import Source
+    from convlint.model.alternative import Alternative
+    from convlint.model.repair import Repair
+
+_OF_PYTORCH = ("torch.", "builtins.")
+"""Modules whose classes say nothing about an architecture."""
+
+
+def stays_refused(convertible: Convertible, trials: tuple[Trial, ...], repair: Repair | None) -> bool:
+    """Whether coremltools refuses the model, and no change is known with which it does not."""
+    return convertible == "no" and bool(trials) and not (repair is not None and repair.converts)
+
+
+def alternatives_to(
+    source: Source,
+    graph: Graph | None,
+    refused: tuple[str, ...],
+    options: Options,
+    notes: list[str],
+    max_ms: float | None = None,
+) -> tuple[Alternative, ...]:
+    """What the catalogue has instead of a model, or of the part around its ``refused`` modules.
+
+    A catalogue that cannot be read is a remark among the ``notes``.
+    """
+    from convlint.catalogue.alternatives import Subject, alternatives
+    from convlint.catalogue.store import CatalogueError, read
+
+    try:
+        entries = read()
+    except CatalogueError as error:
+        notes.append(f"no alternatives are named: {error}")
+        return ()
+    module = _built(source, options.timeout)
+    if module is None or not entries:
+        return ()
+    parts = tuple(parts_of(module))
+    subject = Subject(parts, _inputs(source), _part_to_blame(parts, graph, refused))
+    return alternatives(entries, subject, _chip(options), max_ms)
+
+
+def parts_of(module: torch.nn.Module) -> Iterator[Part]:
+    """Every module whose class is not PyTorch's own, the model itself first."""
+    for path, part in module.named_modules():
+        classes = tuple(_classes(type(part)))
+        if classes or not path:
+            yield Part(path, classes, sum(each.numel() for each in part.parameters()))
+
+
+def refused_modules(
+    findings: Iterable[Finding], trials: tuple[Trial, ...], repair: Repair | None
+) -> tuple[str, ...]:
+    """The module paths of what is refused, after all changes that are known; empty texts where unknown."""
+    if repair is not None and repair.remaining:
+        return tuple(failure.module for failure in repair.remaining if not failure.follows)
+    deciding = deciding_trial(trials)
+    failures = deciding.failures if deciding is not None else ()
+    paths = [failure.module for failure in failures if not failure.follows]
+    for finding in findings:
+        if finding.severity == "error":
+            paths += [call.module for call in finding.calls] or [finding.module]
+    return tuple(paths)
+
+
+def _built(source: Source, timeout: float) -> Any:
+    """The model with as little memory as it can have, only to be looked at; None where that fails now."""
+    if source.instance is not None:
+        return source.instance
+    from convlint.capture.weightless import build_weightless
+    from convlint.sandbox import time_limit
+
+    assert source.build is not None
+    try:
+        with time_limit(timeout):
+            return build_weightless(source.build)
+    except Exception:  # the check has told what the model is; this adds to it
+        return None
+
+
+def _classes(kind: type) -> Iterator[str]:
+    """A class and its bases as ``module.Class``, without those of PyTorch."""
+    for each in kind.__mro__:
+        if not f"{each.__module__}.".startswith(_OF_PYTORCH):
+            yield f"{each.__module__}.{each.__qualname__}"
+
+
+def _inputs(source: Source) -> tuple[tuple[int, ...], ...]:
+    """The shapes of the tensors that the model takes."""
+    if source.specs:
+        return tuple(tuple(spec.shape) for spec in source.specs)
+    args, kwargs = source.make_inputs()
+    return tuple(tuple(each.shape) for each in (*args, *kwargs.values()) if hasattr(each, "shape"))
+
+
+def _chip(options: Options) -> str:
+    from convlint.checking.shipping import device_of
+
+    return device_of(options).chip.name
+
+
+def _part_to_blame(parts: tuple[Part, ...], graph: Graph | None, paths: tuple[str, ...]) -> Part | None:
+    """The innermost part around everything that is refused that hands on feature maps to the rest."""
+    if graph is None or not paths or not all(paths):
+        return None
+    common = [
+        *takewhile(lambda names: len({*names}) == 1, zip(*(path.split(".") for path in paths), strict=False))
+    ]
+    around = [".".join(name[0] for name in common[:depth]) for depth in range(len(common), 0, -1)]
+    found = [
+        Part(part.path, part.classes, part.parameters, features)
+        for path in around
+        for part in parts
+        if part.path == path and (features := handed_on(graph, path))
+    ]
+    several = (part for part in found if len(part.features) > 1)
+    return next(several, found[0] if found else None)
+
+
+def handed_on(graph: Graph, path: str) -> tuple[Features, ...]:
+    """The feature maps that the rest of the model reads from a module, by their strides.
+
+    A map has the height and the width of the picture divided by its stride, in either layout. Several of one
+    stride are the last of them.
+    """
+    size = next((port.meta.shape[2:] for port in graph.inputs if port.meta and port.meta.rank == 4), None)
+    if size is None:
+        return ()
+    inside = {call.name: call for call in graph.calls if f"{call.module}.".startswith(f"{path}.")}
+    read = {
+        (argument.call, argument.output): argument.meta.shape
+        for call in graph.calls
+        if call.name not in inside
+        for argument in _tensors(call.args.values())
+        if argument.call in inside
+    }
+    widths = {}
+    for shape in read.values():
+        if (found := _feature(shape, size)) is not None:
+            widths[found.stride] = found
+    return tuple(widths[stride] for stride in sorted(widths))
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[TensorArg]:
+    for value in values:
+        if isinstance(value, TensorArg):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
+
+
+def _feature(shape: tuple[int | str, ...], size: tuple[int | str, ...]) -> Features | None:
+    """What a tensor is as a feature map: channels first, else channels last; None where it is none."""
+    numbers = [each for each in (*shape, *size) if isinstance(each, int) and each > 0]
+    if len(shape) != 4 or len(numbers) != 6:
+        return None
+    _, one, two, three, height, width = numbers
+    for channels, high, wide in ((one, two, three), (three, one, two)):
+        if height % high == 0 == width % wide and height // high == width // wide > 1:
+            return Features(height // high, channels)
+    return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import log2, prod
 
 from convlint.catalogue.entry import Entry, Features
-from convlint.model.alternative import Alternative
+from convlint.model.alternative import Alternative, Answer
 
 MOST = 3
 """How many alternatives are named."""
@@ -35,6 +35,9 @@ class Part:
     features: tuple[Features, ...] = ()
 
 
+Shape = tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The model to find alternatives for.
@@ -44,35 +47,52 @@ class Subject:
     """
 
     parts: tuple[Part, ...]
-    inputs: tuple[tuple[int, ...], ...]
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...] = ()
     blamed: Part | None = None
 
 
-def alternatives(
-    entries: Sequence[Entry], subject: Subject, chip: str, max_ms: float | None = None
-) -> tuple[Alternative, ...]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an alternative has to be: convertible through a frontend, and no slower than ``max_ms`` on a chip.
+
+    ``coremltools`` is the release that is installed here; ``frontend`` may be ``auto``.
+    """
+
+    chip: str
+    frontend: str = "auto"
+    coremltools: str = ""
+    max_ms: float | None = None
+
+    def answer(self, entry: Entry) -> tuple[Answer, str] | None:
+        """How the entry converts and through which frontend; None for one that is not to be named."""
+        place = entry.on(self.chip)
+        too_slow = self.max_ms is not None and (place is None or place.milliseconds > self.max_ms)
+        differs = entry.equal is not None and entry.equal.conclusion == "differs"
+        if too_slow or differs or not entry.date or entry.unbuilt:
+            return None
+        first = entry.doors[0].coremltools if entry.doors else ""
+        open_ones = [door.frontend for door in entry.doors if door.converts and door.coremltools == first]
+        if self.frontend in ("auto", "export") and "export" in open_ones:
+            return "as-is", ""
+        if self.frontend in ("auto", "torchscript") and "torchscript" in open_ones:
+            return "as-is", "torchscript"
+        return (
+            ("fixed", "") if entry.repairs is not None and entry.repairs.how in ("source", "graph") else None
+        )
+
+
+def alternatives(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> tuple[Alternative, ...]:
     """Up to three entries that convert: for the refused part where that is known, else for the whole model.
 
-    Those that convert as they are come before those that need changes, and the nearest first; one of each
-    family. With ``max_ms`` only those whose estimate on ``chip`` is at most that.
+    Those that convert as they are come before those that need changes, and among these the nearest first; one
+    of each family.
     """
-    usable = [entry for entry in entries if _is_usable(entry, chip, max_ms)]
-    for_part = [*_for_part(entries, usable, subject, chip)]
-    return tuple((for_part or [*_for_whole(entries, usable, subject, chip)])[:MOST])
+    for_part = [*_for_part(entries, subject, wanted)]
+    return tuple((for_part or [*_for_whole(entries, subject, wanted)])[:MOST])
 
 
-def _is_usable(entry: Entry, chip: str, max_ms: float | None) -> bool:
-    if entry.converts not in ("as-is", "fixed") or not entry.date:
-        return False
-    if entry.equal is not None and entry.equal.conclusion == "differs":
-        return False
-    place = entry.on(chip)
-    return max_ms is None or (place is not None and place.milliseconds <= max_ms)
-
-
-def _for_part(
-    entries: Sequence[Entry], usable: Sequence[Entry], subject: Subject, chip: str
-) -> Iterator[Alternative]:
+def _for_part(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> Iterator[Alternative]:
     """Backbones that hand on feature maps of the same strides and of like widths."""
     part = subject.blamed
     if part is None or not part.features:
@@ -87,68 +107,86 @@ def _for_part(
         if set(part.classes) & set(entry.classes[:1]):
             return None  # the same backbone again
         total = 0.0
-        for wanted in part.features:
-            given = widths.get(wanted.stride)
-            if given is None or not _within(given, wanted.channels, WIDTH_RATIO):
+        for feature in part.features:
+            given = widths.get(feature.stride)
+            if given is None or not _within(given, feature.channels, WIDTH_RATIO):
                 return None
-            total += abs(log2(given / wanted.channels))
+            total += abs(log2(given / feature.channels))
         size = _size_distance(entry.parameters, part.parameters)
         return None if size is None else total / len(part.features) + size / 4
 
-    for entry in _nearest(usable, distance):
+    for entry, answer in _nearest(entries, wanted, distance):
         equal = set(part.features) <= set(entry.features)
         same = "same strides and widths" if equal else "same strides, similar widths"
-        yield _alternative(entry, same, chip, (), part.path)
+        yield _alternative(entry, answer, same, subject, wanted, part.path)
 
 
-def _for_whole(
-    entries: Sequence[Entry], usable: Sequence[Entry], subject: Subject, chip: str
-) -> Iterator[Alternative]:
+def _for_whole(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> Iterator[Alternative]:
     """Architectures for the same task, near in size and in what they take."""
-    task, own = _task_of(entries, subject)
+    task, same, own = _task_of(entries, subject)
     if not task:
         return
-    whole = subject.parts[0]
+    size_of_model = subject.parts[0].parameters
 
     def distance(entry: Entry) -> float | None:
-        if entry.task != task or own.intersection(entry.classes[:1]):
+        itself = entry.classes[:1] == (own,) and _within(entry.parameters, size_of_model, 1.01)
+        if entry.task != task or itself:
             return None
-        size = _size_distance(entry.parameters, whole.parameters)
+        size = _size_distance(entry.parameters, size_of_model)
         inputs = _input_distance(entry, subject.inputs)
         return None if size is None or inputs is None else size + inputs / 2
 
-    for entry in _nearest(usable, distance):
-        yield _alternative(entry, f"also for {task}", chip, subject.inputs)
+    for entry, answer in _nearest(entries, wanted, distance):
+        yield _alternative(entry, answer, same, subject, wanted)
 
 
-def _task_of(entries: Sequence[Entry], subject: Subject) -> tuple[str, set[str]]:
-    """What the model is for, and the classes by which it is known; nothing where it is not known.
+def _task_of(entries: Sequence[Entry], subject: Subject) -> tuple[str, str, str]:
+    """What the model is for, how that is known in words, and the class by which; empty where it is unknown.
 
-    It is known by its class, by a base of that, or by a module inside it that has nearly all of its weights.
+    It is known by its class, by a base of that, or by a module inside it that has nearly all of its weights;
+    else by what it takes and gives.
     """
     whole = subject.parts[0] if subject.parts else None
     if whole is None:
-        return "", set()
+        return "", "", ""
     inner = [part for part in subject.parts[1:] if part.parameters >= NEARLY_ALL * max(1, whole.parameters)]
     for part in (whole, *inner):
         for kind in part.classes:
             tasks = Counter(entry.task for entry in entries if entry.classes[:1] == (kind,))
             if tasks:
-                return tasks.most_common(1)[0][0], {kind}
-    return "", set()
+                task = tasks.most_common(1)[0][0]
+                return task, f"also for {task}", kind
+    task = _task_by_shapes(subject)
+    return task, f"takes and gives what {task} does", ""
 
 
-def _nearest(entries: Iterable[Entry], distance: Callable[[Entry], float | None]) -> list[Entry]:
-    """The nearest entry of each family, those that convert as they are first."""
+def _task_by_shapes(subject: Subject) -> str:
+    """The task of a model that makes one tensor of a picture, as far as the shapes leave no other."""
+    if len(subject.inputs) != 1 or len(subject.outputs) != 1 or len(subject.inputs[0]) != 4:
+        return ""
+    (picture,), (made,) = subject.inputs, subject.outputs
+    if picture[1] != 3 or min(picture[2:]) < 32:
+        return ""
+    if len(made) == 2 and made[0] == picture[0] and made[1] > 1:
+        return "classification"
+    # Three channels of the same size are a picture again, one is a mask or a depth.
+    if len(made) == 4 and made[2:] == picture[2:] and made[1] not in (1, 2, 3):
+        return "segmentation"
+    return ""
+
+
+def _nearest(
+    entries: Iterable[Entry], wanted: Wanted, distance: Callable[[Entry], float | None]
+) -> list[tuple[Entry, tuple[Answer, str]]]:
+    """The nearest entry of each family: those that export first, then those that a trace converts."""
     near = [
-        (entry.converts != "as-is", how_far, entry)
+        (answer != ("as-is", ""), answer[0] != "as-is", how_far, entry.name, entry, answer)
         for entry in entries
-        if (how_far := distance(entry)) is not None
+        if (answer := wanted.answer(entry)) is not None and (how_far := distance(entry)) is not None
     ]
-    near.sort(key=lambda each: (each[0], each[1], each[2].name))
-    families: dict[str, Entry] = {}
-    for _, _, entry in near:
-        families.setdefault(_kin(entry), entry)
+    families: dict[str, tuple[Entry, tuple[Answer, str]]] = {}
+    for *_, entry, answer in sorted(near, key=lambda each: each[:4]):
+        families.setdefault(_kin(entry), (entry, answer))
     return [*families.values()]
 
 
@@ -166,7 +204,7 @@ def _size_distance(one: int, other: int) -> float | None:
     return abs(log2(one / other)) if _within(one, other, SIZE_RATIO) else None
 
 
-def _input_distance(entry: Entry, inputs: tuple[tuple[int, ...], ...]) -> float | None:
+def _input_distance(entry: Entry, inputs: tuple[Shape, ...]) -> float | None:
     """How many doublings lie between the first inputs; None for an input of another kind, or far larger."""
     shapes = shapes_of(entry)
     if len(shapes) != len(inputs) or not shapes or len(shapes[0]) != len(inputs[0]):
@@ -175,27 +213,34 @@ def _input_distance(entry: Entry, inputs: tuple[tuple[int, ...], ...]) -> float 
     return abs(log2(given / wanted)) if _within(given, wanted, SIZE_RATIO) else None
 
 
-def shapes_of(entry: Entry) -> tuple[tuple[int, ...], ...]:
+def shapes_of(entry: Entry) -> tuple[Shape, ...]:
     """The shapes of what an entry takes, from texts such as ``1x3x224x224 float32`` or ``x=1x8:int64``."""
     found = (re.search(r"(?:^|=)(\d+(?:x\d+)*)(?![\w.])", text) for text in entry.inputs)
     return tuple(tuple(map(int, each[1].split("x"))) for each in found if each is not None)
 
 
 def _alternative(
-    entry: Entry, same: str, chip: str, inputs: tuple[tuple[int, ...], ...], instead_of: str = ""
+    entry: Entry,
+    answer: tuple[Answer, str],
+    same: str,
+    subject: Subject,
+    wanted: Wanted,
+    instead_of: str = "",
 ) -> Alternative:
-    place = entry.on(chip)
-    others = shapes_of(entry) != inputs
+    place = entry.on(wanted.chip)
+    shapes = shapes_of(entry)
+    release = dict(entry.versions).get("coremltools", "")
     return Alternative(
         name=entry.name,
         same=same,
-        converts="as-is" if entry.converts == "as-is" else "fixed",
+        converts=answer[0],
         date=entry.date,
+        through=answer[1],
         parameters=entry.parameters,
         instead_of=instead_of,
-        inputs=tuple("x".join(map(str, shape)) for shape in shapes_of(entry)) if others else (),
-        chip=chip if place is not None else "",
+        inputs=tuple("x".join(map(str, shape)) for shape in shapes) if shapes != subject.inputs else (),
+        chip=wanted.chip if place is not None else "",
         lowest=place.lowest if place is not None else 0.0,
         highest=place.highest if place is not None else 0.0,
-        coremltools=dict(entry.versions).get("coremltools", ""),
+        coremltools=release if release != wanted.coremltools else "",
     )

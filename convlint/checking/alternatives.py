@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.catalogue.alternatives import Part
 from convlint.catalogue.entry import Features
+from convlint.checking.doctor import installed_version
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial
 from convlint.model import Convertible, Finding, Graph, Trial
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from convlint.model.repair import Repair
 
 _OF_PYTORCH = ("torch.", "builtins.")
-"""Modules whose classes say nothing about an architecture."""
+"""Beginnings of names of classes that say nothing about an architecture."""
 
 
 def stays_refused(convertible: Convertible, trials: tuple[Trial, ...], repair: Repair | None) -> bool:
@@ -41,7 +42,7 @@ def alternatives_to(
 
     A catalogue that cannot be read is a remark among the ``notes``.
     """
-    from convlint.catalogue.alternatives import Subject, alternatives
+    from convlint.catalogue.alternatives import Subject, Wanted, alternatives
     from convlint.catalogue.store import CatalogueError, read
 
     try:
@@ -53,8 +54,9 @@ def alternatives_to(
     if module is None or not entries:
         return ()
     parts = tuple(parts_of(module))
-    subject = Subject(parts, _inputs(source), _part_to_blame(parts, graph, refused))
-    return alternatives(entries, subject, _chip(options), max_ms)
+    subject = Subject(parts, _inputs(source), _outputs(graph), _part_to_blame(parts, graph, refused))
+    release = installed_version("coremltools") or ""
+    return alternatives(entries, subject, Wanted(_chip(options), options.frontend, release, max_ms))
 
 
 def parts_of(module: torch.nn.Module) -> Iterator[Part]:
@@ -108,6 +110,14 @@ def _inputs(source: Source) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(spec.shape) for spec in source.specs)
     args, kwargs = source.make_inputs()
     return tuple(tuple(each.shape) for each in (*args, *kwargs.values()) if hasattr(each, "shape"))
+
+
+def _outputs(graph: Graph | None) -> tuple[tuple[int, ...], ...]:
+    """The shapes of the tensors that the model gives; none where one of them is not known."""
+    metas = [port.meta for port in graph.outputs] if graph is not None else []
+    shapes = [meta.shape for meta in metas if meta is not None]
+    known = len(shapes) == len(metas) and all(isinstance(size, int) for shape in shapes for size in shape)
+    return tuple(tuple(int(size) for size in shape) for shape in shapes) if known else ()
 
 
 def _chip(options: Options) -> str:

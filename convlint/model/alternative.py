@@ -8,6 +8,9 @@ from typing import Any, Literal
 from convlint.model.plain import plain
 from convlint.text import quantity, significant
 
+Answer = Literal["as-is", "fixed"]
+"""How an alternative converts: as it is, or after the changes that ``convlint fix`` makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
@@ -16,12 +19,15 @@ class Alternative:
     ``instead_of`` is the module path of the part, empty for the whole model; ``same`` is what they share.
     ``inputs`` are the entry's, where it was measured with others than the model takes. ``lowest`` and
     ``highest`` are the ends of its forecast in milliseconds on ``chip``, which is empty without a forecast.
+    ``through`` is the frontend that converts it, where that is not export; ``coremltools`` is the release
+    that it was measured with, where another is installed.
     """
 
     name: str
     same: str
-    converts: Literal["as-is", "fixed"]
+    converts: Answer
     date: str
+    through: str = ""
     parameters: int = 0
     instead_of: str = ""
     inputs: tuple[str, ...] = ()
@@ -32,9 +38,10 @@ class Alternative:
 
     @property
     def reason(self) -> str:
-        """``"same task, converts as it is"``."""
+        """``"also for detection, converts as it is"``."""
         place = f"for {self.instead_of}: " if self.instead_of else ""
         how = "converts as it is" if self.converts == "as-is" else "converts after `convlint fix`"
+        how += f" through {self.through}" if self.through else ""
         return f"{place}{self.same}, {how}"
 
     @property
@@ -52,7 +59,7 @@ class Alternative:
 
     @property
     def sentence(self) -> str:
-        """``"same task, converts as it is: timm/x (12.3 M parameters, ...)"``."""
+        """``"also for detection, converts as it is: ultralytics/yolo11n (2.62 M parameters, ...)"``."""
         return f"{self.reason}: {self.name} ({self.facts})"
 
 

@@ -96,14 +96,14 @@ def entry_to_dict(entry: Entry) -> dict[str, Any]:
 
 def page(entry: Entry, installed: Installed) -> str:
     """Everything that was measured of one entry, a line for each fact."""
-    facts = [*_facts(entry, installed)]
-    width = max(len(label) for label, _ in facts) + 2
+    rows = [*facts(entry, installed)]
+    width = max(len(label) for label, _ in rows) + 2
     family = f", family {named(entry.family)}" if entry.family else ""
     lines = [
         f"{named(entry.name)}  {named(entry.task)}, {named(entry.source)}{family}",
         headline(entry),
         "",
-        *(f"{label:{width}}{named(text)}" for label, text in facts),
+        *(f"{label:{width}}{named(text)}" for label, text in rows),
     ]
     return "\n".join(lines) + "\n"
 
@@ -126,7 +126,8 @@ def headline(entry: Entry) -> str:
     return f"{words.capitalize()}."
 
 
-def _facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
+def facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
+    """What was measured, as labels and texts, with what differs from the versions that are installed."""
     if entry.inputs:
         yield "takes", ", ".join(entry.inputs)
     if entry.parameters:

@@ -21,6 +21,8 @@ from convlint.settings.project import find_project
 from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
+    from convlint.capture.methods import Source
+    from convlint.model.alternative import Alternative
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
     from convlint.placement.chips import Device
@@ -80,7 +82,9 @@ def plan(request: PlanRequest, out: TextIO) -> int:
             raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
     dump = _dump(request)
     files = destinations(request.files)
-    forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
+    forecasts, measured, others = _planned(
+        replace(job, options=replace(options, chip=None)), request, devices
+    )
     if len(forecasts) == 1:
         outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
         write_files(Run((outcome,), repository_root(os.getcwd())), files)
@@ -89,11 +93,16 @@ def plan(request: PlanRequest, out: TextIO) -> int:
             from convlint.placement.dumps import compare_with_dump
 
             compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
-        _write(forecasts[0], measured, compared, request, out)
+        _write(forecasts[0], measured, compared, others, request, out)
     else:
-        _write_several(forecasts, request, out)
-    slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
-    return TOO_SLOW if slow else 0
+        _write_several(forecasts, others, request, out)
+    return TOO_SLOW if _slowest(forecasts, request) is not None else 0
+
+
+def _slowest(forecasts: tuple[Plan, ...], request: PlanRequest) -> Plan | None:
+    """The plan that is furthest above ``--max-ms``; None where none is above it."""
+    slowest = max(forecasts, key=lambda each: each.latency_ms.mid)
+    return slowest if request.max_ms is not None and slowest.latency_ms.mid > request.max_ms else None
 
 
 def _dump(request: PlanRequest) -> Dump | None:
@@ -112,24 +121,44 @@ def _dump(request: PlanRequest) -> Dump | None:
 
 def _planned(
     job: Job, request: PlanRequest, devices: tuple[Device, ...]
-) -> tuple[tuple[Plan, ...], Measured | None]:
+) -> tuple[tuple[Plan, ...], Measured | None, tuple[Alternative, ...]]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
             from convlint.checking.planning import plan_devices
 
             units, precision = request.compute_units, request.precision
             found = plan_devices(job.name, source, job.options, devices, units, precision, progress)
+            others = _faster(job, source, found, request)
             if not request.measure:
-                return found, None
+                return found, None, others
             from convlint.placement.measure import measure
 
             progress("measuring")
             fixed = replace(source, specs=(), outputs=())
-            return found, measure(found[0], fixed, job.options.timeout)
+            return found, measure(found[0], fixed, job.options.timeout), others
+
+
+def _faster(
+    job: Job, source: Source, forecasts: tuple[Plan, ...], request: PlanRequest
+) -> tuple[Alternative, ...]:
+    """What the catalogue has for the same task that keeps the limit, on the chip that misses it most."""
+    slowest = _slowest(forecasts, request)
+    if slowest is None:
+        return ()
+    from convlint.checking.alternatives import alternatives_to
+
+    # The catalogue has a forecast for each chip, whatever the system: that of the plan may be another.
+    options = replace(job.options, chip=slowest.chip, os=slowest.os)
+    return alternatives_to(source, None, (), options, [], request.max_ms)
 
 
 def _write(
-    forecast: Plan, measured: Measured | None, compared: Measured | None, request: PlanRequest, out: TextIO
+    forecast: Plan,
+    measured: Measured | None,
+    compared: Measured | None,
+    others: tuple[Alternative, ...],
+    request: PlanRequest,
+    out: TextIO,
 ) -> None:
     if request.format == "json":
         from convlint.model.plain import plain
@@ -139,13 +168,19 @@ def _write(
         if compared is not None:
             ops = [plain(op) | {"why": op.why} for op in compared.ops]
             more["compared"] = plain(compared) | {"ops": ops, "agreement": compared.agreement}
-        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
+        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,), others) | more))
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plan_markdown
 
-        out.write(render_plan_markdown(forecast))
+        out.write(render_plan_markdown(forecast, others))
     else:
-        from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
+        from convlint.output.plan import (
+            render_alternatives,
+            render_compared,
+            render_limit,
+            render_measured,
+            render_plan,
+        )
         from convlint.output.terminal import console_of
 
         console = console_of(out)
@@ -156,29 +191,40 @@ def _write(
             render_compared(compared, console)
         if request.max_ms is not None:
             render_limit(forecast, request.max_ms, console)
+            render_alternatives(others, console)
 
 
-def _write_several(forecasts: tuple[Plan, ...], request: PlanRequest, out: TextIO) -> None:
+def _write_several(
+    forecasts: tuple[Plan, ...], others: tuple[Alternative, ...], request: PlanRequest, out: TextIO
+) -> None:
     if request.format == "json":
         from convlint.model.plain import SCHEMA_VERSION
         from convlint.output.json import dumps
 
         plans = [forecast.to_dict() for forecast in forecasts]
-        out.write(dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts)))
+        out.write(
+            dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts, others))
+        )
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plans_markdown
 
-        out.write(render_plans_markdown(forecasts, request.max_ms))
+        out.write(render_plans_markdown(forecasts, request.max_ms, others))
     else:
-        from convlint.output.plan import render_plans
+        from convlint.output.plan import render_alternatives, render_plans
         from convlint.output.terminal import console_of
 
-        render_plans(forecasts, request.max_ms, console_of(out))
+        console = console_of(out)
+        render_plans(forecasts, request.max_ms, console)
+        render_alternatives(others, console)
 
 
-def _limit(request: PlanRequest, forecasts: tuple[Plan, ...]) -> dict[str, object]:
-    """The limit and the chips that are above it, for JSON."""
+def _limit(
+    request: PlanRequest, forecasts: tuple[Plan, ...], others: tuple[Alternative, ...]
+) -> dict[str, object]:
+    """The limit, the chips that are above it and what would not be, for JSON."""
     if request.max_ms is None:
         return {}
+    from convlint.model.alternative import alternatives_to_dict
+
     above = [each.chip for each in forecasts if each.latency_ms.mid > request.max_ms]
-    return {"max_ms": request.max_ms, "above_max_ms": above}
+    return {"max_ms": request.max_ms, "above_max_ms": above, "alternatives": alternatives_to_dict(others)}

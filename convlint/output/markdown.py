@@ -66,7 +66,11 @@ def _findings(outcome: Outcome, report: Report, base: str) -> list[str]:
     lines += [f"<summary>{_html(outcome.model)}: {_html(tally(report))}</summary>", ""]
     for shown in places_of(outcome, report.findings, base):
         lines += _finding(shown)
-    lines += [f"**{escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
+    lines += [f"**{escape(verdict(report).next_step)}**", ""]
+    lines += [f"- {escape(each.sentence)}" for each in report.alternatives]
+    lines += (
+        ["", _foot(report), "", "</details>"] if report.alternatives else [_foot(report), "", "</details>"]
+    )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The page of the catalogue in a real browser: searched, sorted, drawn, linked; by mouse, keyboard and thumb."""
+"""The page of the catalogue in a real browser: searched, sorted, drawn, linked; by mouse, key and thumb."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""The folder of what was measured: one JSON file a model, and the entries that these come to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.catalogue.candidate import Candidate
+from benchmarks.catalogue.summary import STOPPED
+from convlint.catalogue.entry import Entry
+from convlint.catalogue.store import entry_of
+
+Row = dict[str, Any]
+
+
+class State:
+    """The results of earlier runs; a result of other versions, or of another command, counts for nothing."""
+
+    def __init__(self, folder: Path, versions: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.versions = dict(versions)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, candidate: Candidate) -> Path:
+        return self.folder / f"{candidate.name.replace('/', '__')}.json"
+
+    def kept(self, candidate: Candidate) -> Row | None:
+        """The result of this candidate; None where it is missing, stale or cut short."""
+        try:
+            row: Row = json.loads(self.path(candidate).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return row if row.get("key") == candidate.key(self.of(candidate)) else None
+
+    def keep(self, candidate: Candidate, row: Row) -> None:
+        row = {"key": candidate.key(self.of(candidate)), "name": candidate.name, **row}
+        path = self.path(candidate)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        temporary.write_text(json.dumps(row, indent=1), encoding="utf-8")
+        os.replace(temporary, path)
+
+    def of(self, candidate: Candidate) -> dict[str, str]:
+        """The versions that a result of this candidate depends on."""
+        names = ("convlint", "torch", "coremltools", "next coremltools", candidate.distribution)
+        return {name: self.versions[name] for name in names if name in self.versions}
+
+
+def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
+    """The entry of what was measured of a candidate."""
+    first, second = row["installed"], row.get("next", {})
+    made: dict[str, Any] = {
+        "name": candidate.name,
+        "source": candidate.source,
+        "family": candidate.family,
+        "task": candidate.task,
+        "command": first.get("command") or list(candidate.commands[0]),
+        "versions": sorted(versions.items()),
+        "date": row["date"],
+        "seconds": round(row["seconds"], 1),
+    }
+    problem = first.get("unbuilt") or ("" if "convertible" in first else _unchecked(first))
+    if problem:
+        return entry_of({**made, "unbuilt": problem})
+    doors = [
+        {key: door[key] for key in ("frontend", "coremltools", "converts", "refused")}
+        for door in first["doors"]
+    ]
+    doors += [
+        {key: door[key] for key in ("frontend", "coremltools", "converts", "refused")}
+        for door in second.get("doors", [])
+    ]
+    made |= {name: first[name] for name in ("parameters", "inputs", "form", "warnings") if name in first}
+    made |= {
+        name: first[name]
+        for name in ("gflops", "classes", "features", "equal", "places", "bytes_at")
+        if name in first
+    }
+    made |= {"doors": doors, "static_agrees": first["static"] and first["static"]["agrees"]}
+    if first["convertible"] == "no":
+        made["repairs"] = first.get("repairs") or _proposed(first)
+    if "equal" not in made:
+        made["equal"] = {"conclusion": "not compared", "error": None, "why": _why(first)}
+    return entry_of(made)
+
+
+def _unchecked(first: Row) -> str:
+    """Why there is no report: the refusal of its stage, else how convlint stopped."""
+    said = first.get("stages", {}).get("check", "")
+    if "check_crash" in first or first.get("ended"):
+        return f"{STOPPED}{first.get('check_crash') or first['ended']}"
+    return said if isinstance(said, str) and said else "nothing was said"
+
+
+def _proposed(first: Row) -> dict[str, Any]:
+    """The repairs as the check found them without weights, where the fix itself came to no end."""
+    why = [{"rule": "", "op": "", "times": 1, "why": f"fix itself came to no end: {_why(first)}"}]
+    how = "graph" if first.get("proposal") else "no"
+    return {"how": how, "changes": first.get("changes", 0), "left": why}
+
+
+def _why(first: Row) -> str:
+    stages = first.get("stages", {})
+    told = [f"{name}: {said}" for name, said in stages.items() if isinstance(said, str) and said]
+    return "; ".join([*filter(None, [first.get("ended", "")]), *told])[:300] or "nothing was tried"
+
+
+def entries(state: State, candidates: Iterable[Candidate]) -> list[Entry]:
+    """The entries of all candidates that have a result."""
+    found = ((candidate, state.kept(candidate)) for candidate in candidates)
+    return [entry(candidate, row, state.of(candidate)) for candidate, row in found if row is not None]

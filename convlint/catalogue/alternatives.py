@@ -21,6 +21,8 @@ SIZE_RATIO = 10.0
 """How many times more or fewer parameters, or elements of an input, an alternative may have."""
 WIDTH_RATIO = 2.0
 """How many times more or fewer channels a backbone may hand on at each of its strides."""
+VAGUE = ("features",)
+"""Tasks that say nothing of what a model is for: a network without its head."""
 NEARLY_ALL = 0.98
 """From this share of the parameters on, a module is the model, and what is around it a wrapper."""
 
@@ -124,7 +126,7 @@ def _for_part(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> Ite
 def _for_whole(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> Iterator[Alternative]:
     """Architectures for the same task, near in size and in what they take."""
     task, same, own = _task_of(entries, subject)
-    if not task:
+    if not task or task in VAGUE:
         return
     size_of_model = subject.parts[0].parameters
 

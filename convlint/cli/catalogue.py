@@ -46,7 +46,8 @@ def catalogue(options: argparse.Namespace, out: TextIO) -> int:
         if options.format == "json":
             out.write(dumps(shown.entry_to_dict(entry)))
         else:
-            out.write(shown.page(entry, {name: _installed(name) for name, _ in entry.versions}))
+            packages = [name for name, _ in entry.versions if " " not in name]  # some are words of their own
+            out.write(shown.page(entry, {name: _installed(name) for name in packages}))
         return 0
     pattern = _only(options.words, "convlint catalogue takes one pattern") if options.words else ""
     query = Query(

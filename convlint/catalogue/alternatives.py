@@ -71,7 +71,7 @@ class Wanted:
         place = entry.on(self.chip)
         too_slow = self.max_ms is not None and (place is None or place.milliseconds > self.max_ms)
         differs = entry.equal is not None and entry.equal.conclusion == "differs"
-        if too_slow or differs or not entry.date or entry.unbuilt:
+        if too_slow or differs or entry.but or entry.unbuilt or not entry.date:
             return None
         first = entry.doors[0].coremltools if entry.doors else ""
         open_ones = [door.frontend for door in entry.doors if door.converts and door.coremltools == first]

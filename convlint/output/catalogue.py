@@ -114,13 +114,13 @@ def headline(entry: Entry) -> str:
         return f"Could not be built: {named(entry.unbuilt)}"
     words = CONVERTS[entry.converts]
     if entry.converts == "as-is":
-        through = [door.frontend for door in entry.doors[:1]]
         through = [
             door.frontend
             for door in entry.doors
             if door.converts and door.coremltools == entry.doors[0].coremltools
         ]
-        return f"{words.capitalize()}, through {' and '.join(through)}."
+        but = ", but not to what you would ship" if entry.but else ""
+        return f"{words.capitalize()}, through {' and '.join(through)}{but}."
     if entry.repairs is not None and entry.repairs.changes and entry.converts != "no":
         return f"{words.capitalize()}: {count(entry.repairs.changes, 'change')} by `convlint fix`."
     return f"{words.capitalize()}."
@@ -140,6 +140,8 @@ def facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
         yield "form", entry.form
     for door in entry.doors:
         yield door.frontend, _door(door)
+    if entry.but:
+        yield "but", entry.but
     yield from _repairs(entry)
     if entry.equal is not None:
         yield "numbers", _equal(entry)

@@ -58,6 +58,7 @@ def test_the_nearest_of_the_task_are_named_those_that_convert_as_they_are_first(
         finder("a/in_part", **refused("part")),
         finder("a/unbuilt", unbuilt="ImportError", doors=()),
         finder("a/wrong", equal=Equal("differs", 0.5)),
+        finder("a/frozen", but="error CL389 frozen-by-trace at nets.py:3: int() freezes a value"),
         finder("a/undated", date=""),
         entry("a/mine_again", task="detection", classes=MINE.classes),
     ],

@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = ("torch", "coremltools", "torchvision", "timm", "transformers", "convlint.checking.check")
+LIBRARIES = """
+torch coremltools coremltools.optimize.coreml torchvision timm transformers networkx
+torch.export._trace torch.export._unlift torch._export.passes torch._functorch.aot_autograd
+benchmarks.catalogue.measure benchmarks.catalogue.numbers convlint.cli.program convlint.capture.weightless
+convlint.trial.run convlint.placement.forecast convlint.placement.mil_reader convlint.placement.aten_reader
+convlint.numerics.parity convlint.repair.proposal convlint.repair.fix convlint.repair.fixing
+""".split()
+"""What is loaded once; without one of them all works, and takes longer."""
 _TICK = 0.05
 
 

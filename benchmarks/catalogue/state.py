@@ -33,7 +33,8 @@ class State:
             row: Row = json.loads(self.path(candidate).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return row if row.get("key") == candidate.key(self.of(candidate)) else None
+        known = isinstance(row, dict) and row.get("key") == candidate.key(self.of(candidate))
+        return row if known else None
 
     def keep(self, candidate: Candidate, row: Row) -> None:
         row = {"key": candidate.key(self.of(candidate)), "name": candidate.name, **row}
@@ -59,7 +60,7 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
         "command": first.get("command") or list(candidate.commands[0]),
         "versions": sorted(versions.items()),
         "date": row["date"],
-        "seconds": round(row["seconds"], 1),
+        "seconds": round(sum(each.get("seconds", 0.0) for each in (first, second)), 1),
     }
     problem = first.get("unbuilt") or ("" if "convertible" in first else _unchecked(first))
     if problem:

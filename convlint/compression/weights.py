@@ -82,7 +82,10 @@ def _inputs(operation: Any) -> Iterator[tuple[str, Any]]:
 
 def _layer(variable: str, names: Mapping[str, str]) -> str:
     """The module whose parameter a constant is named after; "" where a pass made the constant."""
-    fitting = [flat for flat in names if re.search(rf"(^|_){re.escape(flat)}(_|$)", variable)]
+    words = variable.split("_")
+    ends = range(1, len(words) + 1)
+    runs = ("_".join(words[start:end]) for end in ends for start in range(end))
+    fitting = [run for run in runs if run in names]
     if not fitting:
         return ""
     parameter = names[max(fitting, key=len)]

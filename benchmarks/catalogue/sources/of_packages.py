@@ -44,16 +44,18 @@ SPANDREL_SIDES = {
     "DRUNet": 64,
 }
 """The side of the picture, 64 where nothing is said."""
-SPANDREL_CHANNELS = {"FBCNN": 3, "LaMa": 4, "DRUNet": 4}
+SPANDREL_CHANNELS = {"FBCNN": 3, "LaMa": 4, "DRUNet": 1}
 
 LIBREYOLO = """
 picodet:LibrePICODETModel:detection yolox:LibreYOLOXModel:detection rtmdet:LibreRTMDetModel:detection
 yolo9:LibreYOLO9Model:detection ppyoloe:LibrePPYOLOEModel:detection dfine:LibreDFINEModel:detection
-deim:LibreDEIMModel:detection rtdetr:LibreRTDETRModel:detection yolonas:LibreYOLONASModel:detection
+deim:LibreDEIMModel:detection rtdetr:RTDETRModel:detection yolonas:LibreYOLONASModel:detection
 efficientdet:LibreEfficientDetModel:detection ppliteseg:LibrePPLiteSegNet:segmentation
 pidnet:LibrePIDNetNet:segmentation zipdepth:LibreZipDepthNet:depth birefnet:LibreBiRefNetModel:matting
 nafnet:NAFNet:restoration quicksrnet:QuickSRNet:super-resolution
 """.split()
+
+LIBREYOLO_ARGUMENTS = {"dfine": "--arg config=n", "deim": "--arg config=n", "rtdetr": "--arg config=r18"}
 
 
 def candidates() -> Iterator[Candidate]:
@@ -84,5 +86,7 @@ def _spandrel() -> Iterator[Candidate]:
 def _libreyolo() -> Iterator[Candidate]:
     for text in LIBREYOLO:
         family, name, task = text.split(":")
-        command = (f"libreyolo.models.{family}.nn:{name}", "--input", "1x3x320x320")
+        extra = LIBREYOLO_ARGUMENTS.get(family, "").split()
+        side = 640 if extra else 320  # these have tables for one size
+        command = (f"libreyolo.models.{family}.nn:{name}", *extra, "--input", f"1x3x{side}x{side}")
         yield Candidate(f"libreyolo/{family}", "libreyolo", family, task, (command,), "libreyolo")

@@ -25,15 +25,15 @@ def candidates() -> Iterator[Candidate]:
 
     from benchmarks.corpora.timm_models import MODELS
 
-    known = set(timm.list_models())
+    known = {name for name in timm.list_models() if not name.startswith("test_")}
     listed = [name for name in dict.fromkeys([*COMMON, *MODELS]) if name in known]
     families = {name: _registry._model_to_module[name] for name in known}
     without = [
-        next(name for name in timm.list_models(module=family))
+        next(name for name in sorted(known) if families[name] == family)
         for family in sorted(set(families.values()) - {families[name] for name in listed})
     ]
     chosen = [*listed, *without]
-    more = [name for name in timm.list_models() if name not in chosen and not _is_large(name)]
+    more = [name for name in sorted(known) if name not in chosen and not _is_large(name)]
     counts = dict.fromkeys(families.values(), 0)
     further = []
     for name in more:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from convlint.catalogue.entry import Features
 from convlint.checking.doctor import installed_version
 from convlint.checking.options import Options
 from convlint.checking.reconcile import deciding_trial
-from convlint.model import Convertible, Finding, Graph, Trial
+from convlint.model import Convertible, Finding, Graph, TensorMeta, Trial
 from convlint.model.graph import TensorArg
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from convlint.capture.methods import Source
     from convlint.model.alternative import Alternative
+    from convlint.model.placement import Plan
     from convlint.model.repair import Repair
 
 _OF_PYTORCH = ("torch.", "builtins.")
@@ -30,6 +32,16 @@ def stays_refused(convertible: Convertible, trials: tuple[Trial, ...], repair: R
     return convertible == "no" and bool(trials) and not (repair is not None and repair.converts)
 
 
+def faster_than(
+    plan: Plan, source: Source, options: Options, max_ms: float, notes: list[str]
+) -> tuple[Alternative, ...]:
+    """What the catalogue has for the task of a planned model that keeps a limit on the chip of the plan."""
+    options = replace(options, chip=plan.chip, os=plan.os)
+    read = {place for op in plan.ops for place in op.inputs}
+    made = [meta for op in plan.ops if op.index not in read for meta in op.outputs]
+    return alternatives_to(source, None, (), options, notes, max_ms, _shapes(made))
+
+
 def alternatives_to(
     source: Source,
     graph: Graph | None,
@@ -37,10 +49,12 @@ def alternatives_to(
     options: Options,
     notes: list[str],
     max_ms: float | None = None,
+    outputs: tuple[tuple[int, ...], ...] = (),
 ) -> tuple[Alternative, ...]:
     """What the catalogue has instead of a model, or of the part around its ``refused`` modules.
 
-    A catalogue that cannot be read is a remark among the ``notes``.
+    Without a graph, ``outputs`` has the shapes of the outputs. A catalogue that cannot be read is a remark
+    among the ``notes``.
     """
     from convlint.catalogue.alternatives import Subject, Wanted, alternatives
     from convlint.catalogue.store import CatalogueError, read
@@ -54,7 +68,9 @@ def alternatives_to(
     if module is None or not entries:
         return ()
     parts = tuple(parts_of(module))
-    subject = Subject(parts, _inputs(source), _outputs(graph), _part_to_blame(parts, graph, refused))
+    if graph is not None:
+        outputs = _shapes([port.meta for port in graph.outputs])
+    subject = Subject(parts, _inputs(source), outputs, _part_to_blame(parts, graph, refused))
     release = installed_version("coremltools") or ""
     return alternatives(entries, subject, Wanted(_chip(options), options.frontend, release, max_ms))
 
@@ -112,9 +128,8 @@ def _inputs(source: Source) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(each.shape) for each in (*args, *kwargs.values()) if hasattr(each, "shape"))
 
 
-def _outputs(graph: Graph | None) -> tuple[tuple[int, ...], ...]:
-    """The shapes of the tensors that the model gives; none where one of them is not known."""
-    metas = [port.meta for port in graph.outputs] if graph is not None else []
+def _shapes(metas: Sequence[TensorMeta | None]) -> tuple[tuple[int, ...], ...]:
+    """The shapes of these tensors; none where one of them is not known."""
     shapes = [meta.shape for meta in metas if meta is not None]
     known = len(shapes) == len(metas) and all(isinstance(size, int) for shape in shapes for size in shape)
     return tuple(tuple(int(size) for size in shape) for shape in shapes) if known else ()

@@ -128,7 +128,9 @@ def _planned(
 
             units, precision = request.compute_units, request.precision
             found = plan_devices(job.name, source, job.options, devices, units, precision, progress)
-            others = _faster(job, source, found, request)
+            notes: list[str] = []
+            others = _faster(job, source, found, request, notes)
+            found = tuple(replace(each, notes=(*each.notes, *notes)) for each in found)
             if not request.measure:
                 return found, None, others
             from convlint.placement.measure import measure
@@ -139,17 +141,15 @@ def _planned(
 
 
 def _faster(
-    job: Job, source: Source, forecasts: tuple[Plan, ...], request: PlanRequest
+    job: Job, source: Source, forecasts: tuple[Plan, ...], request: PlanRequest, notes: list[str]
 ) -> tuple[Alternative, ...]:
     """What the catalogue has for the same task that keeps the limit, on the chip that misses it most."""
     slowest = _slowest(forecasts, request)
-    if slowest is None:
+    if slowest is None or request.max_ms is None:
         return ()
-    from convlint.checking.alternatives import alternatives_to
+    from convlint.checking.alternatives import faster_than
 
-    # The catalogue has a forecast for each chip, whatever the system: that of the plan may be another.
-    options = replace(job.options, chip=slowest.chip, os=slowest.os)
-    return alternatives_to(source, None, (), options, [], request.max_ms)
+    return faster_than(slowest, source, job.options, request.max_ms, notes)
 
 
 def _write(

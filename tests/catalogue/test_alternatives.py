@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from torch import nn
 import convlint
 from convlint.catalogue.alternatives import Part, Subject, Wanted, alternatives
 from convlint.catalogue.entry import Door, Entry, Equal
+from convlint.cli.program import main
 from convlint.model.run import Outcome, Run
 from convlint.output.html.page import render_html
 from convlint.output.markdown import render_markdown
 from convlint.output.terminal import render_text
+from convlint.runs.cache.codec import decode_report, encode_report
 
 __all__ = ["catalogue_of"]
 
@@ -190,6 +193,8 @@ def test_a_check_names_what_could_stand_in_for_the_refused_part(bodies: Any) -> 
     assert f"other  {said}\n" in render_text(report)
     assert said in str(report)
     assert json.loads(json.dumps(report.to_dict()))["alternatives"][0]["sentence"] == said
+    kept = decode_report(json.loads(json.dumps(encode_report(report))))
+    assert kept.alternatives == report.alternatives
     run = Run((Outcome("m", "m", None, report),), ".")
     assert said in render_html(run)
     assert "- for body: same strides and widths, converts as it is: acme/body (3 k" in render_markdown(run)
@@ -222,3 +227,35 @@ def test_the_catalogue_is_not_even_read_for_a_model_that_ships(model: type[nn.Mo
     assert report.alternatives == ()
     assert not any("catalogue" in note for note in report.notes)
     assert "alternatives" not in report.seconds
+
+
+NET = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.Flatten())
+        self.append(nn.Linear(64 * 60 * 60, 9))
+"""
+
+
+def test_a_plan_that_misses_its_limit_names_what_keeps_it(
+    catalogue_of: Any, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its shapes say what it is for; the chip that misses the limit most is the one that counts."""
+    (project / "net.py").write_text(NET)
+    usual = {"inputs": ("1x3x64x64 float32",), "parameters": 2_000_000}
+    catalogue_of([entry("acme/fast", places=places(0.0001), **usual), entry("acme/slow", **usual)])
+    words = ["plan", "net.py:Net", "--input", "1x3x64x64", "--chip", "A15,A17Pro", "--format", "json"]
+    assert main([*words, "--max-ms", "0.001"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["alternatives"]
+    said = "takes and gives what classification does, converts as it is: acme/fast"
+    assert found["sentence"].startswith(said)
+    assert found["chip"] == "A15"
+    assert main([*words[:-2], "--max-ms", "0.001"]) == 1
+    assert f"\nother  {said}" in capsys.readouterr().out
+    assert main([*words, "--max-ms", "1000"]) == 0
+    assert json.loads(capsys.readouterr().out)["alternatives"] == []
+    bad = catalogue_of([])
+    bad.write_bytes(b"no archive")
+    assert main([*words[:-2], "--max-ms", "0.001"]) == 1
+    assert "note  no alternatives are named: the catalogue" in capsys.readouterr().out

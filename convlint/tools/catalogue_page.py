@@ -51,7 +51,11 @@ def content(entries: tuple[Entry, ...]) -> str:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    """What the table sorts and filters by, and the facts in words that `convlint catalogue show` prints."""
+    """What the table sorts and filters by, and the facts in words that `convlint catalogue show` prints.
+
+    Those of the forecasts are made of their numbers again, for they would be a third of the page.
+    """
+    left_out = {"classes", *(place.chip for place in entry.places)}
     return {
         "name": entry.name,
         "task": entry.task,
@@ -59,7 +63,10 @@ def _row(entry: Entry) -> dict[str, Any]:
         "converts": entry.converts,
         "parameters": entry.parameters or None,
         "gflops": entry.gflops,
-        "places": {place.chip: [place.milliseconds, place.lowest, place.highest] for place in entry.places},
+        "places": {
+            place.chip: [place.milliseconds, place.lowest, place.highest, place.engine_share]
+            for place in entry.places
+        },
         "headline": headline(entry),
-        "facts": [[label, text] for label, text in facts(entry, {}) if label != "classes"],
+        "facts": [[label, text] for label, text in facts(entry, {}) if label not in left_out],
     }

@@ -42,10 +42,9 @@
     return String(number);
   };
   const latency = (entry) => entry.places[state.chip];
-  const span = (entry) => {
-    const found = latency(entry);
-    return found ? `${digits(found[0], 3)} (${digits(found[1], 2)} to ${digits(found[2], 2)})` : "";
-  };
+  const spanOf = ([middle, low, high], unit = "") =>
+    `${digits(middle, 3)}${unit} (${digits(low, 2)} to ${digits(high, 2)})`;
+  const span = (entry) => (latency(entry) ? spanOf(latency(entry)) : "");
   const answer = (entry) => data.answers[entry.converts];
   const address = (entry) => `#${entry.name.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -267,7 +266,11 @@
     if (!entry) {
       detail.append(close, make("h2", {}, name), make("p", {}, "The catalogue has no entry of this name."));
     } else {
-      const facts = entry.facts.map(([label, words]) =>
+      const forecasts = Object.entries(entry.places).map(([chip, found]) => [
+        chip, `forecast of ${spanOf(found, " ms")}, ${Math.round(100 * found[3])}% of the time on the Neural Engine`,
+      ]);
+      const last = entry.facts.findIndex(([label]) => label === "measured");
+      const facts = entry.facts.toSpliced(last < 0 ? entry.facts.length : last, 0, ...forecasts).map(([label, words]) =>
         make("div", { class: "fact" }, make("dt", {}, label), make("dd", {}, label === "again" ? make("code", {}, words) : words)));
       detail.append(close, make("h2", {}, entry.name), make("p", { class: "answer" }, sign(entry.converts), entry.headline), make("dl", {}, ...facts));
     }

@@ -38,6 +38,8 @@ class Repairs:
     how: Repaired
     changes: int = 0
     left: tuple[Left, ...] = ()
+    unsafe: bool = False
+    """Whether that takes ``--unsafe``: a branch decided by the example, a part left out, other zeros."""
 
 
 @dataclass(frozen=True, slots=True)

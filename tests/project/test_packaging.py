@@ -136,7 +136,8 @@ def test_the_wheel_holds_the_rules(built: Path) -> None:
             assert archive.read(f"convlint/_rules/{name}") == content
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"convlint"}
     folders = tuple(
-        PACKAGE.joinpath(*each.split("/")) for each in ("coreml/data", "placement/data", "output/html/assets")
+        PACKAGE.joinpath(*each.split("/"))
+        for each in ("coreml/data", "placement/data", "catalogue/data", "output/html/assets")
     )
     data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir()}
     assert data <= set(names)

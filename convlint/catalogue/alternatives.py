@@ -145,8 +145,9 @@ def _for_whole(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> It
 def _task_of(entries: Sequence[Entry], subject: Subject) -> tuple[str, str, str]:
     """What the model is for, how that is known in words, and the class by which; empty where it is unknown.
 
-    It is known by its class, by a base of that, or by a module inside it that has nearly all of its weights;
-    else by what it takes and gives.
+    It is known by its class, by a base of that, or by the package of these, where all that was measured of
+    the package is for one task; of the model, or a module in it that has nearly all of its weights. Else by
+    what it takes and gives.
     """
     whole = subject.parts[0] if subject.parts else None
     if whole is None:
@@ -155,11 +156,21 @@ def _task_of(entries: Sequence[Entry], subject: Subject) -> tuple[str, str, str]
     for part in (whole, *inner):
         for kind in part.classes:
             tasks = Counter(entry.task for entry in entries if entry.classes[:1] == (kind,))
+            if not tasks:
+                tasks = Counter(
+                    entry.task for entry in entries if _package(kind) in map(_package, entry.classes[:1])
+                )
+                tasks = tasks if len(tasks) == 1 and tasks.total() > 1 else Counter()
             if tasks:
                 task = tasks.most_common(1)[0][0]
                 return task, f"also for {task}", kind
     task = _task_by_shapes(subject)
     return task, f"takes and gives what {task} does", ""
+
+
+def _package(kind: str) -> str:
+    """The package that has the module of a class: ``torchvision.models.detection`` of ``....ssd.SSD``."""
+    return kind.rsplit(".", 2)[0] if kind.count(".") > 2 else kind
 
 
 def _task_by_shapes(subject: Subject) -> str:

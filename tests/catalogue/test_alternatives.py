@@ -97,13 +97,17 @@ def test_with_a_limit_only_what_keeps_it_is_named() -> None:
     assert named(entries, wanted=replace(WANTED, chip="A15", max_ms=1.9)) == []
 
 
-def test_a_model_is_known_by_its_bases_by_what_it_wraps_and_by_its_shapes() -> None:
+def test_a_model_is_known_by_its_bases_its_package_what_it_wraps_and_its_shapes() -> None:
     near = [finder("a/finder"), entry("a/classifier")]
     own = Part("", ("user.Own", "acme.nets.Mine"), 10_000_000)
     wrapper = (Part("", ("user.Wrapper",), 10_000_000), Part("net", ("acme.nets.Mine",), 9_900_000))
     backbone = (Part("", ("user.Wrapper",), 10_000_000), Part("net", ("acme.nets.Mine",), 5_000_000))
     assert named(near, replace(WHOLE, parts=(own,))) == ["a/finder"]
     assert named(near, replace(WHOLE, parts=wrapper)) == ["a/finder"]
+    sibling = Part("", ("lib.detection.other.Net",), 10_000_000)
+    known = [finder(f"a/{name}", classes=(f"lib.detection.{name}.Net",)) for name in ("one", "two")]
+    assert named([known[0], entry("a/classifier")], replace(WHOLE, parts=(sibling,))) == []
+    assert named(known, replace(WHOLE, parts=(sibling,))) == ["a/one", "a/two"]
     unknown = replace(WHOLE, parts=backbone)
     assert named(near, unknown) == []
     assert named(near, replace(unknown, outputs=((1, 1000),))) == ["a/classifier"]

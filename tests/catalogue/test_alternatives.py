@@ -200,7 +200,9 @@ def test_a_check_names_what_could_stand_in_for_the_refused_part(bodies: Any) -> 
     kept = decode_report(json.loads(json.dumps(encode_report(report))))
     assert kept.alternatives == report.alternatives
     run = Run((Outcome("m", "m", None, report),), ".")
-    assert said in render_html(run)
+    page = render_html(run)
+    assert found.name in page
+    assert f"{found.reason}: {found.facts}" in page
     assert "- for body: same strides and widths, converts as it is: acme/body (3 k" in render_markdown(run)
     assert said in report._repr_html_()
 

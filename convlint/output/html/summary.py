@@ -40,9 +40,6 @@ def _verdict(report: Report) -> Markup:
         tag("h2", result.headline),
         tag("p", result.next_step.replace(" above", " below")),  # on the page the findings are below
         tag("p", tally(report), class_="quiet"),
-        tag("ul", [tag("li", each.sentence) for each in report.alternatives])
-        if report.alternatives
-        else None,
         class_=f"verdict {colour}",
     )
 

@@ -18,7 +18,8 @@ class Candidate:
 
     ``commands`` are the arguments of ``convlint check`` for it, from which the first is taken whose model has
     at most ``largest`` parameters. ``backbone`` is the name by which timm says what its stages hand on.
-    ``distribution`` is the package whose version a result depends on.
+    ``distribution`` is the package whose version a result depends on. ``reduced`` says that the model has
+    fewer layers or smaller widths than those that people train.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Candidate:
     distribution: str = ""
     backbone: str = ""
     largest: int = 0
+    reduced: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,5 +41,6 @@ class Candidate:
 
     def key(self, versions: Mapping[str, str]) -> str:
         """What a kept result of this candidate has to be a result of."""
-        basis = [MEASUREMENT, self.to_dict(), sorted(versions.items())]
+        told = {name: value for name, value in self.to_dict().items() if name != "reduced"}
+        basis = [MEASUREMENT, told, sorted(versions.items())]
         return hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:24]

@@ -52,12 +52,14 @@ class State:
 def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
     """The entry of what was measured of a candidate."""
     first, second = row["installed"], row.get("next", {})
+    command = first.get("command") or list(candidate.commands[0])
     made: dict[str, Any] = {
         "name": candidate.name,
         "source": candidate.source,
         "family": candidate.family,
         "task": candidate.task,
-        "command": first.get("command") or list(candidate.commands[0]),
+        "command": command,
+        "reduced": candidate.reduced and not command[-1].endswith("Config()"),
         "versions": sorted(versions.items()),
         "date": row["date"],
         "seconds": round(sum(each.get("seconds", 0.0) for each in (first, second)), 1),

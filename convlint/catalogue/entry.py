@@ -92,6 +92,8 @@ class Entry:
     """10^9 multiply-adds times two, of one forward."""
     inputs: tuple[str, ...] = ()
     """``1x3x224x224 float32``, in the order of the forward."""
+    reduced: bool = False
+    """Whether it has fewer layers or smaller widths than what people train: forecasts are not theirs."""
     form: str = ""
     """How the deployed form was made, where the model has one."""
     classes: tuple[str, ...] = ()

@@ -21,6 +21,11 @@ torch_einops_utils
 """What the packages import of their dependencies, beside what this project has installed."""
 
 MODELS = Path(__file__).parent / "packages.txt"
+REDUCED = frozenset(
+    "conformer demucs diffusers mambapy monai segment-anything speechbrain vocos x-transformers".split()
+)
+"""Distributions whose models are made small here."""
+
 SPANDREL = """
 ATD AuraSR CRAFT Compact DAT DCTLSA DITN DRCT DRUNet DnCNN ESRGAN FBCNN FDAT FFTformer GFPGAN GRL HAT
 HVICIDNet IPT KBNet:KBNet_s LaMa MMRealSR MixDehazeNet MoESR MoSR NAFNet OmniSR PLKSR RCAN RGT
@@ -63,7 +68,15 @@ def candidates() -> Iterator[Candidate]:
     lines = MODELS.read_text(encoding="utf-8").splitlines()
     rows = [tuple(line.split(" | ")) for line in lines if line and not line.startswith("#")]
     made = [
-        Candidate(f"{distribution}/{name}", distribution, family, task, (tuple(words.split()),), distribution)
+        Candidate(
+            f"{distribution}/{name}",
+            distribution,
+            family,
+            task,
+            (tuple(words.split()),),
+            distribution,
+            reduced=distribution in REDUCED,
+        )
         for distribution, name, family, task, words in rows
     ]
     made += [*_spandrel(), *_libreyolo()]

@@ -57,6 +57,7 @@ def candidates() -> Iterator[Candidate]:
                 commands,
                 "transformers",
                 largest=LARGEST,
+                reduced=True,
             )
 
 

@@ -44,14 +44,15 @@ Shape = tuple[int, ...]
 class Subject:
     """The model to find alternatives for.
 
-    ``parts`` are its modules, the model itself first. ``blamed`` is the module in which all lies that is
-    refused, a part that something else could replace; None where there is no such part.
+    ``parts`` are its modules, the model itself first. ``blamed`` is one with something refused in it that
+    something else could replace, None without one; ``alone`` says that all of what is refused lies there.
     """
 
     parts: tuple[Part, ...]
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...] = ()
     blamed: Part | None = None
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Wanted:
         place = entry.on(self.chip)
         too_slow = self.max_ms is not None and (place is None or place.milliseconds > self.max_ms)
         differs = entry.equal is not None and entry.equal.conclusion == "differs"
-        if too_slow or differs or entry.but or entry.unbuilt or not entry.date:
+        if too_slow or differs or entry.reduced or entry.but or entry.unbuilt or not entry.date:
             return None
         first = entry.doors[0].coremltools if entry.doors else ""
         open_ones = [door.frontend for door in entry.doors if door.converts and door.coremltools == first]
@@ -79,19 +80,21 @@ class Wanted:
             return "as-is", ""
         if self.frontend in ("auto", "torchscript") and "torchscript" in open_ones:
             return "as-is", "torchscript"
-        return (
-            ("fixed", "") if entry.repairs is not None and entry.repairs.how in ("source", "graph") else None
-        )
+        repairs = entry.repairs
+        whole = repairs is not None and repairs.how in ("source", "graph") and not repairs.unsafe
+        return ("fixed", "") if whole else None
 
 
 def alternatives(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> tuple[Alternative, ...]:
-    """Up to three entries that convert: for the refused part where that is known, else for the whole model.
+    """Up to three entries that convert: for the part where all lies that is refused, else for the whole.
 
+    Where nothing is near the whole, they are for a part all the same: what else is refused has to be changed.
     Those that convert as they are come before those that need changes, and among these the nearest first; one
     of each family.
     """
-    for_part = [*_for_part(entries, subject, wanted)]
-    return tuple((for_part or [*_for_whole(entries, subject, wanted)])[:MOST])
+    searches = [_for_part, _for_whole] if subject.alone else [_for_whole, _for_part]
+    found = ([*search(entries, subject, wanted)] for search in searches)
+    return tuple(next(filter(None, found), [])[:MOST])
 
 
 def _for_part(entries: Sequence[Entry], subject: Subject, wanted: Wanted) -> Iterator[Alternative]:

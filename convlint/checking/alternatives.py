@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from convlint.catalogue.alternatives import Part
@@ -70,16 +69,16 @@ def alternatives_to(
     parts = tuple(parts_of(module))
     if graph is not None:
         outputs = _shapes([port.meta for port in graph.outputs])
-    subject = Subject(parts, _inputs(source), outputs, _part_to_blame(parts, graph, refused))
+    subject = Subject(parts, _inputs(source), outputs, *_part_to_blame(parts, graph, refused))
     release = installed_version("coremltools") or ""
     return alternatives(entries, subject, Wanted(_chip(options), options.frontend, release, max_ms))
 
 
 def parts_of(module: torch.nn.Module) -> Iterator[Part]:
-    """Every module whose class is not PyTorch's own, the model itself first."""
+    """Every module that is no layer of PyTorch's own, the model itself first."""
     for path, part in module.named_modules():
         classes = tuple(_classes(type(part)))
-        if classes or not path:
+        if classes or not path or any(True for _ in part.children()):
             yield Part(path, classes, sum(each.numel() for each in part.parameters()))
 
 
@@ -141,22 +140,31 @@ def _chip(options: Options) -> str:
     return device_of(options).chip.name
 
 
-def _part_to_blame(parts: tuple[Part, ...], graph: Graph | None, paths: tuple[str, ...]) -> Part | None:
-    """The innermost part around everything that is refused that hands on feature maps to the rest."""
-    if graph is None or not paths or not all(paths):
-        return None
-    common = [
-        *takewhile(lambda names: len({*names}) == 1, zip(*(path.split(".") for path in paths), strict=False))
-    ]
-    around = [".".join(name[0] for name in common[:depth]) for depth in range(len(common), 0, -1)]
+def _part_to_blame(
+    parts: tuple[Part, ...], graph: Graph | None, paths: tuple[str, ...]
+) -> tuple[Part | None, bool]:
+    """A part with something refused in it that hands on feature maps to the rest, and whether that is all.
+
+    It is the innermost around all that is refused, where there is one; else the largest around some of it.
+    """
+    if graph is None:
+        return None, False
+    around = {
+        ".".join(names[:depth])
+        for names in (path.split(".") for path in paths if path)
+        for depth in range(1, len(names) + 1)
+    }
     found = [
         Part(part.path, part.classes, part.parameters, features)
-        for path in around
-        for part in parts
-        if part.path == path and (features := handed_on(graph, path))
+        for part in reversed(parts)
+        if part.path in around and (features := handed_on(graph, part.path))
     ]
-    several = (part for part in found if len(part.features) > 1)
-    return next(several, found[0] if found else None)
+    several = [part for part in found if len(part.features) > 1]
+    for part in (*several, *found):
+        if all(f"{path}.".startswith(f"{part.path}.") for path in paths):
+            return part, True
+    largest = max(several, key=lambda part: part.parameters, default=None)
+    return largest, False
 
 
 def handed_on(graph: Graph, path: str) -> tuple[Features, ...]:

@@ -19,6 +19,7 @@ CONVERTS: Mapping[str, str] = {
     "unbuilt": "could not be built",
 }
 """Each answer of an entry in words, as the end of a sentence."""
+REDUCED = "measured with fewer layers or smaller widths than what people train"
 Installed = Mapping[str, str | None]
 """The versions that are installed here, by package; None for one that is not."""
 
@@ -43,8 +44,9 @@ def table(entries: Sequence[Entry], chip: str, total: int, installed: str | None
 
 def _row(entry: Entry, chip: str, installed: str | None) -> tuple[str, ...]:
     place = entry.on(chip)
+    marks = ("" if _is_of(entry, installed) else " *") + (" ~" if entry.reduced else "")
     return (
-        named(entry.name) + ("" if _is_of(entry, installed) else " *"),
+        named(entry.name) + marks,
         named(entry.task),
         entry.converts,
         quantity(entry.parameters) if entry.parameters else "",
@@ -63,6 +65,8 @@ def _foot(entries: Sequence[Entry], total: int, installed: str | None) -> Iterat
     )
     if any(not _is_of(entry, installed) for entry in entries):
         yield f"* measured with another coremltools than the {installed} that is installed here."
+    if any(entry.reduced for entry in entries):
+        yield f"~ {REDUCED}."
     yield "`convlint catalogue show NAME` has all of one."
 
 
@@ -122,7 +126,8 @@ def headline(entry: Entry) -> str:
         but = ", but not to what you would ship" if entry.but else ""
         return f"{words.capitalize()}, through {' and '.join(through)}{but}."
     if entry.repairs is not None and entry.repairs.changes and entry.converts != "no":
-        return f"{words.capitalize()}: {count(entry.repairs.changes, 'change')} by `convlint fix`."
+        unsafe = " --unsafe" if entry.repairs.unsafe else ""
+        return f"{words.capitalize()}: {count(entry.repairs.changes, 'change')} by `convlint fix{unsafe}`."
     return f"{words.capitalize()}."
 
 
@@ -132,7 +137,8 @@ def facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
         yield "takes", ", ".join(entry.inputs)
     if entry.parameters:
         flops = f", {significant(entry.gflops, 3)} GFLOPs" if entry.gflops else ""
-        yield "size", f"{quantity(entry.parameters)} parameters{flops}"
+        reduced = f": {REDUCED}" if entry.reduced else ""
+        yield "size", f"{quantity(entry.parameters)} parameters{flops}{reduced}"
     if entry.bytes_at:
         sizes = (f"{quantity(size)}B with {bits} bits a weight" for bits, size in entry.bytes_at)
         yield "package", ", ".join(sizes)
@@ -179,7 +185,7 @@ def _repairs(entry: Entry) -> Iterator[tuple[str, str]]:
     repairs = entry.repairs
     if repairs is None:
         return
-    made = count(repairs.changes, "change")
+    made = count(repairs.changes, "change") + (" with --unsafe" if repairs.unsafe else "")
     yield (
         "changes",
         {

@@ -61,6 +61,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "task": entry.task,
         "source": entry.source,
         "converts": entry.converts,
+        "reduced": entry.reduced,
         "parameters": entry.parameters or None,
         "gflops": entry.gflops,
         "places": {

@@ -203,7 +203,7 @@
     }
   };
   const told = (entry) => {
-    const size = entry.parameters ? `, ${quantity(entry.parameters)} parameters` : "";
+    const size = entry.parameters ? `, ${quantity(entry.parameters)} parameters${entry.reduced ? " (reduced)" : ""}` : "";
     return `${entry.name}: ${answer(entry)}${size}${latency(entry) ? `, ${span(entry)} ms` : ""}`;
   };
   const tell = (number) => {
@@ -240,7 +240,7 @@
       }, title, make("span", { "aria-hidden": "true" }, here ? (state.down ? " ▼" : " ▲") : "")));
     }));
     const rows = shown.slice(0, state.rows).map((entry) => make("tr", {},
-      make("th", { scope: "row", class: "name" }, make("a", { href: address(entry) }, entry.name)),
+      make("th", { scope: "row", class: "name" }, make("a", { href: address(entry) }, entry.name), entry.reduced ? " (reduced)" : null),
       make("td", { class: "task" }, entry.task),
       make("td", { class: "converts" }, sign(entry.converts), answer(entry).replace(/^converts /, "")),
       make("td", { class: "parameters" }, entry.parameters ? quantity(entry.parameters) : ""),

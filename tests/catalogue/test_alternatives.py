@@ -14,7 +14,7 @@ from torch import nn
 
 import convlint
 from convlint.catalogue.alternatives import Part, Subject, Wanted, alternatives
-from convlint.catalogue.entry import Door, Entry, Equal
+from convlint.catalogue.entry import Door, Entry, Equal, Repairs
 from convlint.cli.program import main
 from convlint.model.run import Outcome, Run
 from convlint.output.html.page import render_html
@@ -62,6 +62,8 @@ def test_the_nearest_of_the_task_are_named_those_that_convert_as_they_are_first(
         finder("a/unbuilt", unbuilt="ImportError", doors=()),
         finder("a/wrong", equal=Equal("differs", 0.5)),
         finder("a/frozen", but="error CL389 frozen-by-trace at nets.py:3: int() freezes a value"),
+        finder("a/reduced", reduced=True),
+        finder("a/unsafe", **{**refused("graph"), "repairs": Repairs("graph", 2, unsafe=True)}),
         finder("a/undated", date=""),
         entry("a/mine_again", task="detection", classes=MINE.classes),
     ],
@@ -137,6 +139,10 @@ def test_a_part_is_matched_by_strides_and_widths() -> None:
     unknown = [each for each in entries if each.name != "a/itself"]
     assert named(unknown, replace(WHOLE, blamed=one)) == ["a/finder"], "one map alone says too little"
 
+    both = replace(WHOLE, blamed=part, alone=False)
+    assert named(entries, both) == ["a/finder"], "more than the part is refused: the whole goes first"
+    assert named(entries[:2], both) == ["a/equal", "a/near"]
+
 
 class Block(nn.Module):
     """Has an op that Core ML lacks, whatever is changed."""
@@ -168,6 +174,14 @@ class Finder(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         fine, coarse = self.body(x)
         return self.fine(fine), self.coarse(coarse)
+
+
+class Stuck(Finder):
+    """Its head has such an op as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = Block()
 
 
 @pytest.fixture
@@ -205,6 +219,11 @@ def test_a_check_names_what_could_stand_in_for_the_refused_part(bodies: Any) -> 
     assert f"{found.reason}: {found.facts}" in page
     assert "- for body: same strides and widths, converts as it is: acme/body (3 k" in render_markdown(run)
     assert said in report._repr_html_()
+
+
+def test_a_part_is_named_although_more_is_refused(bodies: Any) -> None:
+    report = convlint.check(Stuck(), torch.zeros(1, 3, 64, 64))
+    assert [(each.name, each.instead_of) for each in report.alternatives] == [("acme/body", "body")]
 
 
 def test_a_bad_catalogue_is_a_remark_and_the_check_is_done(bodies: Any) -> None:

@@ -154,6 +154,14 @@ def test_what_was_measured_with_another_release_says_so(
     assert "not installed here: no-such-package" in out
 
 
+def test_a_reduced_model_is_marked(catalogue_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    catalogue_of([*ENTRIES, entry("acme/part", reduced=True)])
+    out = ask(capsys)[1]
+    assert "acme/part ~" in out
+    assert "~ measured with fewer layers or smaller widths than what people train." in out
+    assert "GFLOPs: measured with fewer layers" in ask(capsys, "show", "part")[1]
+
+
 def test_what_could_not_be_built_says_why(catalogue_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
     catalogue_of(ENTRIES)
     code, out, _ = ask(capsys, "show", "other/gone")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from convlint.catalogue.alternatives import Part
@@ -83,18 +84,55 @@ def parts_of(module: torch.nn.Module) -> Iterator[Part]:
 
 
 def refused_modules(
-    findings: Iterable[Finding], trials: tuple[Trial, ...], repair: Repair | None
+    findings: Iterable[Finding], trials: tuple[Trial, ...], repair: Repair | None, graph: Graph | None
 ) -> tuple[str, ...]:
     """The module paths of what is refused, after all changes that are known; empty texts where unknown."""
     if repair is not None and repair.remaining:
-        return tuple(failure.module for failure in repair.remaining if not failure.follows)
-    deciding = deciding_trial(trials)
-    failures = deciding.failures if deciding is not None else ()
-    paths = [failure.module for failure in failures if not failure.follows]
-    for finding in findings:
-        if finding.severity == "error":
-            paths += [call.module for call in finding.calls] or [finding.module]
-    return tuple(paths)
+        found = [(each.module, each.site) for each in repair.remaining if not each.follows]
+    else:
+        deciding = deciding_trial(trials)
+        failures = deciding.failures if deciding is not None else ()
+        found = [(each.module, each.site) for each in failures if not each.follows]
+        for finding in findings:
+            if finding.severity == "error":
+                modules = [call.module for call in finding.calls] or [finding.module]
+                found += [(module, finding.site) for module in modules]
+    at = modules_of_lines(graph) if graph is not None else {}
+    paths = (path for module, site in found for path in ([module] if module else at.get(str(site), [""])))
+    return tuple(dict.fromkeys(paths))
+
+
+def modules_of_calls(graph: Graph) -> dict[str, str]:
+    """The module path of each call by its name.
+
+    torch tells none for what a module that torch.fx made does by itself: such a call is in the innermost
+    module that has both the call before it and the one after it.
+    """
+    paths = [call.module.split(".") if call.module else [] for call in graph.calls]
+    after: list[list[str]] = [[]] * len(paths)
+    for place in range(len(paths) - 2, -1, -1):
+        after[place] = paths[place + 1] or after[place + 1]
+    before: list[str] = []
+    found = {}
+    for call, path, following in zip(graph.calls, paths, after, strict=True):
+        found[call.name] = ".".join(path or _shared(before, following))
+        before = path or before
+    return found
+
+
+def _shared(one: list[str], other: list[str]) -> list[str]:
+    """The beginning that two paths have in common."""
+    return [name for name, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))]
+
+
+def modules_of_lines(graph: Graph) -> dict[str, list[str]]:
+    """The module paths of the calls of each line of source."""
+    modules = modules_of_calls(graph)
+    lines: dict[str, list[str]] = {}
+    for call in graph.calls:
+        if call.site is not None:
+            lines.setdefault(str(call.site), []).append(modules[call.name])
+    return lines
 
 
 def _built(source: Source, timeout: float) -> Any:
@@ -154,10 +192,11 @@ def _part_to_blame(
         for names in (path.split(".") for path in paths if path)
         for depth in range(1, len(names) + 1)
     }
+    modules = modules_of_calls(graph)
     found = [
         Part(part.path, part.classes, part.parameters, features)
         for part in reversed(parts)
-        if part.path in around and (features := handed_on(graph, part.path))
+        if part.path in around and (features := handed_on(graph, part.path, modules))
     ]
     several = [part for part in found if len(part.features) > 1]
     for part in (*several, *found):
@@ -167,7 +206,7 @@ def _part_to_blame(
     return largest, False
 
 
-def handed_on(graph: Graph, path: str) -> tuple[Features, ...]:
+def handed_on(graph: Graph, path: str, modules: Mapping[str, str]) -> tuple[Features, ...]:
     """The feature maps that the rest of the model reads from a module, by their strides.
 
     A map has the height and the width of the picture divided by its stride, in either layout. Several of one
@@ -176,7 +215,7 @@ def handed_on(graph: Graph, path: str) -> tuple[Features, ...]:
     size = next((port.meta.shape[2:] for port in graph.inputs if port.meta and port.meta.rank == 4), None)
     if size is None:
         return ()
-    inside = {call.name: call for call in graph.calls if f"{call.module}.".startswith(f"{path}.")}
+    inside = {name for name, module in modules.items() if f"{module}.".startswith(f"{path}.")}
     read = {
         (argument.call, argument.output): argument.meta.shape
         for call in graph.calls

@@ -192,7 +192,7 @@ class _Check:
         if self.decompositions and stays_refused(convertible, trials, shipped.repair):
             self.progress("looking for alternatives")
             with self.timed("alternatives"):
-                refused = refused_modules(findings, trials, shipped.repair)
+                refused = refused_modules(findings, trials, shipped.repair, captured.graph)
                 alternatives = alternatives_to(self.source, captured.graph, refused, options, self.notes)
         parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)

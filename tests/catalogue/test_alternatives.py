@@ -176,6 +176,16 @@ class Finder(nn.Module):
         return self.fine(fine), self.coarse(coarse)
 
 
+class Flat(Body):
+    """A body that calls such an op by itself."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fine = self.stem(x)
+        flat = fine.flatten(2)
+        fine = (torch.linalg.eigh(flat @ flat.transpose(1, 2))[1] @ flat).reshape(fine.shape)
+        return fine, self.down(fine).permute(0, 2, 3, 1)
+
+
 class Stuck(Finder):
     """Its head has such an op as well."""
 
@@ -219,6 +229,14 @@ def test_a_check_names_what_could_stand_in_for_the_refused_part(bodies: Any) -> 
     assert f"{found.reason}: {found.facts}" in page
     assert "- for body: same strides and widths, converts as it is: acme/body (3 k" in render_markdown(run)
     assert said in report._repr_html_()
+
+
+def test_a_backbone_that_torch_fx_made_is_known_too(bodies: Any) -> None:
+    """torch names no module for what its forward does between the modules that it calls."""
+    model = Finder()
+    model.body = torch.fx.symbolic_trace(Flat())
+    report = convlint.check(model, torch.zeros(1, 3, 64, 64))
+    assert [(each.name, each.instead_of) for each in report.alternatives] == [("acme/body", "body")]
 
 
 def test_a_part_is_named_although_more_is_refused(bodies: Any) -> None:

@@ -44,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.path.abspath(options.next) if options.next else "",
         os.path.abspath(options.packages) if options.packages else "",
     )
-    _measure(waiting, state, limits, options)
+    try:
+        _measure(waiting, state, limits, options)
+    except KeyboardInterrupt:
+        print(f"stopped; {options.state} has what was measured, and the same command goes on from there")
+        return 130
     found = entries(state, chosen)
     print(summary(found))
     if options.write:

@@ -17,8 +17,10 @@ from convlint.model.alternative import Alternative, Answer
 
 MOST = 3
 """How many alternatives are named."""
-SIZE_RATIO = 10.0
-"""How many times more or fewer parameters, or elements of an input, an alternative may have."""
+LARGER, SMALLER = 5.0, 20.0
+"""How many times more, and how many times fewer parameters an alternative may have: phones like less."""
+INPUT_RATIO = 10.0
+"""How many times more or fewer elements its input may have."""
 WIDTH_RATIO = 2.0
 """How many times more or fewer channels a backbone may hand on at each of its strides."""
 VAGUE = ("features",)
@@ -215,9 +217,10 @@ def _within(one: float, other: float, ratio: float) -> bool:
     return one > 0 and other > 0 and max(one, other) <= ratio * min(one, other)
 
 
-def _size_distance(one: int, other: int) -> float | None:
+def _size_distance(given: int, wanted: int) -> float | None:
     """How many doublings lie between two numbers of parameters; None where that is too far."""
-    return abs(log2(one / other)) if _within(one, other, SIZE_RATIO) else None
+    near = min(given, wanted) > 0 and wanted / SMALLER <= given <= wanted * LARGER
+    return abs(log2(given / wanted)) if near else None
 
 
 def _input_distance(entry: Entry, inputs: tuple[Shape, ...]) -> float | None:
@@ -226,7 +229,7 @@ def _input_distance(entry: Entry, inputs: tuple[Shape, ...]) -> float | None:
     if len(shapes) != len(inputs) or not shapes or len(shapes[0]) != len(inputs[0]):
         return None
     given, wanted = prod(shapes[0]), prod(inputs[0])
-    return abs(log2(given / wanted)) if _within(given, wanted, SIZE_RATIO) else None
+    return abs(log2(given / wanted)) if _within(given, wanted, INPUT_RATIO) else None
 
 
 def shapes_of(entry: Entry) -> tuple[Shape, ...]:

@@ -52,8 +52,8 @@ def test_the_nearest_of_the_task_are_named_those_that_convert_as_they_are_first(
 @pytest.mark.parametrize(
     "far",
     [
-        finder("a/huge", parameters=101_000_000),
-        finder("a/tiny", parameters=900_000),
+        finder("a/huge", parameters=51_000_000),
+        finder("a/tiny", parameters=490_000),
         finder("a/wide", inputs=("1x3x1024x1024 float32",)),
         finder("a/video", inputs=("1x3x16x64x64 float32",)),
         finder("a/two_pictures", inputs=("1x3x224x224 float32", "1x3x224x224 float32")),

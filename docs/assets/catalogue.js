@@ -145,7 +145,7 @@
   const paint = (shown) => {
     const width = Math.max(300, Math.min(1100, place.clientWidth || 700));
     const height = width < 500 ? 300 : 400;
-    const edge = { left: 46, right: 12, top: 34, bottom: 40 };
+    const edge = { left: 46, right: 20, top: 34, bottom: 40 };
     const axis = AXES[state.axis];
     const known = shown.filter((entry) => axis.of(entry) && SHAPES[entry.converts]);
     const timed = known.filter((entry) => latency(entry));
@@ -272,12 +272,12 @@
       const last = entry.facts.findIndex(([label]) => label === "measured");
       const facts = entry.facts.toSpliced(last < 0 ? entry.facts.length : last, 0, ...forecasts).map(([label, words]) =>
         make("div", { class: "fact" }, make("dt", {}, label), make("dd", {}, label === "again" ? make("code", {}, words) : words)));
-      detail.append(close, make("h2", {}, entry.name), make("p", { class: "answer" }, sign(entry.converts), entry.headline), make("dl", {}, ...facts));
+      detail.append(close, make("h2", {}, entry.name), make("p", { class: "answer" }, sign(entry.converts), entry.headline.replaceAll("`", "")), make("dl", {}, ...facts));
     }
     if (byUser) {
       detail.focus({ preventScroll: true });
     }
-    detail.scrollIntoView({ block: "center" });
+    detail.scrollIntoView({ block: "start" });
   };
 
   function draw() {

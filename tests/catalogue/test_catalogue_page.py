@@ -149,6 +149,7 @@ def test_it_fits_a_phone_and_its_colours_can_be_told_apart(browser: Any, tmp_pat
         page.get_by_role("link", name="acme/quick").tap()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         box = page.locator(".detail").bounding_box()
+        assert 0 <= box["y"] < 400, "its name is in sight"
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
         assert page.locator("tbody th a").first.bounding_box()["width"] > 50, "a name is one line"

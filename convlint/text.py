@@ -41,6 +41,14 @@ def significant(number: float, digits: int) -> str:
     return format(Decimal(f"{number:.{digits}g}"), "f")
 
 
+def quantity(number: float) -> str:
+    """A large number in three digits: ``"28.3 M"``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * size:  # what rounds up to the next letter has it
+            return f"{number / size:.3g} {letter}"
+    return f"{number:g}"
+
+
 def visible(text: str) -> str:
     """``text`` with every control character spelled out, so that it cannot steer a terminal.
 

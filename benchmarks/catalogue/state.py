@@ -82,6 +82,8 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
         if name in first
     }
     made |= {"doors": doors, "static_agrees": first["static"] and first["static"]["agrees"]}
+    if first["convertible"] == "yes" and first.get("findings"):
+        made["but"] = first["findings"][0]
     if first["convertible"] == "no":
         made["repairs"] = first.get("repairs") or _proposed(first)
     if "equal" not in made:

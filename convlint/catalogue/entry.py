@@ -100,6 +100,8 @@ class Entry:
     """The classes of the model and of its larger parts, as ``module.Class``: to know a user's model by."""
     features: tuple[Features, ...] = ()
     doors: tuple[Door, ...] = ()
+    but: str = ""
+    """An error that convlint reports although a frontend converts it: a frozen value, a wrong number."""
     repairs: Repairs | None = None
     equal: Equal | None = None
     places: tuple[Place, ...] = ()

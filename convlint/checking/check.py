@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
+from convlint.checking.alternatives import alternatives_to, refused_modules, stays_refused
 from convlint.checking.doctor import installed_version
 from convlint.checking.frontends import Frontends, can_try
 from convlint.checking.judgement import exit_code, is_settled, judge, verdict, with_rule_severity
@@ -41,6 +42,7 @@ from convlint.rules.rulebook import Rulebook, load_rulebook
 if TYPE_CHECKING:
     from convlint.capture.methods import Capture, Source
     from convlint.coreml.precision import Precision as TrialPrecision
+    from convlint.model.alternative import Alternative
     from convlint.model.compression import Compression
     from convlint.model.parity import Parity, Precision
     from convlint.model.placement import Plan
@@ -196,6 +198,12 @@ class _Check:
         findings = self.said(findings, shipped.repair)
         trials = tuple(replace(trial, operations=()) for trial in trials)
         convertible = verdict(captured, findings, trials)
+        alternatives: tuple[Alternative, ...] = ()
+        if self.decompositions and stays_refused(convertible, trials, shipped.repair):
+            self.progress("looking for alternatives")
+            with self.timed("alternatives"):
+                refused = refused_modules(findings, trials, shipped.repair, captured.graph)
+                alternatives = alternatives_to(self.source, captured.graph, refused, options, self.notes)
         parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)
         self.seconds["total"] = time.perf_counter() - start
@@ -216,6 +224,7 @@ class _Check:
             plan=plan,
             parity=parity,
             compression=compression,
+            alternatives=alternatives,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
             versions=_versions(environment),

@@ -111,6 +111,14 @@ examples:
   convlint completion fish > ~/.config/fish/completions/convlint.fish
 """
 
+_CATALOGUE_EXAMPLES = """\
+examples:
+  convlint catalogue                                              # every architecture that was measured
+  convlint catalogue --task detection --converts as-is --sort latency
+  convlint catalogue swin --chip M4 --max-ms 5
+  convlint catalogue show timm/fastvit_t8                         # all of one, and how to measure it again
+"""
+
 USAGES = {
     "check": "[SPEC]",
     "fix": "[SPEC]",
@@ -122,6 +130,7 @@ USAGES = {
     "rules": "[list|test|new]",
     "doctor": "",
     "explain": "TEXT|-",
+    "catalogue": "[PATTERN | show NAME]",
     "completion": "bash|zsh|fish",
     "server": "",
 }
@@ -325,6 +334,15 @@ def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
     add_plan_options(parser)
 
 
+def _add_catalogue(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    from convlint.cli.catalogue import add_catalogue_options
+
+    text = "look up which architectures convert, how large they are and how fast, as they were measured"
+    parser = _add(subparsers, "catalogue", text, _CATALOGUE_EXAMPLES)
+    add_catalogue_options(parser)
+    _add_terminal_or_json(parser)
+
+
 _ADDERS = {
     "check": _add_check,
     "fix": _add_fix,
@@ -336,6 +354,7 @@ _ADDERS = {
     "rules": _add_rules,
     "doctor": _add_doctor,
     "explain": _add_explain,
+    "catalogue": _add_catalogue,
     "completion": _add_completion,
     "server": _add_server,
 }

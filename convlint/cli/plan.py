@@ -21,6 +21,8 @@ from convlint.settings.project import find_project
 from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
+    from convlint.capture.methods import Source
+    from convlint.model.alternative import Alternative
     from convlint.model.measured import Measured
     from convlint.model.placement import ComputeUnits
     from convlint.model.since import Since
@@ -47,11 +49,12 @@ class PlanRequest(ModelCommand):
 
 @dataclass(frozen=True)
 class Beside:
-    """What a plan is shown beside: a measurement, what a Mac said, an earlier plan."""
+    """What a plan is shown beside: a measurement, what a Mac said, an earlier plan, and faster models."""
 
     measured: Measured | None
     compared: Measured | None
     since: Since | None
+    others: tuple[Alternative, ...]
 
 
 def plan_request(namespace: argparse.Namespace) -> PlanRequest:
@@ -98,7 +101,9 @@ def plan(request: PlanRequest, out: TextIO) -> int:
     dump = _dump(request)
     earlier = read_plan(request.diff) if request.diff is not None else None
     files = destinations(request.files)
-    forecasts, measured = _planned(replace(job, options=replace(options, chip=None)), request, devices)
+    forecasts, measured, others = _planned(
+        replace(job, options=replace(options, chip=None)), request, devices
+    )
     since = compare_with_earlier(forecasts[0], earlier) if earlier is not None else None
     if len(forecasts) == 1:
         outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
@@ -108,11 +113,17 @@ def plan(request: PlanRequest, out: TextIO) -> int:
             from convlint.placement.dumps import compare_with_dump
 
             compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
-        _write(forecasts[0], Beside(measured, compared, since), request, out)
+        _write(forecasts[0], Beside(measured, compared, since, others), request, out)
     else:
-        _write_several(forecasts, request, out)
-    slow = request.max_ms is not None and any(each.latency_ms.mid > request.max_ms for each in forecasts)
+        _write_several(forecasts, others, request, out)
+    slow = _slowest(forecasts, request) is not None
     return TOO_SLOW if slow or (since is not None and since.left) else 0
+
+
+def _slowest(forecasts: tuple[Plan, ...], request: PlanRequest) -> Plan | None:
+    """The plan that is furthest above ``--max-ms``; None where none is above it."""
+    slowest = max(forecasts, key=lambda each: each.latency_ms.mid)
+    return slowest if request.max_ms is not None and slowest.latency_ms.mid > request.max_ms else None
 
 
 def _dump(request: PlanRequest) -> Dump | None:
@@ -131,24 +142,39 @@ def _dump(request: PlanRequest) -> Dump | None:
 
 def _planned(
     job: Job, request: PlanRequest, devices: tuple[Device, ...]
-) -> tuple[tuple[Plan, ...], Measured | None]:
+) -> tuple[tuple[Plan, ...], Measured | None, tuple[Alternative, ...]]:
     with Progress(job.name, enabled=not request.quiet) as progress:
         with opened(job, progress, debug=request.debug) as source:
             from convlint.checking.planning import plan_devices
 
             units, precision = request.compute_units, request.precision
             found = plan_devices(job.name, source, job.options, devices, units, precision, progress)
+            notes: list[str] = []
+            others = _faster(job, source, found, request, notes)
+            found = tuple(replace(each, notes=(*each.notes, *notes)) for each in found)
             if not request.measure:
-                return found, None
+                return found, None, others
             from convlint.placement.measure import measure
 
             progress("measuring")
             fixed = replace(source, specs=(), outputs=())
-            return found, measure(found[0], fixed, job.options.timeout)
+            return found, measure(found[0], fixed, job.options.timeout), others
+
+
+def _faster(
+    job: Job, source: Source, forecasts: tuple[Plan, ...], request: PlanRequest, notes: list[str]
+) -> tuple[Alternative, ...]:
+    """What the catalogue has for the same task that keeps the limit, on the chip that misses it most."""
+    slowest = _slowest(forecasts, request)
+    if slowest is None or request.max_ms is None:
+        return ()
+    from convlint.checking.alternatives import faster_than
+
+    return faster_than(slowest, source, job.options, request.max_ms, notes)
 
 
 def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) -> None:
-    measured, compared, since = beside.measured, beside.compared, beside.since
+    measured, compared, since, others = beside.measured, beside.compared, beside.since, beside.others
     if request.format == "json":
         from convlint.model.plain import plain
         from convlint.output.json import dumps
@@ -161,17 +187,23 @@ def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) ->
             from convlint.output.since import since_to_dict
 
             more["since"] = since_to_dict(since)
-        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,)) | more))
+        out.write(dumps(forecast.to_dict() | _limit(request, (forecast,), others) | more))
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plan_markdown
 
-        out.write(render_plan_markdown(forecast))
+        out.write(render_plan_markdown(forecast, others))
         if since is not None:
             from convlint.output.since import since_markdown
 
             out.write(since_markdown(since))
     else:
-        from convlint.output.plan import render_compared, render_limit, render_measured, render_plan
+        from convlint.output.plan import (
+            render_alternatives,
+            render_compared,
+            render_limit,
+            render_measured,
+            render_plan,
+        )
         from convlint.output.terminal import console_of
 
         console = console_of(out)
@@ -186,29 +218,40 @@ def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) ->
             from convlint.output.since import render_since
 
             render_since(since, console)
+        render_alternatives(others, console)
 
 
-def _write_several(forecasts: tuple[Plan, ...], request: PlanRequest, out: TextIO) -> None:
+def _write_several(
+    forecasts: tuple[Plan, ...], others: tuple[Alternative, ...], request: PlanRequest, out: TextIO
+) -> None:
     if request.format == "json":
         from convlint.model.plain import SCHEMA_VERSION
         from convlint.output.json import dumps
 
         plans = [forecast.to_dict() for forecast in forecasts]
-        out.write(dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts)))
+        out.write(
+            dumps({"schema_version": SCHEMA_VERSION, "plans": plans} | _limit(request, forecasts, others))
+        )
     elif request.format == "markdown":
         from convlint.output.plan_markdown import render_plans_markdown
 
-        out.write(render_plans_markdown(forecasts, request.max_ms))
+        out.write(render_plans_markdown(forecasts, request.max_ms, others))
     else:
-        from convlint.output.plan import render_plans
+        from convlint.output.plan import render_alternatives, render_plans
         from convlint.output.terminal import console_of
 
-        render_plans(forecasts, request.max_ms, console_of(out))
+        console = console_of(out)
+        render_plans(forecasts, request.max_ms, console)
+        render_alternatives(others, console)
 
 
-def _limit(request: PlanRequest, forecasts: tuple[Plan, ...]) -> dict[str, object]:
-    """The limit and the chips that are above it, for JSON."""
+def _limit(
+    request: PlanRequest, forecasts: tuple[Plan, ...], others: tuple[Alternative, ...]
+) -> dict[str, object]:
+    """The limit, the chips that are above it and what would not be, for JSON."""
     if request.max_ms is None:
         return {}
+    from convlint.model.alternative import alternatives_to_dict
+
     above = [each.chip for each in forecasts if each.latency_ms.mid > request.max_ms]
-    return {"max_ms": request.max_ms, "above_max_ms": above}
+    return {"max_ms": request.max_ms, "above_max_ms": above, "alternatives": alternatives_to_dict(others)}

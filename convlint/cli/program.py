@@ -31,7 +31,7 @@ EXIT_TERMINATED = 143
 _ASKED = {EXIT_INTERRUPTED: "interrupted", EXIT_TERMINATED: "terminated"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
-_FOLDERLESS = ("completion", "doctor", "explain", "rule", "server")
+_FOLDERLESS = ("catalogue", "completion", "doctor", "explain", "rule", "server")
 
 
 def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
@@ -239,6 +239,10 @@ def _run_command(namespace: argparse.Namespace, out: TextIO) -> int:
         from convlint.cli.server import server
 
         return server()
+    if namespace.command == "catalogue":
+        from convlint.cli.catalogue import catalogue
+
+        return catalogue(namespace, out)
     from convlint.cli import rules
 
     command = {"rule": rules.rule, "rules": rules.rules, "doctor": rules.doctor}

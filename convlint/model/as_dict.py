@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from convlint.model.alternative import alternatives_to_dict
 from convlint.model.findings import Finding
 from convlint.model.form import form_to_dict
 from convlint.model.graph import Graph, OpCall
@@ -53,6 +54,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "forecast": _forecast(report),
         "parity": plain(report.parity),
         "compression": plain(report.compression),
+        "alternatives": alternatives_to_dict(report.alternatives),
         "notes": plain(report.notes),
         "seconds": plain(report.seconds),
         "versions": plain(report.versions),

@@ -14,6 +14,7 @@ from convlint.text import shown_path
 from convlint.wording import in_python
 
 if TYPE_CHECKING:
+    from convlint.model.alternative import Alternative
     from convlint.model.compression import Compression
     from convlint.model.form import Form
     from convlint.model.parity import Parity
@@ -30,7 +31,8 @@ class Report(Paged):
 
     ``repair`` has the changes with which a refused model would convert. ``plan`` is the forecast for the
     program that would ship: as converted, else as repaired; None where no such program is known. ``form``
-    says which form was judged of a model that has more than one. ``asked`` lists the rules that were asked,
+    says which form was judged of a model that has more than one. ``alternatives`` are architectures that were
+    measured, for a model that does not convert. ``asked`` lists the rules that were asked,
     each by code, name and category, then by older codes and names.
     """
 
@@ -52,6 +54,7 @@ class Report(Paged):
     plan: Plan | None = None
     parity: Parity | None = None
     compression: Compression | None = None
+    alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +80,7 @@ class Report(Paged):
             place = f" {shown_path(site.path)}:{site.line}" if site is not None else ""
             lines.append(f"{finding.severity} {finding.rule.code}{place}: {finding.message}")
             lines += [f"  help: {help_line(each)}" for each in finding.replacements]
+        lines += [each.sentence for each in self.alternatives]
         return in_python("\n".join([*lines, result.next_step]))
 
     @property

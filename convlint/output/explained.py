@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlint.model import SCHEMA_VERSION
-from convlint.output.page import Page, Plain
+from convlint.output.page import Page
 from convlint.rules.error_texts import Explained
 
 
@@ -30,15 +30,6 @@ def render_explained(found: Sequence[Explained], page: Page) -> None:
     if any(one.rules for one in found):
         page.gap()
         page.put("`convlint rule CODE` has the whole rule; `convlint check` finds the line of your model.")
-
-
-def explained_text(found: Sequence[Explained]) -> str:
-    """The same as plain text."""
-    from io import StringIO
-
-    buffer = StringIO()
-    render_explained(found, Page(Plain(buffer)))
-    return buffer.getvalue()
 
 
 def explained_to_dict(text: str, found: Sequence[Explained]) -> dict[str, Any]:

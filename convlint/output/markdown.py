@@ -68,7 +68,11 @@ def _findings(outcome: Outcome, report: Report, base: str) -> list[str]:
     shown = places_of(outcome, report.findings, base)
     for each in sorted(shown, key=lambda each: SEVERITIES.index(each.finding.severity)):
         lines += _finding(each)
-    lines += [f"**{escape(verdict(report).next_step)}**", "", _foot(report), "", "</details>"]
+    lines += [f"**{escape(verdict(report).next_step)}**", ""]
+    lines += [f"- {escape(each.sentence)}" for each in report.alternatives]
+    lines += (
+        ["", _foot(report), "", "</details>"] if report.alternatives else [_foot(report), "", "</details>"]
+    )
     return lines
 
 

@@ -23,6 +23,8 @@ from convlint.text import count, shown_path
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from convlint.model.alternative import Alternative
+
 _DIM = "bright_black"
 _COLOURS: dict[Unit, str] = {"ANE": "green", "GPU": "blue", "CPU": "yellow"}
 _LETTERS: dict[Unit, str] = {"ANE": "█", "GPU": "▓", "CPU": "░"}
@@ -88,6 +90,13 @@ def render_limit(plan: Plan, most_ms: float, console: Console | Plain) -> None:
     slow = plan.latency_ms.mid > most_ms
     words = f"at most {most_ms:g} ms: {verdict_of(plan, most_ms)}"
     Page(console).put((words, "bold red" if slow else "bold green"))
+
+
+def render_alternatives(alternatives: Sequence[Alternative], console: Console | Plain) -> None:
+    """Write what the catalogue has that is fast enough, one a line."""
+    page = Page(console)
+    for number, each in enumerate(alternatives):
+        page.put(("" if number else "other", _DIM), ("  " if not number else " " * 7) + each.sentence, hang=7)
 
 
 def plan_text(plan: Plan) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from convlint.model import Site
+from convlint.model.alternative import Alternative
 from convlint.model.placement import UNITS, Advice, Blocker, Plan
 from convlint.output.markdown import escape
 from convlint.output.plan_units import advice_on_units, choice_rows, device_rows, markdown_table, shared_notes
@@ -13,8 +14,8 @@ from convlint.text import count, shown_path, visible
 _SHOWN = 10
 
 
-def render_plan_markdown(plan: Plan) -> str:
-    """A table of shares, the blockers and the what-ifs."""
+def render_plan_markdown(plan: Plan, others: Sequence[Alternative] = ()) -> str:
+    """A table of shares, the blockers and the what-ifs; ``others`` are alternatives that are faster."""
     lines = [
         f"## {escape(plan.model)} on {plan.chip}, {plan.os}",
         "",
@@ -45,15 +46,21 @@ def render_plan_markdown(plan: Plan) -> str:
             f"| {escape(other.assumption)} | {other.latency_ms} | {other.share['ANE']:.0%} |"
             for other in plan.what_if
         ]
-    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in plan.notes)]) + "\n"
+    return "\n".join([*lines, "", *_remarks(plan.notes, others)]) + "\n"
 
 
-def render_plans_markdown(plans: Sequence[Plan], most_ms: float | None) -> str:
+def render_plans_markdown(
+    plans: Sequence[Plan], most_ms: float | None, others: Sequence[Alternative] = ()
+) -> str:
     """The plans of several chips as one table."""
     first = plans[0]
     table = markdown_table(device_rows(plans, most_ms))
     lines = [f"## {escape(first.model)}, {first.compute_units}", "", *table, ""]
-    return "\n".join([*lines, *(f"- {escape(note)}" for note in shared_notes(plans))]) + "\n"
+    return "\n".join([*lines, *_remarks(shared_notes(plans), others)]) + "\n"
+
+
+def _remarks(notes: Iterable[str], others: Sequence[Alternative]) -> list[str]:
+    return [f"- {escape(text)}" for text in (*notes, *(each.sentence for each in others))]
 
 
 def _row(blocker: Blocker) -> str:

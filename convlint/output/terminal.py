@@ -23,7 +23,7 @@ from convlint.output.findings import (
 )
 from convlint.output.page import Page, Plain, Span
 from convlint.output.places import shown_place
-from convlint.text import count, named, one_line, shown_path
+from convlint.text import count, named, one_line, quantity, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -216,7 +216,7 @@ def _summary(page: Page, report: Report) -> None:
         calls = report.graph.tensor_calls
         kinds = len({call.op for call in calls})
         ops = f"{count(len(calls), 'op')} of {count(kinds, 'kind')}"
-        rows.append(("seen", f"{ops}, {_quantity(report.graph.parameter_count)} parameters"))
+        rows.append(("seen", f"{ops}, {quantity(report.graph.parameter_count)} parameters"))
     rows.append(("found", tally(report)))
     if report.suppressed:
         silenced = Counter(_SILENCED[each.kind] for each in report.suppressed)
@@ -234,6 +234,8 @@ def _summary(page: Page, report: Report) -> None:
         rows += _plan(report, report.plan)
     if report.seconds:
         rows.append(("time", _durations(report)))
+    for number, each in enumerate(report.alternatives):
+        rows.append(("" if number else "other", each.sentence))
     rows += [("note", note) for note in report.notes]
     for label, text in rows:
         page.put((f"{label:7}", DIM), text, hang=7)
@@ -288,13 +290,6 @@ def _durations(report: Report) -> str:
     total = report.seconds.get("total", sum(parts.values()))
     detail = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
     return f"{total:.2f} s" + (f" ({detail})" if detail else "")
-
-
-def _quantity(number: int) -> str:
-    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {letter}"
-    return str(number)
 
 
 def _last_line(page: Page, report: Report) -> None:

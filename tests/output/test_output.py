@@ -447,7 +447,7 @@ class TestJson:
             "schema_version", "model", "target", "frontend", "convertible", "verdict", "exit_code",
             "findings", "suppressed", "ignores", "trial", "trials", "unforeseen_failures", "disagreements",
             "form", "capture_method", "capture_failures", "graph", "fix_proof", "repair", "forecast",
-            "parity", "compression", "notes", "seconds", "versions",
+            "parity", "compression", "alternatives", "notes", "seconds", "versions",
         ]  # fmt: skip
         assert list(report_to_dict(REPORT)["findings"][0]) == [
             "code", "name", "category", "severity", "confidence", "message", "op", "site", "caller", "module",

@@ -16,6 +16,7 @@ import yaml
 from conftest import ROOT
 
 import convlint
+from convlint.catalogue.store import read
 from convlint.cli.program import build_parser
 from convlint.output.formats import FORMATS
 from convlint.settings import keys
@@ -70,7 +71,7 @@ def test_options_of_convlint_exist() -> None:
         line
         for page in PAGES
         for line in page.read_text("utf-8").replace("\\\n", " ").splitlines()
-        if re.search(r"convlint (check|baseline|init|rules|completion)\b", line)
+        if re.search(r"convlint (check|baseline|catalogue|init|rules|completion)\b", line)
     ]
     used = {option for line in commands for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
     others = {"--format", "--edit-last", "--create-if-none", "--body-file", "--extra-index-url"}
@@ -125,6 +126,11 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "python" / "index.html").read_text("utf-8")
     assert "Raise an" in page, "the docstrings are on the page"
     assert (tmp_path / "site" / "convlint.schema.json").is_file()
+    catalogue = (tmp_path / "site" / "catalogue" / "index.html").read_text("utf-8")
+    assert all(entry.name in catalogue for entry in read())
+    for name in ("catalogue.js", "catalogue.css"):
+        assert f"../assets/{name}" in catalogue
+        assert (tmp_path / "site" / "assets" / name).is_file()
 
 
 def test_the_picture_of_a_report_is_drawn_with_the_text_that_it_shows() -> None:

@@ -49,11 +49,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "form",
+        "alternative form",
         "graph plain rule shown",
     ),
     "convlint.rules": (
         "match",
+        "error_texts",
         "rulebook scaffold",
         "rule",
         "parts",
@@ -74,6 +75,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "check",
         "baseline judgement offers planning repaired upgrade",
         "frontends",
+        "alternatives",
         "shipping",
         "doctor options placed reconcile suppress",
     ),
@@ -81,9 +83,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.output": (
         "junit notebook plan_markdown since",
         "fixed github gitlab html markdown plan sarif terminal",
-        "concise findings json",
+        "concise explained findings json",
         "formats page places plan_units proofs rules runtimes settings upgrade",
-        "compression earlier excerpt fix_report hyperlinks modules order",
+        "catalogue compression earlier excerpt fix_report hyperlinks modules order",
     ),
 }
 """Each package with rooms, from the top down: a room imports only from the layers below its own.

@@ -380,7 +380,7 @@ def test_a_broken_standard_output_costs_no_file(command: str, code: int, said: s
 
 
 @pytest.mark.parametrize(
-    "command", ["rules", "rule CL104", "--help", "--version", "doctor", "completion bash"]
+    "command", ["rules", "rule CL104", "--help", "--version", "doctor", "catalogue", "completion bash"]
 )
 def test_a_full_standard_output_is_told(command: str, tmp_path: Path) -> None:
     ran = shell(tmp_path, f"convlint {command} > /dev/full")

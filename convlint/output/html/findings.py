@@ -171,6 +171,17 @@ def compression(report: Report) -> Markup | None:
     )
 
 
+def others(report: Report) -> Markup | None:
+    """What was measured and could be taken instead."""
+    if not report.alternatives:
+        return None
+    parts = [
+        tag("article", tag("h3", each.name), tag("p", f"{each.reason}: {each.facts}"), class_="finding")
+        for each in report.alternatives
+    ]
+    return tag("section", tag("h2", "Other architectures"), list(parts))
+
+
 def trouble(report: Report) -> Markup | None:
     """The failures of the capture, and the refusals of the trial that no finding names."""
     parts: list[Child] = [

@@ -17,7 +17,7 @@ class Markup(str):
 
 
 Child = str | None | list["Child"]
-_EMPTY = frozenset(("br", "hr", "img", "input", "meta"))
+_EMPTY = frozenset(("br", "hr", "img", "input", "link", "meta"))
 EMPTY = Markup("")
 
 

@@ -24,6 +24,7 @@ from convlint.output.html.findings import (
     Places,
     compression,
     findings,
+    others,
     trouble,
 )
 from convlint.output.html.markup import Markup, tag
@@ -110,6 +111,7 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
     side = tag(
         "div",
         findings(report, shown, places) if report is not None else None,
+        others(report) if report is not None else None,
         blockers(plan, places) if plan is not None else None,
         advice(plan) if plan is not None else None,
         compression(report) if report is not None else None,

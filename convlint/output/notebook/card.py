@@ -68,6 +68,7 @@ def _report(report: Report) -> list[Child]:
     facts = (report.model, report.target, tally(report))
     return [
         head(_KINDS[result.kind], in_python(result.headline), step, facts),
+        [tag("p", in_python(each.sentence), class_="quiet") for each in report.alternatives],
         units_part(report.plan, after=report.repair is not None) if report.plan is not None else None,
         *unfolded([*errors, *refused], "more error"),
         parity_part(report.parity) if report.parity is not None else None,

@@ -29,6 +29,7 @@ _NOUNS: Mapping[str, type[Any]] = {
 
 
 _MEASURED = (
+    "convlint.model.alternative",
     "convlint.model.applied",
     "convlint.model.compression",
     "convlint.model.form",

@@ -67,7 +67,7 @@ def program_digest() -> str:
         if records:
             return digest_texts([*texts, *(digest_file(str(record)) or "" for record in records)])
     for root in (_PACKAGE, _PACKAGE.parent / "rules"):
-        for path in _files(str(root), (".py", ".toml", ".json")):
+        for path in _files(str(root), (".py", ".toml", ".json", ".json.xz")):
             state = os.stat(path)
             texts.append(f"{path} {state.st_size} {state.st_mtime_ns}")
     return digest_texts(texts)

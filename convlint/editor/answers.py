@@ -118,7 +118,14 @@ def _hints(plan: Plan) -> Iterator[Answer]:
                 parts.append(f"{unit} {_microseconds(sum(op.latency_ms.mid for op in mine))}")
             reasons += [f"{op.kind} on the {unit}: {op.reason}" for op in mine if unit != "ANE"]
         words = "\n\n".join([about, *dict.fromkeys(reasons)])
-        yield {"path": path, "line": line, "label": ", ".join(parts), "tooltip": words}
+        sites = {
+            (os.path.realpath(each.path), each.line): each
+            for op in ops
+            for each in (op.site, op.caller)
+            if each
+        }
+        source = sites[(path, line)].source.strip()
+        yield {"path": path, "line": line, "source": source, "label": ", ".join(parts), "tooltip": words}
 
 
 def _microseconds(milliseconds: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 from pygls.uris import from_fs_path
 
+VSCODE = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text())
 NET = """\
 import torch
 from torch import nn
@@ -222,3 +225,33 @@ def test_a_model_is_written_in_an_editor(tmp_path: Path) -> None:
         assert (code, where) == (None, 5), "what the model itself raises is told at its class"
 
     drive(tmp_path, story)
+
+
+def test_the_problem_matcher_reads_the_concise_format() -> None:
+    """The expression in the extension, on what ``--format concise`` writes of a report with everything."""
+    from reports import REPORT
+
+    from convlint.output.concise import render_concise
+
+    (matcher,) = VSCODE["contributes"]["problemMatchers"]
+    pattern = matcher["pattern"]
+    lines = render_concise(REPORT).splitlines()
+    found = [re.match(pattern["regexp"], line) for line in lines]
+    assert None not in found, lines
+    first = found[1]
+    assert first is not None
+    parts = {name: first[number] for name, number in pattern.items() if isinstance(number, int)}
+    assert (parts["file"], parts["line"], parts["code"]) == ("models/unet.py", "41", "CL104")
+    assert (parts["severity"], "hypot" in parts["message"]) == ("error", True)
+
+
+def test_the_extension_speaks_of_what_the_server_has() -> None:
+    from convlint.editor import server
+
+    script = (ROOT / "editors" / "vscode" / "extension.js").read_text()
+    assert f'onNotification("{server.VERDICT}"' in script
+    settings = set(VSCODE["contributes"]["configuration"]["properties"])
+    assert {f"convlint.{name}" for name in re.findall(r'\.get\("(\w+)"\)', script)} <= settings
+    commands = {each["command"] for each in VSCODE["contributes"]["commands"]}
+    assert set(re.findall(r'registerCommand\("([\w.]+)"', script)) == commands
+    assert not commands & {server.FIX, server.CHECK}, "the client registers those of the server itself"

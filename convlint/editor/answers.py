@@ -104,13 +104,13 @@ def _own_place(wanted: Wanted, sites: Iterable[Site | None]) -> tuple[str, int]:
 
 def _hints(plan: Plan) -> Iterator[Answer]:
     """Unit and time of each line of the user's own."""
-    lines: dict[tuple[str, int], list[PlacedOp]] = defaultdict(list)
+    lines: dict[tuple[str, int, str], list[PlacedOp]] = defaultdict(list)
     for op in plan.ops:
-        sites = [site for site in (op.site, op.caller) if site is not None and not is_library(site.path)]
-        if sites and op.latency_ms.mid > 0:
-            lines[(os.path.realpath(sites[0].path), sites[0].line)].append(op)
+        own = [site for site in (op.site, op.caller) if site is not None and not is_library(site.path)]
+        if own and op.latency_ms.mid > 0:
+            lines[(os.path.realpath(own[0].path), own[0].line, own[0].source.strip())].append(op)
     about = f"forecast for {plan.chip}, {plan.os}"
-    for (path, line), ops in lines.items():
+    for (path, line, source), ops in lines.items():
         parts, reasons = [], []
         for unit in UNITS:
             mine = [op for op in ops if op.unit == unit]
@@ -118,7 +118,7 @@ def _hints(plan: Plan) -> Iterator[Answer]:
                 parts.append(f"{unit} {_microseconds(sum(op.latency_ms.mid for op in mine))}")
             reasons += [f"{op.kind} on the {unit}: {op.reason}" for op in mine if unit != "ANE"]
         words = "\n\n".join([about, *dict.fromkeys(reasons)])
-        yield {"path": path, "line": line, "label": ", ".join(parts), "tooltip": words}
+        yield {"path": path, "line": line, "source": source, "label": ", ".join(parts), "tooltip": words}
 
 
 def _microseconds(milliseconds: float) -> str:

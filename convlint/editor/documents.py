@@ -63,7 +63,7 @@ class Shown:
         return list(found.values())
 
     def hints(self, path: str, lines: Sequence[str], first: int, last: int) -> list[lsp.InlayHint]:
-        """Unit and time at the end of each line, of the first model that has the line."""
+        """Unit and time at the end of each line that is as it was checked, of the first model that has it."""
         hints: dict[int, Answer] = {}
         for answer in self.answers.values():
             for hint in answer["hints"]:
@@ -77,7 +77,7 @@ class Shown:
                 padding_left=True,
             )
             for line, hint in hints.items()
-            if line <= len(lines)
+            if line <= len(lines) and lines[line - 1].strip() == hint["source"]
         ]
 
     def hover(self, path: str, line: int) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -58,8 +59,10 @@ def main() -> None:
             _answer_and_leave(question, send, writing)
         os.close(writing)
         send({"done": question["id"], "problem": ended.problem, "left_off": bool(ended.asked)})
-        with os.fdopen(reading, encoding="utf-8") as told:
-            _load_more(told.read().split())
+        os.set_blocking(reading, False)  # a process that the fork has left may hold the other end
+        with contextlib.suppress(BlockingIOError):
+            _load_more(os.read(reading, 1 << 16).decode("utf-8", "replace").split())
+        os.close(reading)
 
 
 def _load() -> str:
@@ -94,7 +97,8 @@ def _loaded_since(before: frozenset[str]) -> list[str]:
 
 def _answer_and_leave(question: Question, send: Send, loaded: int) -> NoReturn:
     """Answer in a fork, which ends with it, and tell what it has ``loaded``."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setpgid(0, 0)  # a group of its own: a conversion that it has forked ends with it
+    signal.signal(signal.SIGINT, lambda number, frame: os.killpg(0, signal.SIGKILL))
     before = frozenset(sys.modules)
     code = 0
     try:
@@ -104,6 +108,11 @@ def _answer_and_leave(question: Question, send: Send, loaded: int) -> NoReturn:
     except ConvlintError as error:
         send({"id": question["id"], "error": str(error)})
         code = error.exit_code
+    except Exception as error:
+        traceback.print_exc()
+        what = f"internal error: {type(error).__name__}: {error} (this is a bug in convlint)"
+        send({"id": question["id"], "error": what})
+        code = 3
     finally:
         names = "\n".join(_loaded_since(before)).encode()
         os.set_blocking(loaded, False)  # read after the end: what does not fit is not needed
@@ -131,13 +140,13 @@ def _check(question: Question, send: Send) -> None:
             answer = answer_with_error(wanted.name, wanted.path, wanted.line, wanted.error)
             send({"answer": answer, "rules": {}})
             continue
-        report_of = _session(wanted, cache, send).check(wanted.job)
-        if report_of.report is None:
-            assert report_of.error is not None
-            answer = answer_with_error(wanted.job.name, wanted.path, wanted.line, report_of.error)
+        outcome = _session(wanted, cache, send).check(wanted.job)
+        if outcome.report is None:
+            assert outcome.error is not None
+            answer = answer_with_error(wanted.job.name, wanted.path, wanted.line, outcome.error)
             send({"answer": answer, "rules": {}})
             continue
-        report = _without_known(report_of.report, wanted, project)
+        report = _without_known(outcome.report, wanted, project)
         rules = {each.rule.code: rule_markdown(each.rule) for each in report.findings}
         send({"answer": answer_to(wanted, report), "rules": rules})
 
@@ -158,9 +167,12 @@ def _session(wanted: Wanted, cache: Cache | None, send: Send) -> Session:
     from convlint.editor.answers import first_findings
     from convlint.runs.session import Session
 
-    session = Session(cache, quiet=True, tell=partial(_progress, send, wanted.job.name))
-    session.early = lambda findings: send({"answer": first_findings(wanted, findings), "first": True})
-    return session
+    return Session(
+        cache,
+        quiet=True,
+        tell=partial(_progress, send, wanted.job.name),
+        early=lambda findings: send({"answer": first_findings(wanted, findings), "first": True}),
+    )
 
 
 def _fix(question: Question, send: Send) -> None:

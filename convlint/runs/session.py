@@ -37,10 +37,11 @@ class Session:
         debug: bool = False,
         quiet: bool = False,
         tell: Callable[[str], None] | None = None,
+        early: Early | None = None,
     ) -> None:
         self.cache = cache
-        self.early: Early | None = None
         self._tell = tell
+        self._early = early
         self._debug = debug
         self._quiet = quiet
         self._before = frozenset(sys.modules)
@@ -85,7 +86,7 @@ class Session:
             with opened(job, progress, debug=self._debug) as source:
                 from convlint.checking.check import check_source
 
-                return check_source(job.name, source, job.options, progress, early=self.early)
+                return check_source(job.name, source, job.options, progress, early=self._early)
 
     def _note_sources(self, job: Job) -> None:
         """Note the digest of each file that is about to be imported, before this process first reads it."""

@@ -135,7 +135,8 @@ def _traced(
             check_trace=False,
         )
 
-    with flat_outputs(of) as odd, user_code(), warnings.catch_warnings(record=True) as caught:
+    attached, caught_warnings = _attached(of), warnings.catch_warnings(record=True)
+    with flat_outputs(of) as odd, user_code(), attached, caught_warnings as caught:
         warnings.simplefilter("always")
         try:
             with torch.enable_grad():
@@ -145,6 +146,29 @@ def _traced(
                 traced = trace()
     warned |= {(each.filename, each.lineno) for each in caught if each.category.__name__ == "TracerWarning"}
     return traced, odd
+
+
+@contextmanager
+def _attached(module: Any) -> Iterator[None]:
+    """A Lightning module with something in the place of its trainer.
+
+    Without one, the tracer, which asks for every attribute, gets an error from that one.
+    """
+    from convlint.deployment.conventions import LIGHTNING, class_names
+
+    if not set(LIGHTNING) & set(class_names(module)):
+        yield
+        return
+    try:
+        module.trainer  # noqa: B018 - raises without one
+    except RuntimeError:
+        module.trainer = object()
+        try:
+            yield
+        finally:
+            module.trainer = None
+        return
+    yield
 
 
 def _with_flat_inputs(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 from pygls.uris import from_fs_path
 
+VSCODE = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text())
 NET = """\
 import torch
 from torch import nn
@@ -198,15 +201,7 @@ def test_a_model_is_written_in_an_editor(tmp_path: Path) -> None:
 
         assert fix.title == "convlint: make the proved changes of Net"
         # The client of pygls reads an action with a command as a command: what it runs is in its text.
-        asked_for = lsp.ExecuteCommandParams("convlint.fix", [str(tmp_path / "net.py"), "Net"])
-        assert repr(asked_for.command) in str(fix.command)
-        await editor.client.workspace_execute_command_async(asked_for)
-        await editor.until(lambda: isinstance(editor.verdicts[-1], str))
-        assert editor.verdicts[-1] == "Net: 1 line changed, and compared with the model."
-        own, created, helpers = editor.applied[-1].document_changes or ()
-        assert "        return coreml_ops.hypot(y, x)\n" in edited(refused, own.edits)  # type: ignore[union-attr]
-        assert isinstance(created, lsp.CreateFile)
-        assert "def hypot(" in helpers.edits[0].new_text  # type: ignore[union-attr]
+        assert "'convlint.fix'" in str(fix.command)
 
         editor.save("net.py", edited(refused, [change]), 2)
         await editor.until(lambda: editor.found("net.py") == [])
@@ -217,8 +212,58 @@ def test_a_model_is_written_in_an_editor(tmp_path: Path) -> None:
         await editor.until(lambda: "Net: capturing" in str(editor.progress[before:]))
         editor.save("net.py", refused.replace("nn.Conv2d(16", "nn.Conv2d(17"), 4)
         await editor.until(lambda: getattr(editor.verdicts[-1], "convertible", "") == "unknown")
-        assert "no" not in [each.convertible for each in editor.verdicts[2:]], "the older check was left off"
+        assert "no" not in [each.convertible for each in editor.verdicts[1:]], "the older check was left off"
         ((code, where),) = editor.found("net.py")
         assert (code, where) == (None, 5), "what the model itself raises is told at its class"
 
     drive(tmp_path, story)
+
+
+@pytest.mark.corpus  # every edit is proved in a process of its own, as `convlint fix` does
+def test_the_proved_changes_are_put_into_the_open_files(tmp_path: Path) -> None:
+    refused = NET.replace("torch.logaddexp2(y, x)", "torch.hypot(y, x)")
+    (tmp_path / "net.py").write_text(refused)
+
+    async def story(editor: Editor) -> None:
+        editor.open("net.py")
+        await editor.client.workspace_execute_command_async(
+            lsp.ExecuteCommandParams("convlint.fix", [str(tmp_path / "net.py"), "Net"])
+        )
+        await editor.until(lambda: "Net: 1 line changed, and compared with the model." in editor.verdicts)
+        own, created, helpers = editor.applied[-1].document_changes or ()
+        assert "        return coreml_ops.hypot(y, x)\n" in edited(refused, own.edits)  # type: ignore[union-attr]
+        assert isinstance(created, lsp.CreateFile)
+        assert "def hypot(" in helpers.edits[0].new_text  # type: ignore[union-attr]
+        assert (tmp_path / "net.py").read_text() == refused, "the editor writes, not the server"
+
+    drive(tmp_path, story)
+
+
+def test_the_problem_matcher_reads_the_concise_format() -> None:
+    """The expression in the extension, on what ``--format concise`` writes of a report with everything."""
+    from reports import REPORT
+
+    from convlint.output.concise import render_concise
+
+    (matcher,) = VSCODE["contributes"]["problemMatchers"]
+    pattern = matcher["pattern"]
+    lines = render_concise(REPORT).splitlines()
+    found = [re.match(pattern["regexp"], line) for line in lines]
+    assert None not in found, lines
+    first = found[1]
+    assert first is not None
+    parts = {name: first[number] for name, number in pattern.items() if isinstance(number, int)}
+    assert (parts["file"], parts["line"], parts["code"]) == ("models/unet.py", "41", "CL104")
+    assert (parts["severity"], "hypot" in parts["message"]) == ("error", True)
+
+
+def test_the_extension_speaks_of_what_the_server_has() -> None:
+    from convlint.editor import server
+
+    script = (ROOT / "editors" / "vscode" / "extension.js").read_text()
+    assert f'onNotification("{server.VERDICT}"' in script
+    settings = set(VSCODE["contributes"]["configuration"]["properties"])
+    assert {f"convlint.{name}" for name in re.findall(r'\.get\("(\w+)"\)', script)} <= settings
+    commands = {each["command"] for each in VSCODE["contributes"]["commands"]}
+    assert set(re.findall(r'registerCommand\("([\w.]+)"', script)) == commands
+    assert not commands & {server.FIX, server.CHECK}, "the client registers those of the server itself"

@@ -86,6 +86,9 @@ def test_lightning() -> None:
     with pytest.raises(NotConvertible) as stopped:
         fit(refused, LightningCheck(["1x4"]))
     assert refused.seen == []
+    answers = {failure.error for trial in stopped.value.report.trials for failure in trial.failures}
+    assert len(stopped.value.report.trials) == 2
+    assert all("'hypot'" in answer for answer in answers), "both frontends take a Lightning module"
     first, *_, last = str(stopped.value).splitlines()
     line = Refused.forward.__code__.co_firstlineno + 1
     assert first == last

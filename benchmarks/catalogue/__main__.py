@@ -7,8 +7,8 @@
 
 Each model is measured in a process of its own, with a limit of time and memory. One JSON file a model is
 kept in FOLDER, so that a second run goes on where the first one stopped, and measures anew what has other
-versions, or was ended by a smaller limit. ``--packages FOLDER`` has packages that are installed without their dependencies. ``--write`` writes
-the data of the catalogue and the generated blocks of the documentation.
+versions, or was ended by a smaller limit. ``--packages FOLDER`` has packages that are installed without their
+dependencies. ``--write`` writes the data of the catalogue and the generated blocks of the documentation.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ _HOSTS: dict[str, Host] = {}
 
 
 def measure(row: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    """One candidate on a worker: the installed release, then the other one where the first could build it."""
+    """One candidate on a worker: the installed release, then the other where the first came to its end."""
     answer: dict[str, Any] = {"installed": _asked("installed", row, limits)}
-    built = "convertible" in answer["installed"]
-    if limits.next_release and built:
+    built, ended = "convertible" in answer["installed"], answer["installed"]["ended"]
+    if limits.next_release and built and not ended:
         words = answer["installed"]["command"]
         answer["next"] = _asked("next_release", {**row, "commands": [words]}, limits)
     seconds = sum(each["seconds"] for each in answer.values())

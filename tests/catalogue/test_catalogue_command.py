@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import subprocess
 import sys
 from importlib.metadata import version
@@ -185,6 +186,19 @@ def test_a_bad_catalogue_is_said_and_ends_with_3(
     assert (code, out) == (3, "")
     assert said in err
     assert "Everything else works without it" in err
+
+
+def test_fields_of_a_later_release_are_passed_over(
+    catalogue_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = catalogue_of(ENTRIES)
+    document = json.loads(lzma.decompress(path.read_bytes()))
+    for row in document["entries"]:
+        row["later"] = 1
+        for place in row["places"]:
+            place["later"] = 1
+    path.write_bytes(lzma.compress(json.dumps(document).encode()))
+    assert ask(capsys)[1].count("acme/") == 3
 
 
 def test_it_is_answered_at_once(tmp_path: Path) -> None:

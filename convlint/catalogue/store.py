@@ -89,15 +89,13 @@ def as_dict(entry: Entry) -> dict[str, Any]:
 _Noun = TypeVar("_Noun")
 
 
-@lru_cache(maxsize=16)
-def _fields(kind: type[Any]) -> frozenset[str]:
-    return frozenset(field.name for field in fields(kind))
-
-
 def _of(kind: type[_Noun], row: Mapping[str, Any], **made: Any) -> _Noun:
     """A noun of its row; fields that a later release has added are passed over."""
-    known = _fields(kind)
-    return kind(**{name: value for name, value in row.items() if name in known} | made)
+    try:
+        return kind(**{**row, **made})
+    except TypeError:  # a field of which this release knows nothing, or one that is missing
+        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        return kind(**{name: value for name, value in {**row, **made}.items() if name in known})
 
 
 _NESTED: Mapping[str, Callable[[Any], Any]] = {

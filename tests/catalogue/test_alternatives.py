@@ -83,9 +83,11 @@ def test_one_of_a_family_is_enough() -> None:
 
 
 def test_a_frontend_that_was_asked_for_has_to_convert_it() -> None:
-    traced = finder("a/traced", doors=(Door("export", "9.0", False), Door("torchscript", "9.0", True)))
+    doors = (Door("export", "9.0", False), Door("torchscript", "9.0", True))
+    traced = finder("a/traced", doors=doors, equal=Equal("not compared", None, "too large"))
     later = finder("a/later", doors=(Door("export", "9.0", False), Door("export", "9.1", True)))
     (found,) = alternatives([MINE, traced, later], WHOLE, WANTED)
+    assert "numbers not compared, measured 2026-01-02" in found.sentence
     assert "converts as it is through torchscript: a/traced" in found.sentence
     assert named([traced, later], wanted=replace(WANTED, frontend="export")) == []
 

@@ -7,8 +7,8 @@
 
 Each model is measured in a process of its own, with a limit of time and memory. One JSON file a model is
 kept in FOLDER, so that a second run goes on where the first one stopped, and measures anew what has other
-versions. ``--packages FOLDER`` has packages that are installed without their dependencies. ``--write`` writes
-the data of the catalogue and the generated blocks of the documentation.
+versions, or was ended by a smaller limit. ``--packages FOLDER`` has packages that are installed without their
+dependencies. ``--write`` writes the data of the catalogue and the generated blocks of the documentation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only:
         chosen = [candidate for candidate in chosen if candidate.name in options.only]
     state = State(options.state, _versions(chosen, options.next))
-    waiting = [each for each in chosen if options.again or state.kept(each) is None]
+    waiting = [each for each in chosen if not state.is_done(each, options.seconds, options.again)]
     limits = Limits(
         options.seconds,
         int(options.memory * 2**30),
@@ -106,7 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         "--sources", default=",".join(SOURCES), help="of these sources (default: %(default)s)"
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these entries alone")
-    parser.add_argument("--again", action="store_true", help="measure anew what is kept")
+    parser.add_argument(
+        "--again",
+        nargs="?",
+        const="all",
+        default="",
+        choices=("all", "unbuilt"),
+        help="measure anew all that is kept, or what could not be built",
+    )
     parser.add_argument(
         "--minutes", type=float, help="begin no other model after so long; 0 measures nothing"
     )

@@ -101,8 +101,8 @@ def _fixed(report: Report, source: Any, job: Job, notes: Notes) -> list[Converte
 
     fixed, unsafe = fix(unsafe=False), False
     if fixed.converts == "no" and notes.left > 2 * _NEEDED:
-        again = fix(unsafe=True)
-        if again.converts == "yes":
+        again = fix(unsafe=True)  # says what is left of the rest, too
+        if again.converts == "yes" or again.program is not None:
             fixed, unsafe = again, True
     how = "no"
     if fixed.converts == "yes":

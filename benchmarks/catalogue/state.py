@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue.candidate import Candidate
-from benchmarks.catalogue.summary import STOPPED
+from benchmarks.catalogue.summary import LATE, STOPPED
 from convlint.catalogue.entry import Entry
 from convlint.catalogue.store import entry_of
 
 Row = dict[str, Any]
+_LATE = re.compile(r"ended after (\d+) s")
 
 
 class State:
@@ -35,6 +37,20 @@ class State:
             return None
         known = isinstance(row, dict) and row.get("key") == candidate.key(self.of(candidate))
         return row if known else None
+
+    def is_done(self, candidate: Candidate, seconds: float, again: str) -> bool:
+        """Whether nothing is to be measured of it: a smaller limit than ``seconds`` has ended nothing.
+
+        ``again`` is "all", or "unbuilt" for what could not be built.
+        """
+        row = self.kept(candidate)
+        if row is None or again == "all":
+            return False
+        first = row["installed"]
+        late = _LATE.fullmatch(first.get("ended", ""))
+        if late is not None and float(late[1]) < seconds:
+            return False
+        return not (again == "unbuilt" and "convertible" not in first)
 
     def keep(self, candidate: Candidate, row: Row) -> None:
         row = {"key": candidate.key(self.of(candidate)), "name": candidate.name, **row}
@@ -92,8 +108,10 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
 
 
 def _unchecked(first: Row) -> str:
-    """Why there is no report: the refusal of its stage, else how convlint stopped."""
+    """Why there is no report: the time, the refusal of its stage, else how convlint stopped."""
     said = first.get("stages", {}).get("check", "")
+    if _LATE.fullmatch(first.get("ended", "")):
+        return f"{LATE}{first['ended']}"
     if "check_crash" in first or first.get("ended"):
         return f"{STOPPED}{first.get('check_crash') or first['ended']}"
     return said if isinstance(said, str) and said else "nothing was said"

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from benchmarks.catalogue.candidate import Candidate
 from benchmarks.catalogue.state import State, entry
-from benchmarks.catalogue.summary import STOPPED, accuracy, blocks, wrong
+from benchmarks.catalogue.summary import LATE, STOPPED, accuracy, blocks, wrong
 from convlint.catalogue.store import DATA, read
 
 VERSIONS = {
@@ -61,6 +61,19 @@ def test_a_result_is_kept_until_a_version_or_the_command_changes(tmp_path: Path)
     assert State(tmp_path, VERSIONS).kept(other) is None
 
 
+def test_what_a_limit_ended_is_tried_with_a_larger_one_alone(tmp_path: Path) -> None:
+    state = State(tmp_path, VERSIONS)
+    state.keep(MODEL, measured(ended="ended after 200 s"))
+    assert state.is_done(MODEL, 200, "")
+    assert not state.is_done(MODEL, 300, "")
+    state.keep(MODEL, ROW)
+    assert state.is_done(MODEL, 300, "unbuilt")
+    assert not state.is_done(MODEL, 300, "all")
+    state.keep(MODEL, {**ROW, "installed": {"unbuilt": "it is not installed", "ended": ""}})
+    assert state.is_done(MODEL, 300, "")
+    assert not state.is_done(MODEL, 300, "unbuilt")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}'])
 def test_a_file_that_was_cut_short_is_measured_anew(content: str, tmp_path: Path) -> None:
     state = State(tmp_path, VERSIONS)
@@ -99,6 +112,7 @@ def test_a_fix_that_came_to_no_end_leaves_what_the_check_found() -> None:
     ("installed", "why"),
     [
         ({"unbuilt": "timm has no model named 'resnet18'."}, "timm has no model named 'resnet18'."),
+        ({"ended": "ended after 300 s", "stages": {"check": "the time was up"}}, f"{LATE}ended after 300 s"),
         ({"ended": "died (exit code -11)"}, f"{STOPPED}died (exit code -11)"),
         ({"ended": "", "stages": {"check": "it has no tensor output."}}, "it has no tensor output."),
         (
@@ -168,5 +182,5 @@ def test_a_real_run_measures_keeps_and_goes_on(tmp_path: Path) -> None:
     before = file.stat().st_mtime_ns
     more = "torchvision/shufflenet_v2_x0_5"
     told = run(tmp_path, "--only", *names, more, "--seconds", "1")
-    assert f"1/1 {more}: unbuilt ({STOPPED}ended after 1 s)" in told
+    assert f"1/1 {more}: unbuilt ({LATE}ended after 1 s)" in told
     assert file.stat().st_mtime_ns == before

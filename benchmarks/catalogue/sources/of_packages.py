@@ -16,7 +16,7 @@ NEEDED = """
 einops ftfy wcwidth opencv-python-headless hyperpyyaml ruamel.yaml julius lightning-utilities polars
 kornia_rs loguru tiktoken anyascii xxhash draccus torchaudio defusedxml langdetect pyclipper shapely
 rapidfuzz einx frozendict pypdfium2 typing_inspect mypy_extensions numba llvmlite more_itertools h5py
-torch_einops_utils
+torch_einops_utils validators six
 """.split()
 """What the packages import of their dependencies, beside what this project has installed."""
 

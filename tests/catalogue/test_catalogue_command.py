@@ -167,7 +167,7 @@ def test_what_could_not_be_built_says_why(catalogue_of: Any, capsys: pytest.Capt
     catalogue_of(ENTRIES)
     code, out, _ = ask(capsys, "show", "other/gone")
     assert code == 0
-    assert "Could not be built: ImportError: no module named gone" in out
+    assert "Could not be measured: ImportError: no module named gone" in out
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from benchmarks.catalogue.engine import Limits, run
 from benchmarks.catalogue.sources import SOURCES, candidates, installed_version
 from benchmarks.catalogue.state import State, entries, entry
 from benchmarks.catalogue.summary import STOPPED, summary, write_pages
-from convlint.catalogue.store import DATA, write
+from convlint.catalogue.store import DATA, read, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(summary(found))
     if options.write:
         write(DATA, found)
-        write_pages(found)
+        write_pages(read())
         print(f"{len(found)} entries, {DATA.stat().st_size / 1e3:.0f} kB in {DATA}")
     return int(any(each.unbuilt.startswith(STOPPED) for each in found))
 

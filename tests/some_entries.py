@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convlint.catalogue import store
-from convlint.catalogue.entry import Door, Entry, Features, Left, Place, Repairs
+from convlint.catalogue.entry import Door, Entry, Equal, Features, Left, Place, Repairs
 
 CHIPS = ("A15", "A17 Pro")
 
@@ -29,6 +29,7 @@ def entry(name: str, **fields: Any) -> Entry:
         "doors": (Door("export", "9.0", True), Door("export", "9.1", True)),
         "places": places(2.0),
         "versions": (("coremltools", "9.0"), ("torch", "2.14.1")),
+        "equal": Equal("equal", 1e-6),
         "date": "2026-01-02",
         "seconds": 12.0,
     }

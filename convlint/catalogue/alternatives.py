@@ -261,5 +261,6 @@ def _alternative(
         chip=wanted.chip if place is not None else "",
         lowest=place.lowest if place is not None else 0.0,
         highest=place.highest if place is not None else 0.0,
+        compared=entry.equal is not None and entry.equal.conclusion == "equal",
         coremltools=release if release != wanted.coremltools else "",
     )

@@ -10,9 +10,10 @@ import json
 import lzma
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from convlint.catalogue.entry import Door, Entry, Equal, Features, Left, Place, Repairs
 from convlint.errors import ConvlintError
@@ -85,16 +86,28 @@ def as_dict(entry: Entry) -> dict[str, Any]:
     return made
 
 
+_Noun = TypeVar("_Noun")
+
+
+def _of(kind: type[_Noun], row: Mapping[str, Any], **made: Any) -> _Noun:
+    """A noun of its row; fields that a later release has added are passed over."""
+    try:
+        return kind(**{**row, **made})
+    except TypeError:  # a field of which this release knows nothing, or one that is missing
+        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        return kind(**{name: value for name, value in {**row, **made}.items() if name in known})
+
+
 _NESTED: Mapping[str, Callable[[Any], Any]] = {
     "command": tuple,
     "inputs": tuple,
     "classes": tuple,
     "warnings": tuple,
-    "features": lambda rows: tuple(Features(**row) for row in rows),
-    "doors": lambda rows: tuple(Door(**{**row, "refused": tuple(row["refused"])}) for row in rows),
-    "repairs": lambda row: row and Repairs(**{**row, "left": tuple(Left(**each) for each in row["left"])}),
-    "equal": lambda row: row and Equal(**row),
-    "places": lambda rows: tuple(Place(**row) for row in rows),
+    "features": lambda rows: tuple(_of(Features, row) for row in rows),
+    "doors": lambda rows: tuple(_of(Door, row, refused=tuple(row["refused"])) for row in rows),
+    "repairs": lambda row: row and _of(Repairs, row, left=tuple(_of(Left, each) for each in row["left"])),
+    "equal": lambda row: row and _of(Equal, row),
+    "places": lambda rows: tuple(_of(Place, row) for row in rows),
     "bytes_at": lambda rows: tuple((int(bits), int(size)) for bits, size in rows),
     "versions": lambda rows: tuple((str(name), str(version)) for name, version in rows),
 }
@@ -103,4 +116,4 @@ _NESTED: Mapping[str, Callable[[Any], Any]] = {
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """The entry that :func:`as_dict` made ``row`` of. Raises what its constructors raise."""
-    return Entry(**{name: _NESTED[name](value) if name in _NESTED else value for name, value in row.items()})
+    return _of(Entry, row, **{name: _NESTED[name](value) for name, value in row.items() if name in _NESTED})

@@ -20,7 +20,7 @@ class Alternative:
     ``inputs`` are the entry's, where it was measured with others than the model takes. ``lowest`` and
     ``highest`` are the ends of its forecast in milliseconds on ``chip``, which is empty without a forecast.
     ``through`` is the frontend that converts it, where that is not export; ``coremltools`` is the release
-    that it was measured with, where another is installed.
+    that it was measured with, where another is installed; ``compared`` says that its numbers are PyTorch's.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Alternative:
     lowest: float = 0.0
     highest: float = 0.0
     coremltools: str = ""
+    compared: bool = True
 
     @property
     def reason(self) -> str:
@@ -52,6 +53,7 @@ class Alternative:
         if self.chip:
             ends = (significant(end, 2) for end in (self.lowest, self.highest))
             facts.append(f"{' to '.join(ends)} ms on {self.chip}")
+        facts += [] if self.compared else ["numbers not compared"]
         facts.append(
             f"measured {self.date}" + (f" with coremltools {self.coremltools}" if self.coremltools else "")
         )

@@ -16,7 +16,7 @@ CONVERTS: Mapping[str, str] = {
     "fixed": "converts after changes",
     "in-part": "converts in part, after changes",
     "no": "does not convert",
-    "unbuilt": "could not be built",
+    "unbuilt": "could not be measured",
 }
 """Each answer of an entry in words, as the end of a sentence."""
 REDUCED = "measured with fewer layers or smaller widths than what people train"
@@ -115,7 +115,7 @@ def page(entry: Entry, installed: Installed) -> str:
 def headline(entry: Entry) -> str:
     """The answer of an entry as a sentence."""
     if entry.unbuilt:
-        return f"Could not be built: {named(entry.unbuilt)}"
+        return f"Could not be measured: {named(entry.unbuilt)}"
     words = CONVERTS[entry.converts]
     if entry.converts == "as-is":
         through = [

@@ -13,6 +13,7 @@ from some_entries import catalogue_of, entry, places, refused, widths
 from torch import nn
 
 import convlint
+from convlint.catalogue import store
 from convlint.catalogue.alternatives import Part, Subject, Wanted, alternatives
 from convlint.catalogue.entry import Door, Entry, Equal, Repairs
 from convlint.cli.program import main
@@ -83,9 +84,11 @@ def test_one_of_a_family_is_enough() -> None:
 
 
 def test_a_frontend_that_was_asked_for_has_to_convert_it() -> None:
-    traced = finder("a/traced", doors=(Door("export", "9.0", False), Door("torchscript", "9.0", True)))
+    doors = (Door("export", "9.0", False), Door("torchscript", "9.0", True))
+    traced = finder("a/traced", doors=doors, equal=Equal("not compared", None, "too large"))
     later = finder("a/later", doors=(Door("export", "9.0", False), Door("export", "9.1", True)))
     (found,) = alternatives([MINE, traced, later], WHOLE, WANTED)
+    assert "numbers not compared, measured 2026-01-02" in found.sentence
     assert "converts as it is through torchscript: a/traced" in found.sentence
     assert named([traced, later], wanted=replace(WANTED, frontend="export")) == []
 
@@ -302,3 +305,20 @@ def test_a_plan_that_misses_its_limit_names_what_keeps_it(
     bad.write_bytes(b"no archive")
     assert main([*words[:-2], "--max-ms", "0.001"]) == 1
     assert "note  no alternatives are named: the catalogue" in capsys.readouterr().out
+
+
+@pytest.mark.corpus
+def test_a_detector_of_two_stages_is_told_of_detectors_that_were_measured(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the catalogue that is shipped, as a user asks."""
+    spec = "torchvision.models.detection:fasterrcnn_resnet50_fpn"
+    words = ["--arg-expr", "weights=None", "--arg-expr", "weights_backbone=None", "--format", "json"]
+    assert main(["check", spec, *words, "--input", "1x3x320x320", "--no-cache"]) == 1
+    found = json.loads(capsys.readouterr().out)["alternatives"]
+    assert found
+    measured = {each.name: each for each in store.read()}
+    for each in found:
+        shown = measured[each["name"]]
+        assert (shown.task, shown.converts, shown.date) == ("detection", each["converts"], each["date"])
+        assert "rcnn" not in shown.name

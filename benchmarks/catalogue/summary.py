@@ -53,8 +53,9 @@ def accuracy(entries: Sequence[Entry]) -> str:
     judged = [entry for entry in built if entry.static_agrees is not None]
     refused = [entry for entry in built if entry.converts != "as-is"]
     compared = [entry for entry in built if entry.equal and entry.equal.conclusion != "not compared"]
-    printed = sum(entry.warnings[0] for entry in built)
-    confirmed = sum(entry.warnings[1] for entry in built)
+    placed = [entry for entry in built if entry.places]  # without a program there is nothing to confirm by
+    printed = sum(entry.warnings[0] for entry in placed)
+    confirmed = sum(entry.warnings[1] for entry in placed)
     rows = [
         ("rules alone say what the export frontend does", len(judged), _count(judged, _agrees)),
         (

@@ -129,7 +129,8 @@ def test_a_failure_is_an_entry_that_says_why(installed: dict[str, Any], why: str
 def test_what_does_not_hold_is_named() -> None:
     differs = {"conclusion": "differs", "error": 0.5, "why": "aten.gelu | first"}
     static = {"said": "no", "codes": ["CL101"], "agrees": False}
-    made = [entry(MODEL, measured(equal=differs, static=static), VERSIONS)]
+    place = {"chip": "A15", "milliseconds": 1.0, "lowest": 0.5, "highest": 2.0, "engine_share": 1.0}
+    made = [entry(MODEL, measured(equal=differs, static=static, places=[place]), VERSIONS)]
     assert "`timm/resnet18`: the rules refuse it, and the export frontend converts" in wrong(made)
     assert "`timm/resnet18`: differs by 0.5: aten.gelu \\| first" in wrong(made)
     assert "| rules alone say what the export frontend does | 1 | 0 | 0.000 |" in accuracy(made)

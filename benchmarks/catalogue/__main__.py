@@ -7,8 +7,9 @@
 
 Each model is measured in a process of its own, with a limit of time and memory. One JSON file a model is
 kept in FOLDER, so that a second run goes on where the first one stopped, and measures anew what has other
-versions, or was ended by a smaller limit. ``--packages FOLDER`` has packages that are installed without their
-dependencies. ``--write`` writes the data of the catalogue and the generated blocks of the documentation.
+versions, or was ended by a smaller limit. What the catalogue has of the same versions counts as measured.
+``--packages FOLDER`` has packages that are installed without their dependencies. ``--write`` writes the data
+of the catalogue and the generated blocks of the documentation.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from benchmarks.catalogue.engine import Limits, run
 from benchmarks.catalogue.sources import SOURCES, candidates, installed_version
 from benchmarks.catalogue.state import State, entries, entry
 from benchmarks.catalogue.summary import STOPPED, summary, write_pages
+from convlint.catalogue.entry import Entry
 from convlint.catalogue.store import DATA, read, write
+from convlint.errors import ConvlintError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = candidates([name for name in SOURCES if name in options.sources.split(",")])
     if options.only:
         chosen = [candidate for candidate in chosen if candidate.name in options.only]
-    state = State(options.state, _versions(chosen, options.next))
+    state = State(options.state, _versions(chosen, options.next), _shipped())
     waiting = [each for each in chosen if not state.is_done(each, options.seconds, options.again)]
     limits = Limits(
         options.seconds,
@@ -52,10 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = entries(state, chosen)
     print(summary(found))
     if options.write:
-        write(DATA, found)
+        others = [each for each in _shipped() if each.name not in {candidate.name for candidate in chosen}]
+        write(DATA, sorted([*found, *others] if _is_part(options) else found, key=lambda each: each.name))
         write_pages(read())
         print(f"{len(found)} entries, {DATA.stat().st_size / 1e3:.0f} kB in {DATA}")
     return int(any(each.unbuilt.startswith(STOPPED) for each in found))
+
+
+def _shipped() -> tuple[Entry, ...]:
+    """The catalogue as it is; nothing where there is none, or it is damaged."""
+    try:
+        return read()
+    except ConvlintError:
+        return ()
+
+
+def _is_part(options: argparse.Namespace) -> bool:
+    """Whether other entries than those that were asked for may be in the catalogue."""
+    return bool(options.only) or set(options.sources.split(",")) != set(SOURCES)
 
 
 def _measure(waiting: Sequence[Candidate], state: State, limits: Limits, options: argparse.Namespace) -> None:

@@ -22,9 +22,11 @@ _LATE = re.compile(r"ended after (\d+) s")
 class State:
     """The results of earlier runs; a result of other versions, or of another command, counts for nothing."""
 
-    def __init__(self, folder: Path, versions: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, versions: Mapping[str, str], shipped: Iterable[Entry] = ()) -> None:
+        """``shipped`` is the catalogue as it is: entries of the same versions are not measured again."""
         self.folder = folder
         self.versions = dict(versions)
+        self.shipped = {entry.name: entry for entry in shipped}
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, candidate: Candidate) -> Path:
@@ -45,13 +47,21 @@ class State:
         ``again`` is "all", or "unbuilt" for what could not be built.
         """
         row = self.kept(candidate)
-        if row is None or again == "all":
+        if again == "all":
             return False
+        if row is None:
+            return not again and self.is_shipped(candidate)
         first = row["installed"]
         late = _LATE.fullmatch(first.get("ended", ""))
         if late is not None and float(late[1]) < seconds:
             return False
         return not (again == "unbuilt" and "convertible" not in first)
+
+    def is_shipped(self, candidate: Candidate) -> bool:
+        """Whether the catalogue has it, measured with these versions and not cut short."""
+        entry = self.shipped.get(candidate.name)
+        whole = entry is not None and not entry.unbuilt.startswith((LATE, STOPPED))
+        return whole and entry is not None and dict(entry.versions) == self.of(candidate)
 
     def keep(self, candidate: Candidate, row: Row) -> None:
         row = {"key": candidate.key(self.of(candidate)), "name": candidate.name, **row}
@@ -141,6 +151,12 @@ def _why(first: Row) -> str:
 
 
 def entries(state: State, candidates: Iterable[Candidate]) -> list[Entry]:
-    """The entries of all candidates that have a result."""
-    found = ((candidate, state.kept(candidate)) for candidate in candidates)
-    return [entry(candidate, row, state.of(candidate)) for candidate, row in found if row is not None]
+    """The entries of all candidates that have a result, here or in the catalogue as it is."""
+    found = []
+    for candidate in candidates:
+        row = state.kept(candidate)
+        if row is not None:
+            found.append(entry(candidate, row, state.of(candidate)))
+        elif candidate.name in state.shipped:
+            found.append(state.shipped[candidate.name])
+    return found

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks.catalogue.candidate import Candidate
-from benchmarks.catalogue.state import State, entry
+from benchmarks.catalogue.state import State, entries, entry
 from benchmarks.catalogue.summary import LATE, STOPPED, accuracy, blocks, wrong
 from convlint.catalogue.store import DATA, read
 
@@ -185,3 +185,36 @@ def test_a_real_run_measures_keeps_and_goes_on(tmp_path: Path) -> None:
     told = run(tmp_path, "--only", *names, more, "--seconds", "1")
     assert f"1/1 {more}: unbuilt ({LATE}ended after 1 s)" in told
     assert file.stat().st_mtime_ns == before
+
+
+def test_what_the_catalogue_has_of_these_versions_is_not_measured_again(tmp_path: Path) -> None:
+    shipped = entry(MODEL, ROW, VERSIONS)
+    state = State(tmp_path, VERSIONS, (shipped,))
+    assert state.is_done(MODEL, 300, "")
+    assert not state.is_done(MODEL, 300, "all")
+    assert not State(tmp_path, VERSIONS | {"timm": "1.1"}, (shipped,)).is_done(MODEL, 300, "")
+    cut_short = entry(MODEL, measured(ended="ended after 200 s", convertible="no"), VERSIONS)
+    assert not cut_short.unbuilt or not State(tmp_path, VERSIONS, (cut_short,)).is_done(MODEL, 300, "")
+    assert entries(state, [MODEL]) == [shipped]
+    state.keep(MODEL, measured(parameters=1))
+    assert [each.parameters for each in entries(state, [MODEL])] == [1], "a new result takes its place"
+
+
+def test_a_part_that_is_written_leaves_the_others(tmp_path: Path) -> None:
+    before = {each.name for each in read()}
+    done = subprocess.run(
+        [
+            sys.executable, "-c",
+            "import sys; from pathlib import Path; import convlint.catalogue.store as store;"
+            "import benchmarks.catalogue.__main__ as main;"
+            "main.DATA = Path(sys.argv[1]) / 'entries.json.xz'; main.write_pages = lambda entries: None;"
+            "sys.exit(main.main(['--state', sys.argv[1], '--sources', 'timm', '--minutes', '0', '--write']))",
+            str(tmp_path),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {each.name for each in read(tmp_path / "entries.json.xz")} == before

@@ -157,7 +157,7 @@ class _Check:
         progress: Progress,
         rulebook: Rulebook | None,
         decompositions: bool,
-        early: Early | None,
+        early: Early | None = None,
     ) -> None:
         self.early = early
         self.name = name

@@ -6,6 +6,7 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convlint.model import Replacement, Rule, Site, Suppression
@@ -41,7 +42,6 @@ def render_sarif(run: Run) -> str:
                     "driver": {
                         "name": "convlint",
                         "semanticVersion": __version__,
-                        **_home(),
                         "rules": [_rule(rule) for rule in rules.values()],
                     }
                 },
@@ -107,19 +107,6 @@ def _message(shown: Shown) -> str:
     helps = [f"Help: {help_line(each)}." for each in finding.replacements]
     head = f"{finding.rule.code} in {shown.model}{modules}: {finding.message}."
     return visible("\n".join([head, *helps]))
-
-
-def _home() -> dict[str, str]:
-    """The address that the installed package names as its home, where it names one."""
-    from importlib.metadata import PackageNotFoundError, metadata
-
-    try:
-        urls = metadata("convlint").get_all("Project-URL") or []
-    except PackageNotFoundError:
-        return {}
-    named = {label.strip().lower(): url.strip() for label, _, url in (each.partition(",") for each in urls)}
-    labels = ("documentation", "homepage", "repository", "source")
-    return next(({"informationUri": named[label]} for label in labels if label in named), {})
 
 
 def _location(shown: Shown) -> dict[str, Any]:
@@ -209,10 +196,16 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _help(rule: Rule) -> dict[str, str]:
-    """The rule as text, and as Markdown for services that show it."""
+    """The rule as text, and as Markdown for services that show it.
+
+    Without its conditions and examples: a result that was kept has a rule without them.
+    """
     why = rule.why.strip()
-    whole = f"convlint rule {rule.code} shows the whole page."
-    return {"text": f"{why}\n\n{whole}", "markdown": rule_markdown(rule)}
+    page = rule_markdown(replace(rule, matches=(), bad=(), good=(), replacements=()))
+    return {
+        "text": f"{why}\n\nconvlint rule {rule.code} shows the whole page.",
+        "markdown": f"{page}\n`convlint rule {rule.code}` shows all of it, with what to write instead.\n",
+    }
 
 
 def _invocation(run: Run) -> dict[str, Any]:

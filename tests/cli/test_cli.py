@@ -45,7 +45,9 @@ class Checks:
     asked: list[tuple[str, tuple[InputSpec, ...], Options]] = field(default_factory=list)
     answer: Callable[[str], Any] = lambda name: replace(CLEAN, model=name)
 
-    def check_source(self, name: str, source: Any, options: Options, progress: Callable[[str], None]) -> Any:
+    def check_source(
+        self, name: str, source: Any, options: Options, progress: Callable[[str], None], early: Any = None
+    ) -> Any:
         progress("checking")
         source.build()
         self.asked.append((name, source.specs, options))

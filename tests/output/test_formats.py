@@ -187,17 +187,6 @@ class TestSarif:
         for fact in ("there is no file", "could not be captured", "stale in the baseline", "unused"):
             assert fact in text
 
-    def test_the_home_of_the_package_is_named(
-        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        told = tmp_path / "convlint-0.0.dist-info" / "METADATA"
-        told.parent.mkdir()
-        home = "https://example.org/convlint"
-        told.write_text(f"Metadata-Version: 2.1\nName: convlint\nProject-URL: Homepage, {home}\n")
-        monkeypatch.syspath_prepend(tmp_path)
-        (told_run,) = json.loads(RENDERERS["sarif"](run))["runs"]
-        assert told_run["tool"]["driver"]["informationUri"] == home
-
     def test_rules_come_once_with_their_texts(self, log: dict[str, Any]) -> None:
         rules = log["runs"][0]["tool"]["driver"]["rules"]
         assert [rule["id"] for rule in rules] == ["CL201", "CL104", "CL105"]

@@ -114,6 +114,7 @@ PUBLIC: dict[str, Callable[[Any, Any], object]] = {
     "check": lambda model, inputs: convlint.check(model, inputs, frontend="auto"),
     "check with parity": lambda model, inputs: convlint.check(model, inputs, trial="full", parity="float32"),
     "assert_convertible": lambda model, inputs: convlint.assert_convertible(model, inputs, trial=None),
+    "assert_placement": lambda model, inputs: convlint.assert_placement(model, inputs, max_ms=1000.0),
     "fix": convlint.fix,
     "convert": convlint.convert,
     "parity": lambda model, inputs: convlint.parity(model, inputs, seeds=2, corners=False),

@@ -95,5 +95,5 @@ def test_lists_and_code_scanning_show_titles(convlint: Convlint) -> None:
     (log,) = json.loads(RENDERERS["sarif"](run))["runs"]
     rule = log["tool"]["driver"]["rules"][0]
     assert rule["shortDescription"]["text"] == "hypot has no converter"
-    assert rule["help"]["markdown"].startswith("# CL104 hypot has no converter")
+    assert rule["help"]["markdown"].startswith("# CL104 hypot: hypot has no")
     assert "{" not in convlint("rules", "list").out

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.called import called
 from convlint.capture.limits import DEFAULT_TIMEOUT, REAL_WEIGHTS_LIMIT
 from convlint.checking.alternatives import alternatives_to, refused_modules, stays_refused
-from convlint.checking.doctor import installed_version
+from convlint.checking.doctor import installed_version, versions_of
 from convlint.checking.frontends import Frontends, can_try
 from convlint.checking.judgement import exit_code, is_settled, judge, verdict, with_rule_severity
 from convlint.checking.offers.own_lines import on_own_lines
@@ -200,9 +200,8 @@ class _Check:
         convertible = verdict(captured, findings, trials)
         alternatives: tuple[Alternative, ...] = ()
         if self.decompositions and stays_refused(convertible, trials, shipped.repair):
-            self.progress("looking for alternatives")
+            refused = refused_modules(findings, trials, shipped.repair, captured.graph)
             with self.timed("alternatives"):
-                refused = refused_modules(findings, trials, shipped.repair, captured.graph)
                 alternatives = alternatives_to(self.source, captured.graph, refused, options, self.notes)
         parity = with_rule_severity(self.parity(trials, shipped.repair), findings)
         compression = self.compression(trials)
@@ -227,7 +226,7 @@ class _Check:
             alternatives=alternatives,
             notes=(*captured.notes, *self.notes),
             seconds=self.seconds,
-            versions=_versions(environment),
+            versions=versions_of(environment),
             asked=tuple((rule.code, rule.name, rule.category, *rule.aliases) for rule in rules),
             exit_code=exit_code(captured, findings, convertible, parity, options.fail_on),
         )
@@ -348,13 +347,14 @@ class _Check:
 
     def parity(self, trials: tuple[Trial, ...], repair: Repair | None) -> Parity | None:
         """The comparison of the program that would ship with PyTorch: as converted, else as changed."""
-        if self.options.parity is None:
+        options = self.options
+        if options.parity is None:
             return None
         if repair is not None and repair.converts:
             from convlint.checking.repaired import parity_after_changes
 
             with self.timed("parity"):
-                answer = parity_after_changes(self.source, self.options, self.options.parity, self.progress)
+                answer = parity_after_changes(self.source, options, options.parity, self.progress)
             if isinstance(answer, str):
                 self.notes.append(f"parity was not checked: {answer}")
                 return None
@@ -368,11 +368,7 @@ class _Check:
         self.progress("comparing with PyTorch")
         with self.timed("parity"):
             return compare_sizes(
-                self.source,
-                self.options.target,
-                self.options.parity,
-                deciding.frontend,
-                self.options.timeout,
+                self.source, options.target, options.parity, deciding.frontend, options.timeout
             )
 
     def compression(self, trials: tuple[Trial, ...]) -> Compression | None:
@@ -398,11 +394,6 @@ class _Check:
                 timeout=options.timeout,
                 progress=self.progress,
             )
-
-
-def _versions(environment: Environment) -> dict[str, str]:
-    versions = {name: getattr(environment, name) for name in ("python", "torch", "coremltools", "numpy")}
-    return {name: version for name, version in versions.items() if version}
 
 
 __all__ = ["Options", "check", "check_source"]

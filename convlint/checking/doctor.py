@@ -122,3 +122,9 @@ def native_error() -> str:
     return (
         f"{NATIVE_LIBRARY} is not part of this coremltools: there is no build of it for this Python or system"
     )
+
+
+def versions_of(environment: Environment) -> dict[str, str]:
+    """The releases that a check was made with, as far as they are installed."""
+    versions = {name: getattr(environment, name) for name in ("python", "torch", "coremltools", "numpy")}
+    return {name: version for name, version in versions.items() if version}

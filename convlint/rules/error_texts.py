@@ -74,14 +74,13 @@ def seen_errors() -> Mapping[str, tuple[str, ...]]:
 
 def general(text: str) -> str:
     """A text in one line, without the names and numbers of one model; an op that it names stays."""
-    ops = {match.group(0) for match in _OP.finditer(text)}
     pieces = []
     at = 0
     for match in _OP.finditer(text):
         pieces += [_OF_THE_EXAMPLE.sub("…", text[at : match.start()]), match.group(0)]
         at = match.end()
     pieces.append(_OF_THE_EXAMPLE.sub("…", text[at:]))
-    return " ".join("".join(pieces).split()) if ops else " ".join(_OF_THE_EXAMPLE.sub("…", text).split())
+    return " ".join("".join(pieces).split())
 
 
 def ops_in(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import py_compile
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,16 @@ def test_the_keys_of_the_weights_stay(tmp_path: Path) -> None:
         '"variance"', '"spread"', tmp_path, NET.replace("self.variance", "self._buffers['variance']")
     )
     assert "Unexpected key" in problem or "Missing key" in problem
+
+
+def test_a_compiled_file_of_the_text_before_the_edit_is_not_read(tmp_path: Path) -> None:
+    """Libraries are read as compiled, which halves their import; the edited file never is."""
+    original_of(NET, tmp_path)
+    never_stale = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compiled = Path(py_compile.compile(str(tmp_path / "net.py"), invalidation_mode=never_stale) or "")
+    stamp = compiled.stat().st_mtime_ns
+    assert "other values" in problem_of(
+        "torch.hypot(x, self.scale)", "torch.hypot(x, self.scale) + 1", tmp_path
+    )
+    assert [path.name for path in compiled.parent.iterdir()] == [compiled.name]
+    assert compiled.stat().st_mtime_ns == stamp

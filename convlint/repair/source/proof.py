@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location, spec_from_loader
+from importlib.util import cache_from_source, module_from_spec, spec_from_file_location, spec_from_loader
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -157,14 +157,8 @@ def _in_fresh_python(
             },
             job,
         )
-        command = [
-            sys.executable,
-            "-X",
-            f"pycache_prefix={folder}",
-            "-m",
-            "convlint.repair.source.proof",
-            job,
-        ]
+        # Compiled files are read, since a library takes twice as long without them, and none is written.
+        command = [sys.executable, "-B", "-m", "convlint.repair.source.proof", job]
         try:
             done = subprocess.run(command, capture_output=True, timeout=2 * original.timeout, check=False)
         except subprocess.TimeoutExpired:
@@ -232,9 +226,13 @@ def _module_at(path: str) -> Any:
 def _read_from(texts: Mapping[str, bytes]) -> None:
     """Let Python read these texts in the place of the files, and find those that are no files yet."""
     read = SourceFileLoader.get_data
+    stale = {os.path.realpath(cache_from_source(path)) for path in texts}
 
     def get_data(self: SourceFileLoader, name: str) -> bytes:
-        text = texts.get(os.path.realpath(name))
+        path = os.path.realpath(name)
+        if path in stale:
+            raise FileNotFoundError(f"{name} is of the text before the edit")
+        text = texts.get(path)
         return read(self, name) if text is None else text
 
     vars_of_class: Any = SourceFileLoader

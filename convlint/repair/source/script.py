@@ -103,7 +103,7 @@ def script_text(
 def run_script(path: str, timeout: float) -> str:
     """Run a script as its user will, in a folder of its own: what it said where it failed, else nothing."""
     with tempfile.TemporaryDirectory(prefix=prefix_of(os.getpid())) as folder:
-        command = [sys.executable, "-X", f"pycache_prefix={folder}", os.path.abspath(path)]
+        command = [sys.executable, "-B", os.path.abspath(path)]  # nothing is written beside the modules
         try:
             done = subprocess.run(command, capture_output=True, cwd=folder, timeout=timeout, check=False)
         except subprocess.TimeoutExpired:

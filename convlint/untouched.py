@@ -247,6 +247,15 @@ def _same_items(mapping: Mapping[Any, Any], before: Mapping[Any, Any]) -> bool:
     )
 
 
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors of one shape have the same values; those that are sparse have no comparison."""
+    import torch
+
+    if one.layout is torch.strided and other.layout is torch.strided:
+        return torch.equal(one, other)
+    return torch.equal(one.to_dense(), other.to_dense())
+
+
 def _tensor_restores(tensor: torch.Tensor, *, copied: bool) -> Iterator[_Restore]:
     import torch
 
@@ -268,7 +277,7 @@ def _tensor_restores(tensor: torch.Tensor, *, copied: bool) -> Iterator[_Restore
             if value is not None:
                 if tensor.shape != shape or tensor.dtype != value.dtype:
                     tensor.data = value
-                elif not torch.equal(tensor.detach(), value):
+                elif not _equal(tensor.detach(), value):
                     try:
                         tensor.data.copy_(value)
                     except RuntimeError:  # several of its elements are one in memory

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from convlint.capture.fills import fill_of
 from convlint.capture.handed_on import mark_handed_on
 from convlint.capture.paths import input_paths, with_paths
+from convlint.capture.sparse import is_sparse
 from convlint.capture.states import initial_value
 from convlint.model import Graph, OpCall, Origin, Port, TensorArg, TensorMeta
 from convlint.usercode.sites import NOWHERE, Place, place_of_text
@@ -269,6 +270,7 @@ def graph_of_program(program: Any) -> Graph:
     }
     origins: dict[str, Port | Origin] = {}
     values: dict[str, Any] = {}
+    sparse: list[str] = []
     inputs: list[Port] = []
     paths = input_paths(program)
     for spec in signature.input_specs:
@@ -308,6 +310,9 @@ def graph_of_program(program: Any) -> Graph:
             if spec.kind is InputKind.CONSTANT_TENSOR:
                 origins[name] = "constant"
             stored = program.constants.get(spec.target, program.state_dict.get(spec.target))
+            if is_sparse(stored):
+                sparse.append(str(spec.target))
+                continue
             value = common_value(stored)
             if value is not None:
                 values[name] = value
@@ -323,6 +328,7 @@ def graph_of_program(program: Any) -> Graph:
         outputs=mark_handed_on(outputs, by_name, constants),
         parameter_count=sum(tensor.numel() for tensor in tensors),
         parameter_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        sparse=tuple(sparse),
     )
 
 

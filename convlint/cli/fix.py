@@ -132,7 +132,8 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
             helpers, program = None, proved_text(fixed, original.module)
         except Unsayable as reason:
             return Emitted(shown, f"not every change has a form that works without convlint, and {reason}")
-    text = script_text(place.real, original, made_with(), helpers, job.inputs, program)
+    sparse = [change.op.partition(" ")[2] for change in fixed.applied if change.kind == "dense"]
+    text = script_text(place.real, original, made_with(), helpers, job.inputs, program, sparse)
     before = Path(place.real).read_bytes() if os.path.isfile(place.real) else None
     place.write(text)
     problem = run_script(place.real, max(600.0, original.timeout))
@@ -145,7 +146,7 @@ def _emitted(place: Place, job: Job, fixed: Fixed, changes: SourceChanges, origi
 
 def _needs_program(fixed: Fixed, changes: SourceChanges) -> bool:
     """Whether neither lines nor the context of the helper file make all changes."""
-    of_the_model = any(change.kind in OF_THE_MODEL for change in fixed.applied)
+    of_the_model = any(change.kind in OF_THE_MODEL and change.kind != "dense" for change in fixed.applied)
     return of_the_model or bool(changes.refusals or (changes.context is not None and changes.context.problem))
 
 

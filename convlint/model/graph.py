@@ -128,13 +128,14 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The captured model: its op calls in order, its inputs and outputs."""
+    """The captured model: its op calls in order, its inputs and outputs; ``sparse`` names sparse buffers."""
 
     calls: tuple[OpCall, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     parameter_count: int = 0
     parameter_bytes: int = 0
+    sparse: tuple[str, ...] = ()
 
     @property
     def tensor_calls(self) -> tuple[OpCall, ...]:

@@ -262,7 +262,8 @@ def _does_not_convert(report: Report) -> Verdict:
     if report.repair is not None and report.repair.converts:
         step = "`convlint fix` shows them, makes them in your source with --write, and compares the numbers."
         if report.repair.in_libraries:
-            where = "line is in a library" if len(report.repair.sites) == 1 else "lines are in libraries"
+            said = {0: "change is to no line", 1: "line is in a library"}
+            where = said.get(len(report.repair.sites), "lines are in libraries")
             step = (
                 f"The {where}: `convlint fix` shows the changes and compares the numbers; with --emit PATH it"
                 " writes a script that converts the model, where that can be done."

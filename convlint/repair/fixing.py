@@ -22,6 +22,7 @@ from convlint.repair.ports import with_plain_ports
 from convlint.repair.search.search import Search, Searched, TryOut, convert_in_child
 from convlint.repair.search.wrong_numbers import ask_rules
 from convlint.repair.sizes import other_sizes
+from convlint.repair.sparse_buffers import with_dense_buffers
 
 if TYPE_CHECKING:
     from convlint.repair.functional_states import Functional
@@ -56,6 +57,7 @@ class Fixing:
         self.inputs = inputs if functional is None else functional.inputs(inputs)
         self.own_inputs = inputs
         program, self.ports = with_plain_ports(program)
+        program, self.dense = with_dense_buffers(program)
         self.program, self.known = with_known_sizes(program)
         self.captured = program
         self.target = target
@@ -84,7 +86,8 @@ class Fixing:
         self.others = other_sizes(self.program, self.inputs)
         banned: frozenset[str] = frozenset()
         reference = self.reference()
-        untouched = self.replay is None and self.functional is None and not self.left_out and not self.ports
+        untouched = self.replay is None and self.functional is None and not self.left_out
+        untouched = untouched and not self.ports and not self.dense
         while True:
             start = time.perf_counter()
             with quiet_torch():
@@ -249,6 +252,7 @@ class Fixing:
         changed = module is not self.module
         applied = applied_changes(self.captured, self.known) + applied_changes(self.program, searched.changes)
         left_out = None
+        applied = self.dense + applied
         if self.functional is not None:
             applied = self.functional.applied + applied
         if self.replay is not None:

@@ -19,6 +19,7 @@ from convlint.repair.known_sizes import with_known_sizes
 from convlint.repair.search.parameter_writes import without_parameter_writes
 from convlint.repair.search.search import Search, convert_in_child
 from convlint.repair.search.wrong_numbers import ask_rules
+from convlint.repair.sparse_buffers import with_dense_buffers
 
 if TYPE_CHECKING:
     from convlint.trial.job import Reader
@@ -50,6 +51,7 @@ def propose_repair(
             if functional is not None:
                 program, applied = functional.program, functional.applied
         program, _ = without_parameter_writes(program)
+        program, dense = with_dense_buffers(program)
         changed, known = with_known_sizes(program)
         searched = Search(
             changed,
@@ -60,7 +62,7 @@ def propose_repair(
         ).run()
     repair = Repair(
         searched.trial.status == "converted" and not searched.wrong,
-        (*applied, *applied_changes(program, known), *applied_changes(changed, searched.changes)),
+        (*applied, *dense, *applied_changes(program, known), *applied_changes(changed, searched.changes)),
         searched.remaining,
     )
     return Proposal(repair, searched.trial)

@@ -97,7 +97,7 @@ _PASSED_ON = frozenset(
 """Ops that coremltools leaves out: frontend/torch/ops.py, noop."""
 _OF_GRAPH = (
     "op_count", "input_count", "output_count", "parameter_count", "parameter_bytes", "enumerated_count",
-    "shape_counts", "port_names",
+    "shape_counts", "port_names", "sparse",
 )  # fmt: skip
 NAMES: Mapping[SubjectKind, tuple[str, ...]] = {
     "op": ("op", "kind", *_MADE, *_OF_CALL, *CONTEXT),
@@ -256,6 +256,7 @@ def look_at_graph(graph: Graph, environment: Environment) -> Iterator[Looked]:
         "parameter_bytes": graph.parameter_bytes,
         "enumerated_count": sum(port.flexible == "enumerated" for port in graph.inputs),
         "port_names": ", ".join(renamed_ports(graph)),
+        "sparse": ", ".join(graph.sparse),
         "shape_counts": tuple(sorted({p.shape_count for p in graph.inputs if p.flexible == "enumerated"})),
     }
     functions = {"count_ops": partial(_count, graph)}

@@ -33,7 +33,7 @@ _ROUNDS = 3
 """Times that a helper file is extended by what coremltools refuses of the helpers themselves."""
 
 _HELPED = ("rewrite", "correction")
-OF_THE_MODEL = ("record", "split", "state")
+OF_THE_MODEL = ("record", "split", "state", "dense")
 """Changes that are said of the model, not of how a line is written."""
 _ASKED_FOR = ("layout", "normalisation")
 """Changes that a model may be converted without."""

@@ -50,11 +50,12 @@ def script_text(
     helpers: HelperPlace | None,
     inputs: Sequence[InputSpec] = (),
     program: ProgramText | None = None,
+    sparse: Sequence[str] = (),
 ) -> str:
     """The text of the script at ``path``. ``helpers`` is the helper file whose context it opens, if any.
 
     ``inputs`` are declared as pictures where they are; sizes are those of the example. ``program`` is what is
-    converted in the model's place, where it has to be written out.
+    converted in the model's place, where it has to be written out. ``sparse`` names buffers to make dense.
     """
     script = _script(original, path, helpers)
     args: Sequence[Any] = script.args
@@ -72,6 +73,7 @@ def script_text(
         "",
         *(["", *program.lines, "", ""] if program is not None else ()),
         f"model = {script.model}.eval()  # load your weights into it here",
+        *map(_made_dense, sparse),
         f"args = ({''.join(f'{each}, ' for each in args).strip()})",
     ]
     keywords = ", ".join(f'"{name}": {text}' for name, text in script.kwargs.items())
@@ -98,6 +100,11 @@ def script_text(
         f'ct.convert({", ".join(["program", *options])}).save("{name}.mlpackage")',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _made_dense(name: str) -> str:
+    module, _, attribute = name.rpartition(".")
+    return f"model.get_submodule({module!r}).{attribute} = model.get_buffer({name!r}).to_dense()"
 
 
 def run_script(path: str, timeout: float) -> str:

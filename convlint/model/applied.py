@@ -15,8 +15,8 @@ class Applied:
 
     ``kind``: "fold" (computed once), "defaults", "rewrite", "decomposition", "rank", "complex", "layout" or
     "normalisation" (of an input, folded into a convolution); "dense" for a sparse buffer, "state" for one
-    that became an input and an output, "record" where the program is one recorded run, "branch" for a value that Python read in that
-    run, "split" for an op that is left out of the model.
+    that became an input and an output, "record" where the program is one recorded run, "branch" for a value
+    that Python read in that run, "split" for an op that is left out of the model.
     """
 
     op: str

@@ -14,6 +14,7 @@ from convlint.numerics.conversion import Converted, NotConverted
 from convlint.numerics.divergence import first_divergence
 from convlint.numerics.noise import noise_of
 from convlint.numerics.program_errors import WrongShape, judged, measure
+from convlint.numerics.reordering import Reordered
 from convlint.numerics.running import Terms, expected, paired, program_inputs
 from convlint.text import single_line
 
@@ -68,7 +69,7 @@ def is_noise(converted: Converted, inputs: Inputs, terms: Terms) -> bool:
 
 def blamed(
     converted: Converted, inputs: Inputs, terms: Terms, *, ties: bool = False
-) -> tuple[Divergence | None, str]:
+) -> tuple[Divergence | Reordered | None, str]:
     """The call to blame for these inputs where there is one, and why it could not be looked for.
 
     With ``ties`` equal values are to be expected, which each side may put into another order.

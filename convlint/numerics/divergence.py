@@ -17,6 +17,7 @@ from convlint.model.parity import Divergence, Errors, Example
 from convlint.numerics.conversion import Converted, transcribe
 from convlint.numerics.program_errors import WrongShape, judged
 from convlint.numerics.reference import Call, calls_of_export, calls_of_torchscript
+from convlint.numerics.reordering import Reordered, is_reordered
 from convlint.numerics.running import Terms, against, expected, program_inputs
 from convlint.numerics.script import script_of
 from convlint.numerics.side_by_side import Partner, SideBySide, Wrong
@@ -33,7 +34,7 @@ _SUSPECTS = 12
 
 def first_divergence(
     converted: Converted, inputs: Inputs, terms: Terms, *, ties: bool = False
-) -> Divergence | None:
+) -> Divergence | Reordered | None:
     """None where no call by itself leaves the tolerance.
 
     With ``ties`` equal values are to be expected: a call that orders them otherwise ends the search.
@@ -44,6 +45,8 @@ def first_divergence(
     else:
         calls = calls_of_torchscript(converted.model, named)
     blamed = _wrong_call(converted, inputs, named, calls, terms, ties)
+    if isinstance(blamed, Reordered):
+        return blamed
     if not ties:
         blamed = _behind_a_view(calls, blamed) or blamed
     if blamed is None:
@@ -70,7 +73,7 @@ def _wrong_call(
     calls: list[Call],
     terms: Terms,
     ties: bool,
-) -> tuple[Call, Wrong] | None:
+) -> tuple[Call, Wrong] | Reordered | None:
     """The call that the frontend converted wrongly, else the first whose value the passes made wrong."""
     names: dict[str, list[Partner]] = {}
     transcript = transcribe(converted)
@@ -80,7 +83,9 @@ def _wrong_call(
         for variable, each in partners.items():
             names.setdefault(variable.name, []).extend(partner for partner in each if partner[1] is None)
         look = SideBySide(calls, terms.tolerance, program, named, lambda variable: partners.get(variable, ()))
-        number = _culprit(look, partners, converted, expected(converted, inputs), terms)
+        number = _culprit(look, partners, converted, expected(converted, inputs), terms, ties)
+        if isinstance(number, Reordered):
+            return number
         if number is not None:
             return look.judged(number, ties)
     look = SideBySide(
@@ -167,32 +172,63 @@ def _behind_a_view(calls: list[Call], blamed: tuple[Call, Wrong] | None) -> tupl
 
 
 def _culprit(
-    look: SideBySide, variables: Collection[Any], converted: Converted, right: list[Any], terms: Terms
-) -> int | None:
-    """The number of the call that is wrong by itself and whose correction makes the outputs ``right``."""
+    look: SideBySide,
+    variables: Collection[Any],
+    converted: Converted,
+    right: list[Any],
+    terms: Terms,
+    ties: bool,
+) -> int | Reordered | None:
+    """The number of the call that is wrong by itself and whose correction makes the outputs ``right``.
+
+    Calls that only put equal values into another order are set right with it, unless ``ties`` are expected.
+    """
     look.run(constants=variables)
     if not look.wrong:
         return None
     suspects = sorted(look.wrong)
+    excused = set() if ties else _reordered(look)
     if len(suspects) > 1:
         # With every other value set right, only what is wrong by itself stays wrong.
         look.run(constants=variables, corrected=range(len(look.calls)))
         suspects = sorted(look.wrong) or suspects
+        excused |= set() if ties else _reordered(look)
+    if excused:
+        outputs = look.run(corrected=excused, quiet=True)
+        errors = _errors(converted, right, outputs) if outputs is not None else None
+        if errors is not None and judged(errors, terms.tolerance) == "equal":
+            return Reordered(tuple(look.calls[number] for number in sorted(excused)), errors)
+        suspects = [suspect for suspect in suspects if suspect not in excused] or suspects
     for suspect in suspects[:_SUSPECTS] if len(suspects) > 1 else ():
         wrong = look.wrong.get(suspect)
         if wrong is not None and (wrong.folded or wrong.errors == Errors() or not wrong.fits):
             return suspect  # folded, or of another shape or dtype: nothing can be put in its place
-        outputs = look.run(corrected=(suspect,), quiet=True)
+        outputs = look.run(corrected=(suspect, *excused), quiet=True)
         if outputs is not None and _are_right(converted, right, outputs, terms):
             return suspect
     return suspects[0]
 
 
+def _reordered(look: SideBySide) -> set[int]:
+    """The calls that put equal values into another order, and do nothing else."""
+    return {
+        number
+        for number, indices in look.orders.items()
+        if number in look.wrong and is_reordered(look.calls[number], indices, look.tolerance)
+    }
+
+
 def _are_right(converted: Converted, right: list[Any], outputs: Mapping[str, Any], terms: Terms) -> bool:
+    errors = _errors(converted, right, outputs)
+    return errors is not None and judged(errors, terms.tolerance) == "equal"
+
+
+def _errors(converted: Converted, right: list[Any], outputs: Mapping[str, Any]) -> Errors | None:
+    """The errors of the outputs; None where one has another shape."""
     try:
-        return judged(against(converted, right, outputs), terms.tolerance) == "equal"
+        return against(converted, right, outputs)
     except WrongShape:
-        return False
+        return None
 
 
 def _partners(pairs: Iterable[tuple[str, Any]]) -> dict[Any, list[Partner]]:

@@ -10,6 +10,7 @@ from convlint.model.parity import Errors
 from convlint.numerics.conclusion import INDEXING, Conclusion, Remarks, blamed, is_noise, pole_remark
 from convlint.numerics.conversion import Converted
 from convlint.numerics.program_errors import WrongShape, judged, without_poles
+from convlint.numerics.reordering import Reordered
 from convlint.numerics.running import Terms, measured
 from convlint.numerics.samples import EdgeCases, any_integers, draws, edge_cases_of
 
@@ -67,7 +68,7 @@ def _at_edge_case(
         if not errors.nonfinite and not errors.misplaced and is_noise(converted, inputs, terms):
             return {}
     divergence, _ = blamed(converted, inputs, terms, ties=True)
-    if divergence is None or divergence.undefined:
+    if divergence is None or isinstance(divergence, Reordered) or divergence.undefined:
         return {}
     if case.integers and INDEXING.search(divergence.op):
         return {}
@@ -77,6 +78,6 @@ def _at_edge_case(
 
 def _pole(converted: Converted, inputs: Inputs, terms: Terms, case: EdgeCase) -> str:
     divergence, _ = blamed(converted, inputs, terms, ties=True)
-    if divergence is None:
+    if divergence is None or isinstance(divergence, Reordered):
         return f"for {case.words} PyTorch gives infinities, the program numbers"
     return pole_remark(divergence)

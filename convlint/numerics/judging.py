@@ -19,6 +19,7 @@ from convlint.numerics.conclusion import (
 from convlint.numerics.conversion import Converted, NotConverted
 from convlint.numerics.edge_cases import at_edge_cases
 from convlint.numerics.program_errors import WrongShape, judged, without_poles, worst
+from convlint.numerics.reordering import Reordered
 from convlint.numerics.running import Terms, measured
 from convlint.numerics.samples import varied
 from convlint.numerics.states import started_elsewhere
@@ -34,6 +35,7 @@ def conclude(converted: Converted, terms: Terms, seeds: int, *, edge_cases: bool
         runs, refused = _runs(converted, terms, seeds)
     except (WrongShape, mil.ShapeMismatch) as error:
         divergence, problem = blamed(converted, converted.inputs, terms)
+        divergence = None if isinstance(divergence, Reordered) else divergence
         conclusion = Conclusion("differs", divergence=divergence, details=(str(error), problem))
         return _remarked(conclusion, remarks)
     except (NotConverted, mil.ExecutionError) as error:
@@ -45,6 +47,9 @@ def conclude(converted: Converted, terms: Terms, seeds: int, *, edge_cases: bool
         outcome = _looked_at(converted, inputs, errors, terms)
         if isinstance(outcome, Conclusion):
             return _remarked(outcome, remarks)
+        if isinstance(outcome, Reordered):
+            equal.append(outcome.errors)
+            outcome = {"order": str(outcome)}
         remarks |= {kind: text for kind, text in outcome.items() if kind not in remarks}
         if errors.poles:
             equal.append(without_poles(errors))
@@ -77,11 +82,15 @@ def _runs(converted: Converted, terms: Terms, seeds: int) -> tuple[list[tuple[In
     return runs, remarks
 
 
-def _looked_at(converted: Converted, inputs: Inputs, errors: Errors, terms: Terms) -> Conclusion | Remarks:
+def _looked_at(
+    converted: Converted, inputs: Inputs, errors: Errors, terms: Terms
+) -> Conclusion | Remarks | Reordered:
     """What a run comes to that is not equal at first sight, or the remark that explains it."""
     if not errors.nonfinite and not errors.misplaced and is_noise(converted, inputs, terms):
         return {"noise": f"some outputs are rounding, of {errors.max_abs_error:.2g}, in PyTorch too"}
     divergence, problem = blamed(converted, inputs, terms)
+    if isinstance(divergence, Reordered):
+        return divergence
     if divergence is not None:
         if RANDOM.search(divergence.op):
             where = f" at {divergence.site}" if divergence.site is not None else ""

@@ -73,6 +73,9 @@ class SideBySide:
     reordered: int = -1
     """The first call that put equal values into another order, or the number of calls."""
 
+    orders: dict[int, Any] = field(default_factory=dict)
+    """The program's integers of calls that order values, where they are not PyTorch's, by number."""
+
     expected: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +94,7 @@ class SideBySide:
         compares nothing. ``constants`` are variables that may hold what coremltools computed by itself.
         """
         if not quiet:
-            self.wrong = {}
+            self.wrong, self.orders = {}, {}
             self.reordered = len(self.calls)
 
         def watch(operation: Any, results: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -157,6 +160,8 @@ class SideBySide:
             if judged(errors, self.tolerance) == "equal":
                 return
         fits, spot = _fits(value, array.dtype), spot_of(array, value)
+        if value.dtype.kind == "i":
+            self.orders.setdefault(self.value(*partner)[0], array)
         self.note(variable, [partner], mil_op, errors, folded=folded, fits=fits, spot=spot)
 
     def note(

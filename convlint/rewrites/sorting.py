@@ -143,6 +143,27 @@ def nanquantile_of_number(
     return _quantiles(self, share, dim, keepdim, interpolation, True)
 
 
+@rewrite("aten.sort.stable")
+def sort_of_any_order(
+    self: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False
+) -> tuple[Tensor, Tensor]:
+    """Sorted by the overload that has no word for the order of equal values."""
+    if stable:
+        raise NotApplicable("equal values are to keep their order")
+    values, places = torch.sort(self, dim, descending)
+    return values, places
+
+
+@rewrite("aten.argsort.stable")
+def argsort_of_any_order(
+    self: Tensor, *, stable: bool | None = False, dim: int = -1, descending: bool = False
+) -> Tensor:
+    """Sorted by the overload that has no word for the order of equal values."""
+    if stable:
+        raise NotApplicable("equal values are to keep their order")
+    return torch.argsort(self, dim, descending)
+
+
 @rewrite("aten.sort.stable", "aten.sort.default")
 def sort_by_rank(
     self: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False
@@ -173,6 +194,15 @@ def sort_by_rank(
     ordered = torch.gather(keys, -1, order)
     ordered = ordered != 0 if values.dtype is torch.bool else ordered
     return ordered.movedim(-1, dim), order.movedim(-1, dim)
+
+
+@rewrite("aten.sort.stable", safety="unsafe")
+def sort_in_another_order(
+    self: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False
+) -> tuple[Tensor, Tensor]:
+    """Sorted, equal values in whichever order: a table of ranks would be too large."""
+    values, places = torch.sort(self, dim, descending)
+    return values, places
 
 
 @rewrite("aten.argmax.default")

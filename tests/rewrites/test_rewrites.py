@@ -266,7 +266,7 @@ NOTHING_TO_WRITE = {
           for letter in "tuvw" for overload in ("default", "n_scalar", "x_scalar")),
         *(f"aten.{name}.{kind}" for name in ("quantile", "nanquantile") for kind in ("default", "scalar")),
         "aten.linalg_matrix_power.default", "aten.matrix_power.default", "aten.mode.default",
-        "aten.nanmedian.default", "aten.nanmedian.dim", "aten.embedding_bag.padding_idx", "aten.sort.stable",
+        "aten.nanmedian.default", "aten.nanmedian.dim", "aten.embedding_bag.padding_idx",
     ),
 }  # fmt: skip
 """Rewritten ops without a rule that says in source what the rewrite does, by the reason for that."""

@@ -25,7 +25,8 @@ def render_github(run: Run) -> str:
             lines.append(_command("error", f"{outcome.model}: {outcome.error}", title="convlint"))
         elif outcome.report is not None and outcome.report.exit_code:
             result = verdict(outcome.report)
-            text = f"{result.headline} {result.next_step}"
+            others = [each.sentence for each in outcome.report.alternatives]
+            text = "\n".join([f"{result.headline} {result.next_step}", *others])
             title = f"{outcome.model}: {reasons_line(outcome.report)}"
             lines.append(_command("error", text, title=title))
     lines += [

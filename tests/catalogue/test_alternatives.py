@@ -18,6 +18,7 @@ from convlint.catalogue.alternatives import Part, Subject, Wanted, alternatives
 from convlint.catalogue.entry import Door, Entry, Equal, Repairs
 from convlint.cli.program import main
 from convlint.model.run import Outcome, Run
+from convlint.output.github import render_github
 from convlint.output.html.page import render_html
 from convlint.output.markdown import render_markdown
 from convlint.output.terminal import render_text
@@ -227,6 +228,7 @@ def test_a_check_names_what_could_stand_in_for_the_refused_part(bodies: Any) -> 
     kept = decode_report(json.loads(json.dumps(encode_report(report))))
     assert kept.alternatives == report.alternatives
     run = Run((Outcome("m", "m", None, report),), ".")
+    assert f"%0A{said}\n" in render_github(run)
     page = render_html(run)
     assert found.name in page
     assert f"{found.reason}: {found.facts}" in page

@@ -70,6 +70,13 @@ def along(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     )
 
 
+def filtered(x: torch.Tensor) -> torch.Tensor:
+    """As sound is cleaned: a mask over a spectrum, and back."""
+    window = torch.hann_window(16)
+    spectrum = torch.stft(x, 16, 4, window=window, return_complex=True)
+    return torch.istft(spectrum * spectrum.abs().tanh(), 16, 4, window=window, length=96)
+
+
 def spectrum(x: torch.Tensor) -> torch.Tensor:
     window = torch.hann_window(8)
     return torch.stft(x.reshape(1, 24), 8, 4, window=window, return_complex=True).abs()
@@ -150,6 +157,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[torch.Size, ...]]] = {
     ),
     "ihfft": (lambda x: (torch.fft.ihfft(x).real, torch.fft.ihfft(x, 6).abs()), (TABLE,)),
     "stft": (spectrum, (TABLE,)),
+    "istft": (filtered, (torch.randn(2, 96),)),
     "grid_sample": (
         lambda x: tuple(
             functional.grid_sample(x, GRID, mode, padding, corners)

@@ -62,7 +62,26 @@ Z, W = torch.randn(3, 4, dtype=torch.complex64), torch.randn(3, 4, dtype=torch.c
 X, MATRIX = torch.randn(3, 4), torch.randn(4, 2)
 SQUARE = torch.randn(2, 3, 3, dtype=torch.complex64)
 
+SOUND, HANN = torch.randn(2, 96), torch.hann_window(16)
+FRAMES, ALL = torch.randn(2, 9, 13, dtype=torch.complex64), torch.randn(16, 13, dtype=torch.complex64)
+ROOT = HANN + 0.1
+
 COMPLEX = [
+    example("stft.default", SOUND, 16, 4, 16, HANN, False, True, True),
+    example("stft.default", SOUND[0], 16, None, None, None, True, False, True),
+    example("stft.default", SOUND, 16, 5, 12, HANN[:12], False, None, True),
+    example("stft.default", SOUND, 15, 4, None, None, False, True, True),
+    example("stft.center", SOUND, 16, 4, 16, HANN, True, "reflect", False, True, True),
+    example("stft.center", SOUND, 16, 4, 16, HANN, True, "constant", True, True, True),
+    example("stft.center", SOUND, 16, 4, 16, HANN, False, return_complex=True),
+    example("stft.default", SOUND, 16, 4, 16, HANN, False, True, False),
+    example("istft.default", FRAMES, 16, 4, 16, ROOT),
+    example("istft.default", FRAMES[0], 16, None, None, None, True, True),
+    example("istft.default", FRAMES, 16, 4, 16, ROOT, False),
+    example("istft.default", FRAMES, 16, 5, 12, ROOT[:12], True, False, True),
+    example("istft.default", FRAMES[:, :8], 15, 4, None, None, length=40),
+    example("istft.default", FRAMES, 16, 4, 16, ROOT, length=70),
+    example("istft.default", ALL, 16, 4, 16, ROOT, onesided=False),
     example("view_as_complex.default", torch.randn(3, 4, 2)),
     example("complex.default", X, X + 1),
     example("polar.default", X.abs(), X),

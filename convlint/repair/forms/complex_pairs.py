@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from convlint.repair.forms import short_time
 from convlint.repair.forms.counterparts import Call, Carrier, Counterparts
 from convlint.repair.forms.fourier import NAMES, transformed
+from convlint.rewrites.table import NotApplicable
 
 COUNTERPARTS = Counterparts("for pairs")
 """For the name of an op, the function that does it on pairs."""
@@ -238,3 +240,22 @@ def fourier(call: Call) -> Any:
     re, im = parts_of(call.args[0])
     re, im = transformed(call, re, im if isinstance(call.args[0], Carrier) else None)
     return re if im is None else pair(call, re, im)
+
+
+@register(*short_time.FORWARD)
+def short_time_spectrum(call: Call) -> Any:
+    """A convolution with the matrix of the transform, which moves by the hop."""
+    if isinstance(call.args[0], Carrier):
+        raise NotApplicable("its signal is complex")
+    re, im = short_time.spectrum(call, call.args[0])
+    if not call.value.is_complex():
+        import torch
+
+        return torch.stack([re, im], -1)
+    return pair(call, re, im)
+
+
+@register(*short_time.INVERSE)
+def short_time_signal(call: Call) -> Any:
+    """A transposed convolution with the matrix of the transform: frames are added up where they overlap."""
+    return short_time.signal(call, *parts_of(call.args[0]))

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
 from convlint import __version__
 from convlint.destination import checked_place, make_folder_of
-from convlint.model import Report
+from convlint.model import Finding, Report
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
 from convlint.output.earlier import REPORT
@@ -76,7 +77,7 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
     top = tag(
         "header",
         tag("span", "convlint", class_="brand"),
-        choice if len(names) > 1 else tag("h1", title),
+        [tag("h1", title, class_="unseen"), choice] if len(names) > 1 else tag("h1", title),
         tag("span", class_="themes"),
         class_="top",
     )
@@ -100,14 +101,16 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
     shown = shown_order(report.findings, wins) if report is not None else []
     marks = [
         Mark(
-            f"{prefix}-f{at}",
+            name,
             each.severity,
             f"{each.rule.code} {each.rule.name}",
             finder.of_finding(each) if finder is not None else (),
         )
-        for at, each in enumerate(shown)
+        for name, each in zip(_permalinks(shown, number), shown, strict=True)
     ]
-    places = Places(prefix, finder, picture, tuple(mark.nodes for mark in marks), wins)
+    places = Places(
+        tuple(mark.id for mark in marks), finder, picture, tuple(mark.nodes for mark in marks), wins
+    )
     side = tag(
         "div",
         findings(report, shown, places) if report is not None else None,
@@ -121,7 +124,24 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
         class_="side",
     )
     work = tag("div", side, _stage(picture, marks, prefix), class_="work")
-    return tag("section", summary(report, plan, picture), work, class_="model", id=prefix, data_model=name)
+    return tag(
+        "section", summary(report, plan, picture, prefix), work, class_="model", id=prefix, data_model=name
+    )
+
+
+def _permalinks(shown: Sequence[Finding], number: int) -> list[str]:
+    """What leads to each finding: ``CL327`` to the first of a rule, ``CL327-2`` to the next.
+
+    Those of the second model of a page and of later ones begin with the model: ``m1-CL327``.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for finding in shown:
+        code = finding.rule.code
+        seen[code] += 1
+        before = f"m{number}-" if number else ""
+        names.append(f"{before}{code}" + (f"-{seen[code]}" if seen[code] > 1 else ""))
+    return names
 
 
 def _versions(versions: Mapping[str, str]) -> Markup:
@@ -138,16 +158,18 @@ def _stage(picture: Picture | None, marks: list[Mark], prefix: str) -> Markup:
         "div",
         tag(
             "div",
+            tag("div", class_="turns", role="group", aria_label="Picture or table"),
             tag("div", class_="search", id=f"{prefix}-search"),
             tag("div", class_="tools", role="toolbar", aria_label="The picture"),
             class_="controls",
         ),
         tag("div", class_="overview", role="group", aria_label=bar, data_title=bar),
-        tag("div", class_="stage"),
+        tag("div", tag("div", class_="stage"), tag("div", class_="ops"), class_="views"),
         legend(picture),
         tag("noscript", drawing(picture)),
         tag("script", script_data(picture_to_dict(picture, marks)), type="application/json"),
         class_="picture",
+        id=f"{prefix}-picture",
     )
 
 

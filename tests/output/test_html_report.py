@@ -290,3 +290,31 @@ def test_findings_take_few_sheets_of_paper(browser: Any, tmp_path: Path) -> None
         with opened(browser, page_of_plan(plan_of(blocks(6)), report), tmp_path) as shown:
             pages = len(re.findall(rb"/Type\s*/Page[^s]", shown.page.pdf(format="A4")))
             assert 1 <= pages <= most, f"{len(findings)} findings"
+
+
+def test_two_models_stand_side_by_side(browser: Any, tmp_path: Path) -> None:
+    outcomes = [Outcome(each.model, each.model, None, each) for each in (reports.REPORT, reports.CLEAN)]
+    with opened(browser, render_html(Run(tuple(outcomes), ".", True)), tmp_path) as shown:
+        page = shown.page
+        before, after = page.locator("section#m0"), page.locator("section#m1")
+        page.get_by_label("beside it").select_option("m1")
+        left, right = before.bounding_box(), after.bounding_box()
+        assert left["y"] == right["y"]
+        assert abs(left["width"] - right["width"]) < 2
+        assert left["x"] + left["width"] <= right["x"] + 1
+        assert "Does not convert" in before.locator(".verdict").inner_text()
+        assert "Converts as it is" in after.locator(".verdict").inner_text()
+        assert after.locator(".canvas").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        after.get_by_role("button", name="Show the ops as a table").click()
+        assert after.locator("tbody tr").count() > 0
+        assert before.locator("tbody tr").count() == 0
+        after.locator("tbody tr").first.click()
+        assert page.evaluate("location.hash").startswith("#m1-op-")
+        page.keyboard.press("t")
+        assert after.locator(".stage").is_visible(), "keys are for the model that was last used"
+        page.get_by_label("Model", exact=True).select_option("m1")
+        assert page.locator("section.model:visible").count() == 1
+        assert page.get_by_label("beside it").input_value() == ""
+        page.get_by_label("beside it").select_option("m0")
+        assert before.bounding_box()["x"] > after.bounding_box()["x"]

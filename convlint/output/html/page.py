@@ -28,7 +28,7 @@ from convlint.output.html.findings import (
     others,
     trouble,
 )
-from convlint.output.html.markup import Markup, tag
+from convlint.output.html.markup import Child, Markup, tag
 from convlint.output.html.picture import Finder, Picture, picture_of
 from convlint.output.html.picture_data import Mark, picture_to_dict, script_data
 from convlint.output.html.plan import advice, blockers, forecast
@@ -59,11 +59,14 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
     style, script = _asset("page.css"), _asset("picture.js")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
     title = names[0] if len(names) == 1 else count(len(names), "model")
-    choice = tag(
+    options: list[Child] = [tag("option", name, value=f"m{number}") for number, name in enumerate(names)]
+    choice = tag("select", options, class_="models", aria_label="Model")
+    beside = tag(
         "select",
-        [tag("option", name, value=f"m{number}") for number, name in enumerate(names)],
+        tag("option", "nothing", value=""),
+        options,
         class_="models",
-        aria_label="Model",
+        id="beside",
     )
     head = tag(
         "head",
@@ -77,7 +80,9 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
     top = tag(
         "header",
         tag("span", "convlint", class_="brand"),
-        [tag("h1", title, class_="unseen"), choice] if len(names) > 1 else tag("h1", title),
+        [tag("h1", title, class_="unseen"), choice, tag("label", "beside it ", beside, class_="beside")]
+        if len(names) > 1
+        else tag("h1", title),
         tag("span", class_="themes"),
         class_="top",
     )

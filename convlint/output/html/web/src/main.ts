@@ -8,8 +8,11 @@ import { View } from "./view";
 
 const views = new Map<string, View>();
 
+/** The section that was last used of those that are shown, else the first. */
+let used: HTMLElement | null = null;
+
 function shown(): HTMLElement | null {
-  return document.querySelector<HTMLElement>("section.model:not([hidden])");
+  return used && !used.hidden ? used : document.querySelector<HTMLElement>("section.model:not([hidden])");
 }
 
 function build(section: HTMLElement): void {
@@ -19,13 +22,24 @@ function build(section: HTMLElement): void {
   views.set(section.id, new View(section, data.textContent ?? "", stage));
 }
 
+/** Show one model, and the other one beside it that was asked for. */
 function show(id: string): void {
+  const beside = document.querySelector<HTMLSelectElement>("#beside");
+  const other = beside && beside.value !== id ? beside.value : "";
+  if (beside) beside.value = other;
+  document.body.classList.toggle("two", other !== "");
   for (const section of document.querySelectorAll<HTMLElement>("section.model")) {
-    section.hidden = section.id !== id;
-    if (!section.hidden) build(section);
+    section.hidden = section.id !== id && section.id !== other;
+    section.style.order = section.id === other ? "1" : "0";
   }
+  for (const each of [id, other]) {
+    const section = each && document.getElementById(each);
+    if (section) build(section);
+  }
+  for (const view of views.values()) if (!view.section.hidden) view.resize();
   const choice = document.querySelector<HTMLSelectElement>("select.models");
   if (choice) choice.value = id;
+  used = document.getElementById(id);
 }
 
 function reveal(section: string, item: Item | undefined): void {
@@ -41,7 +55,7 @@ function follow(hash: string): boolean {
   if (op) {
     const id = op[1] ?? "m0";
     if (!document.getElementById(id)?.matches("section.model")) return false;
-    show(id);
+    if (document.getElementById(id)!.hidden) show(id);
     reveal(id, views.get(id)?.model.nodes[Number(op[2])]);
     return true;
   }
@@ -62,7 +76,7 @@ function links(): void {
     const box = link.dataset["show"];
     if (box) {
       event.preventDefault();
-      const id = shown()?.id ?? "";
+      const id = link.closest("section.model")?.id ?? "";
       const model = views.get(id)?.model;
       reveal(id, box.startsWith("b") ? model?.boxes[Number(box.slice(1))] : model?.nodes[Number(box.slice(1))]);
     } else if (/op-\d+$/.test(link.hash) && follow(link.hash)) {
@@ -104,6 +118,13 @@ function start(): void {
   listenToKeys(() => views.get(shown()?.id ?? ""));
   const choice = document.querySelector<HTMLSelectElement>("select.models");
   choice?.addEventListener("change", () => show(choice.value));
+  document.querySelector("#beside")?.addEventListener("change", () => show(choice!.value));
+  for (const kind of ["pointerdown", "focusin"]) {
+    document.addEventListener(kind, (event) => {
+      const section = event.target instanceof Element ? event.target.closest<HTMLElement>("section.model") : null;
+      if (section) used = section;
+    });
+  }
   const first = document.querySelector<HTMLElement>("section.model");
   if (first) show(first.id);
   follow(location.hash);

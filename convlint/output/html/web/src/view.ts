@@ -64,6 +64,11 @@ export class View {
     else this.picture.reveal(item);
   }
 
+  /** After the width of the section has changed. */
+  resize(): void {
+    if (this.mode === "picture") this.picture.fit(false);
+  }
+
   focusSearch(): void {
     if (this.mode === "table") this.table?.focus();
     else this.input.focus();

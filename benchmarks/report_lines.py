@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- report-lines: begin -->", "<!-- report-lines: end -->"
 MODELS = {
     "ResNet-50": ("torchvision.models:resnet50", "--input", "1x3x224x224"),
-    "Swin-T": ("torchvision.models:swin_t", "--input", "1x3x224x224", "--frontend", "export"),
+    "Swin-T, export alone": ("torchvision.models:swin_t", "--input", "1x3x224x224", "--frontend", "export"),
     "Faster R-CNN": (
         "torchvision.models.detection:fasterrcnn_resnet50_fpn",
         "--arg-expr=weights_backbone=None",

@@ -131,3 +131,20 @@ def test_a_detector_of_recorded_ops(browser: Any, report: Callable[..., str], tm
 @pytest.mark.corpus
 def test_llama_with_its_trial(browser: Any, report: Callable[..., str], tmp_path: Path) -> None:
     look_through(browser, report(*LLAMA), tmp_path, "model.layers.17.self_attn")
+
+
+def test_a_model_and_its_changed_copy_stand_side_by_side(browser: Any, project: Path, tmp_path: Path) -> None:
+    before = NET.replace("self.stem(x).mean((2, 3))", "torch.hypot(self.stem(x), self.stem(x)).mean((2, 3))")
+    (project / "old_net.py").write_text(before, encoding="utf-8")
+    (project / "net.py").write_text(NET, encoding="utf-8")
+    models = [
+        f'[[models]]\nname = "{name}"\nspec = "{spec}"\ninputs = ["1x3x32x32"]\n'
+        for name, spec in (("before", "old_net.py:Net"), ("after", "net.py:Net"))
+    ]
+    (project / "convlint.toml").write_text("\n".join(models), encoding="utf-8")
+    assert main(["check", "--all", "--html", "both.html", "--quiet", "--frontend", "export"]) == 1
+    with opened(browser, (project / "both.html").read_text(encoding="utf-8"), tmp_path) as shown:
+        shown.page.get_by_label("beside it").select_option("after")
+        verdicts = shown.page.locator(".verdict h2").all_inner_texts()
+        assert [text.split()[0] for text in verdicts] == ["Does", "Converts"]
+        assert shown.page.locator("section.model:visible").count() == 2

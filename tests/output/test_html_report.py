@@ -175,7 +175,6 @@ def test_paper_gets_everything(browser: Any, tmp_path: Path) -> None:
         page = shown.page
         page.emulate_media(media="print", color_scheme="dark")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.locator("details:not([open])").count() == 0
         stage = page.locator(".stage").bounding_box()
         for leaf in page.locator(".leaves > g").all():
             box = leaf.bounding_box()
@@ -183,7 +182,6 @@ def test_paper_gets_everything(browser: Any, tmp_path: Path) -> None:
             assert box["y"] + box["height"] <= stage["y"] + stage["height"] + 1
         assert not page.locator(".controls").is_visible()
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert page.locator("details:not([open])").count() > 0
         page.emulate_media(media="screen")
         assert page.pdf()[:5] == b"%PDF-"
 
@@ -282,3 +280,41 @@ def test_what_is_bundled_has_its_licence() -> None:
         package = lock[f"node_modules/{name}"]
         assert f"{name} {package['version']} ({package['license']})" in licences
     assert "http" not in json.dumps([each.get("resolved", "") for each in lock.values()])
+
+
+def test_findings_take_few_sheets_of_paper(browser: Any, tmp_path: Path) -> None:
+    (first, *_) = reports.FINDINGS
+    many = tuple(replace(first, rule=replace(first.rule, code=f"CL9{number:02}")) for number in range(24))
+    for findings, most in ((reports.FINDINGS[:2], 2), (many, 4)):
+        report = replace(reports.REPORT, findings=findings)
+        with opened(browser, page_of_plan(plan_of(blocks(6)), report), tmp_path) as shown:
+            pages = len(re.findall(rb"/Type\s*/Page[^s]", shown.page.pdf(format="A4")))
+            assert 1 <= pages <= most, f"{len(findings)} findings"
+
+
+def test_two_models_stand_side_by_side(browser: Any, tmp_path: Path) -> None:
+    outcomes = [Outcome(each.model, each.model, None, each) for each in (reports.REPORT, reports.CLEAN)]
+    with opened(browser, render_html(Run(tuple(outcomes), ".", True)), tmp_path) as shown:
+        page = shown.page
+        before, after = page.locator("section#m0"), page.locator("section#m1")
+        page.get_by_label("beside it").select_option("m1")
+        left, right = before.bounding_box(), after.bounding_box()
+        assert left["y"] == right["y"]
+        assert abs(left["width"] - right["width"]) < 2
+        assert left["x"] + left["width"] <= right["x"] + 1
+        assert "Does not convert" in before.locator(".verdict").inner_text()
+        assert "Converts as it is" in after.locator(".verdict").inner_text()
+        assert after.locator(".canvas").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        after.get_by_role("button", name="Show the ops as a table").click()
+        assert after.locator("tbody tr").count() > 0
+        assert before.locator("tbody tr").count() == 0
+        after.locator("tbody tr").first.click()
+        assert page.evaluate("location.hash").startswith("#m1-op-")
+        page.keyboard.press("t")
+        assert after.locator(".stage").is_visible(), "keys are for the model that was last used"
+        page.get_by_label("Model", exact=True).select_option("m1")
+        assert page.locator("section.model:visible").count() == 1
+        assert page.get_by_label("beside it").input_value() == ""
+        page.get_by_label("beside it").select_option("m0")
+        assert before.bounding_box()["x"] > after.bounding_box()["x"]

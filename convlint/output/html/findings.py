@@ -21,12 +21,13 @@ _FIRST_LINKS, _MOST_LINKS = 3, 200
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of findings in the picture; ``nodes`` has those of each, in the order of the page.
+    """The places of findings in the picture, and their permalinks.
 
+    ``names`` and ``nodes`` have those of each finding, in the order of the page.
     ``wins`` are the times that blockers cost, by their rule and line.
     """
 
-    prefix: str
+    names: tuple[str, ...]
     finder: Finder | None
     picture: Picture | None
     nodes: tuple[tuple[int, ...], ...] = ()
@@ -38,8 +39,8 @@ def findings(report: Report, shown: Sequence[Finding], places: Places) -> Markup
     head = tag("h2", "Findings ", tag("span", str(len(shown)), class_="count"))
     if not shown:
         silenced = f" {count(len(report.suppressed), 'finding')} silenced." if report.suppressed else ""
-        return tag("section", head, tag("p", f"Nothing was found.{silenced}", class_="quiet"))
-    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(shown)])
+        return tag("section", head, tag("p", f"Nothing was found.{silenced}", class_="quiet"), class_="found")
+    return tag("section", head, [_finding(each, at, places) for at, each in enumerate(shown)], class_="found")
 
 
 def _finding(finding: Finding, at: int, places: Places) -> Markup:
@@ -48,7 +49,7 @@ def _finding(finding: Finding, at: int, places: Places) -> Markup:
     title = tag(
         "h3",
         tag("span", finding.severity, class_=f"severity {finding.severity}"),
-        tag("code", rule.code),
+        tag("a", tag("code", rule.code), href=f"#{places.names[at]}", title="The permalink of this finding"),
         " ",
         tag("span", rule.name, class_="rule"),
         tag("span", f"wins {wins}", class_="win") if wins is not None else None,
@@ -69,7 +70,7 @@ def _finding(finding: Finding, at: int, places: Places) -> Markup:
         [instead(each) for each in finding.replacements],
         why,
         class_=f"finding {finding.severity}",
-        id=f"{places.prefix}-f{at}",
+        id=places.names[at],
         tabindex="-1",
     )
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
 from convlint import __version__
 from convlint.destination import checked_place, make_folder_of
-from convlint.model import Report
+from convlint.model import Finding, Report
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
 from convlint.output.earlier import REPORT
@@ -27,7 +28,7 @@ from convlint.output.html.findings import (
     others,
     trouble,
 )
-from convlint.output.html.markup import Markup, tag
+from convlint.output.html.markup import Child, Markup, tag
 from convlint.output.html.picture import Finder, Picture, picture_of
 from convlint.output.html.picture_data import Mark, picture_to_dict, script_data
 from convlint.output.html.plan import advice, blockers, forecast
@@ -58,11 +59,14 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
     style, script = _asset("page.css"), _asset("picture.js")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
     title = names[0] if len(names) == 1 else count(len(names), "model")
-    choice = tag(
+    options: list[Child] = [tag("option", name, value=f"m{number}") for number, name in enumerate(names)]
+    choice = tag("select", options, class_="models", aria_label="Model")
+    beside = tag(
         "select",
-        [tag("option", name, value=f"m{number}") for number, name in enumerate(names)],
+        tag("option", "nothing", value=""),
+        options,
         class_="models",
-        aria_label="Model",
+        id="beside",
     )
     head = tag(
         "head",
@@ -76,7 +80,9 @@ def page_of(names: list[str], sections: list[Markup]) -> str:
     top = tag(
         "header",
         tag("span", "convlint", class_="brand"),
-        choice if len(names) > 1 else tag("h1", title),
+        [tag("h1", title, class_="unseen"), choice, tag("label", "beside it ", beside, class_="beside")]
+        if len(names) > 1
+        else tag("h1", title),
         tag("span", class_="themes"),
         class_="top",
     )
@@ -100,14 +106,16 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
     shown = shown_order(report.findings, wins) if report is not None else []
     marks = [
         Mark(
-            f"{prefix}-f{at}",
+            name,
             each.severity,
             f"{each.rule.code} {each.rule.name}",
             finder.of_finding(each) if finder is not None else (),
         )
-        for at, each in enumerate(shown)
+        for name, each in zip(_permalinks(shown, number), shown, strict=True)
     ]
-    places = Places(prefix, finder, picture, tuple(mark.nodes for mark in marks), wins)
+    places = Places(
+        tuple(mark.id for mark in marks), finder, picture, tuple(mark.nodes for mark in marks), wins
+    )
     side = tag(
         "div",
         findings(report, shown, places) if report is not None else None,
@@ -121,7 +129,24 @@ def _model(name: str, report: Report | None, plan: Plan | None, number: int) -> 
         class_="side",
     )
     work = tag("div", side, _stage(picture, marks, prefix), class_="work")
-    return tag("section", summary(report, plan, picture), work, class_="model", id=prefix, data_model=name)
+    return tag(
+        "section", summary(report, plan, picture, prefix), work, class_="model", id=prefix, data_model=name
+    )
+
+
+def _permalinks(shown: Sequence[Finding], number: int) -> list[str]:
+    """What leads to each finding: ``CL327`` to the first of a rule, ``CL327-2`` to the next.
+
+    Those of the second model of a page and of later ones begin with the model: ``m1-CL327``.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for finding in shown:
+        code = finding.rule.code
+        seen[code] += 1
+        before = f"m{number}-" if number else ""
+        names.append(f"{before}{code}" + (f"-{seen[code]}" if seen[code] > 1 else ""))
+    return names
 
 
 def _versions(versions: Mapping[str, str]) -> Markup:
@@ -138,16 +163,18 @@ def _stage(picture: Picture | None, marks: list[Mark], prefix: str) -> Markup:
         "div",
         tag(
             "div",
+            tag("div", class_="turns", role="group", aria_label="Picture or table"),
             tag("div", class_="search", id=f"{prefix}-search"),
             tag("div", class_="tools", role="toolbar", aria_label="The picture"),
             class_="controls",
         ),
         tag("div", class_="overview", role="group", aria_label=bar, data_title=bar),
-        tag("div", class_="stage"),
+        tag("div", tag("div", class_="stage"), tag("div", class_="ops"), class_="views"),
         legend(picture),
         tag("noscript", drawing(picture)),
         tag("script", script_data(picture_to_dict(picture, marks)), type="application/json"),
         class_="picture",
+        id=f"{prefix}-picture",
     )
 
 

@@ -5,32 +5,18 @@ It is made from a plan where there is one, else from the captured graph, which k
 
 from __future__ import annotations
 
-import math
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from convlint.model import Finding, Graph, OpCall, Report, Site, TensorArg, TensorMeta
+from convlint.model import Finding, Graph, OpCall, Report, Site, TensorMeta
 from convlint.model.placement import Interval, Plan, Unit
-
-MOST_CHILDREN = 60
-"""A box with more children than this has them in runs, because nobody reads a row of thousands."""
+from convlint.output.html.boxes import Box, Boxes
+from convlint.output.html.calls import NOTHING, Calls, Given, given_to, tensors_in
 
 FOLDED = "computed when the model is converted"
 
 _NO_TIME = Interval(0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """The model itself (``parent`` is -1), a module of it, or a run of one box's many children."""
-
-    name: str
-    path: str
-    parent: int
-    kind: Literal["model", "module", "run"] = "module"
-    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +36,9 @@ class Node:
     confidence: str = ""
     source: str = ""
     latency: Interval = _NO_TIME
+    given: Given = NOTHING
+    flops: int = 0
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ def picture_of(report: Report | None, plan: Plan | None = None) -> Picture | Non
     """
     graph = report.graph if report is not None else None
     if plan is not None and plan.ops and (plan.level == "mil" or graph is None):
-        return _of_plan(plan)
+        return _of_plan(plan, Calls(graph))
     if report is not None and graph is not None and graph.tensor_calls:
         picture = _of_graph(report.model, graph)
         return picture if plan is None or not plan.ops else _placed(picture, plan)
@@ -124,12 +113,12 @@ class Finder:
         return next((self._by[key] for key in keys if key in self._by), [])
 
 
-def _of_plan(plan: Plan) -> Picture:
-    boxes = _Boxes(plan.model)
+def _of_plan(plan: Plan, calls: Calls) -> Picture:
+    boxes = Boxes(plan.model)
     for op in plan.ops:
-        boxes.put(op.index, op.path, op.module_type, op.site)
+        boxes.put(op.index, op.path, op.module_type, op.site, op.op or op.kind)
     nodes = tuple(
-        Node(box, op.kind, op.name, "op", op.op, op.outputs, op.site)
+        Node(box, op.kind, op.name, "op", op.op, op.outputs, op.site, given=given_to(calls.of(op)))
         for op, box in zip(plan.ops, boxes.placed(), strict=True)
     )
     return _placed(Picture(boxes.all(), nodes, tuple(plan.edges)), plan, range(len(nodes)))
@@ -154,6 +143,8 @@ def _placed(picture: Picture, plan: Plan, places: Sequence[int] = ()) -> Picture
             confidence=op.confidence,
             source=op.source,
             latency=op.latency_ms,
+            flops=op.flops,
+            weight_bytes=op.weight_bytes,
         )
     blocking = {places[index] for blocker in plan.blockers for index in blocker.ops}
     return replace(
@@ -167,14 +158,14 @@ def _placed(picture: Picture, plan: Plan, places: Sequence[int] = ()) -> Picture
 
 
 def _of_graph(model: str, graph: Graph) -> Picture:
-    boxes = _Boxes(model)
+    boxes = Boxes(model)
     inputs = [port for port in graph.inputs if port.meta is not None]
     calls = graph.tensor_calls
     for number in range(len(inputs)):
         boxes.put(number, (), "", None)
     for number, call in enumerate(calls, len(inputs)):
         path = tuple(call.module.split(".")) if call.module else ()
-        boxes.put(number, path, call.module_type, call.site)
+        boxes.put(number, path, call.module_type, call.site, call.op)
     places = boxes.placed()
     nodes = [
         Node(
@@ -184,11 +175,12 @@ def _of_graph(model: str, graph: Graph) -> Picture:
     ]
     for call, place in zip(calls, places[len(inputs) :], strict=True):
         label = call.op.removeprefix("aten.").partition(".")[0]
-        nodes.append(Node(place, label, call.name, "op", call.op, _tensors(call.outputs), call.site))
+        outputs = _tensors(call.outputs)
+        nodes.append(Node(place, label, call.name, "op", call.op, outputs, call.site, given=given_to(call)))
     number_of = {node.name: number for number, node in enumerate(nodes)}
     edges: dict[tuple[int, int], None] = {}
     for call in calls:
-        for argument in _tensor_arguments(tuple(call.args.values())):
+        for argument in tensors_in(tuple(call.args.values())):
             source = number_of.get(argument.call or argument.name)
             if source is not None:
                 edges[source, number_of[call.name]] = None
@@ -197,85 +189,3 @@ def _of_graph(model: str, graph: Graph) -> Picture:
 
 def _tensors(outputs: Iterable[TensorMeta | None]) -> tuple[TensorMeta, ...]:
     return tuple(meta for meta in outputs if meta is not None)
-
-
-def _tensor_arguments(value: Any) -> Iterator[TensorArg]:
-    if isinstance(value, TensorArg):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensor_arguments(item)
-
-
-class _Boxes:
-    """Builds the nesting: modules by their paths first, and runs where a box has too many children."""
-
-    def __init__(self, model: str) -> None:
-        self._types: dict[tuple[str, ...], str] = {(): ""}
-        self._children: dict[tuple[str, ...], list[tuple[str, ...] | int]] = {(): []}
-        self._functions: dict[int, str] = {}
-        self._model = model
-        self._built: list[Box] = []
-        self._places: dict[int, int] = {}
-
-    def put(self, node: int, path: tuple[str, ...], type_: str, site: Site | None) -> None:
-        """Add the next node of the program inside the module of this path."""
-        for length in range(1, len(path) + 1):
-            inner = path[:length]
-            if inner not in self._children:
-                self._children[inner] = []
-                self._children[path[: length - 1]].append(inner)
-        self._children[path].append(node)
-        self._types[path] = self._types.get(path) or type_.rpartition(".")[2]
-        if site is not None and site.function and not site.function.startswith("<"):
-            self._functions[node] = f"{site.function}()"
-
-    def placed(self) -> list[int]:
-        """The number of the box of every node, in the order of the nodes."""
-        self._build()
-        return [self._places[node] for node in sorted(self._places)]
-
-    def all(self) -> tuple[Box, ...]:
-        """Every box, each after the one around it."""
-        self._build()
-        return tuple(self._built)
-
-    def _build(self) -> None:
-        if self._built:
-            return
-        self._built.append(Box(self._model, "", -1, "model", self._types[()]))
-        waiting: deque[tuple[list[tuple[str, ...] | int], int]] = deque([(self._children[()], 0)])
-        while waiting:
-            children, box = waiting.popleft()
-            outer = self._built[box]
-            if len(children) > MOST_CHILDREN:
-                for name, run in self._runs(children):
-                    self._built.append(Box(name, outer.path, box, "run", self._function(run)))
-                    waiting.append((run, len(self._built) - 1))
-                continue
-            for child in children:
-                if isinstance(child, int):
-                    self._places[child] = box
-                    continue
-                self._built.append(Box(child[-1], ".".join(child), box, "module", self._types.get(child, "")))
-                waiting.append((self._children[child], len(self._built) - 1))
-
-    def _function(self, run: list[tuple[str, ...] | int]) -> str:
-        """The function that contains most of a run, which says more about the run than numbers."""
-        names = Counter(self._functions[op] for op in run if isinstance(op, int) and op in self._functions)
-        return names.most_common(1)[0][0] if names else ""
-
-    def _runs(
-        self, children: list[tuple[str, ...] | int]
-    ) -> Iterator[tuple[str, list[tuple[str, ...] | int]]]:
-        """The children in runs of equal length, few enough for one box where that is possible."""
-        size = max(
-            min(math.ceil(len(children) / 12), MOST_CHILDREN), math.ceil(len(children) / MOST_CHILDREN)
-        )
-        for start in range(0, len(children), size):
-            run = children[start : start + size]
-            names = [child[-1] for child in run if isinstance(child, tuple)]
-            if len(names) == len(run):
-                yield (names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"), run
-            else:
-                yield f"{start + 1} … {start + len(run)} of {len(children)}", run

@@ -92,6 +92,10 @@ def _row(node: Node, strings: _Strings) -> list[Any]:
         UNITS.index(node.unit) if node.unit else -1,
         *map(strings, judged),
         *(round(each, _DIGITS) for each in (latency.low, latency.mid, latency.high)),
+        strings(node.given.arguments),
+        strings(node.given.weights),
+        node.flops,
+        node.weight_bytes,
     ]
 
 

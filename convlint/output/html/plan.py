@@ -87,6 +87,7 @@ def forecast(plan: Plan) -> Markup:
         [_choice(each) for each in plan.choices],
         [_what_if(each) for each in plan.what_if],
         tag("ul", [tag("li", note) for note in plan.notes], class_="notes quiet") if plan.notes else None,
+        class_="forecast",
     )
 
 

@@ -20,13 +20,17 @@ _SIGNS: dict[Kind, tuple[str, str]] = {
 """The sign of a verdict, and the class that colours it."""
 
 
-def summary(report: Report | None, plan: Plan | None, picture: Picture | None) -> Markup:
+def summary(report: Report | None, plan: Plan | None, picture: Picture | None, prefix: str) -> Markup:
     """Verdict, facts, and where the time goes."""
     return tag(
         "div",
         _verdict(report) if report is not None else None,
-        _shares(plan) if plan is not None else None,
+        _shares(plan, report) if plan is not None else None,
         _facts(report, plan, picture),
+        # Where the page is narrow, the picture stands under the findings.
+        tag("p", tag("a", "To the picture and the table of ops", href=f"#{prefix}-picture"), class_="jump")
+        if picture is not None
+        else None,
         class_="summary",
     )
 
@@ -44,15 +48,24 @@ def _verdict(report: Report) -> Markup:
     )
 
 
-def _shares(plan: Plan) -> Markup:
+def _shares(plan: Plan, report: Report | None) -> Markup:
+    when = when_of(report)
     return tag(
         "div",
-        tag("h2", "Where it would run"),
+        tag("h2", "Where it would run" + (f" {when}" if when else "")),
         share_bar("of the time", plan.share.by_time),
         share_bar("of the ops", plan.share.by_op),
         tag("p", "A forecast from public measurements, not a measurement of this model.", class_="quiet"),
         class_="shares",
     )
+
+
+def when_of(report: Report | None) -> str:
+    """What has to happen before a forecast is about the model: nothing where it converts as it is."""
+    if report is None or report.convertible != "no":
+        return ""
+    changed = report.repair is not None and report.repair.converts
+    return "after the changes" if changed else "if all of it converted"
 
 
 def share_bar(of: str, parts: Mapping[Unit, float]) -> Markup:
@@ -93,7 +106,7 @@ def _facts(report: Report | None, plan: Plan | None, picture: Picture | None) ->
     facts: list[tuple[str, str | None]] = []
     if plan is not None:
         facts += [
-            ("latency", str(plan.latency_ms)),
+            (f"latency {when}" if (when := when_of(report)) else "latency", str(plan.latency_ms)),
             ("chip", f"{plan.chip}, {plan.os}"),
             ("compute units", plan.compute_units),
             ("ANE islands", str(sum(1 for island in plan.islands if island.unit == "ANE"))),
@@ -144,7 +157,7 @@ def legend(picture: Picture) -> Markup:
         tag("span", tag("i", "!", class_="key warning"), "warning"),
         tag(
             "span",
-            "Click opens a module; drag or scroll moves, Ctrl+scroll zooms. Keys: arrows, Enter, / f + -"
+            "Click opens a module; drag or scroll moves, Ctrl+scroll zooms. Keys: arrows, Enter, / t f + -"
             + (" b (next blocker)" if picture.blockers else "")
             + " e (next error)",
             class_="keys",

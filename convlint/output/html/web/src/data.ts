@@ -4,6 +4,7 @@
 type NodeRow = [
   box: number, kind: number, label: number, name: number, op: number, shape: number, site: number, unit: number,
   cause: number, reason: number, confidence: number, source: number, low: number, mid: number, high: number,
+  given: number, weights: number, flops: number, weightBytes: number,
 ];
 
 export interface Payload {
@@ -63,7 +64,16 @@ export interface Node extends Item {
   low: number;
   mid: number;
   high: number;
+  /** The arguments that are no tensors, and the parameters, as text. */
+  given: string;
+  weights: string;
+  flops: number;
+  weightBytes: number;
   findings: number[];
+  /** Its place among the nodes, which its permalink names, and the nodes that it reads and that read it. */
+  number: number;
+  reads: Node[];
+  readers: Node[];
 }
 
 export interface Box extends Item {
@@ -112,12 +122,13 @@ export function readModel(payload: Payload): Model {
   }
   const root = boxes[0]!;
   const nodes = payload.nodes.map((row, number) => {
-    const [box, kind, label, name, op, shape, site, unit, cause, reason, confidence, source, low, mid, high] = row;
+    const [box, kind, label, name, op, shape, site, unit, cause, reason, confidence, source, low, mid, high, given, weights, flops, weightBytes] = row;
     const parent = boxes[box]!;
     const node: Node = {
       ...blank, id: `n${number}`, label: text(label), path: parent.path, parent, depth: parent.depth + 1, box: null, node: null,
       kind: text(kind), name: text(name), op: text(op), shape: text(shape), site: text(site), unit, cause: text(cause),
-      reason: text(reason), confidence: text(confidence), source: text(source), low, mid, high, findings: [],
+      reason: text(reason), confidence: text(confidence), source: text(source), low, mid, high,
+      given: text(given), weights: text(weights), flops, weightBytes, findings: [], number, reads: [], readers: [],
     };
     node.node = node;
     parent.children.push(node);
@@ -154,6 +165,8 @@ function link(payload: Payload, nodes: Node[]): void {
     const from = nodes[payload.edges[at]!]!;
     const to = nodes[payload.edges[at + 1]!]!;
     const cost = costs.get(at / 2);
+    if (!to.reads.includes(from)) to.reads.push(from);
+    if (!from.readers.includes(to)) from.readers.push(to);
     let a: Item = from;
     let b: Item = to;
     while (a.parent !== b.parent) {

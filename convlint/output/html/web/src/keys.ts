@@ -1,23 +1,37 @@
-// The keyboard inside the picture: the tree pattern of ARIA, and a letter for each thing that a button does.
+// The keyboard: the tree pattern of ARIA inside the picture, and a letter for each thing that a button does, anywhere.
 
 import type { Item } from "./data";
-import type { Picture } from "./picture";
+import type { View } from "./view";
 
-export function listenToKeys(picture: Picture, focusSearch: () => void): void {
-  const tree = picture.stage;
-  tree.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
-    if (event.target instanceof HTMLAnchorElement) return;
-    const act = actions(picture, focusSearch)[event.key];
+/** The keys of the picture alone; every other key of ``actions`` works wherever the focus is. */
+const MOVES = new Set(["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End", "Enter", " "]);
+const WRITING = "input:not([type=checkbox]), select, textarea, [contenteditable]";
+
+export function listenToKeys(view: () => View | undefined): void {
+  document.addEventListener("keydown", (event) => {
+    const shown = view();
+    if (!shown || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target.matches(WRITING) && event.key !== "Escape") return;
+    if (MOVES.has(event.key) && !moves(shown, target)) return;
+    const act = actions(shown)[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
 }
 
-function actions(picture: Picture, focusSearch: () => void): Record<string, () => void> {
+/** Whether arrows are for the picture: inside it, and before anything has the focus if they cannot scroll the page. */
+function moves(view: View, target: Element): boolean {
+  if (view.picture.stage.contains(target)) return true;
+  const { scrollHeight, clientHeight } = document.documentElement;
+  return target === document.body && view.mode === "picture" && scrollHeight <= clientHeight;
+}
+
+function actions(view: View): Record<string, () => void> {
+  const { picture } = view;
   const item = picture.chosen;
-  const go = (to: Item | null | undefined) => to?.parent && picture.reveal(to);
+  const go = (to: Item | null | undefined) => to?.parent && view.reveal(to);
   const step = (by: number) => {
     const all = picture.readable();
     go(item ? all[all.indexOf(item) + by] : all[0]);
@@ -44,7 +58,8 @@ function actions(picture: Picture, focusSearch: () => void): Record<string, () =
     Enter: () => void turn(),
     " ": () => void turn(),
     Escape: () => picture.choose(null, true),
-    "/": focusSearch,
+    "/": () => view.focusSearch(),
+    t: () => view.turn(),
     f: () => picture.fit(true, true),
     "+": () => picture.scale(1.3),
     "=": () => picture.scale(1.3),

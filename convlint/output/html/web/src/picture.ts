@@ -4,7 +4,7 @@ import { select } from "d3-selection";
 import "d3-transition";
 import { type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
 import type { Box, Item, Model } from "./data";
-import { html, svg } from "./dom";
+import { button, html, svg } from "./dom";
 import { Drawing } from "./draw";
 import { Layout, type Rect, type Scene } from "./layout";
 import { describe } from "./words";
@@ -29,15 +29,19 @@ export class Picture {
   private transform: ZoomTransform = zoomIdentity;
   private pending = 0;
 
-  constructor(readonly model: Model, place: HTMLElement, title: string) {
+  /** Called whenever another item is chosen, or none. */
+  onChoose: (item: Item | null) => void = () => {};
+
+  constructor(readonly model: Model, place: HTMLElement, title: string, private readonly prefix: string) {
     for (const item of [...model.boxes, ...model.nodes]) this.byId.set(item.id, item);
     this.drawing = new Drawing(model);
     this.layout = new Layout(model);
     this.canvas = svg("svg", { class: "canvas", role: "tree", "aria-label": title, tabindex: 0 }) as SVGSVGElement;
     this.canvas.append(arrows(), this.drawing.root);
-    this.details = html("div", { class: "details", "aria-live": "polite", hidden: true });
+    this.details = html("div", { class: "details", role: "region", "aria-label": "What is chosen", "aria-live": "polite", hidden: true });
     this.stage = place;
-    place.append(this.canvas, this.details, this.tip);
+    place.append(this.canvas, this.tip);
+    place.after(this.details);
     openFirst(model.root);
     this.listen();
     this.refresh();
@@ -116,10 +120,12 @@ export class Picture {
     this.chosen = item;
     this.update();
     this.details.hidden = !item;
-    this.details.replaceChildren(...(item ? [describe(this.model, item, false)] : []));
+    this.details.replaceChildren(...(item ? [this.closer(), describe(this.model, item, false, this.prefix)] : []));
+    this.details.scrollTop = 0;
     const element = item && this.drawing.element(item);
     element?.classList.add("chosen");
     if (focus) (element ?? this.canvas).focus({ preventScroll: true });
+    this.onChoose(item);
   }
 
   /** The items in the order in which they are read, without what closed boxes hide. */
@@ -146,6 +152,12 @@ export class Picture {
       this.drawing.root.setAttribute("transform", this.transform.toString());
       this.update();
     };
+  }
+
+  private closer(): HTMLElement {
+    const close = button("×", "Close  ( Esc )", () => this.choose(null, true));
+    close.classList.add("close");
+    return close;
   }
 
   private window(): { width: number; height: number } {

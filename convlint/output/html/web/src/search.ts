@@ -37,7 +37,7 @@ export function search(model: Model, place: HTMLElement, reveal: (item: Item) =>
     reveal(item);
   };
   const point = (to: number) => {
-    const options = [...list.querySelectorAll<HTMLElement>("[role=option]")];
+    const options = [...list.querySelectorAll<HTMLElement>("[role=option]:not(.none)")];
     at = (to + options.length) % Math.max(options.length, 1);
     for (const [number, option] of options.entries()) option.setAttribute("aria-selected", String(number === at));
     options[at]?.scrollIntoView({ block: "nearest" });
@@ -49,8 +49,8 @@ export function search(model: Model, place: HTMLElement, reveal: (item: Item) =>
     const hits = words ? ranked(entries, words) : [];
     found = hits.slice(0, MOST);
     list.replaceChildren(...found.map((item, number) => option(item, `${id}-${number}`, () => take(item))));
-    if (words && !found.length) list.append(html("li", { class: "none" }, "Nothing has this in its name."));
-    if (hits.length > MOST) list.append(html("li", { class: "none" }, `and ${(hits.length - MOST).toLocaleString("en")} more`));
+    if (words && !found.length) list.append(html("li", { class: "none", role: "option", "aria-disabled": "true" }, "Nothing has this in its name."));
+    if (hits.length > MOST) list.append(html("li", { class: "none", role: "option", "aria-disabled": "true" }, `and ${(hits.length - MOST).toLocaleString("en")} more`));
     list.hidden = !words;
     input.setAttribute("aria-expanded", String(!list.hidden));
     point(0);

@@ -56,8 +56,8 @@ export function spoken(model: Model, item: Item): string {
 }
 
 /** Everything about an item, as a heading and rows of what and how. */
-export function describe(model: Model, item: Item, short: boolean): HTMLElement {
-  const rows = item.box ? aboutBox(model, item.box) : aboutNode(model, item.node!, short);
+export function describe(model: Model, item: Item, short: boolean, prefix = ""): HTMLElement {
+  const rows = item.box ? aboutBox(model, item.box) : aboutNode(model, item.node!, short, prefix);
   const list = html("dl");
   for (const [name, value] of rows) {
     if (value) list.append(html("dt", {}, name), html("dd", {}, value));
@@ -65,6 +65,28 @@ export function describe(model: Model, item: Item, short: boolean): HTMLElement 
   const kind = item.box ? item.box.type || "module" : item.node!.kind === "op" ? item.node!.op : item.node!.kind;
   const head = html("p", { class: "subject" }, html("strong", {}, item.label), " ", html("span", {}, kind));
   return html("div", { class: "about" }, head, list);
+}
+
+const FEW = 8;
+
+/** Links to ops that lead there as their permalinks do. */
+function ways(nodes: Node[], prefix: string): HTMLElement | false {
+  if (!nodes.length) return false;
+  const links = html("span", { class: "links" });
+  for (const node of nodes.slice(0, FEW)) links.append(html("a", { href: address(prefix, node) }, node.label), ` ${node.shape}`, html("br"));
+  if (nodes.length > FEW) links.append(`and ${counted(nodes.length - FEW, "other")}`);
+  return links;
+}
+
+/** The permalink of an op: of the first model of a page without the model's name. */
+export function address(prefix: string, node: Node): string {
+  return `#${prefix === "m0" ? "" : `${prefix}-`}op-${node.number}`;
+}
+
+function large(value: number, unit: string): string {
+  const steps: [number, string][] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+  const [step, letter] = steps.find(([least]) => value >= least) ?? [1, ""];
+  return `${Number((value / step).toPrecision(3))} ${letter}${unit}`;
 }
 
 type Row = [string, Element | string | undefined | false];
@@ -81,7 +103,7 @@ function aboutBox(model: Model, box: Box): Row[] {
   ];
 }
 
-function aboutNode(model: Model, node: Node, short: boolean): Row[] {
+function aboutNode(model: Model, node: Node, short: boolean, prefix: string): Row[] {
   const findings = html("span", { class: "links" });
   for (const number of node.findings) {
     const { id, title } = model.findings[number]!;
@@ -91,13 +113,19 @@ function aboutNode(model: Model, node: Node, short: boolean): Row[] {
   return [
     ["runs on", node.unit >= 0 ? `${model.units[node.unit]}${node.cause === "runs" ? "" : ` – ${node.cause}`}` : node.cause],
     ["because", node.reason],
-    ["known from", !short && [node.confidence, ...(source ? [] : [node.source])].filter(Boolean).join(": ")],
-    ["source", !short && source],
     ["time", model.timed && node.kind === "op" && interval(node.low, node.mid, node.high)],
+    ["arguments", !short && node.given],
+    ["reads", !short && ways(node.reads, prefix)],
     ["gives", node.shape],
+    ["read by", !short && ways(node.readers, prefix)],
+    ["weights", !short && [node.weights, node.weightBytes > 0 && large(node.weightBytes, "B")].filter(Boolean).join(" · ")],
+    ["compute", node.flops > 0 && large(node.flops, "FLOP")],
     ["module", node.path],
     ["line", node.site],
-    ["name", node.name],
     ["findings", node.findings.length > 0 && (short ? counted(node.findings.length, "finding") : findings)],
+    ["name", node.name],
+    ["link", !short && html("a", { href: address(prefix, node) }, address(prefix, node))],
+    ["known from", !short && [node.confidence, ...(source ? [] : [node.source])].filter(Boolean).join(": ")],
+    ["source", !short && source],
   ];
 }

@@ -68,8 +68,8 @@ def _add_rule(subparsers: argparse._SubParsersAction[Parser]) -> None:
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
-    text = "write this format; default: markdown"
-    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help=text)
+    text = "write this format; default: terminal, which is Markdown where no terminal reads it"
+    rule.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal", help=text)
 
 
 def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:

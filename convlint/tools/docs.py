@@ -26,6 +26,8 @@ REWRITES = FOLDER.parent / "rewrites.md"
 BUGS = FOLDER.parent / "coremltools-bugs.md"
 MESSAGES = FOLDER.parent / "error-messages.md"
 SCHEMA = FOLDER.parent / "convlint.schema.json"
+BESIDE = (REPLACEMENTS, REWRITES, BUGS, MESSAGES)
+"""The generated pages beside the folder of the rules."""
 LONGEST_CELL = 90
 """Letters of code that a cell of a table may have."""
 
@@ -241,7 +243,7 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         path = FOLDER.parent / name
-        if path in beside(rulebook):
+        if path in BESIDE:
             path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
         elif name in expected:
             (folder / name).write_text(expected[name], encoding="utf-8", newline="\n")

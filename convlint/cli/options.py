@@ -6,6 +6,7 @@ import argparse
 
 from convlint.cli.shared_options import (
     FORMAT_HELP,
+    add_arguments,
     add_compression_options,
     add_converters,
     add_form,
@@ -104,19 +105,7 @@ def add_fix_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to fix")
     what.add_argument("spec", nargs="?", metavar="SPEC", help=_SPEC)
     what.add_argument("-m", "--model", metavar="NAME", help="use this configured model")
-    what.add_argument(
-        "-i",
-        "--input",
-        action="append",
-        metavar="SPEC",
-        help="describe one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; repeatable",
-    )
-    text = "pass a constructor argument: a Python literal, else a string; repeatable"
-    what.add_argument("--arg", action="append", metavar="K=V", help=text)
-    text = "pass a constructor argument as a Python expression; repeatable"
-    what.add_argument("--arg-expr", action="append", metavar="K=EXPR", help=text)
-    text = "read this configuration; default: the nearest convlint.toml or pyproject.toml"
-    what.add_argument("--config", metavar="FILE", help=text)
+    add_arguments(what)
     how = parser.add_argument_group("how to fix")
     text = "convert for this target: iOS15 to iOS18, iOS26 and so on; default: iOS17"
     how.add_argument("-t", "--target", metavar="TARGET", help=text)

@@ -61,13 +61,18 @@ def add_models(what: argparse._ArgumentGroup) -> None:
         "-m", "--model", action="append", metavar="NAME", help="use this configured model; repeatable"
     )
     what.add_argument("--all", action="store_true", help="use every configured model, as without SPEC")
+    add_arguments(what)
+
+
+def add_arguments(what: argparse._ArgumentGroup) -> None:
+    """Add what describes one model: its inputs, the arguments of its constructor, and the configuration."""
     what.add_argument(
         "-i",
         "--input",
         action="append",
         metavar="SPEC",
-        help="describe one input tensor, [NAME=]SHAPE[:DTYPE[=VALUES]|:image]; with a name it is a keyword"
-        " argument of forward; integers are zeros without VALUES (100, 0..31999, 10,6,3); repeatable",
+        help="describe one input tensor: 1x3x224x224, mask=1x64:bool (an argument of forward by its name),"
+        " ids=1x64:int64=0..31999 (with values, else integers are zeros), x=1x3x64x64:image; repeatable",
     )
     text = "pass a constructor argument: a Python literal, else a string; repeatable"
     what.add_argument("--arg", action="append", metavar="K=V", help=text)
@@ -157,7 +162,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-cache", action="store_true", help="check anew, and cache nothing")
     text = "cache results here; default: .convlint_cache beside the configuration"
     group.add_argument("--cache-dir", metavar="DIR", help=text)
-    text = "report no findings that this file knows; default: that of the configuration"
+    text = "the file of known findings, which are not reported; default: that of the configuration"
     group.add_argument("--baseline", metavar="FILE", help=text)
     group.add_argument("--no-baseline", action="store_true", help="report known findings too")
 

@@ -15,7 +15,6 @@ class _Left(Heading):
     """A heading at the left margin."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        self.text.justify = "left"
         yield self.text
 
 

@@ -128,6 +128,18 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "WARNING -" not in done.stderr
     page = (tmp_path / "site" / "python" / "index.html").read_text("utf-8")
     assert "Raise an" in page, "the docstrings are on the page"
+    heads = [
+        re.sub(r"<[^>]+>|&para;", "", head).strip() for head in re.findall(r"<h3.*?</h3>", page, re.DOTALL)
+    ]
+    assert {f"convlint.{name}" for name in set(convlint.__all__) - {"__version__", "mil"}} <= {*heads}
+    for place, words in (
+        ("", ("report.svg", "What next?")),
+        ("rule-language", ("has_converter()", "accepted_arguments()")),
+        ("changelog", ("Unreleased", "Keep a Changelog")),
+    ):
+        text = (tmp_path / "site" / place / "index.html").read_text("utf-8")
+        assert all(word in text for word in words), place
+        assert "--8&lt;--" not in text
     assert (tmp_path / "site" / "convlint.schema.json").is_file()
     catalogue = (tmp_path / "site" / "catalogue" / "index.html").read_text("utf-8")
     assert all(entry.name in catalogue for entry in read())

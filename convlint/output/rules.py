@@ -47,8 +47,8 @@ def rule_markdown(rule: Rule) -> str:
     when = [*_said(rule), "\n".join(map(_match, rule.matches))] if rule.matches else []
     parts += ["## When it is reported", *when] if when else []
     parts += [f"Formerly {' or '.join(rule.aliases)}, which still name it."] if rule.aliases else []
-    parts += ["## Reported", *map(_example, rule.bad)] if rule.bad else []
-    parts += ["## Not reported", *map(_example, rule.good)] if rule.good else []
+    parts += ["## Examples that are reported", *map(_example, rule.bad)] if rule.bad else []
+    parts += ["## Examples that are not", *map(_example, rule.good)] if rule.good else []
     parts += ["## Sources", "\n".join(f"- {source}" for source in rule.sources)] if rule.sources else []
     return "\n\n".join(parts) + "\n"
 
@@ -149,12 +149,11 @@ def _replacement(replacement: Replacement) -> str:
     remark = _SAFETY[replacement.safety]
     if replacement.rtol is not None:
         remark += f", equal within {replacement.rtol:g}" if replacement.rtol else ", equal bit for bit"
-    parts = [f"### {replacement.title}", f"({remark})"]
-    if replacement.op or replacement.where:
-        ops = ", ".join(f"`{name}`" for name in replacement.op)
-        where = " and ".join(f"`{condition}`" for condition in replacement.where)
-        holds = (f"for {ops}" if ops else "", f"where {where}" if where else "")
-        parts.append(f"Shown {' '.join(filter(None, holds))}.")
+    ops = ", ".join(f"`{name}`" for name in replacement.op)
+    where = " and ".join(f"`{condition}`" for condition in replacement.where)
+    holds = " ".join(filter(None, (f"For {ops}" if ops else "", f"where {where}" if where else "")))
+    said = [f"{text[:1].upper()}{text[1:]}." for text in (holds, remark) if text]
+    parts = [f"### {replacement.title}", " ".join(said)]
     parts += ["In place of", _code(replacement.before)] if replacement.before.strip() else []
     parts += ["write", _code(replacement.after)] if replacement.after.strip() else []
     return "\n\n".join(parts)

@@ -118,7 +118,7 @@ def test_a_terminal_gets_a_page_and_a_pipe_gets_markdown(convlint: Convlint) -> 
 
 def test_no_rule_opens_with_a_template() -> None:
     for rule in load_rulebook():
-        above = rule_markdown(rule).partition("## Reported")[0].partition("- op ")[0]
+        above = rule_markdown(rule).partition("## Examples")[0].partition("- op ")[0]
         said = [line for line in above.splitlines() if line.startswith("A finding says")]
         assert not any("{op}" in line for line in said), rule.code
         first = above.splitlines()[2]

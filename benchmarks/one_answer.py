@@ -108,7 +108,7 @@ def run(name: str) -> Row:
 
 def _run(name: str, words: Sequence[str], folder: str) -> Row:
     start = time.perf_counter()
-    shown, _ = _command(["check", *words, "--no-cache", "--output-file", "json:report.json"], folder)
+    shown, _ = _command(["check", *words, "--no-cache", "--report", "json:report.json"], folder)
     seconds = time.perf_counter() - start
     report = _read(Path(folder, "report.json"))
     verdict = report["verdict"]

@@ -6,7 +6,7 @@
 The architectures of ``benchmarks.accuracy`` that its truth says convert, the small ones first, through the
 export frontend with the model's random weights. One JSON row each, appended to
 ``RESULTS/parity-RELEASE.jsonl``; a second run goes on where the first one stopped. The report is the table
-of ``docs/parity.md``.
+of ``docs/executor.md``.
 """
 
 from __future__ import annotations

@@ -51,13 +51,13 @@ _ARGUMENTS = (
 """Sentences and clauses for which an argument alone would be no good English."""
 
 _OPTION = re.compile(
-    r"--(?P<name>input|target|frontend|trial|parity|compress|precision|timeout|chip|os|output|select|ignore"
+    r"--(?P<name>input|target|frontend|trial|parity|precision|timeout|chip|os|output|select|ignore"
     r"|output-type|compute-units)(?![\w-])"
     r"(?: (?P<value>'[^']*'|(?:iOS|macOS|watchOS|tvOS)\d+|cpu(?:\+gpu|\+ane)?|full|passes|torchscript|export)"
     r"(?![\w-]))?"
 )
 _NAMES = {"input": "example_inputs", "output-type": "outputs", "compute-units": "compute_units"}
-_LISTS = ("input", "output-type", "compress", "select", "ignore")
+_LISTS = ("input", "output-type", "select", "ignore")
 
 
 def in_python(text: str) -> str:

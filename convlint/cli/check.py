@@ -33,12 +33,7 @@ def check(request: CheckRequest, out: TextIO) -> int:
     """Check one model, or every configured one; the exit code is the worst of all."""
     project = find_project(file=request.config)
     jobs = jobs_of(request.models, project)
-    cache = cache_of(request.storage, project)
-    if request.show_settings:
-        return _show_settings(request, project, jobs, cache, out)
-    if request.releases:
-        return _compare_releases(jobs, request, out)
-    return check_jobs(request, project, jobs, cache, out)
+    return check_jobs(request, project, jobs, cache_of(request.storage, project), out)
 
 
 def watch(request: CheckRequest, out: TextIO) -> int:
@@ -67,7 +62,7 @@ def check_jobs(
     if len(jobs) > 1 and (drawn := next((file.path for file in files if file.format == "svg"), None)):
         raise UsageError(
             f"{shown_path(drawn)} is to be a drawing of one model, and {len(jobs)} are to be checked:"
-            " name one with --model, or write a page of all of them with --html."
+            " name one with --model, or write a page of all of them with --report report.html."
         )
     _check_devices(jobs)
     pictured = bool({request.format, *(file.format for file in files)} & PICTURES)
@@ -126,9 +121,9 @@ def _with_packages(jobs: list[Job], files: Sequence[Destination]) -> list[Job]:
 def _with_package(job: Job, files: Sequence[Destination]) -> Job:
     if job.options.output is None:
         return job
-    package = checked_package("--output", job.options.output)
+    package = checked_package("--save-package", job.options.output)
     if any(file.place is not None and file.place.real == package for file in files):
-        raise UsageError(f"--output and --output-file name one path, {shown_path(package)}.")
+        raise UsageError(f"--save-package and --report name one path, {shown_path(package)}.")
     return replace(job, options=replace(job.options, output=package))
 
 
@@ -253,47 +248,3 @@ def _baseline(path: str | None) -> Baseline | None:
     from convlint.checking.baseline import read_baseline
 
     return read_baseline(path)
-
-
-def _show_settings(
-    request: CheckRequest, project: Project, jobs: Sequence[Job], cache: Cache | None, out: TextIO
-) -> int:
-    from convlint.output.json import dumps
-    from convlint.output.settings import settings_text, settings_to_dict
-
-    folder = str(cache.folder) if cache is not None else None
-    if request.format == "json":
-        out.write(dumps(settings_to_dict(project, jobs, folder)))
-    else:
-        out.write(settings_text(project, jobs, folder))
-    return 0
-
-
-def _compare_releases(jobs: Sequence[Job], request: CheckRequest, out: TextIO) -> int:
-    """Show for each model what another coremltools would change; exit code 1 where something breaks."""
-    from convlint.checking.upgrade import compare_reports
-    from convlint.output.json import dumps, reports_to_dict
-    from convlint.output.upgrade import upgrade_text, upgrade_to_dict
-
-    session = Session(debug=request.debug, quiet=request.quiet)
-    entries = []
-    worst = 0
-    for job in jobs:
-        reports = []
-        for release in request.releases:
-            job_of_release = replace(job, options=replace(job.options, trial=None, coremltools=release))
-            outcome = session.check(job_of_release)
-            if outcome.report is None:
-                assert outcome.error is not None
-                raise outcome.error
-            reports.append(outcome.report)
-        upgrade = compare_reports(*reports)
-        codes = [report.exit_code for report in reports if report.exit_code == 3]
-        worst = max(worst, upgrade.exit_code(job.options.fail_on), *codes)
-        if request.format == "json":
-            entries.append(upgrade_to_dict(upgrade))
-        else:
-            out.write(("\n" if job is not jobs[0] else "") + upgrade_text(upgrade))
-    if request.format == "json":
-        out.write(dumps(reports_to_dict(entries, worst) if len(jobs) > 1 else entries[0]))
-    return worst

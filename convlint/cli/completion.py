@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from convlint.cli.help import shown
+
 
 @dataclass(frozen=True, slots=True)
 class _Word:
@@ -31,12 +33,12 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, tuple[str,
         if isinstance(action, argparse._SubParsersAction):
             helps = {each.dest: each.help or "" for each in action._choices_actions}
             for name, each in action.choices.items():
-                yield name, (helps.get(name, ""), [_word(one) for one in each._actions])
+                yield name, (helps.get(name, ""), [_word(one) for one in each._actions if shown(one)])
 
 
 def _word(action: argparse.Action) -> _Word:
     choices = tuple(map(str, action.choices)) if action.choices is not None else ()
-    text = "" if action.help in (None, argparse.SUPPRESS) else str(action.help)
+    text = "" if action.help is None else str(action.help)
     return _Word(tuple(action.option_strings), choices, action.nargs != 0, text)
 
 

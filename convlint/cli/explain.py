@@ -22,7 +22,8 @@ _NOTHING = (
 def explain(options: argparse.Namespace, out: TextIO) -> int:
     """Explain a text; exit code 1 where nothing is known of it."""
     from convlint.output.explained import explained_to_dict, render_explained
-    from convlint.output.page import Page, Plain
+    from convlint.output.page import Page
+    from convlint.output.terminal import console_of
     from convlint.rules.error_texts import explain as explained
     from convlint.rules.rulebook import load_rulebook
 
@@ -35,12 +36,8 @@ def explain(options: argparse.Namespace, out: TextIO) -> int:
         out.write(dumps(explained_to_dict(text, found)))
     elif not found:
         out.write(_NOTHING)
-    elif out.isatty():
-        from rich.console import Console
-
-        render_explained(found, Page(Console(file=out, highlight=False)))
     else:
-        render_explained(found, Page(Plain(out)))
+        render_explained(found, Page(console_of(out)))
     return 0 if found else 1
 
 

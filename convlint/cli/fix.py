@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cli.requests import ModelCommand, command_fields
-from convlint.destination import Place, checked_place
+from convlint.cli.requests import ModelCommand, command_fields, files_of
+from convlint.destination import Place, checked_place, refuse_shared_paths
 from convlint.files import remove, replace_file
 from convlint.model import Site
+from convlint.output.formats import TEXT_FORMATS, destinations, write_texts
+from convlint.output.page import Plain
 from convlint.repair.source.changes import OF_THE_MODEL, context_changes, source_changes
 from convlint.repair.source.program_text import Unsayable, proved_text
 from convlint.repair.source.proof import Original
@@ -43,6 +46,7 @@ class FixRequest(ModelCommand):
     purpose: Purpose
     write: bool
     emit: str | None
+    files: tuple[str, ...]
     check_again: tuple[str, ...]
 
 
@@ -60,6 +64,7 @@ def fix_request(namespace: argparse.Namespace) -> FixRequest:
         purpose=namespace.for_,
         write=namespace.write,
         emit=namespace.emit,
+        files=files_of(namespace),
         check_again=tuple(words),
     )
 
@@ -68,6 +73,9 @@ def fix(request: FixRequest, out: TextIO) -> int:
     """Fix one model; exit code 0 where the fixed model converts, 1 where it does not."""
     job = one_job(request.models, find_project(file=request.config), "fix")
     place = checked_place("--emit", request.emit, SCRIPT) if request.emit is not None else None
+    files = destinations(request.files, TEXT_FORMATS)
+    if place is not None:
+        refuse_shared_paths([place, *(file.place for file in files if file.place is not None)])
     folder, timeout = job.root or os.getcwd(), job.options.timeout
     with Progress(job.name, enabled=not request.quiet) as progress:
         job, notes = in_full(job, progress)
@@ -100,14 +108,21 @@ def fix(request: FixRequest, out: TextIO) -> int:
         emitted,
         tuple(site for edit in changes.edits if edit.path in written for site in changes.said[edit]),
     )
+    from convlint.output.json import dumps
+    from convlint.output.terminal import console_of
+
+    def text(format_: str) -> str:
+        if format_ == "json":
+            return dumps(fixed_to_dict(report))
+        written = StringIO()
+        render_fixed(report, Plain(written))
+        return written.getvalue()
+
     if request.format == "json":
-        from convlint.output.json import dumps
-
-        out.write(dumps(fixed_to_dict(report)))
+        out.write(text("json"))
     else:
-        from rich.console import Console
-
-        render_fixed(report, Console(file=out, highlight=False))
+        render_fixed(report, console_of(out))
+    write_texts(files, text)
     return report.exit_code
 
 

@@ -6,126 +6,32 @@ It imports nothing of torch, coremltools, rich or networkx, so help and mistakes
 from __future__ import annotations
 
 import argparse
-import re
-import sys
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn
 
 from convlint import __version__
+from convlint.cli import examples
+from convlint.cli.help import QUICK, Parser
 from convlint.cli.options import (
-    FORMAT_HELP,
     add_baseline_options,
     add_check_options,
     add_compare_options,
+    add_compress_options,
+    add_config_options,
     add_fix_options,
     add_plan_options,
+    add_upgrade_options,
 )
-from convlint.errors import UsageError
-from convlint.nearest import did_you_mean
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
-
-_CHECK_EXAMPLES = """\
-examples:
-  convlint check torchvision.models:resnet50 --input 1x3x224x224
-  convlint check my/models.py:Segmenter --arg width=64 --input image=1x3x512x512:float32 --target iOS17
-  convlint check transformers:LlamaForCausalLM --arg-expr 'config=transformers.LlamaConfig()' \\
-      --input input_ids=1x64:int64
-  convlint check --model segmenter    # from [tool.convlint] in pyproject.toml
-  convlint check                      # every model configured there
-  convlint check --output-file report.sarif --output-file junit:report.xml
-  convlint check my/models.py:Net --input 1x3x64x64 --diff-coremltools 9.0 9.1.dev1
-
-exit codes:
-  0 clean   1 findings at or above --fail-on   2 bad use or configuration
-  3 the model could not be imported, built or captured
-"""
-_FIX_EXAMPLES = """\
-examples:
-  convlint fix torchvision.models:swin_t --input 1x3x224x224
-  convlint fix my/models.py:Net --input 1x3x64x64 --write
-  convlint fix my/models.py:Encoder --input 1x128x512 --for ane
-
-exit codes:
-  0 the fixed model converts   1 something is left   2 bad use or configuration
-  3 the model could not be imported, built or run
-"""
-_COMPARE_EXAMPLES = """\
-examples:
-  convlint compare torchvision.models:resnet18 --input 1x3x224x224
-  convlint compare my/models.py:Net --input 1x3x64x64 --runtime onnx --runtime coreml-export
-
-exit codes:
-  0 some runtime takes the model   1 none does   2 bad use or configuration
-  3 the model could not be imported, built or run
-"""
-_PLAN_EXAMPLES = """\
-examples:
-  convlint plan torchvision.models:resnet50 --input 1x3x224x224
-  convlint plan my/models.py:Net --input 1x3x64x64 --chip M2 --os macOS14 --compute-units cpu+ane
-  convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip A15,A17Pro,M4
-  convlint plan torchvision.models:resnet50 --input 1x3x224x224 --chip all --os iOS18 --max-ms 5
-  convlint plan my/models.py:Net --input 1x3x64x64 --chip M4 --compute-units cpu+ane --compare-with plan.json
-  convlint plan --model segmenter --format markdown
-  convlint plan --model segmenter --diff main.json
-
-A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
-exit codes:
-  0 planned   1 planned, and above --max-ms, or lines left the Neural Engine since --diff
-  2 bad use or configuration   3 the model could not be imported, built or captured
-"""
-_MAIN_EXAMPLES = """\
-examples:
-  convlint check torchvision.models:resnet50 --input 1x3x224x224
-  convlint rule CL104
-  convlint rules list --format json
-  convlint doctor
-"""
-_RULES_EXAMPLES = """\
-examples:
-  convlint rules                        # every rule, one a line
-  convlint rules test                   # prove every rule with the installed coremltools
-  convlint rules test CL104 ane         # one rule, and those of a category
-  convlint rules new gelu-tanh --category support --path lint/rules
-"""
-
-_EXPLAIN_EXAMPLES = """\
-examples:
-  convlint explain "PyTorch convert function for op 'diff' not implemented"
-  python convert.py 2>&1 | convlint explain -
-
-exit codes:
-  0 something is known of it   1 nothing is   2 bad use
-"""
-
-_BASELINE_EXAMPLES = """\
-examples:
-  convlint baseline write     # every configured model; check then fails on new findings alone
-  convlint baseline prune     # after findings were fixed
-"""
-_COMPLETION_EXAMPLES = """\
-examples:
-  source <(convlint completion bash)                                          # in ~/.bashrc
-  source <(convlint completion zsh)                                           # in ~/.zshrc
-  convlint completion fish > ~/.config/fish/completions/convlint.fish
-"""
-
-_CATALOGUE_EXAMPLES = """\
-examples:
-  convlint catalogue                                              # every architecture that was measured
-  convlint catalogue --task detection --converts as-is --sort latency
-  convlint catalogue swin --chip M4 --max-ms 5
-  convlint catalogue show timm/fastvit_t8                         # all of one, and how to measure it again
-"""
+from convlint.cli.shared_options import COLOURS, FORMAT_HELP
 
 USAGES = {
     "check": "[SPEC]",
     "fix": "[SPEC]",
+    "plan": "[SPEC]",
+    "compress": "[SPEC]",
     "compare": "[SPEC]",
+    "upgrade": "FROM TO [SPEC]",
     "baseline": "write|prune",
     "init": "",
-    "plan": "[SPEC]",
+    "config": "",
     "rule": "CODE|NAME",
     "rules": "[list|test|new]",
     "doctor": "",
@@ -136,30 +42,8 @@ USAGES = {
 }
 
 
-_QUICK = partial(argparse.RawDescriptionHelpFormatter, width=80)
-"""A formatter of a fixed width: argparse makes one for every option, and asking the terminal is slow."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are ordinary errors of convlint."""
-
-    def format_help(self) -> str:
-        self.formatter_class = argparse.RawDescriptionHelpFormatter  # as wide as the terminal
-        return super().format_help()
-
-    def error(self, message: str) -> NoReturn:
-        hint = ""
-        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            hint = did_you_mean(wrong[1], [choice.strip("' ") for choice in wrong[2].split(",")])
-        raise UsageError(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
-
-    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if message:  # argparse stays silent where the stream takes nothing
-            (file or sys.stderr).write(message)
-
-    def options(self) -> list[str]:
-        """Every option that this parser knows."""
-        return [option for action in self._actions for option in action.option_strings]
+_NAMED = ("--model", "--input", "--arg")
+"""The options that say which model is meant."""
 
 
 def build_parser(only: str | None = None) -> Parser:
@@ -167,11 +51,12 @@ def build_parser(only: str | None = None) -> Parser:
     parser = Parser(
         prog="convlint",
         description="Does a PyTorch architecture convert to Core ML? Asked before training, without weights.",
-        epilog=_MAIN_EXAMPLES,
-        formatter_class=_QUICK,
+        epilog=examples.MAIN,
+        formatter_class=QUICK,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"convlint {__version__}")
+    text = "show the version, and exit"
+    parser.add_argument("-V", "--version", action="version", version=f"convlint {__version__}", help=text)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, add in _ADDERS.items():
         if only in (None, name):
@@ -183,8 +68,8 @@ def _add_rule(subparsers: argparse._SubParsersAction[Parser]) -> None:
     rule = _add(subparsers, "rule", "show one rule: when it fires, why, and what to write instead")
     rule.add_argument("rule", metavar="CODE|NAME", help="for example CL104 or hypot")
     _add_rule_paths(rule)
-    text = "write this format; default: markdown"
-    rule.add_argument("--format", choices=("markdown", "json"), default="markdown", help=text)
+    text = "write this format; default: terminal, which is Markdown where no terminal reads it"
+    rule.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal", help=text)
 
 
 def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -194,8 +79,8 @@ def _add_doctor(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_explain(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "say what an error of coremltools, torch, Core ML or Xcode means, and which rule is about it"
-    explain = _add(subparsers, "explain", text, _EXPLAIN_EXAMPLES)
+    text = "say what an error message means, and what to do about it"
+    explain = _add(subparsers, "explain", text, examples.EXPLAIN)
     text = "the error, in quotes; - reads it from standard input"
     explain.add_argument("text", nargs="+", metavar="TEXT", help=text)
     _add_rule_paths(explain)
@@ -207,7 +92,7 @@ def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
     from convlint.rules.rule import CATEGORIES
 
     text = "list the rules, run their examples, or start a new one"
-    rules = _add(subparsers, "rules", text, _RULES_EXAMPLES)
+    rules = _add(subparsers, "rules", text, examples.RULES)
     _add_rule_paths(rules)
     _add_terminal_or_json(rules)
     rules.set_defaults(action="list")
@@ -226,7 +111,7 @@ def _add_rules(subparsers: argparse._SubParsersAction[Parser]) -> None:
             argument_default=argparse.SUPPRESS,
             allow_abbrev=False,
         )
-        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        _add_general(parser)
         _add_rule_paths(parser)
         parser.add_argument("--format", choices=("terminal", "json"), help=FORMAT_HELP)
         parser.set_defaults(parser=parser)
@@ -255,12 +140,18 @@ def _add(subparsers: argparse._SubParsersAction[Parser], name: str, text: str, e
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=epilog,
-        formatter_class=_QUICK,
+        formatter_class=QUICK,
         allow_abbrev=False,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    _add_general(parser)
     parser.set_defaults(parser=parser)
     return parser
+
+
+def _add_general(parser: Parser) -> None:
+    text = "use colours: on terminals, always or never; default: auto, which NO_COLOR and FORCE_COLOR change"
+    parser.add_argument("--color", choices=COLOURS, help=text)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _add_rule_paths(parser: argparse._ActionsContainer) -> None:
@@ -274,32 +165,34 @@ def _add_terminal_or_json(parser: Parser) -> None:
 
 def _add_check(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = _add(
-        subparsers, "check", "check whether a model converts, and say what stops it", _CHECK_EXAMPLES
+        subparsers, "check", "check whether a model converts, and say what stops it", examples.CHECK
     )
     add_check_options(parser)
     _add_rule_paths(parser)
+    parser.keep_short(
+        *_NAMED, "--target", "--parity", "--ignore", "--fail-on", "--format", "--report", "--full"
+    )
 
 
 def _add_baseline(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "record today's findings as known, or remove those that are gone from that file"
-    parser = _add(subparsers, "baseline", text, _BASELINE_EXAMPLES)
+    text = "accept today's findings, so that only new ones fail"
+    parser = _add(subparsers, "baseline", text, examples.BASELINE)
     parser.add_argument(
         "action", choices=("write", "prune"), help="write the file anew, or remove what is gone"
     )
     add_baseline_options(parser)
     _add_rule_paths(parser)
+    parser.keep_short("--model", "--baseline", "--target", "--select", "--ignore", "--jobs", "--quiet")
 
 
 def _add_init(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "find the models of this project, and start a configuration and a pre-commit hook"
+    text = "start a configuration and a pre-commit hook for this project"
     parser = _add(subparsers, "init", text)
     parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
 
 
 def _add_completion(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    parser = _add(
-        subparsers, "completion", "print the completion of the command line for a shell", _COMPLETION_EXAMPLES
-    )
+    parser = _add(subparsers, "completion", "print the completion for a shell", examples.COMPLETION)
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
@@ -308,37 +201,63 @@ def _add_compare(subparsers: argparse._SubParsersAction[Parser]) -> None:
         subparsers,
         "compare",
         "try every installed runtime for devices, side by side",
-        _COMPARE_EXAMPLES,
+        examples.COMPARE,
     )
     add_compare_options(parser)
     _add_rule_paths(parser)
-    _add_terminal_or_json(parser)
+    parser.keep_short(*_NAMED, "--target", "--runtime", "--timeout", "--format", "--report")
 
 
 def _add_fix(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = _add(
-        subparsers, "fix", "change a model so that it converts, and prove the changes", _FIX_EXAMPLES
+        subparsers, "fix", "change a model so that it converts, and prove the changes", examples.FIX
     )
     add_fix_options(parser)
     _add_rule_paths(parser)
-    _add_terminal_or_json(parser)
+    parser.keep_short(*_NAMED, "--target", "--unsafe", "--for", "--write", "--emit", "--format", "--report")
 
 
 def _add_server(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    _add(subparsers, "server", "serve an editor: the language server protocol on standard input and output")
+    _add(subparsers, "server", "serve an editor (language server protocol)")
 
 
 def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    text = "forecast where each op would run on an Apple chip, how long that takes, and what blocks it"
-    parser = _add(subparsers, "plan", text, _PLAN_EXAMPLES)
+    text = "forecast where each op runs on an Apple chip, and how fast"
+    parser = _add(subparsers, "plan", text, examples.PLAN)
     add_plan_options(parser)
+    where = ("--chip", "--os", "--compute-units", "--max-ms", "--measure", "--diff")
+    parser.keep_short(*_NAMED, *where, "--report")
+
+
+def _add_compress(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "compress a model in several ways, and compare sizes and errors"
+    parser = _add(subparsers, "compress", text, examples.COMPRESS)
+    add_compress_options(parser)
+    _add_rule_paths(parser)
+    parser.keep_short(*_NAMED, "--to", "--precision", "--checkpoint", "--target", "--format", "--report")
+
+
+def _add_upgrade(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "show what another release of coremltools would fix and break"
+    parser = _add(subparsers, "upgrade", text, examples.UPGRADE)
+    add_upgrade_options(parser)
+    _add_rule_paths(parser)
+    parser.keep_short(*_NAMED, "--target", "--fail-on", "--format", "--report")
+
+
+def _add_config(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    text = "show every setting and its origin, or look for mistakes"
+    parser = _add(subparsers, "config", text, examples.CONFIG)
+    add_config_options(parser)
+    _add_rule_paths(parser)
+    parser.keep_short("--check", "--model", "--config", "--format")
 
 
 def _add_catalogue(subparsers: argparse._SubParsersAction[Parser]) -> None:
     from convlint.cli.catalogue import add_catalogue_options
 
-    text = "look up which architectures convert, how large they are and how fast, as they were measured"
-    parser = _add(subparsers, "catalogue", text, _CATALOGUE_EXAMPLES)
+    text = "look up which known architectures convert, and how fast they are"
+    parser = _add(subparsers, "catalogue", text, examples.CATALOGUE)
     add_catalogue_options(parser)
     _add_terminal_or_json(parser)
 
@@ -346,10 +265,13 @@ def _add_catalogue(subparsers: argparse._SubParsersAction[Parser]) -> None:
 _ADDERS = {
     "check": _add_check,
     "fix": _add_fix,
-    "compare": _add_compare,
     "plan": _add_plan,
+    "compress": _add_compress,
+    "compare": _add_compare,
+    "upgrade": _add_upgrade,
     "baseline": _add_baseline,
     "init": _add_init,
+    "config": _add_config,
     "rule": _add_rule,
     "rules": _add_rules,
     "doctor": _add_doctor,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from convlint.cli.requests import ModelCommand, command_fields
+from convlint.cli.options import PLAN_FORMATS
+from convlint.cli.requests import ModelCommand, command_fields, files_of
 from convlint.errors import UsageError
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
-from convlint.output.formats import destinations, write_files
+from convlint.output.formats import PICTURES, RENDERERS, destinations, write_texts
+from convlint.output.markdown import MARK
+from convlint.output.page import Plain
 from convlint.output.places import repository_root
 from convlint.runs.opening import opened
 from convlint.runs.progress import Progress
@@ -21,6 +25,8 @@ from convlint.settings.project import find_project
 from convlint.settings.request import one_job
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from convlint.capture.methods import Source
     from convlint.model.alternative import Alternative
     from convlint.model.measured import Measured
@@ -67,7 +73,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         max_ms=namespace.max_ms,
         compare_with=namespace.compare_with,
         diff=namespace.diff,
-        files=tuple(namespace.output_file or ()),
+        files=files_of(namespace),
     )
 
 
@@ -95,27 +101,39 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         "--compare-with": request.compare_with,
         "--diff": request.diff,
     }
-    for given in [word for word, asked in (single | {"a page or a drawing": request.files}).items() if asked]:
+    files = destinations(request.files, PLAN_FORMATS)
+    pictures = {request.format, *(file.format for file in files)} & PICTURES
+    for given in [word for word, asked in (single | {"a page or a drawing": pictures}).items() if asked]:
         if len(devices) > 1:
             raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
     dump = _dump(request)
     earlier = read_plan(request.diff) if request.diff is not None else None
-    files = destinations(request.files)
     forecasts, measured, others = _planned(
         replace(job, options=replace(options, chip=None)), request, devices
     )
     since = compare_with_earlier(forecasts[0], earlier) if earlier is not None else None
-    if len(forecasts) == 1:
-        outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
-        write_files(Run((outcome,), repository_root(os.getcwd())), files)
-        compared = None
-        if dump is not None:
-            from convlint.placement.dumps import compare_with_dump
+    compared = None
+    if dump is not None:
+        from convlint.placement.dumps import compare_with_dump
 
-            compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
-        _write(forecasts[0], Beside(measured, compared, since, others), request, out)
+        compared = compare_with_dump(forecasts[0], dump, request.compare_with or "")
+    beside = Beside(measured, compared, since, others)
+
+    def text(format_: str) -> str:
+        if format_ in PICTURES:
+            outcome = Outcome(job.name, job.spec, job.root, plan=forecasts[0])
+            return RENDERERS[format_](Run((outcome,), repository_root(os.getcwd())))
+        written = StringIO()
+        if format_ == "markdown":
+            written.write(f"{MARK}\n")
+        _write(forecasts, beside, replace(request, format=format_), written)
+        return written.getvalue()
+
+    write_texts(files, text)
+    if request.format in PICTURES:
+        out.write(text(request.format))
     else:
-        _write_several(forecasts, others, request, out)
+        _write(forecasts, beside, request, out)
     slow = _slowest(forecasts, request) is not None
     return TOO_SLOW if slow or (since is not None and since.left) else 0
 
@@ -173,7 +191,22 @@ def _faster(
     return faster_than(slowest, source, job.options, request.max_ms, notes)
 
 
-def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) -> None:
+def _write(forecasts: tuple[Plan, ...], beside: Beside, request: PlanRequest, out: TextIO) -> None:
+    """Write the plan of one chip, or the plans of several."""
+    if len(forecasts) == 1:
+        _write_one(forecasts[0], beside, request, out)
+    else:
+        _write_several(forecasts, beside.others, request, out)
+
+
+def _console_of(out: TextIO) -> Console | Plain:
+    """The terminal; what becomes a file has no colours."""
+    from convlint.output.terminal import console_of
+
+    return Plain(out) if isinstance(out, StringIO) else console_of(out)
+
+
+def _write_one(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) -> None:
     measured, compared, since, others = beside.measured, beside.compared, beside.since, beside.others
     if request.format == "json":
         from convlint.model.plain import plain
@@ -204,9 +237,8 @@ def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) ->
             render_measured,
             render_plan,
         )
-        from convlint.output.terminal import console_of
 
-        console = console_of(out)
+        console = _console_of(out)
         render_plan(forecast, console)
         if measured is not None:
             render_measured(measured, console)
@@ -238,9 +270,8 @@ def _write_several(
         out.write(render_plans_markdown(forecasts, request.max_ms, others))
     else:
         from convlint.output.plan import render_alternatives, render_plans
-        from convlint.output.terminal import console_of
 
-        console = console_of(out)
+        console = _console_of(out)
         render_plans(forecasts, request.max_ms, console)
         render_alternatives(others, console)
 

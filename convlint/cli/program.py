@@ -30,7 +30,7 @@ EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
 _ASKED = {EXIT_INTERRUPTED: "interrupted", EXIT_TERMINATED: "terminated"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_RUNS_MODELS = ("check", "fix", "compare", "baseline", "plan")
+_RUNS_MODELS = ("check", "fix", "plan", "compress", "compare", "upgrade", "baseline")
 _FOLDERLESS = ("catalogue", "completion", "doctor", "explain", "rule", "server")
 
 
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
     watched = False
     try:
         options = _parse(arguments)
+        _choose_colours(options.color)
         if options.command not in _FOLDERLESS:
             _need_folder()
         if own_process and _runs_models(options):
@@ -128,6 +129,16 @@ def run() -> NoReturn:
         leave_behind(code)
     gc.freeze()  # the rest dies with the process: collecting it once more would take a tenth of the run
     sys.exit(code)
+
+
+def _choose_colours(when: str | None) -> None:
+    """Let ``--color`` hold over the environment, for this process and those that it starts."""
+    if when == "always":
+        os.environ["FORCE_COLOR"] = "1"
+        os.environ.pop("NO_COLOR", None)
+    elif when == "never":
+        os.environ["NO_COLOR"] = "1"
+        os.environ.pop("FORCE_COLOR", None)
 
 
 def _in_child(options: argparse.Namespace) -> supervision.Ended | None:
@@ -220,8 +231,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _run_command(namespace: argparse.Namespace, out: TextIO) -> int:
     """Run the command from its request, importing only the module of that command."""
-    if namespace.command in ("check", "baseline", "fix", "compare", "plan"):
+    if namespace.command in _RUNS_MODELS:
         return _run_models(namespace, out)
+    if namespace.command == "config":
+        from convlint.cli.config import check_settings, show_settings
+        from convlint.cli.requests import check_request
+
+        return (check_settings if namespace.check else show_settings)(check_request(namespace), out)
     if namespace.command == "init":
         from convlint.cli.init import init
 
@@ -264,9 +280,25 @@ def _run_models(namespace: argparse.Namespace, out: TextIO) -> int:
         from convlint.cli.plan import plan, plan_request
 
         return plan(plan_request(namespace), out)
+    if namespace.command == "compress":
+        from convlint.cli.compress import compress, compress_request
+
+        return compress(compress_request(namespace), out)
+    if namespace.command == "upgrade":
+        from convlint.cli.upgrade import upgrade, upgrade_request
+
+        return upgrade(upgrade_request(namespace), out)
     from convlint.cli import check
 
     request = requests.check_request(namespace)
+    if namespace.command == "check" and namespace.show_settings:
+        from convlint.cli.config import show_settings
+
+        return show_settings(request, out)
+    if request.releases:
+        from convlint.cli.upgrade import upgrade
+
+        return upgrade(request, out)
     if namespace.command == "baseline":
         return check.baseline(request, prune=namespace.action == "prune")
     return check.watch(request, out) if namespace.watch else check.check(request, out)

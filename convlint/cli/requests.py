@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from convlint.coreml.targets import normalise_target
 from convlint.errors import UsageError
@@ -15,8 +15,8 @@ from convlint.interface.outputs import parse_outputs
 from convlint.settings.keys import NO_TRIAL
 from convlint.settings.request import Request
 
-if TYPE_CHECKING:
-    pass
+Part = Literal["findings", "statistics", "compression"]
+"""What of a check standard output shows."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,15 @@ class CheckRequest(ModelCommand):
 
     ``changed`` has the files of a change, None without ``--changed``. ``ended`` says by the number of a
     model how it ended an earlier process, ``reported`` how many models that process reported.
+    ``part`` is what standard output shows.
     """
 
     storage: StorageOptions
     processes: int = 1
     files: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = None
-    show_settings: bool = False
     full: bool = False
+    part: Part = "findings"
     releases: tuple[str, ...] = ()
     ended: Mapping[int, str] = field(default_factory=dict)
     reported: int = 0
@@ -72,14 +73,19 @@ def check_request(namespace: argparse.Namespace) -> CheckRequest:
             not asked("no_cache"), asked("cache_dir"), asked("baseline"), not asked("no_baseline")
         ),
         processes=asked("jobs") or 1,
-        files=tuple(asked("output_file") or ()),
+        files=files_of(namespace),
         changed=None if changed is None else tuple(changed),
-        show_settings=bool(asked("show_settings")),
         full=bool(asked("full")),
-        releases=_releases(namespace),
+        part="statistics" if asked("statistics") else "findings",
+        releases=releases_of(namespace),
         ended=asked("ended", {}),
         reported=asked("reported", 0),
     )
+
+
+def files_of(namespace: argparse.Namespace) -> tuple[str, ...]:
+    """The files that ``--report`` names, each as its argument."""
+    return tuple(namespace.report or ()) if "report" in namespace else ()
 
 
 def command_fields(namespace: argparse.Namespace) -> dict[str, Any]:
@@ -139,6 +145,8 @@ def _overrides(namespace: argparse.Namespace) -> dict[str, Any]:
         overrides["target"] = normalise_target(asked["target"])
     if "trial" in asked:
         overrides["trial"] = None if asked["trial"] == NO_TRIAL else asked["trial"]
+    elif "output" in asked:
+        overrides["trial"] = "full"
     if "timeout" in asked:
         if not 0 < asked["timeout"] < math.inf:
             raise UsageError(f"--timeout must be a number of seconds above 0, not {asked['timeout']:g}.")
@@ -164,8 +172,8 @@ def _words(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     return words
 
 
-def _releases(namespace: argparse.Namespace) -> tuple[str, ...]:
-    """The two releases of ``--diff-coremltools``, none without it."""
+def releases_of(namespace: argparse.Namespace) -> tuple[str, ...]:
+    """The two releases of ``upgrade`` or its older name ``--diff-coremltools``, none without them."""
     asked = vars(namespace).get
     if not asked("diff_coremltools"):
         return ()
@@ -173,6 +181,7 @@ def _releases(namespace: argparse.Namespace) -> tuple[str, ...]:
 
     if asked("coremltools") is not None or asked("trial") not in (None, NO_TRIAL):
         raise UsageError(
-            "--diff-coremltools compares by the rules alone: leave out --coremltools and --trial."
+            "--diff-coremltools compares by the rules alone: leave out --coremltools and --trial, or use"
+            " `convlint upgrade FROM TO`."
         )
     return tuple(parse_release(text).text for text in namespace.diff_coremltools)

@@ -26,8 +26,26 @@ def rule(options: argparse.Namespace, out: TextIO) -> int:
     if options.format == "json":
         out.write(dumps(rule_to_dict(matching[0]) if len(matching) == 1 else rules_to_dict(matching)))
     else:
-        out.write(rule_markdown(matching[0]) if len(matching) == 1 else renamed_text(options.rule, matching))
+        _show(
+            rule_markdown(matching[0]) if len(matching) == 1 else renamed_text(options.rule, matching),
+            options,
+            out,
+        )
     return 0
+
+
+def _show(page: str, options: argparse.Namespace, out: TextIO) -> None:
+    """Write a page: with headings and colours for people at a terminal, as it is for all others."""
+    from convlint.output.page import Plain
+    from convlint.output.terminal import console_of
+
+    console = console_of(out)
+    if options.format == "markdown" or isinstance(console, Plain):
+        out.write(page)
+        return
+    from convlint.output.rule_page import render_page
+
+    render_page(page, console)
 
 
 def rules(options: argparse.Namespace, out: TextIO) -> int:

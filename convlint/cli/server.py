@@ -16,6 +16,6 @@ def server() -> int:
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
-        raise UsageError("the server needs pygls: pip install 'convlint[editor]'.") from error
+        raise UsageError("the server needs pygls: pip install 'pygls>=2.0'.") from error
     serve()
     return 0

@@ -48,6 +48,11 @@ class ReportStream:
         if self._broken is not None:
             raise self._broken
 
+    @property
+    def _counts(self) -> bool:
+        """Whether findings are counted instead of shown."""
+        return self._request.part == "statistics"
+
     def _put(self, write: Callable[[], object]) -> None:
         if self._broken is None:
             try:
@@ -57,16 +62,19 @@ class ReportStream:
 
     def _show(self, outcome: Outcome) -> None:
         report = outcome.report
-        if report is None or self._request.format not in ("terminal", "concise"):
+        if report is None or self._request.format not in ("terminal", "concise") or self._counts:
             return
         self._shown += 1
         if self._request.format == "concise":
             self._concise(report)
             return
-        from convlint.output.terminal import console_of, render
+        from convlint.output.terminal import console_of, render, render_compression
 
         if self._shown > 1:
             self._out.write("\n")
+        if self._request.part == "compression" and report.compression is not None:
+            render_compression(report, console_of(self._out))
+            return
         render(report, console_of(self._out), quiet=self._request.quiet, full=self._request.full)
 
     def _concise(self, report: Report) -> None:
@@ -81,7 +89,12 @@ class ReportStream:
 
     def _end(self, run: Run) -> None:
         request = self._request
-        if request.format not in ("terminal", "concise"):
+        if self._counts:
+            from convlint.output.statistics import statistics_json, statistics_text
+
+            text = statistics_json if request.format == "json" else statistics_text
+            self._out.write(text(run))
+        elif request.format not in ("terminal", "concise"):
             self._out.write(RENDERERS[request.format](run))
         else:
             for ignore in run.unused_ignores:

@@ -34,7 +34,7 @@ class Paged(Shown):
     __slots__ = ()
 
     def html(self, path: str | PathLike[str]) -> None:
-        """Write the page of ``--html`` to ``path``: a new file, or one that convlint wrote.
+        """Write the page of ``--report page.html`` to ``path``: a new file, or one that convlint wrote.
 
         Raises :class:`~convlint.errors.UsageError` where something else is there.
         """

@@ -1,4 +1,4 @@
-"""Recognises reports that convlint wrote before, by their beginning: ``--output-file`` may replace those."""
+"""Recognises reports that convlint wrote before, by their beginning: ``--report`` may replace those."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from convlint.destination import FileKind
 _CODE = rb"[A-Z]{2,8}[0-9]{3,4}"
 _TEXT = rb'"(?:[^"\\]|\\.)*"'
 _BEGINNINGS = (
-    rb'\{\s*"schema_version": [0-9]+,\s*"(?:model|exit_code|error|reports|spec|name|device|plan)"',
+    rb'\{\s*"schema_version": [0-9]+,\s*"(?:model|exit_code|error|reports|spec|name|device|plans?)"',
+    rb'\{\s*"model": ' + _TEXT + rb',\s*"target": ' + _TEXT + rb',\s*"form": ',
     rb'\{\s*"model": ' + _TEXT + rb',\s*"schema_version": [0-9]+,\s*"error"',
     rb'\{\s*"\$schema": "[^"]*sarif[^"]*",[^{]*\[\s*\{\s*"tool": \{\s*"driver": \{\s*"name": "convlint"',
     rb"<\?xml [^>]*>\s*<testsuites>\s*<testsuite name=\"convlint\"",
@@ -24,6 +25,9 @@ _BEGINNINGS = (
     + rb" (?:error|warning|note) |(?:trial|parity|capture) error |unused-ignore note )",
     rb"<[^\n]*>: error ",
     rb"[^\n]+  for \w+, (?:either|export|torchscript) frontend\n",
+    rb"[^\n]+  for \w+, coremltools [^\n]+, by the rules alone\n",
+    rb"[^\n]+  for \w+\n(?:[^\n]+\n)?\n +verdict +size ",
+    rb"[^\n]+  on [^\n]+, (?:all units|CPU(?: and [A-Z]+)*)\n",
     rb"[^\n]+  not checked\n\nerror: ",
 )
 _KNOWN = tuple(re.compile(pattern, re.DOTALL) for pattern in _BEGINNINGS)

@@ -11,7 +11,7 @@ from convlint.model.form import form_to_dict
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.verdict import what_differs
 from convlint.output.fix_report import FixReport
-from convlint.output.page import Page
+from convlint.output.page import Page, Plain
 from convlint.output.places import shown_place
 from convlint.text import count, one_line, shown_path
 
@@ -29,7 +29,7 @@ _DIM = "bright_black"
 _SAFETY = {"safe": "", "unsafe": "  (may differ for some inputs)"}
 
 
-def render_fixed(report: FixReport, console: Console) -> None:
+def render_fixed(report: FixReport, console: Console | Plain) -> None:
     """Write the changes, what is left, the source changes as a diff, and the verdict as the last line."""
     fixed = report.fixed
     page = Page(console)

@@ -15,6 +15,12 @@ FORMATS = ("terminal", "concise", "json", "sarif", "github", "gitlab", "junit", 
 PICTURES = frozenset(("html", "svg"))
 """The formats that include a forecast of where a model would run."""
 
+REPORT_OPTION = "--report"
+"""The option that names these files."""
+TEXT_FORMATS = ("terminal", "json")
+"""What commands write whose results are no findings."""
+
+_SHORT = {"md": "markdown", "xml": "junit", "txt": "terminal"}
 _ENDINGS = {
     ".txt": "terminal",
     ".sarif": "sarif",
@@ -37,26 +43,39 @@ class Destination:
     place: Place | None = None
 
 
-def destination(text: str, option: str = "--output-file") -> Destination:
+def destination(text: str, formats: Sequence[str] = FORMATS) -> Destination:
     """Parse ``sarif:out/report.sarif``, or a path whose ending names the format."""
-    format_, colon, path = text.partition(":")
+    word, colon, path = text.partition(":")
+    format_ = _SHORT.get(word, word)
     if colon and format_ in FORMATS:
         if not path:
-            raise UsageError(f"{option} {text} names no file: write {text}PATH.")
-        return Destination(format_, path)
-    if colon and format_.isalpha() and len(format_) > 1:
-        known = ", ".join(FORMATS)
-        hint = did_you_mean(format_, FORMATS)
-        raise UsageError(f"{option} {text}: there is no format {format_!r}.{hint} Known formats: {known}.")
+            raise UsageError(f"{REPORT_OPTION} {text} names no file: write {text}PATH.")
+        return Destination(_written(format_, formats, text), path)
+    if colon and word.isalpha() and len(word) > 1:
+        hint = did_you_mean(word, formats)
+        raise UsageError(
+            f"{REPORT_OPTION} {text}: there is no format {word!r}.{hint} Known formats: {', '.join(formats)}."
+        )
     named = [name for ending, name in _ENDINGS.items() if text.lower().endswith(ending)]
     if not named:
+        example = "json" if "sarif" not in formats else "sarif"
         raise UsageError(
-            f"{option} {text}: its ending names no format; write FORMAT:PATH, for example sarif:{text}."
+            f"{REPORT_OPTION} {text}: its ending names no format; write FORMAT:PATH, for example"
+            f" {example}:{text}."
         )
-    return Destination(max(named, key=lambda name: name == "sarif"), text)
+    return Destination(_written(max(named, key=lambda name: name == "sarif"), formats, text), text)
 
 
-def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
+def _written(format_: str, formats: Sequence[str], text: str) -> str:
+    """The format, where the command that was asked writes it."""
+    if format_ not in formats:
+        raise UsageError(
+            f"{REPORT_OPTION} {text}: this command writes no {format_}; it writes {', '.join(formats)}."
+        )
+    return format_
+
+
+def destinations(texts: Sequence[str], formats: Sequence[str] = FORMATS) -> tuple[Destination, ...]:
     """The requested files, each checked, so that a long run does not end with a wrong path.
 
     Their folders are created once all of them may be written.
@@ -65,8 +84,8 @@ def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
         return ()
     from convlint.output.earlier import REPORT
 
-    requested = [destination(text) for text in texts]
-    looked_at = [checked_place(_option(each), each.path, REPORT) for each in requested]
+    requested = [destination(text, formats) for text in texts]
+    looked_at = [checked_place(REPORT_OPTION, each.path, REPORT) for each in requested]
     refuse_shared_paths(looked_at)
     for place in looked_at:
         make_folder_of(place)
@@ -75,17 +94,21 @@ def destinations(texts: Sequence[str]) -> tuple[Destination, ...]:
     )
 
 
-def _option(file: Destination) -> str:
-    return f"--{file.format}" if file.format in PICTURES else "--output-file"
-
-
 def write_files(run: Run, files: Sequence[Destination]) -> None:
-    """Write every file, each completely or not at all; failures are reported after the last file."""
+    """Write the reports of a run."""
+    write_texts(files, lambda format_: RENDERERS[format_](run))
+
+
+def write_texts(files: Sequence[Destination], render: Callable[[str], str]) -> None:
+    """Write every file, each completely or not at all; failures are reported after the last file.
+
+    ``render`` gives the text of a format.
+    """
     problems: list[UsageError] = []
     for each in files:
         assert each.place is not None
         try:
-            each.place.write(RENDERERS[each.format](run))
+            each.place.write(render(each.format))
         except UsageError as error:
             problems.append(error)
     if problems:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convlint.model import SCHEMA_VERSION, Example, Match, Replacement, Rule
+from convlint.model import SCHEMA_VERSION, Example, Match, Replacement, Rule, Severity
 
 _SAFETY = {
     "safe": "computes the same",
@@ -14,19 +15,59 @@ _SAFETY = {
 }
 
 
+_HAPPENS: Mapping[str, str] = {
+    "capture error": "torch cannot export the model, so that there is nothing to convert.",
+    "support error": "coremltools refuses it: the model does not convert.",
+    "ane warning": "It converts, and may leave the Neural Engine for the CPU or the GPU, or be slow there.",
+    "ane note": "It converts. Worth knowing for the Neural Engine.",
+    "numeric error": "It converts, and the converted program computes something else than PyTorch.",
+    "numeric warning": "It converts, and its numbers can come out wrong.",
+    "numeric note": "It converts. Worth knowing about its numbers.",
+    "interface error": "The model does not convert with such inputs or outputs, or not to what it is.",
+    "interface warning": "It converts, at a price for the app that calls the model.",
+    "interface note": "It converts. Worth knowing for the app that calls the model.",
+    "environment error": "Nothing can be converted with these versions.",
+}
+"""What happens where a rule fires, by its category and severity."""
+_OTHERWISE: Mapping[Severity, str] = {
+    "error": "The model does not convert, or converts to another function.",
+    "warning": "It converts, at a price.",
+    "note": "Worth knowing.",
+}
+
+
 def rule_markdown(rule: Rule) -> str:
-    """Everything in a rule's file, as one Markdown page."""
-    facts = [f"**{rule.severity}**", rule.category, f"confidence: {rule.confidence}"]
-    facts += [f"{what} {bounds}" for what, bounds in rule.applies.items()]
-    parts = [f"# {rule.code} {rule.name}: {rule.title}", " · ".join(facts), "## Why", rule.why.strip()]
-    parts += ["A finding reads:", f"`{rule.message}`"]
-    parts += [f"Formerly {' or '.join(rule.aliases)}, which still name it."] if rule.aliases else []
-    parts += ["## When", "\n".join(map(_match, rule.matches))] if rule.matches else []
+    """Everything in a rule's file, as a page of Markdown: what happens, and what to write, come first."""
+    facts = ", ".join(
+        [rule.severity, rule.confidence, *(f"{what} {bounds}" for what, bounds in rule.applies.items())]
+    )
+    parts = [f"# {rule.code} {rule.name}: {rule.title}", f"**{_happens(rule)}** ({facts})"]
     parts += ["## Write instead", *map(_replacement, rule.replacements)] if rule.replacements else []
-    parts += ["## Reported", *map(_example, rule.bad)] if rule.bad else []
-    parts += ["## Not reported", *map(_example, rule.good)] if rule.good else []
+    parts += ["## Why", rule.why.strip()]
+    when = [*_said(rule), "\n".join(map(_match, rule.matches))] if rule.matches else []
+    parts += ["## When it is reported", *when] if when else []
+    parts += [f"Formerly {' or '.join(rule.aliases)}, which still name it."] if rule.aliases else []
+    parts += ["## Examples that are reported", *map(_example, rule.bad)] if rule.bad else []
+    parts += ["## Examples that are not", *map(_example, rule.good)] if rule.good else []
     parts += ["## Sources", "\n".join(f"- {source}" for source in rule.sources)] if rule.sources else []
     return "\n\n".join(parts) + "\n"
+
+
+def _happens(rule: Rule) -> str:
+    """One sentence: what becomes of a model in which the rule fires."""
+    if rule.differs == "float32" and rule.severity != "note":
+        return "It converts without a word, and the converted program computes something else than PyTorch."
+    return _HAPPENS.get(f"{rule.category} {rule.severity}", _OTHERWISE[rule.severity])
+
+
+def _said(rule: Rule) -> list[str]:
+    """What a finding says, with an op in the place of ``{op}``; nothing where only a model can say it."""
+    ops = [
+        name for match in rule.matches for name in match.names if match.subject == "op" and "*" not in name
+    ]
+    message = rule.message.replace("{op}", ops[0] if ops else "an op")
+    message = re.sub(r"(?<!\{)\{[^{}]*\}(?!\})", "…", message).replace("{{", "{").replace("}}", "}")
+    return [f"A finding says: `{message}`"] if re.search(r"\w{3}", message) else []
 
 
 def renamed_text(word: str, rules: Iterable[Rule]) -> str:
@@ -108,14 +149,13 @@ def _replacement(replacement: Replacement) -> str:
     remark = _SAFETY[replacement.safety]
     if replacement.rtol is not None:
         remark += f", equal within {replacement.rtol:g}" if replacement.rtol else ", equal bit for bit"
-    parts = [f"### {replacement.title}", f"({remark})"]
-    if replacement.op or replacement.where:
-        ops = ", ".join(f"`{name}`" for name in replacement.op)
-        where = " and ".join(f"`{condition}`" for condition in replacement.where)
-        holds = (f"for {ops}" if ops else "", f"where {where}" if where else "")
-        parts.append(f"Shown {' '.join(filter(None, holds))}.")
-    parts += ["Before:", _code(replacement.before)] if replacement.before.strip() else []
-    parts += ["After:", _code(replacement.after)] if replacement.after.strip() else []
+    ops = ", ".join(f"`{name}`" for name in replacement.op)
+    where = " and ".join(f"`{condition}`" for condition in replacement.where)
+    holds = " ".join(filter(None, (f"For {ops}" if ops else "", f"where {where}" if where else "")))
+    said = [f"{text[:1].upper()}{text[1:]}." for text in (holds, remark) if text]
+    parts = [f"### {replacement.title}", " ".join(said)]
+    parts += ["In place of", _code(replacement.before)] if replacement.before.strip() else []
+    parts += ["write", _code(replacement.after)] if replacement.after.strip() else []
     return "\n\n".join(parts)
 
 

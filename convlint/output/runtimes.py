@@ -57,7 +57,7 @@ def _cells(result: RuntimeResult) -> tuple[str, ...]:
 def _details(result: RuntimeResult) -> Iterator[str]:
     tried = result.tried
     if result.status == "not installed":
-        yield f"{result.title}: pip install '{result.install}'"
+        yield f"{result.title}: pip install {result.install}"
     if result.detail:
         yield f"{result.title}: {one_line(result.detail)}"
     if tried.blockers:

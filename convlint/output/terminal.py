@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from io import StringIO
 from math import isinf
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from convlint.model import Report, Trial
 from convlint.model.run import Run
@@ -49,7 +49,9 @@ def console_of(out: TextIO) -> Console | Plain:
         return Plain(out)
     from rich.console import Console
 
-    return Console(file=out, highlight=False)
+    # Without a system of colours there is no bold text either, and no link.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=out, highlight=False, color_system=colours)
 
 
 def render(report: Report, console: Console | Plain, *, quiet: bool = False, full: bool = True) -> None:
@@ -75,6 +77,15 @@ def render(report: Report, console: Console | Plain, *, quiet: bool = False, ful
     _compression(page, report)
     _summary(page, report)
     _last_line(page, report)
+
+
+def render_compression(report: Report, console: Console | Plain) -> None:
+    """Write the sizes and errors alone, and whether the model converts."""
+    page = Page(console)
+    _head(page, report)
+    _verdict(page, report)
+    _compression(page, report)
+    page.put(("findings, forecast and more: `convlint check`", DIM))
 
 
 def render_text(report: Report) -> str:

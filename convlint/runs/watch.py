@@ -27,7 +27,7 @@ def watch(folders: Iterable[str], check: Check, out: TextIO) -> int:
     try:
         import watchfiles
     except ImportError as error:
-        raise UsageError("--watch needs watchfiles: pip install 'convlint[watch]'.") from error
+        raise UsageError("--watch needs watchfiles: pip install watchfiles.") from error
     if not hasattr(os, "fork"):
         raise UsageError("--watch needs fork, which this system does not have: run check by hand.")
     _import_judges()

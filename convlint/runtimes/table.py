@@ -49,13 +49,13 @@ RUNTIMES: tuple[Runtime, ...] = (
     _runtime("mobile", "TorchScript for PyTorch Mobile", "torch.jit.mobile", "torch",
           "torch", "attempts:try_mobile"),
     _runtime("executorch-coreml", "ExecuTorch, Core ML partitioner", "executorch coremltools", "executorch",
-          "convlint[executorch]", "attempts:try_executorch_coreml"),
+          "executorch", "attempts:try_executorch_coreml"),
     _runtime("executorch-xnnpack", "ExecuTorch, XNNPACK", "executorch", "executorch",
-          "convlint[executorch]", "attempts:try_executorch_xnnpack"),
-    _runtime("litert", "LiteRT", "litert_torch", "litert-torch", "convlint[litert]", "attempts:try_litert"),
-    _runtime("coreai", "Core AI", "coreai_torch", "coreai-torch", "convlint[coreai]", "attempts:try_coreai"),
+          "executorch", "attempts:try_executorch_xnnpack"),
+    _runtime("litert", "LiteRT", "litert_torch", "litert-torch", "litert-torch", "attempts:try_litert"),
+    _runtime("coreai", "Core AI", "coreai_torch", "coreai-torch", "coreai-torch", "attempts:try_coreai"),
     _runtime("onnx", "ONNX Runtime", "onnx onnxscript onnxruntime", "onnxruntime",
-          "convlint[onnx]", "attempts:try_onnx"),
+          "onnx onnxruntime onnxscript", "attempts:try_onnx"),
 )
 # fmt: on
 NAMES = tuple(runtime.name for runtime in RUNTIMES)

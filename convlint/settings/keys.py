@@ -1,6 +1,6 @@
 """The keys of the configuration: how each is read, what it may be, and what it means.
 
-The reader, the environment variables, ``--show-settings`` and the JSON schema for editors all use one
+The reader, the environment variables, ``convlint config`` and the JSON schema for editors all use one
 table, so none of them can know a key that the others do not.
 """
 

@@ -44,7 +44,7 @@ _OF_ONE: Mapping[str, Callable[[Request], Any]] = {
     "--input": lambda request: request.inputs,
     "--arg": lambda request: request.args,
     "--arg-expr": lambda request: request.arg_exprs,
-    "--output": lambda request: request.overrides.get("output"),
+    "--save-package": lambda request: request.overrides.get("output"),
     "--checkpoint": lambda request: request.overrides.get("checkpoint"),
     "--output-type": lambda request: request.overrides.get("outputs"),
 }
@@ -111,9 +111,10 @@ def _options(configured: Options, request: Request, project: Project) -> Options
 
         options = replace(options, compress=parse_settings(request.compress, options.target))
     if options.output is not None and options.trial != "full":
-        raise UsageError("--output is the package that --trial full writes: give both.")
+        level = "none" if options.trial is None else options.trial
+        raise UsageError(f"--save-package writes what a full conversion makes: leave --trial {level} out.")
     if options.trial is None and options.parity is not None:
         raise UsageError("--parity runs what a trial converted: leave --trial none out.")
     if options.trial is None and (options.compress or options.precision is not None):
-        raise UsageError("--compress and --precision need what a trial converts: leave --trial none out.")
+        raise UsageError("sizes and errors are those of what a trial converts: leave --trial none out.")
     return options

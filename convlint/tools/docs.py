@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from convlint.model import Replacement, Rule
 from convlint.output.rules import rule_markdown
 from convlint.rules.error_texts import known_texts
 from convlint.rules.rule import CATEGORIES, CONFIDENCE_MEANING, SEVERITY_MEANING
@@ -21,9 +22,14 @@ from convlint.settings.schema import config_schema
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "rules"
 INDEX = "index.md"
 REPLACEMENTS = FOLDER.parent / "replacements.md"
+REWRITES = FOLDER.parent / "rewrites.md"
 BUGS = FOLDER.parent / "coremltools-bugs.md"
 MESSAGES = FOLDER.parent / "error-messages.md"
 SCHEMA = FOLDER.parent / "convlint.schema.json"
+BESIDE = (REPLACEMENTS, REWRITES, BUGS, MESSAGES)
+"""The generated pages beside the folder of the rules."""
+LONGEST_CELL = 90
+"""Letters of code that a cell of a table may have."""
 
 
 def pages(rulebook: Rulebook) -> Mapping[str, str]:
@@ -36,7 +42,10 @@ def index(rulebook: Rulebook) -> str:
     """The list of all rules by category."""
     parts = [
         "# Rules",
-        f"{len(rulebook)} rules, generated from the files under `rules/` by `python -m convlint.tools.docs`.",
+        f"{len(rulebook)} rules. A report names them by their codes; `convlint rule CODE` shows one in a"
+        " terminal. From a message of coremltools or Xcode, [go by its text](../error-messages.md); from a"
+        " piece of code, by [what to write instead](../replacements.md). [Write a rule](../rule-language.md)"
+        " of your own. Generated from the files under `rules/` by `python -m convlint.tools.docs`.",
         "\n".join(f"* **{word}**: {meaning}" for word, meaning in SEVERITY_MEANING.items()),
         "How a rule is known:",
         "\n".join(f"* **{word}**: {meaning}" for word, meaning in CONFIDENCE_MEANING.items()),
@@ -55,38 +64,58 @@ def index(rulebook: Rulebook) -> str:
 
 
 def replacements(rulebook: Rulebook) -> str:
-    """The page of replacements: the ``[[replace]]`` of every rule, and the rewrites of ``convlint.fix``."""
-    from convlint.rewrites.table import all_rewrites
-
+    """The page of replacements: one line for each ``[[replace]]`` with code."""
     parts = [
         "# What to write instead",
-        "Generated from the rule files and from the rewrites of `convlint.fix`"
-        " by `python -m convlint.tools.docs`.",
-        "## In your source",
-        "Each pair is run by the test-suite: the second line converts, gives the same values within the"
+        "Generated from the rule files by `python -m convlint.tools.docs`. What fix does in the graph,"
+        " without your source, is on [another page](rewrites.md).",
+        "Each pair is run by the test-suite: the second form converts, gives the same values within the"
         " tolerance of its rule, and lets gradients through. `convlint fix --write` makes such a change where"
-        " a line of yours is written like the first, and only after the changed model gave the same values.",
+        " a line of yours is written like the first, and only after the changed model gave the same values."
+        " The page of the rule has the code in full.",
     ]
-    for rule in rulebook:
-        for each in rule.replacements:
-            if each.kind == "rewrite" and each.before:
-                remark = {"safe": "", "unsafe": " (may differ for some inputs)"}.get(
-                    each.safety, " (another function: only before training)"
-                )
-                old, new = (
-                    "\n".join(f"{sign} {line}" for line in text.strip("\n").splitlines())
-                    for sign, text in (("-", each.before), ("+", each.after))
-                )
-                head = (
-                    f"**[{rule.code} {rule.name}](rules/{rule.code}-{rule.name}.md)**: {each.title}{remark}"
-                )
-                parts.append(f"{head}\n\n```diff\n{old}\n{new}\n```")
+    for category in CATEGORIES.values():
+        found = [
+            _replacement_row(rule, each)
+            for rule in rulebook
+            for each in rule.replacements
+            if rule.category == category.name and each.kind == "rewrite" and each.before
+        ]
+        if found:
+            head = ["| in place of | write | the same numbers | rule |", "|---|---|---|---|"]
+            parts += [f"## {category.name}: {category.says}", "\n".join([*head, *found])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _replacement_row(rule: Rule, each: Replacement) -> str:
+    """One line of the table: code that fits there, else the title, and the page that has all of it."""
+    old, new = (_cell(text) for text in (each.before, each.after))
+    same = {"safe": "yes", "unsafe": "may differ for some inputs"}.get(
+        each.safety, "no: only before training"
+    )
+    link = f"[{rule.code} {rule.name}](rules/{rule.code}-{rule.name}.md)"
+    written = new if old and new else each.title.replace("|", "\\|")
+    return f"| {old or 'several lines'} | {written} | {same} | {link} |"
+
+
+def _cell(code: str) -> str:
+    """Code of one line as a cell of a table; empty for longer code."""
+    text = code.strip()
+    fits = "\n" not in text and len(text) <= LONGEST_CELL and "`" not in text
+    return "`{}`".format(text.replace("|", "\\|")) if fits else ""
+
+
+def graph_rewrites(rulebook: Rulebook) -> str:
+    """The page of what ``convlint.fix`` puts in the place of calls."""
+    from convlint.rewrites.table import all_rewrites
+
     rows = []
     for rewrite in all_rewrites():
         ops = ", ".join(f"`{op}`" for op in rewrite.ops)
         rows.append(f"| {ops} | {rewrite.title} | {_codes(rulebook, rewrite.ops)} | {rewrite.safety} |")
-    parts += [
-        "## In the graph",
+    parts = [
+        "# What fix does in the graph",
+        "Generated from the rewrites of `convlint.fix` by `python -m convlint.tools.docs`.",
         "What `convlint.fix` puts in place of a call that coremltools refuses, where PyTorch has no"
         " decomposition of it, or one that does not convert. Each is compared with its op on PyTorch's own"
         " samples by the test-suite, and again on your model when it is applied. Beside these, fix spells out"
@@ -187,7 +216,12 @@ def messages(rulebook: Rulebook) -> str:
 
 def beside(rulebook: Rulebook) -> Mapping[Path, str]:
     """The pages beside the folder of the rules, by their paths."""
-    return {REPLACEMENTS: replacements(rulebook), BUGS: bugs(rulebook), MESSAGES: messages(rulebook)}
+    return {
+        REPLACEMENTS: replacements(rulebook),
+        REWRITES: graph_rewrites(rulebook),
+        BUGS: bugs(rulebook),
+        MESSAGES: messages(rulebook),
+    }
 
 
 def stale(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
@@ -209,7 +243,7 @@ def write(rulebook: Rulebook, folder: Path = FOLDER) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         path = FOLDER.parent / name
-        if path in (REPLACEMENTS, BUGS, MESSAGES):
+        if path in BESIDE:
             path.write_text(beside(rulebook)[path], encoding="utf-8", newline="\n")
         elif name in expected:
             (folder / name).write_text(expected[name], encoding="utf-8", newline="\n")

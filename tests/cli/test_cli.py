@@ -69,7 +69,9 @@ def test_options_reach_the_check(checks: Checks, project: Path) -> None:
     arguments = (
         "check net.py:Net --input x=1x3 --input 2:int64 --target macos14 --frontend export --trial full"
     )
-    more = "--timeout 77 --output out.mlpackage --select CL1,ane --select CL2 --ignore hypot --rule-path r"
+    more = (
+        "--timeout 77 --save-package out.mlpackage --select CL1,ane --select CL2 --ignore hypot --rule-path r"
+    )
     last = "--coremltools 9.1.dev1 --why CL104 --fail-on note --output-type y:image(bgr)"
     assert main([*arguments.split(), *more.split(), *last.split()]) == 0
     (name, inputs, options) = checks.asked[0]
@@ -175,7 +177,7 @@ def test_concise_puts_findings_on_stdout_and_the_verdict_on_stderr(
         ("check --model first", "no [[tool.convlint.models]]"),
         ("check net.py:Net --input 1x3 --timeout 0", "--timeout must be"),
         ("check net.py:Net --input 1x3 --timeout x", "invalid float value"),
-        ("check net.py:Net --input 1x3 --output o", "--trial full"),
+        ("check net.py:Net --input 1x3 --save-package o --trial passes", "leave --trial passes out"),
         ("check net.py:Net --input 1x3 --select ,", "--select names no rule"),
         ("check net.py:Net --input 1x3 --trial full --no-trial", "not allowed with"),
         ("check net.py:Net --input 1x3 --coremltools nine", "not a version"),

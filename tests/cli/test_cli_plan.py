@@ -112,7 +112,7 @@ def test_without_a_trial_pytorchs_ops_are_planned(net: Path, capsys: pytest.Capt
         (("--os", "iOS19"), "unknown target 'iOS19'. Did you mean iOS1"),
         (("--chip", "A11", "--os", "iOS18"), "A11 never ran iOS18: it runs iOS11 to iOS16."),
         (("--compute-units", "cpu+npu"), "unknown compute units 'cpu+npu'. Did you mean cpu+"),
-        (("--precision", "float8"), "unknown precision 'float8'."),
+        (("--precision", "float8"), "invalid choice: 'float8' (choose from 'float32', 'float16')"),
         (("--measure",), "--measure asks Core ML itself, which exists on macOS alone."),
         ((), "no input is given for nets.py:Net."),
     ],
@@ -218,7 +218,7 @@ def test_one_chip_tells_which_units_to_ask_for(net: Path, capsys: pytest.Capture
     [
         (("--max-ms", "0"), "--max-ms takes milliseconds above 0"),
         (("--chip", "A15,M44"), "unknown chip 'M44'. Did you mean M4"),
-        (("--chip", "A15,M4", "--html", "plan.html"), "a page or a drawing is for one chip"),
+        (("--chip", "A15,M4", "--report", "plan.html"), "a page or a drawing is for one chip"),
     ],
 )
 def test_what_does_not_fit_is_refused(

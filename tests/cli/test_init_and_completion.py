@@ -131,7 +131,7 @@ class TestCompletion:
 
     def test_bash_knows_commands_options_and_choices(self, convlint: Convlint, tmp_path: Path) -> None:
         assert {"check", "rules", "baseline"} <= set(self.complete(convlint, tmp_path, "convlint", ""))
-        assert self.complete(convlint, tmp_path, "convlint", "check", "--output-f") == ["--output-file"]
+        assert self.complete(convlint, tmp_path, "convlint", "check", "--rep") == ["--report"]
         assert "sarif" in self.complete(convlint, tmp_path, "convlint", "check", "--format", "")
         assert self.complete(convlint, tmp_path, "convlint", "baseline", "pr") == ["prune"]
         (tmp_path / "some_model.py").write_text("")
@@ -142,7 +142,7 @@ class TestCompletion:
         self, convlint: Convlint, tmp_path: Path, shell: str
     ) -> None:
         text = convlint("completion", shell).out
-        assert "--output-file" in text or "-l output-file" in text
+        assert "--report" in text or "-l report" in text
         program = shutil.which(shell)
         if program is None:
             pytest.skip(f"{shell} is not installed")

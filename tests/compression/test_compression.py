@@ -151,9 +151,9 @@ def test_the_python_function_refuses_too() -> None:
 
 
 def test_the_command_line_refuses_before_it_imports_anything(convlint: Convlint) -> None:
-    ran = convlint("check", "nowhere:Net", "--input", "1x3", "--compress", "int8,int4", "--target", "iOS16")
+    ran = convlint("compress", "nowhere:Net", "--input", "1x3", "--to", "int8,int4", "--target", "iOS16")
     assert ran.code == 2
-    assert "--compress int4 makes a model that only iOS18 and later can read" in ran.err
+    assert "int4 makes a model that only iOS18 and later can read" in ran.err
     ran = convlint("check", "nowhere:Net", "--input", "1x3", "--precision", "float32", "--no-trial")
     assert ran.code == 2
 

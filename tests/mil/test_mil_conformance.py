@@ -18,7 +18,7 @@ MODULES = (
 )
 
 EXPLAINED = ("TestCropResize", "TestSliceBySize::test_builder_eval")
-"""Where coremltools contradicts its own documentation; ``docs/parity.md`` has each."""
+"""Where coremltools contradicts its own documentation; ``docs/executor.md`` has each."""
 
 
 def test_a_sample_of_the_cases_of_coremltools_is_equal(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_many_calls(op: str, seed: int) -> None:
 @pytest.mark.parametrize("op", sorted(FOLDED_WRONG))
 @pytest.mark.filterwarnings("ignore")
 def test_coremltools_still_folds_these_wrongly(op: str) -> None:
-    """When a release mends one, its line in ``FOLDED_WRONG`` and in ``docs/parity.md`` can go."""
+    """When a release mends one, its line in ``FOLDED_WRONG`` and in ``docs/executor.md`` can go."""
     wrong = 0
     for seed in range(60):
         sample = SAMPLERS[op](np.random.default_rng(seed))

@@ -61,7 +61,7 @@ def report(project: Path) -> Callable[..., str]:
     """The page that the command line writes of a model, beside its drawing."""
 
     def write(*words: str) -> str:
-        files = ("--html", "report.html", "--svg", "report.svg")
+        files = ("--report", "report.html", "--report", "report.svg")
         code = main(["check", *words, "--frontend", "export", "--no-cache", "--quiet", *files])
         assert code in (0, 1)
         assert (project / "report.svg").read_text(encoding="utf-8").startswith("<svg")
@@ -100,14 +100,14 @@ def test_a_vit(browser: Any, report: Callable[..., str], tmp_path: Path) -> None
 def test_a_plan_of_a_program(browser: Any, project: Path, tmp_path: Path) -> None:
     (project / "nets.py").write_text(NET, encoding="utf-8")
     words = ["plan", "nets.py:Net", "--input", "1x3x64x64", "--chip", "M1", "--os", "macOS14", "--quiet"]
-    assert main([*words, "--html", "plan.html", "--svg", "plan.svg"]) == 0
+    assert main([*words, "--report", "plan.html", "--report", "plan.svg"]) == 0
     with opened(browser, (project / "plan.html").read_text(encoding="utf-8"), tmp_path) as shown:
         shown.page.get_by_role("button", name="Open every module").click()
         assert {"conv", "relu"} <= set(shown.page.locator(".op .name").all_text_contents())
         assert "M1, macOS14" in shown.page.locator(".facts").inner_text()
         assert shown.page.locator(".op .unit").count() == shown.page.locator(".op").count()
     assert "<svg" in (project / "plan.svg").read_text(encoding="utf-8")
-    assert main(["check", *words[1:4], "--chip", "A99", "--html", "page.html"]) == 2
+    assert main(["check", *words[1:4], "--chip", "A99", "--report", "page.html"]) == 2
     assert not (project / "page.html").exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from conftest import ROOT
 
 from convlint.rules.rulebook import Rulebook, load_rulebook
-from convlint.tools.docs import FOLDER, SCHEMA, bugs, index, pages, schema_text, stale, write
+from convlint.tools.docs import FOLDER, SCHEMA, bugs, index, pages, replacements, schema_text, stale, write
 
 RULEBOOK = load_rulebook()
 
@@ -24,7 +24,7 @@ def test_the_schema_of_the_configuration_is_up_to_date() -> None:
 
 
 def test_every_rule_has_a_page_that_the_index_links() -> None:
-    links = set(re.findall(r"\]\(([^)]+\.md)\)", index(RULEBOOK)))
+    links = set(re.findall(r"\]\(([^)./]+\.md)\)", index(RULEBOOK)))
     assert links == {f"{rule.code}-{rule.name}.md" for rule in RULEBOOK}
     assert links | {"index.md"} == set(pages(RULEBOOK))
 
@@ -42,7 +42,12 @@ def test_a_page_says_what_its_rule_says() -> None:
     for rule in RULEBOOK:
         page = pages(RULEBOOK)[f"{rule.code}-{rule.name}.md"]
         assert page.startswith(f"# {rule.code} {rule.name}: {rule.title}\n")
-        assert rule.message in page
+        said = re.search(r"^A finding says: `(.*)`$", page, re.MULTILINE)
+        words = [
+            part for part in re.split(r"(?<!\{)\{[^{}]*\}(?!\})", rule.message) if re.search(r"\w{3}", part)
+        ]
+        assert (said is not None) == bool(words and rule.matches), rule.code
+        assert all(part.replace("{{", "{").replace("}}", "}") in page for part in words), rule.code
         assert rule.why in page
         assert all(source in page for source in rule.sources)
         assert all(example.code.strip() in page for example in (*rule.bad, *rule.good))
@@ -59,3 +64,14 @@ def test_writing_brings_the_folder_up_to_date_and_says_what_changed(tmp_path: Pa
     assert names == sorted([f"{first.code}-{first.name}.md", f"{gone.code}-{gone.name}.md", "index.md"])
     assert "Otherwise." in (tmp_path / names[0]).read_text(encoding="utf-8")
     assert not (tmp_path / f"{gone.code}-{gone.name}.md").exists()
+
+
+def test_every_replacement_with_code_is_a_line_that_leads_to_its_rule() -> None:
+    lines = replacements(RULEBOOK).splitlines()
+    for rule in RULEBOOK:
+        coded = [each for each in rule.replacements if each.kind == "rewrite" and each.before]
+        found = [line for line in lines if f"[{rule.code} {rule.name}](rules/" in line]
+        assert len(found) == len(coded), rule.code
+    row = next(line for line in lines if "[CL104 hypot]" in line)
+    assert row.startswith("| `torch.hypot(x, y)` | `torch.sqrt(x * x + y * y)` | may differ")
+    assert all(re.sub(r"\\\|", "", line).count("|") == 5 for line in lines if line.startswith("| "))

@@ -17,6 +17,8 @@ from conftest import ROOT
 
 import convlint
 from convlint.catalogue.store import read
+from convlint.cli.help import shown
+from convlint.cli.parser import USAGES
 from convlint.cli.program import build_parser
 from convlint.output.formats import FORMATS
 from convlint.settings import keys
@@ -38,7 +40,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    own = {option for action in parser._actions for option in action.option_strings}
+    """What is shown: the pages name no option by an older name."""
+    own = {option for action in parser._actions if shown(action) for option in action.option_strings}
     nested = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return own.union(*(options_of(each) for choices in nested for each in choices.values()))
 
@@ -71,12 +74,12 @@ def test_options_of_convlint_exist() -> None:
         line
         for page in PAGES
         for line in page.read_text("utf-8").replace("\\\n", " ").splitlines()
-        if re.search(r"convlint (check|baseline|catalogue|init|rules|completion)\b", line)
+        if re.search(rf"convlint ({'|'.join(USAGES)})\b", line)
     ]
     used = {option for line in commands for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
     others = {"--format", "--edit-last", "--create-if-none", "--body-file", "--extra-index-url"}
     assert used - others <= known
-    assert "--output-file" in used
+    assert "--report" in used
 
 
 def test_the_page_of_the_configuration_names_every_key_and_variable() -> None:
@@ -125,6 +128,16 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "WARNING -" not in done.stderr
     page = (tmp_path / "site" / "python" / "index.html").read_text("utf-8")
     assert "Raise an" in page, "the docstrings are on the page"
+    heads = re.findall(r"<h3[^>]*>\s*(?:<[^>]+>\s*)*(convlint[\w.]+)", page)
+    assert {f"convlint.{name}" for name in set(convlint.__all__) - {"__version__", "mil"}} <= {*heads}
+    for place, words in (
+        ("", ("report.svg", "What next?")),
+        ("rule-language", ("has_converter()", "accepted_arguments()")),
+        ("changelog", ("Unreleased", "Keep a Changelog")),
+    ):
+        text = (tmp_path / "site" / place / "index.html").read_text("utf-8")
+        assert all(word in text for word in words), place
+        assert "--8&lt;--" not in text
     assert (tmp_path / "site" / "convlint.schema.json").is_file()
     catalogue = (tmp_path / "site" / "catalogue" / "index.html").read_text("utf-8")
     assert all(entry.name in catalogue for entry in read())

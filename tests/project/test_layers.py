@@ -81,10 +81,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "convlint.runs": ("many", "affected session", "fixed opening watch workers", "cache progress"),
     "convlint.output": (
-        "junit notebook plan_markdown since",
+        "junit notebook plan_markdown since statistics",
         "fixed github gitlab html markdown plan sarif terminal",
         "concise explained findings json",
-        "formats page places plan_units proofs rules runtimes settings upgrade",
+        "formats page places plan_units proofs rule_page rules runtimes settings upgrade",
         "catalogue compression earlier excerpt fix_report hyperlinks modules order",
     ),
 }

@@ -63,7 +63,6 @@ def test_no_text_speaks_of_options_to_a_caller() -> None:
         ("give --target iOS18, or", 'give target="iOS18", or'),
         ("give --target iOS18.", 'give target="iOS18".'),
         ("--frontend torchscript tries it", 'frontend="torchscript" tries it'),
-        ("--compress has no setting 'int3'.", "compress has no setting 'int3'."),
         ("write --input 'x=100' or", 'write example_inputs=["x=100"] or'),
         ("under --compute-units cpu+gpu:", 'under compute_units="cpu+gpu":'),
         ("Raise --timeout, or try the other --frontend.", "Raise timeout, or try the other frontend."),

@@ -122,7 +122,7 @@ def test_a_model_never_ends_the_program_without_a_sentence(place: str, kind: str
 @pytest.mark.parametrize("place", STAGES)
 @pytest.mark.usefixtures("net")
 def test_a_model_that_leaves_for_a_folder_that_is_gone_is_judged(place: str, convlint: Convlint) -> None:
-    ran = convlint(*CHECK, "--no-trial", "--output-file", "r.json", WHERE=f"{place}:leaves")
+    ran = convlint(*CHECK, "--no-trial", "--report", "r.json", WHERE=f"{place}:leaves")
     assert ran.code == 0, ran
 
 
@@ -172,9 +172,9 @@ def test_of_several_models_the_others_are_answered(net: Path, convlint: Convlint
     check = (
         "check",
         "--no-trial",
-        "--output-file",
+        "--report",
         "r.sarif",
-        "--output-file",
+        "--report",
         "r.json",
         "--format",
         "terminal",
@@ -357,7 +357,7 @@ def shell(folder: Path, command: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-CHECKED = "convlint check net.py:Net --input 1x4 --no-trial --output-file r.json"
+CHECKED = "convlint check net.py:Net --input 1x4 --no-trial --report r.json"
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_a_working_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     "no precision": (("check", "--parity", "flaot16", "net.py:Net", "--input", "1x4"), "--parity"),
     "format without a path": (
-        ("check", "net.py:Net", "--input", "1x4", "--output-file", "sarif:"), "names no file"),
+        ("check", "net.py:Net", "--input", "1x4", "--report", "sarif:"), "names no file"),
     "size of 5,000 digits": (("check", "net.py:Net", "--input", "1x" + "9" * 5000), "size"),
     "range of 5,000 digits": (("check", "net.py:Net", "--input", f"1x[1..{'9' * 5000}]"), "size"),
     "minus signs": (
@@ -555,7 +555,7 @@ def test_a_strange_name_is_only_a_name(tmp_path: Path, convlint: Convlint) -> No
     files = [
         f"{kind}:r.{kind}" for kind in ("terminal", "concise", "markdown", "github", "svg", "html", "junit")
     ]
-    options = [word for each in files for word in ("--output-file", each)]
+    options = [word for each in files for word in ("--report", each)]
     ran = convlint("check", "--no-trial", *options)
     assert ran.code == 1, ran
     for text in (ran.out, ran.err, *(path.read_text(encoding="utf-8") for path in tmp_path.glob("r.*"))):

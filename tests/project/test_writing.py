@@ -181,11 +181,10 @@ REFUSED: tuple[Callable[[Path, str], str], ...] = (
     a_file_in_a_read_only_folder, a_file_below_a_file, nothing, a_name_that_is_too_long,
 )  # fmt: skip
 OPTIONS = {
-    "--output": (("check", "net.py:Good", "--input", "1x4", "--trial", "full"), ".mlpackage"),
-    "--output-file": (("check", "net.py:Good", "--input", "1x4", "--no-trial"), ".json"),
-    "--html": (("plan", "net.py:Good", "--input", "1x4", "--no-trial"), ".html"),
-    "--svg": (("check", "net.py:Good", "--input", "1x4", "--no-trial"), ".svg"),
-    "--baseline": (("baseline", "write", "--no-trial"), ".json"),
+    "--save-package": (("check", "net.py:Good", "--input", "1x4", "--trial", "full"), ".mlpackage"),
+    "--report": (("check", "net.py:Good", "--input", "1x4", "--trial", "none"), ".json"),
+    "--report of a plan": (("plan", "net.py:Good", "--input", "1x4", "--trial", "none"), ".html"),
+    "--baseline": (("baseline", "write", "--trial", "none"), ".json"),
 }
 
 
@@ -208,9 +207,9 @@ def test_what_is_somebodys_is_refused_before_any_work(
     (net / "net.py").write_text(f"import sys\nprint('imported', file=sys.stderr)\n{NET}")
     path = stands_there(net, ending)
     before = snapshot(net)
-    given = f"json:{path}" if option == "--output-file" else path
+    given = f"json:{path}" if option.startswith("--report") else path
     try:
-        assert_refused(convlint(*arguments, option, given), before, net)
+        assert_refused(convlint(*arguments, option.split()[0], given), before, net)
     finally:
         if (net / "locked").exists():
             (net / "locked").chmod(0o755)
@@ -219,16 +218,14 @@ def test_what_is_somebodys_is_refused_before_any_work(
 @pytest.mark.parametrize("path", [".", "..", "~/", "/"])
 def test_a_package_never_takes_the_place_of_a_project(path: str, net: Path, convlint: Convlint) -> None:
     before = snapshot(net)
-    ran = convlint(
-        "check", "net.py:Good", "--input", "1x4", "--trial", "full", "--output", path, HOME=str(net)
-    )
+    ran = convlint("check", "net.py:Good", "--input", "1x4", "--save-package", path, HOME=str(net))
     if path != "~/":  # which is an ordinary name where no shell reads it
         assert_refused(ran, before, net)
     assert (net / "net.py").read_text() == NET
 
 
 def package(convlint: Convlint, path: str, model: str = "Good") -> Ran:
-    return convlint("check", f"net.py:{model}", "--input", "1x4", "--trial", "full", "--output", path)
+    return convlint("check", f"net.py:{model}", "--input", "1x4", "--save-package", path)
 
 
 def test_a_package_is_replaced_when_the_new_one_is_complete(net: Path, convlint: Convlint) -> None:
@@ -266,7 +263,7 @@ def test_a_package_that_cannot_be_written_is_no_fault_of_the_model(net: Path, co
         f"import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n{NET}"
         "class Big(nn.Linear):\n    def __init__(self):\n        super().__init__(64, 64)\n"
     )
-    ran = convlint("check", "net.py:Big", "--input", "1x64", "--trial", "full", "--output", "p.mlpackage")
+    ran = convlint("check", "net.py:Big", "--input", "1x64", "--save-package", "p.mlpackage")
     assert ran.code == 2, ran
     assert "the package was not written" in ran.err
     assert "CL190" not in ran.out
@@ -277,33 +274,45 @@ def test_a_package_that_cannot_be_written_is_no_fault_of_the_model(net: Path, co
 def test_every_report_may_take_the_place_of_an_earlier_one(net: Path, convlint: Convlint) -> None:
     """Of another model, and with findings or without: each format knows its own files again."""
     wanted = [f"{name}:r.{ENDINGS.get(name, name)}" for name in FORMATS if name != "svg"]
-    options = [word for each in wanted for word in ("--output-file", each)]
+    options = [word for each in wanted for word in ("--report", each)]
     broken = ("check", "net.py:Nothing", "--input", "1x4")
     (net / "several.toml").write_text(CONFIG)
     for arguments in (
-        ("check", "net.py:Bad", "--input", "1x4", "--no-trial"),
-        ("check", "net.py:Good", "--input", "1x4", "--no-trial"),
-        ("check", "net.py:Bad", "--input", "1x4", "--no-trial"),
+        ("check", "net.py:Bad", "--input", "1x4", "--trial", "none"),
+        ("check", "net.py:Good", "--input", "1x4", "--trial", "none"),
+        ("check", "net.py:Bad", "--input", "1x4", "--trial", "none"),
         broken,
-        ("check", "--config", "several.toml", "--no-trial"),
+        ("check", "--config", "several.toml", "--trial", "none"),
         broken,
-        ("check", "net.py:Bad", "--input", "1x4", "--no-trial"),
+        ("check", "net.py:Bad", "--input", "1x4", "--trial", "none"),
     ):
         ran = convlint(*arguments, *options)
         assert ran.code in (0, 1, 3), ran
         assert "is left as it is" not in ran.err
     assert json.loads((net / "r.json").read_text())["convertible"] == "no"
-    for _ in range(2):
-        assert (
-            convlint("plan", "net.py:Good", "--input", "1x4", "--svg", "r.svg", "--html", "r.html").code == 0
-        )
-    assert "<svg" in (net / "r.svg").read_text()
+    for command, formats in (
+        (("plan", "net.py:Good"), ("svg", "html", "json", "md", "txt")),
+        (("plan", "net.py:Good", "--chip", "A15,M4"), ("json", "md", "txt")),
+        (("upgrade", "9.0", "9.1.dev1", "net.py:Good"), ("json", "txt")),
+        (("fix", "net.py:Good"), ("json", "txt")),
+        (("compare", "net.py:Good", "--runtime", "coreml-export"), ("json", "txt")),
+    ):
+        reports = [word for each in formats for word in ("--report", f"{command[0]}.{each}")]
+        for _ in range(2):
+            ran = convlint(*command, "--input", "1x4", *reports)
+            assert ran.code == 0, ran
+    assert "<svg" in (net / "plan.svg").read_text()
+    assert (net / "plan.md").read_text().startswith("<!-- convlint -->")
+    assert len(json.loads((net / "plan.json").read_text())["plans"]) == 2
+    for name in ("fix", "compare", "upgrade"):
+        assert json.loads((net / f"{name}.json").read_text())["model"] == "net.py:Good"
+        assert (net / f"{name}.txt").read_text().startswith("net.py:Good  for iOS17")
 
 
 def test_a_report_that_is_replaced_keeps_its_mode_its_link_and_its_other_name(
     net: Path, convlint: Convlint
 ) -> None:
-    check = ("check", "net.py:Good", "--input", "1x4", "--no-trial", "--output-file")
+    check = ("check", "net.py:Good", "--input", "1x4", "--trial", "none", "--report")
     assert convlint(*check, "new/folder/r.json").code == 0
     report = net / "new/folder/r.json"
     os.chmod(report, 0o640)
@@ -325,14 +334,12 @@ def test_a_report_that_is_replaced_keeps_its_mode_its_link_and_its_other_name(
 def test_two_files_of_one_name_are_refused_and_one_that_fails_stops_no_other(
     net: Path, convlint: Convlint
 ) -> None:
-    check = ("check", "net.py:Good", "--input", "1x4", "--no-trial")
+    check = ("check", "net.py:Good", "--input", "1x4", "--trial", "none")
     before = snapshot(net)
-    assert_refused(
-        convlint(*check, "--output-file", "r.json", "--output-file", "sarif:./r.json"), before, net
-    )
-    assert_refused(convlint(*check, "--html", "r", "--output-file", "json:r"), before, net)
+    assert_refused(convlint(*check, "--report", "r.json", "--report", "sarif:./r.json"), before, net)
+    assert_refused(convlint(*check, "--report", "html:r", "--report", "json:r"), before, net)
     (net / "net.py").write_text(NET + "\nopen('b.json', 'w').write('{}')\n")  # in the way, but not yet
-    ran = convlint(*check, *("--output-file", "a.json", "--output-file", "b.json", "--output-file", "c.md"))
+    ran = convlint(*check, *("--report", "a.json", "--report", "b.json", "--report", "c.md"))
     assert ran.code == 2, ran
     assert "b.json" in ran.err
     assert (net / "b.json").read_text() == "{}"
@@ -342,26 +349,26 @@ def test_two_files_of_one_name_are_refused_and_one_that_fails_stops_no_other(
 
 
 def test_devices_and_pipes_are_written_as_they_are(net: Path, convlint: Convlint) -> None:
-    check = ("check", "net.py:Good", "--input", "1x4", "--no-trial", "-q")
+    check = ("check", "net.py:Good", "--input", "1x4", "--trial", "none", "-q")
     null = os.stat("/dev/null")
-    ran = convlint(*check, *("--output-file", "json:/dev/stdout", "--output-file", "sarif:/dev/null"))
+    ran = convlint(*check, *("--report", "json:/dev/stdout", "--report", "sarif:/dev/null"))
     assert json.loads(ran.out)["convertible"] == "yes"
     assert ran.code == 0
-    assert json.loads(convlint(*check, "--output-file", "json:/dev/stderr").err)["convertible"] == "yes"
+    assert json.loads(convlint(*check, "--report", "json:/dev/stderr").err)["convertible"] == "yes"
     assert os.stat("/dev/null").st_rdev == null.st_rdev
     os.mkfifo(net / "pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((net / "pipe").read_text()))
     reader.start()
-    assert convlint(*check, "--output-file", "json:pipe").code == 0
+    assert convlint(*check, "--report", "json:pipe").code == 0
     reader.join(30)
     assert json.loads(read[0])["convertible"] == "yes"
-    substituted = f"{sys.executable} -m convlint {' '.join(check)} --output-file json:>(cat > copied)"
+    substituted = f"{sys.executable} -m convlint {' '.join(check)} --report json:>(cat > copied)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVLINT_CACHE": "0"}
     assert subprocess.run(["bash", "-c", f"{substituted}; wait $!"], cwd=net, env=environment).returncode == 0
     assert json.loads((net / "copied").read_text())["convertible"] == "yes"
     if os.path.exists("/dev/full"):
-        ran = convlint(*check, "--output-file", "json:/dev/full")
+        ran = convlint(*check, "--report", "json:/dev/full")
         assert (ran.code, "No space left" in ran.err) == (2, True), ran
 
 
@@ -383,7 +390,7 @@ def known(net: Path) -> dict[str, int]:
 
 def test_a_baseline_keeps_what_nobody_looked_at(net: Path, convlint: Convlint) -> None:
     (net / "convlint.toml").write_text(CONFIG)
-    write = ("baseline", "write", "--baseline", "known.json", "--no-trial")
+    write = ("baseline", "write", "--baseline", "known.json", "--trial", "none")
     assert convlint(*write).code == 0
     assert known(net) == {"one": 1, "two": 1}
     assert convlint(*write, "--model", "one").code == 0
@@ -440,7 +447,7 @@ def test_a_cache_in_a_folder_of_others_removes_nothing_of_theirs(net: Path, conv
     for name in ("configs/old.json", "configs/left.tmp"):
         (net / name).write_text("{}")
         os.utime(net / name, (0, 0))
-    check = ("check", "net.py:Good", "--input", "1x4", "--no-trial", "--cache-dir", ".")
+    check = ("check", "net.py:Good", "--input", "1x4", "--trial", "none", "--cache-dir", ".")
     assert convlint(*check, CONVLINT_CACHE="1").code == 0
     assert (net / "configs/old.json").read_text() == (net / "configs/left.tmp").read_text() == "{}"
 

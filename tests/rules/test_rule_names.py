@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from reports import FINDINGS, REPORT
 from convlint.checking.baseline import Baseline
 from convlint.model.run import Outcome, Run
 from convlint.output.formats import RENDERERS
+from convlint.output.rules import rule_markdown
 from convlint.rules.rulebook import load_rulebook
 from convlint.rules.words import answers
 
@@ -97,3 +99,27 @@ def test_lists_and_code_scanning_show_titles(convlint: Convlint) -> None:
     assert rule["shortDescription"]["text"] == "hypot has no converter"
     assert rule["help"]["markdown"].startswith("# CL104 hypot: hypot has no")
     assert "{" not in convlint("rules", "list").out
+
+
+def test_a_terminal_gets_a_page_and_a_pipe_gets_markdown(convlint: Convlint) -> None:
+    plain = convlint("rule", "CL104").out
+    heads = [line for line in plain.splitlines() if line.startswith("## ")]
+    assert heads[:3] == ["## Write instead", "## Why", "## When it is reported"], "what to do comes first"
+    assert plain.splitlines()[2].startswith("**coremltools refuses it: the model does not convert.**")
+    assert "A finding says: `aten.hypot.default has no converter`" in plain
+    shown = convlint("rule", "CL104", "--color", "always", COLUMNS="80").out
+    assert "##" not in shown
+    assert "```" not in shown
+    assert re.search(r"^\x1b\[[\d;]*mWrite instead\x1b\[0m", shown, re.MULTILINE), "a heading, at the left"
+    assert re.search(r"\x1b\[[\d;]*mclass\x1b\[0m", shown), "code is highlighted"
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in shown.splitlines()) <= 80
+    assert convlint("rule", "CL104", "--color", "always", "--format", "markdown").out == plain
+
+
+def test_no_rule_opens_with_a_template() -> None:
+    for rule in load_rulebook():
+        above = rule_markdown(rule).partition("## Examples")[0].partition("- op ")[0]
+        said = [line for line in above.splitlines() if line.startswith("A finding says")]
+        assert not any("{op}" in line for line in said), rule.code
+        first = above.splitlines()[2]
+        assert re.match(r"\*\*[A-Z]?[^*]+\.\*\* \((error|warning|note), ", first), (rule.code, first)

@@ -43,8 +43,8 @@ def without_what_differs(text: str) -> list[str]:
 
 
 def test_warm_is_cold_without_torch(place: Path) -> None:
-    cold = check(place, "--output-file", "cold.sarif")
-    warm = check(place, "--output-file", "warm.sarif", imports=True)
+    cold = check(place, "--report", "cold.sarif")
+    warm = check(place, "--report", "warm.sarif", imports=True)
     assert (cold.code, warm.code) == (1, 1)
     assert without_what_differs(warm.out) == without_what_differs(cold.out)
     assert "the result of an earlier check" in warm.out
@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_no_half_file(place: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "convlint", "check", "slow.py:Slow", "--input", "1"),
-            *("--output-file", str(target), "--cache-dir", str(tmp_path / "kept")),
+            *("--report", str(target), "--cache-dir", str(tmp_path / "kept")),
         ],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -45,7 +45,7 @@ def render_html(run: Run) -> str:
 
 
 def write_page(result: Report | Plan, path: str | os.PathLike[str]) -> None:
-    """Write the page of one result, as ``--html`` does."""
+    """Write the page of one result, as ``--report page.html`` does."""
     report, plan = (result, result.plan) if isinstance(result, Report) else (None, result)
     place = checked_place("html()", os.fspath(path), REPORT)
     make_folder_of(place)

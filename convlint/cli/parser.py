@@ -69,11 +69,24 @@ examples:
   convlint plan my/models.py:Net --input 1x3x64x64 --chip M4 --compute-units cpu+ane --compare-with plan.json
   convlint plan --model segmenter --format markdown
   convlint plan --model segmenter --diff main.json
+  convlint plan --model segmenter --chip A18Pro --compare-with segmenter.mlperf
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:
   0 planned   1 planned, and above --max-ms, or lines left the Neural Engine since --diff
   2 bad use or configuration   3 the model could not be imported, built or captured
+"""
+_CALIBRATE_EXAMPLES = """\
+examples:
+  convlint plan --model a --chip M4Pro --compare-with a.mlperf --format json > a.json    # one for each model
+  convlint calibrate a.json b.json c.json
+  convlint calibrate *.json --dry-run
+
+Fits a few numbers of the chip to what was measured, each model foretold by the others, and writes those that
+help to .convlint/chips.toml beside the configuration. Later plans for the chip use them. Delete the file to
+go back.
+exit codes:
+  0 fitted, or the shipped numbers are as good   2 bad use or configuration
 """
 _MAIN_EXAMPLES = """\
 examples:
@@ -126,6 +139,7 @@ USAGES = {
     "baseline": "write|prune",
     "init": "",
     "plan": "[SPEC]",
+    "calibrate": "PLAN ...",
     "rule": "CODE|NAME",
     "rules": "[list|test|new]",
     "doctor": "",
@@ -334,6 +348,15 @@ def _add_plan(subparsers: argparse._SubParsersAction[Parser]) -> None:
     add_plan_options(parser)
 
 
+def _add_calibrate(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    from convlint.cli.calibrate import add_calibrate_options
+
+    text = "fit the numbers of a chip to what was measured on it, for later plans"
+    parser = _add(subparsers, "calibrate", text, _CALIBRATE_EXAMPLES)
+    add_calibrate_options(parser)
+    _add_terminal_or_json(parser)
+
+
 def _add_catalogue(subparsers: argparse._SubParsersAction[Parser]) -> None:
     from convlint.cli.catalogue import add_catalogue_options
 
@@ -348,6 +371,7 @@ _ADDERS = {
     "fix": _add_fix,
     "compare": _add_compare,
     "plan": _add_plan,
+    "calibrate": _add_calibrate,
     "baseline": _add_baseline,
     "init": _add_init,
     "rule": _add_rule,

@@ -132,6 +132,8 @@ _FIGURES = {
 def _notes(planned: Plan, device: Device) -> tuple[str, ...]:
     chip = device.chip
     notes = ["a forecast from published measurements; nothing here was run on a device"]
+    if chip.fitted is not None:
+        notes.append(chip.fitted.sentence)
     if chip.assumed:
         figures = ", nor ".join(_FIGURES[name] for name in chip.assumed)
         notes.append(f"of {chip.name}, no source gives {figures}: assumed")

@@ -26,7 +26,7 @@ _FUSED = frozenset(
     "silu softplus tanh thresholded_relu clamped_relu".split()
 )
 """Functions of one value that the engine applies at the end of the op before."""
-_ENTRYWISE = _FUSED | frozenset(
+ENTRYWISE = _FUSED | frozenset(
     "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div "
     "round rsqrt select sign sin softsign sqrt square sub".split()
 )
@@ -69,7 +69,7 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
     padded = sum(padded_bytes(meta) for meta in tensors)
     dense = stored_bytes(tensors)
     fused = _is_fused(operation, follows, sole)
-    entrywise = operation.kind in _ENTRYWISE
+    entrywise = operation.kind in ENTRYWISE
     stitched = operation.kind in _FREE or (entrywise and absorbed > 0)
     on_gpu = dense
     if (

@@ -107,8 +107,8 @@ def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
 def test_an_iphone_is_known_by_its_chip() -> None:
     known = {
         "iPhone 16 Pro": "A18 Pro", "iPhone 16 Pro Max": "A18 Pro", "iPhone 16": "A18", "iPhone 16e": "A18",
-        "iPhone 12 mini": "A14", "iPhone 14 Plus": "A15", "iPhone 14 Pro Max": "A16",
-        "iPhone 15 Pro": "A17 Pro", "iPhone 13": "A15", "iPhone XS Max": "A12", "iPhone 17 Pro Max": "A19 Pro", "iPhone 17": "A19",
+        "iPhone 12 mini": "A14", "iPhone 14 Plus": "A15", "iPhone 14 Pro Max": "A16", "iPhone XS Max": "A12",
+        "iPhone 15 Pro": "A17 Pro", "iPhone 13": "A15", "iPhone 17 Pro Max": "A19 Pro", "iPhone 17": "A19",
     }  # fmt: skip
     assert {name: chip_of_phone(name) for name in known} == known
     for name in ("", "iPhone", "iPhone 1", "MacBook Pro", "iPad Air 11-inch (M2)", "iPhone 99"):

@@ -230,7 +230,7 @@ def _write(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO) ->
 
             render_since(since, console)
         render_alternatives(others, console)
-        if measured is None and compared is None:
+        if not (measured or compared or since) and request.max_ms is None:
             render_next(forecast, console)
 
 

@@ -13,6 +13,9 @@ ROW_BYTES = 64
 """The Neural Engine rounds the last axis of a buffer up to this many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
 
+MANY_CHANNELS = 16
+"""From so many channels a group on a convolution is as efficient as a dense one; assumed."""
+
 _MOVING = frozenset(
     "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
     "identity pad pixel_shuffle pixel_unshuffle read_state reshape reshape_like reverse scatter "
@@ -165,7 +168,7 @@ def _work(operation: Operation) -> str:
     grouped = int(operation.attributes.get("groups") or 1) > 1
     if operation.kind in (*PRODUCTS, "scaled_dot_product_attention"):
         return "product"
-    return "grouped" if grouped and isinstance(channels, int) and channels < 16 else "dense"
+    return "grouped" if grouped and isinstance(channels, int) and channels < MANY_CHANNELS else "dense"
 
 
 def _is_fused(operation: Operation, follows: Operation | None, sole: bool) -> bool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from convlint.compression.settings import Setting
     from convlint.coreml.precision import Precision as TrialPrecision
     from convlint.interface.outputs import OutputSpec
+    from convlint.model.fitted import Fitted
     from convlint.model.parity import Precision
-    from convlint.model.placement import Fitted
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "frontend": get_args(FrontendChoice),

@@ -14,7 +14,7 @@ from convlint.text import count, shown_path
 
 if TYPE_CHECKING:
     from convlint.model.calibrated import Calibrated
-    from convlint.model.placement import Fitted
+    from convlint.model.fitted import Fitted
 
 _OPTION = "convlint calibrate"
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convlint.model.placement import ComputeUnits, Fitted
+from convlint.model.fitted import Fitted
+from convlint.model.placement import ComputeUnits
 
 
 @dataclass(frozen=True, slots=True)

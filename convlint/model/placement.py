@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from convlint.model.first_launch import FirstLaunch
+from convlint.model.fitted import FITTED_WORDS, Fitted
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
 from convlint.model.shown import Paged
-from convlint.text import count, shown_path, significant
+from convlint.text import count, significant
 
 Unit = Literal["ANE", "GPU", "CPU"]
 UNITS: tuple[Unit, ...] = ("ANE", "GPU", "CPU")
@@ -53,88 +55,6 @@ class Interval:
     def __str__(self) -> str:
         low, high = (significant(end, 2) for end in (self.low, self.high))
         return f"{significant(self.mid, 3)} ms ({low} to {high})"
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Where to divide a model in two that are loaded one by one: after the op ``after``, which ``module`` and
-    ``site`` name. ``layers`` are those of each entry in both parts, whose number decides what is saved."""
-
-    after: int
-    module: str
-    site: Site | None
-    saves_s: float
-    layers: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLaunch:
-    """Seconds that loading takes: ``first_s`` (low, mid, high), when Core ML compiles the model, and
-    ``later_s``, when it finds what it compiled. ``published`` counts the loads this rests on. ``cut`` is
-    where to divide the model so that it takes less, None where no cut is known to help."""
-
-    first_s: tuple[float, float, float]
-    later_s: float
-    published: int
-    cut: Cut | None = None
-
-    @property
-    def sentence(self) -> str:
-        """Both in one sentence."""
-        low, mid, high = (significant(seconds, 2) for seconds in self.first_s)
-        later = f"about {significant(self.later_s, 1)} s" if self.later_s >= 0.1 else "less than 0.1 s"
-        return (
-            f"about {mid} s ({low} to {high}) while Core ML compiles it for the Neural Engine, once on a"
-            f" device; later loads {later}; from {self.published} published loads{self._cut_words}"
-        )
-
-    @property
-    def _cut_words(self) -> str:
-        if self.cut is None:
-            return ""
-        where = f" ({shown_path(self.cut.site.path)}:{self.cut.site.line})" if self.cut.site else ""
-        first, second = self.cut.layers
-        saved = significant(self.cut.saves_s, 2)
-        return (
-            f". Cut here, saves {saved} s: after {self.cut.module}{where}, into two models with {first} and"
-            f" {second} layers of each entry, as a compiler for two engines takes nearly their fourth power"
-        )
-
-
-FITTED_WORDS = {
-    "arithmetic": "arithmetic on the Neural Engine",
-    "values": "values on the Neural Engine",
-    "weights": "weights on the Neural Engine",
-    "call": "the first call of an engine",
-    "GPU": "the GPU",
-    "CPU": "the CPU",
-}
-"""The times that can be fitted, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Numbers of a chip that were fitted to measurements: ``factors`` are what its times are multiplied by.
-
-    ``measurements`` counts what they were fitted to, of ``models`` models; ``date`` is when.
-    """
-
-    chip: str
-    factors: Mapping[str, float]
-    measurements: int
-    models: int
-    date: str
-
-    def factor(self, name: str) -> float:
-        """The factor of this number; 1 where the shipped number was kept."""
-        return self.factors.get(name, 1.0)
-
-    @property
-    def sentence(self) -> str:
-        """What was fitted to what, in a sentence."""
-        names = ", ".join(f"{FITTED_WORDS.get(name, name)} x {x:.2f}" for name, x in self.factors.items())
-        of = f"{count(self.measurements, 'measurement')} of {self.date}"
-        return f"chip numbers fitted to {of} ({count(self.models, 'model')}): times of {names or 'nothing'}"
 
 
 @dataclass(frozen=True, slots=True)

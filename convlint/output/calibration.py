@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convlint.model.calibrated import Calibrated
-from convlint.model.placement import FITTED_WORDS
+from convlint.model.fitted import FITTED_WORDS
 from convlint.output.page import Page, Plain
 from convlint.output.plan_units import aligned
 from convlint.text import count, shown_path, significant

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from convlint.coreml.targets import DEFAULT_TARGET, TARGETS, normalise_target
 from convlint.errors import UsageError
-from convlint.model.placement import Fitted
+from convlint.model.fitted import Fitted
 from convlint.nearest import nearest_names
 
 DATA = Path(__file__).parent / "data"

@@ -18,7 +18,8 @@ from math import exp, log
 from statistics import linear_regression, median
 from typing import Any
 
-from convlint.model.placement import Cut, FirstLaunch, PlacedOp, Plan
+from convlint.model.first_launch import Cut, FirstLaunch
+from convlint.model.placement import PlacedOp, Plan
 from convlint.placement.chips import DATA
 from convlint.placement.cost import ENTRYWISE
 

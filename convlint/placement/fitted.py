@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convlint.destination import FileKind
 from convlint.errors import SettingsError
-from convlint.model.placement import Fitted
+from convlint.model.fitted import Fitted
 from convlint.placement.chips import Device
 from convlint.placement.estimate import FACTORS
 from convlint.text import one_line, shown_path

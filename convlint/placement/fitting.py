@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from convlint.model.calibrated import Calibrated, MeasuredTime, error_of
-from convlint.model.placement import ComputeUnits, Fitted
+from convlint.model.fitted import Fitted
+from convlint.model.placement import ComputeUnits
 from convlint.placement.estimate import ARITHMETIC, CALL, EACH, FACTORS, ON_CPU, ON_GPU, VALUES, WEIGHTS
 
 LEAST_MODELS = 3

@@ -10,7 +10,8 @@ import pytest
 from test_plan import operation, planned
 
 from convlint.errors import FileError, SettingsError
-from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Fitted, Plan
+from convlint.model.fitted import Fitted
+from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan
 from convlint.placement.chips import find_device
 from convlint.placement.estimate import FACTORS
 from convlint.placement.fitted import fitted_path, fitted_text, read_fitted, with_fitted

@@ -49,7 +49,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "calibrated measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "alternative form",
+        "alternative first_launch fitted form",
         "graph plain rule shown",
     ),
     "convlint.rules": (

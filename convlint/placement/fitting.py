@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from convlint.model.calibrated import Calibrated, MeasuredTime, error_of
+from convlint.model.calibrated import Calibrated, MeasuredTime
 from convlint.model.fitted import Fitted
 from convlint.model.placement import ComputeUnits
 from convlint.placement.estimate import ARITHMETIC, CALL, EACH, FACTORS, ON_CPU, ON_GPU, VALUES, WEIGHTS
@@ -94,11 +94,6 @@ def calibrate(chip: str, samples: Sequence[Sample], date: str) -> Calibrated:
         return found
     factors = {name: round(value, 3) for name, value in _fit(samples).items()}
     return Calibrated(chip, times, Fitted(chip, factors, len(samples), len(groups), date))
-
-
-def error_within(samples: Sequence[Sample], factors: _Factors) -> float:
-    """How far off these factors are on samples that they may have been fitted to."""
-    return error_of([(sample.predict(factors), sample.milliseconds) for sample in samples])
 
 
 def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

@@ -160,9 +160,9 @@ def compared_lines(found: Measured, plan: Plan) -> list[str]:
                 f"a prediction with {choice.compute_units}: measured {significant(told, 3)} ms, planned"
                 f" {choice.latency_ms}: {ratio:.2f} times the measured"
             )
-    if found.predict_ms:
-        parts = sorted(plan.spent_on.items(), key=lambda item: -item[1])
-        whole = sum(plan.spent_on.values())
+    parts = sorted(plan.spent_on.items(), key=lambda item: -item[1])
+    whole = sum(ms for _, ms in parts)
+    if found.predict_ms and whole:
         words = ", ".join(f"{name} {ms / whole:.0%}" for name, ms in parts if ms >= 0.01 * whole)
         lines.append(f"the estimate with {plan.compute_units} is made of: {words}")
     kinds = sorted(found.kinds_ms.items(), key=lambda item: -abs(item[1][0] - item[1][1]))

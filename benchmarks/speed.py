@@ -64,6 +64,10 @@ for _ in range(int(sys.argv[2])):
     assert report.convertible == "yes"
 print(json.dumps(times), file=sys.__stdout__)
 """
+PLANNED = IN_PROCESS.replace("convlint.check(", "convlint.plan(").replace(
+    '    assert report.convertible == "yes"\n', '    assert report.level == "mil"\n'
+)
+"""The same with a plan of the program in place of the check."""
 PLAIN = """
 import sys, torch, torchvision, coremltools as ct
 model = getattr(torchvision.models, sys.argv[1])().eval()
@@ -120,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    for measure in (in_process, whole_process, llama, growth):
+    for measure in (in_process, plan, whole_process, llama, growth):
         sys.stderr.write(f"{measure.__name__} ...\n")
         rows += measure(options.runs)
     table = render(rows)
@@ -146,6 +150,12 @@ def in_process(runs: int) -> list[Row]:
         times = json.loads(python("-c", IN_PROCESS, model, str(runs)).splitlines()[-1])
         rows.append(compared(f"{model}, in process", times["plain"], times["check"], "at most 0.25"))
     return rows
+
+
+def plan(runs: int) -> list[Row]:
+    """``convlint.plan``, with a conversion of its own, in one warm process."""
+    times = json.loads(python("-c", PLANNED, "vit_b_16", str(runs)).splitlines()[-1])
+    return [compared("vit_b_16, `convlint.plan`, in process", times["plain"], times["check"], "at most 2")]
 
 
 def whole_process(runs: int) -> list[Row]:

@@ -105,6 +105,8 @@ def builders(keys: set[str]) -> Iterator[tuple[str, Callable[[], Any], Callable[
         elif name == "depth-anything":
             shape = tuple(map(int, size.split("x")))
             yield key, lambda s=shape: depth_anything(*s), lambda s=shape: torch.zeros(1, 3, *s)
+        elif name == "segformer-b0":
+            yield key, segformer, lambda s=int(size): torch.zeros(1, 3, s, s)
         else:
             build = lambda n=name, s=int(size): image_model(n, s)  # noqa: E731
             yield key, build, lambda s=int(size): torch.zeros(1, 3, s, s)
@@ -125,6 +127,13 @@ def image_model(name: str, size: int) -> Any:
     sized = partial(efficientformer.Attention, resolution=size // 32)
     with patch.object(efficientformer, "Attention", sized):
         return reparameterize_model(timm.create_model(name).eval())
+
+
+def segformer() -> Any:
+    """SegFormer-B0 with 35 classes, as its configuration has it."""
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    return SegformerForSemanticSegmentation(SegformerConfig(num_labels=35)).eval()
 
 
 def depth_anything(height: int, width: int) -> Any:

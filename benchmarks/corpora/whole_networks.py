@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from convlint.model.placement import ComputeUnits
+
 BATCH = 16
 SOURCE = "https://github.com/erwinzhang7/coreml-compute-placement"
-UNITS = ("cpu+ane", "cpu+gpu")
+UNITS: tuple[ComputeUnits, ...] = ("cpu+ane", "cpu+gpu")
 TARGET = "iOS18"
 """That of macOS 15, for which the networks were converted."""
 
@@ -34,16 +36,56 @@ _A_SECOND = {
 }
 
 
+RESIDENCY = f"{SOURCE}/tree/69feb36/results"
+"""Where the unit of each op of these networks is published: ``placement-*.json``, and ``residency`` op by
+op."""
+
+_SPLIT = {
+    "siglip": {
+        "reshape": "A" + "AAAG" * 12,
+        "transpose": "A" + "GGGG" * 12,
+        **dict.fromkeys(("matmul", "mul", "softmax"), "G" * 24),
+    },
+    "resnet50": {"add": "G" * 7 + "A" * 9},
+    "mobilenet": {},
+    "bert": {
+        "add": "C" + "A" * 13,
+        "reshape": "AAAG" * 6,
+        **dict.fromkeys(("cast", "greater_equal", "select", "gather"), "CCC"),
+        **dict.fromkeys(("transpose", "matmul", "mul", "softmax"), "G" * 24),
+    },
+    "whisper": {
+        "gelu": "AGAAAA",
+        "layer_norm": "A" * 8 + "G",
+        "reshape": "AAGA" * 4,
+        **dict.fromkeys(("transpose", "add", "softmax", "reduce_mean"), "G" * 17),
+    },
+}
+"""The first letter of the unit of each op of a kind, in order, on M4 Pro with all units; of the others A."""
+
+
+def published_units(name: str, chip: str, units: str, kind: str, number: int) -> str:
+    """The first letter of the unit where Core ML put op ``number`` of a kind; "" where that is not
+    published."""
+    if units == "cpu+gpu" or (chip != "M4 Pro" and units == "all"):
+        return "G"
+    split = _SPLIT[name]
+    if units == "cpu+ane":
+        split = {each: letters for each, letters in split.items() if "C" in letters}
+    letters = split.get(kind, "A" * (number + 1))
+    return letters[number : number + 1].replace("G", "A" if units == "cpu+ane" else "G")
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkTime:
     """Milliseconds of one prediction of a network, on each pinned choice of units."""
 
     name: str
     chip: str
-    milliseconds: dict[str, float]
+    milliseconds: dict[ComputeUnits, float]
 
     @property
-    def faster(self) -> str:
+    def faster(self) -> ComputeUnits:
         """The faster of the two choices."""
         return min(self.milliseconds, key=lambda units: self.milliseconds[units])
 

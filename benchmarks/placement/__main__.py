@@ -28,6 +28,7 @@ from benchmarks.placement.tables import (
     one_op_table,
     planned_unseen,
     row_table,
+    unit_table,
     unseen_summary,
     unseen_table,
 )
@@ -70,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
         "chips": chip_table(),
         "context": context_table(kept),
         "networks": network_table(kept),
+        "units": unit_table(kept),
         "latency": latency_tables(checked),
         "rows": row_table(checked),
         "unseen-rows": unseen_table(planned),

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from benchmarks.corpora import in_context
 from benchmarks.corpora.one_op import published
 from benchmarks.corpora.timed_models import Timed, timed, unseen
-from benchmarks.corpora.whole_networks import times
+from benchmarks.corpora.whole_networks import UNITS as PINNED
+from benchmarks.corpora.whole_networks import published_units, times
 from benchmarks.placement.errors import error_of, low_high, rank_correlation
 from benchmarks.placement.fitting import Sample, device_of
 from benchmarks.placement.programs import Collected
-from convlint.model.placement import UNITS, Interval
+from convlint.model.placement import UNITS, ComputeUnits, Interval
 from convlint.placement.chips import chips, find_device
 from convlint.placement.estimate import gpu_tflops
 from convlint.placement.forecast import plan_operations
 from convlint.placement.rules import judge_placement
+
+ALL: ComputeUnits = "all"
 
 
 def one_op_table(kept: Collected) -> tuple[list[str], list[tuple[str, str, str]]]:
@@ -117,6 +120,26 @@ def network_table(kept: Collected) -> list[str]:
         f"{len(errors)} times: **median error {statistics.median(errors):.0%}**; the faster choice is right "
         f"in **{faster} of {len(rows)}**.",
     ]
+
+
+def unit_table(kept: Collected) -> list[str]:
+    """Agreement with the units that Core ML chose for the ops of whole networks, for each choice of units."""
+    lines = ["| chip | units | " + " | ".join(kept["networks"]) + " | in all |"]
+    lines.append("|---" * (len(kept["networks"]) + 3) + "|")
+    for chip in ("M4 Pro", "M5 Max"):
+        for units in (*PINNED, ALL):
+            asked, right = Counter[str](), Counter[str]()
+            for name, operations in kept["networks"].items():
+                seen = Counter[str]()
+                for op in plan_operations(name, operations, find_device(chip, None), "mil", units).ops:
+                    told = published_units(name, chip, units, op.kind, seen[op.kind])
+                    seen[op.kind] += 1
+                    asked[name] += told != ""
+                    right[name] += told == op.unit[0]
+            cells = [f"{right[name] / asked[name]:.1%}" for name in kept["networks"]]
+            total = f"**{right.total() / asked.total():.1%}** of {asked.total()}"
+            lines.append(f"| {chip} | {units} | {' | '.join(cells)} | {total} |")
+    return lines
 
 
 def latency_tables(checked: Sequence[tuple[Sample, float]]) -> list[str]:

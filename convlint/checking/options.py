@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convlint.compression.settings import Setting
     from convlint.coreml.precision import Precision as TrialPrecision
     from convlint.interface.outputs import OutputSpec
+    from convlint.model.fitted import Fitted
     from convlint.model.parity import Precision
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +41,7 @@ class Options:
     trial of the level "full" writes, ``why`` a rule to explain where it does not fire, ``coremltools`` a
     release to lint for instead of the installed one. ``chip`` and ``os`` are what the forecast is for; None
     stands for a current one that runs the target. ``as_trained`` leaves a model that has a deployed form in
-    the other one.
+    the other one. ``fitted`` are numbers of chips that were fitted to measurements.
 
     ``origins`` says where the value of each field comes from that is not left at its default.
     """
@@ -66,6 +67,7 @@ class Options:
     chip: str | None = None
     os: str | None = None
     as_trained: bool = False
+    fitted: tuple[Fitted, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

@@ -83,7 +83,16 @@ def device_of(options: Options) -> Device:
     """What the options forecast for; a UsageError for an unknown chip, and a system that it never ran."""
     from convlint.placement.chips import device_for
 
-    return device_for(options.chip, options.os, options.target)
+    return fitted_device(device_for(options.chip, options.os, options.target), options)
+
+
+def fitted_device(device: Device, options: Options) -> Device:
+    """The device with the numbers of its chip that were fitted to measurements, where there are any."""
+    if not options.fitted:
+        return device
+    from convlint.placement.fitted import with_fitted
+
+    return with_fitted(device, options.fitted)
 
 
 def declared_by(inputs: Iterable[InputSpec]) -> Declared:

@@ -76,11 +76,25 @@ examples:
   convlint plan --model segmenter --report plan.html
   convlint plan --model segmenter --format markdown
   convlint plan --model segmenter --diff main.json
+  convlint plan --model segmenter --chip A18Pro --compare-with segmenter.mlperf
 
 A forecast from published measurements: nothing is run on a device, unless --measure is given on a Mac.
 exit codes:
   0 planned   1 planned, and above --max-ms, or lines left the Neural Engine since --diff
   2 bad use or configuration   3 the model could not be imported, built or captured
+"""
+
+CALIBRATE = """\
+examples:
+  convlint plan --model a --chip M4Pro --compare-with a.mlperf --format json > a.json    # one for each model
+  convlint calibrate a.json b.json c.json
+  convlint calibrate *.json --dry-run
+
+Fits a few numbers of the chip to what was measured, each model foretold by the others, and writes those that
+help to .convlint/chips.toml beside the configuration. Later plans for the chip use them. Delete the file to
+go back.
+exit codes:
+  0 fitted, or the shipped numbers are as good   2 bad use or configuration
 """
 
 MAIN = """\

@@ -31,6 +31,7 @@ USAGES = {
     "upgrade": "FROM TO [SPEC]",
     "baseline": "write|prune",
     "init": "",
+    "calibrate": "PLAN ...",
     "config": "",
     "rule": "CODE|NAME",
     "rules": "[list|test|new]",
@@ -253,6 +254,15 @@ def _add_config(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser.keep_short("--check", "--model", "--config", "--format")
 
 
+def _add_calibrate(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    from convlint.cli.calibrate import add_calibrate_options
+
+    text = "fit the numbers of a chip to what was measured on it, for later plans"
+    parser = _add(subparsers, "calibrate", text, examples.CALIBRATE)
+    add_calibrate_options(parser)
+    _add_terminal_or_json(parser)
+
+
 def _add_catalogue(subparsers: argparse._SubParsersAction[Parser]) -> None:
     from convlint.cli.catalogue import add_catalogue_options
 
@@ -266,6 +276,7 @@ _ADDERS = {
     "check": _add_check,
     "fix": _add_fix,
     "plan": _add_plan,
+    "calibrate": _add_calibrate,
     "compress": _add_compress,
     "compare": _add_compare,
     "upgrade": _add_upgrade,

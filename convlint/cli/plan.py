@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from convlint.checking.shipping import fitted_device
 from convlint.cli.options import PLAN_FORMATS
 from convlint.cli.requests import ModelCommand, command_fields, files_of
 from convlint.errors import UsageError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from convlint.model.placement import ComputeUnits
     from convlint.model.since import Since
     from convlint.placement.chips import Device
-    from convlint.placement.dumps import Dump
+    from convlint.placement.dumped import Dump
     from convlint.placement.rules import Precision
 
 TOO_SLOW = 1
@@ -87,6 +88,7 @@ def plan(request: PlanRequest, out: TextIO) -> int:
     job = one_job(request.models, project, "plan")
     options = job.options
     devices = devices_for(options.chip or "", options.os, options.target)
+    devices = tuple(fitted_device(device, options) for device in devices)
     check_words(request.compute_units, request.precision)
     if request.max_ms is not None and not request.max_ms > 0:
         raise UsageError(f"--max-ms takes milliseconds above 0, not {request.max_ms:g}.")
@@ -106,7 +108,7 @@ def plan(request: PlanRequest, out: TextIO) -> int:
     for given in [word for word, asked in (single | {"a page or a drawing": pictures}).items() if asked]:
         if len(devices) > 1:
             raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
-    dump = _dump(request)
+    dump = _dump(request, devices[0])
     earlier = read_plan(request.diff) if request.diff is not None else None
     forecasts, measured, others = _planned(
         replace(job, options=replace(options, chip=None)), request, devices
@@ -144,13 +146,21 @@ def _slowest(forecasts: tuple[Plan, ...], request: PlanRequest) -> Plan | None:
     return slowest if request.max_ms is not None and slowest.latency_ms.mid > request.max_ms else None
 
 
-def _dump(request: PlanRequest) -> Dump | None:
-    """The dump to compare with; a UsageError where it is of other compute units than the plan."""
+def _dump(request: PlanRequest, device: Device) -> Dump | None:
+    """The dump to compare with; a UsageError where it is of other compute units or another chip than the
+    plan."""
     if request.compare_with is None:
         return None
+    from convlint.placement.chips import chip_of_phone
     from convlint.placement.dumps import read_dump
 
     dump = read_dump(Path(request.compare_with))
+    chip = chip_of_phone(dump.device)
+    if chip not in (None, device.chip.name):
+        raise UsageError(
+            f"{request.compare_with} is of an {dump.device}, and the plan for {device.chip.name}: give --chip"
+            f" {str(chip).replace(' ', '')}."
+        )
     if dump.compute_units not in (None, request.compute_units):
         raise UsageError(
             f"{request.compare_with} is of {dump.compute_units}: give --compute-units {dump.compute_units}."
@@ -235,6 +245,7 @@ def _write_one(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO
             render_compared,
             render_limit,
             render_measured,
+            render_next,
             render_plan,
         )
 
@@ -243,7 +254,7 @@ def _write_one(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO
         if measured is not None:
             render_measured(measured, console)
         if compared is not None:
-            render_compared(compared, console)
+            render_compared(compared, forecast, console)
         if request.max_ms is not None:
             render_limit(forecast, request.max_ms, console)
         if since is not None:
@@ -251,6 +262,8 @@ def _write_one(forecast: Plan, beside: Beside, request: PlanRequest, out: TextIO
 
             render_since(since, console)
         render_alternatives(others, console)
+        if not (measured or compared or since) and request.max_ms is None:
+            render_next(forecast, console)
 
 
 def _write_several(

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from convlint.cli.parser import USAGES, build_parser
-from convlint.errors import ConvlintError, FileError, ModelError, RuleError, UsageError
+from convlint.errors import ConvlintError, FileError, ModelError, RuleError, SettingsError, UsageError
 from convlint.nearest import did_you_mean
 from convlint.text import one_line, visible
 
@@ -194,9 +194,9 @@ def report_error(error: ConvlintError, out: TextIO, *, json_format: bool = False
     """Write one paragraph to stderr, and a document to ``out`` where the caller asked for JSON."""
     text = one_line(str(error), 20000)
     if isinstance(error, RuleError) or (isinstance(error, FileError) and len(error.problems) > 1):
-        what = "rules" if isinstance(error, RuleError) else "configuration"
-        listed = "".join(f"\n  {one_line(each)}" for each in error.problems)
-        text = f"the {what} cannot be loaded:{listed}"
+        what = "the rules cannot be loaded" if isinstance(error, RuleError) else "some files cannot be used"
+        what = "the configuration cannot be loaded" if isinstance(error, SettingsError) else what
+        text = what + ":" + "".join(f"\n  {one_line(each)}" for each in error.problems)
     text = re.sub(r"\S{600,}", lambda word: f"{word[0][:200]}\u2026{word[0][-60:]}", text)
     print(f"convlint: error: {visible(text)}", file=sys.stderr)  # noqa: T201
     if json_format:
@@ -216,6 +216,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--parity=float32" if word == "--parity" and ":" in following else word
         for word, following in pairwise([*arguments, ""])
     ]
+    if arguments[:2] == ["plan", "calibrate"]:  # as a part of what plans are made of
+        arguments = arguments[1:]
     named = arguments[0] if arguments else ""
     parser = build_parser(named if named in USAGES else None)
     options, unknown = parser.parse_known_args(arguments)
@@ -255,6 +257,10 @@ def _run_command(namespace: argparse.Namespace, out: TextIO) -> int:
         from convlint.cli.server import server
 
         return server()
+    if namespace.command == "calibrate":
+        from convlint.cli.calibrate import calibrate
+
+        return calibrate(namespace, out)
     if namespace.command == "catalogue":
         from convlint.cli.catalogue import catalogue
 

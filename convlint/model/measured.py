@@ -12,7 +12,8 @@ from convlint.model.placement import ComputeUnits, Unit
 class Compared:
     """One op of the program: its unit in the plan, and the units that Core ML preferred and offered.
 
-    ``allowed`` are the units that offer it by the plan's rules.
+    ``allowed`` are the units that offer it by the plan's rules. ``planned_ms`` is its estimate, ``told_ms``
+    its share of the measured prediction by Core ML's own estimate, None where that is not told.
     """
 
     name: str
@@ -21,6 +22,8 @@ class Compared:
     preferred: Unit
     supported: tuple[Unit, ...]
     allowed: tuple[Unit, ...] = ()
+    planned_ms: float = 0.0
+    told_ms: float | None = None
 
     @property
     def why(self) -> str:
@@ -36,13 +39,26 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The measurement on this Mac. ``predict_ms`` has the median time of a prediction by compute units;
-    ``unmatched`` counts ops of the compiled model without a partner in the plan."""
+    """The measurement on this Mac, or the one in the file that ``chip`` names. ``predict_ms`` has the median
+    time of a prediction by compute units; ``unmatched`` counts ops of the compiled model without a partner in
+    the plan. ``device`` and ``system`` are what was measured, as the file names it."""
 
     chip: str
     ops: tuple[Compared, ...]
     predict_ms: Mapping[ComputeUnits, float]
     unmatched: int = 0
+    device: str = ""
+    system: str = ""
+
+    @property
+    def kinds_ms(self) -> dict[str, tuple[float, float]]:
+        """For each kind of op its estimates in all, and its share of the measured prediction."""
+        found: dict[str, tuple[float, float]] = {}
+        for op in self.ops:
+            if op.told_ms is not None:
+                mine, theirs = found.get(op.kind, (0.0, 0.0))
+                found[op.kind] = (mine + op.planned_ms, theirs + op.told_ms)
+        return found
 
     @property
     def agreement(self) -> float:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from convlint.model.first_launch import FirstLaunch
+from convlint.model.fitted import FITTED_WORDS, Fitted
 from convlint.model.graph import Site, TensorMeta
 from convlint.model.plain import SCHEMA_VERSION, plain
 from convlint.model.rule import Confidence
@@ -56,26 +58,6 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLaunch:
-    """Seconds that loading takes: ``first_s`` (low, mid, high), when Core ML compiles the model, and
-    ``later_s``, when it finds what it compiled. ``published`` counts the loads this rests on."""
-
-    first_s: tuple[float, float, float]
-    later_s: float
-    published: int
-
-    @property
-    def sentence(self) -> str:
-        """Both in one sentence."""
-        low, mid, high = (significant(seconds, 2) for seconds in self.first_s)
-        later = f"about {significant(self.later_s, 1)} s" if self.later_s >= 0.1 else "less than 0.1 s"
-        return (
-            f"about {mid} s ({low} to {high}) while Core ML compiles it for the Neural Engine, once on a"
-            f" device; later loads {later}; from {self.published} published loads"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class PlacedOp:
     """One op of the program with its unit.
 
@@ -84,6 +66,8 @@ class PlacedOp:
     passes). ``module`` is the dotted path of the innermost module, :attr:`path` its parts.
     ``inputs`` are the indices of the ops that it reads: the edges of the graph.
     ``allowed`` are the units that take the op at all, ``times`` its estimated milliseconds on each.
+    ``parts`` are those of the Neural Engine, with the numbers that are shipped: arithmetic, values and
+    weights, of which the slowest counts, and what every op costs.
     ``rule`` is the code of the convlint rule that explains more, "" without one.
     ``bytes`` are the bytes that it moves (activations and weights) as the unit stores them, ``padding``
     those of them that only fill rows up to 64 bytes.
@@ -107,6 +91,7 @@ class PlacedOp:
     outputs: tuple[TensorMeta, ...] = ()
     allowed: tuple[Unit, ...] = ("CPU",)
     times: Mapping[Unit, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
     latency_ms: Interval = Interval(0.0, 0.0, 0.0)
     flops: int = 0
     bytes: int = 0
@@ -228,7 +213,9 @@ class WhatIf:
 class UnitChoice:
     """The forecast for one choice of compute units, the same program on the same chip.
 
-    ``watts`` is what one study measured of the whole chip with these units, 0 where nobody did.
+    ``watts`` is what one study measured of the whole chip with these units, 0 where nobody did. ``units`` has
+    the first letter of the unit of each op, in the order of :attr:`Plan.ops`; ``copies_ms`` is what the
+    changes between units take.
     """
 
     compute_units: ComputeUnits
@@ -236,6 +223,8 @@ class UnitChoice:
     share: Share
     crossings: int
     watts: float = 0.0
+    units: str = ""
+    copies_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -246,6 +235,8 @@ class Plan(Paged):
     ``longest_chain`` holds the indices of the ops on the slowest path through the graph. ``choices`` compares
     the compute units that can be asked for, ``what_if`` has the forecasts under other assumptions, ``notes``
     the limits of the forecast. ``first_launch`` is None where nothing is planned on the Neural Engine.
+    ``fitted`` are the numbers of the chip that were fitted to measurements, ``calls_ms`` what the first call
+    of each unit takes with the numbers that are shipped.
     """
 
     model: str
@@ -265,6 +256,8 @@ class Plan(Paged):
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
     first_launch: FirstLaunch | None = None
+    fitted: Fitted | None = None
+    calls_ms: Mapping[Unit, float] = field(default_factory=dict)
     target: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -278,6 +271,25 @@ class Plan(Paged):
     def flops(self) -> int:
         """Floating-point operations of one prediction; a multiply-add counts as two."""
         return sum(op.flops for op in self.ops)
+
+    @property
+    def spent_on(self) -> dict[str, float]:
+        """Milliseconds of what the estimate is made of: of an op on the Neural Engine, the part that is
+        slowest."""
+        factor = (lambda name: 1.0) if self.fitted is None else self.fitted.factor
+        spent: dict[str, float] = {}
+        for op in self.ops:
+            name, each = FITTED_WORDS.get(op.unit, ""), 0.0
+            if op.unit == "ANE":
+                slow = {part: ms * factor(part) for part, ms in op.parts.items() if part in FITTED_WORDS}
+                name = FITTED_WORDS[max(slow, key=lambda part: slow[part])] if slow else ""
+                each = op.times["ANE"] - max(slow.values(), default=0.0)
+                spent["what every op costs"] = spent.get("what every op costs", 0.0) + each
+            spent[name] = spent.get(name, 0.0) + op.times[op.unit] - each
+        spent["changes of unit"] = sum(crossing.cost_ms for crossing in self.crossings)
+        units = {op.unit for op in self.ops}
+        spent[FITTED_WORDS["call"]] = sum(self.calls_ms.get(unit, 0.0) for unit in units) * factor("call")
+        return {name: ms for name, ms in spent.items() if name and ms > 0}
 
     @property
     def sentence(self) -> str:

@@ -18,7 +18,7 @@ from convlint.output.plan_units import (
     shared_notes,
     verdict_of,
 )
-from convlint.text import count, shown_path
+from convlint.text import count, shown_path, significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,6 +99,15 @@ def render_alternatives(alternatives: Sequence[Alternative], console: Console | 
         page.put(("" if number else "other", _DIM), ("  " if not number else " " * 7) + each.sentence, hang=7)
 
 
+def render_next(plan: Plan, console: Console | Plain) -> None:
+    """Write what to run where there is a device, under a plan that nothing was measured for."""
+    mac = (
+        "" if plan.chip.startswith("A") else "on a Mac, the same command with --measure asks Core ML itself; "
+    )
+    words = f"{mac}with Xcode's performance report of the converted model: --compare-with NAME.mlperf"
+    Page(console).put((f"next: {words}", _DIM), hang=6)
+
+
 def plan_text(plan: Plan) -> str:
     """The plan as plain text."""
     buffer = StringIO()
@@ -120,11 +129,15 @@ def render_measured(measured: Measured, console: Console | Plain) -> None:
         page.put((units, "bold"), f"  {milliseconds:.3g} ms a prediction", indent=2)
 
 
-def render_compared(found: Measured, console: Console | Plain) -> None:
-    """Write how a plan agrees with what a Mac said, kinds of ops that differ first."""
+def render_compared(found: Measured, plan: Plan, console: Console | Plain) -> None:
+    """Write how a plan agrees with what a Mac said: whole predictions, then kinds of ops that differ."""
     page = Page(console)
     page.gap()
-    page.put(("compared", "bold green"), f"  with {found.chip}: {measured_text(found)}", hang=10)
+    of = ", ".join(each for each in (found.device, found.system) if each)
+    told = measured_text(found) if found.ops else "it has no ops, so whole predictions alone"
+    page.put(("compared", "bold green"), f"  with {found.chip}{f' ({of})' if of else ''}: {told}", hang=10)
+    for line in compared_lines(found, plan):
+        page.put(line, indent=2, hang=2)
     groups: dict[tuple[str, Unit, Unit, str], list[str]] = {}
     for op in found.ops:
         if op.why:
@@ -135,6 +148,31 @@ def render_compared(found: Measured, console: Console | Plain) -> None:
         page.put(words, f"  ({names[0]})", indent=2, hang=2)
     if len(ordered) > _ISLANDS:
         page.put((f"and {len(ordered) - _ISLANDS} kinds more: --format json", _DIM), indent=2)
+
+
+def compared_lines(found: Measured, plan: Plan) -> list[str]:
+    """Whole predictions beside their estimates, what an estimate is made of, and where it is furthest off."""
+    lines = []
+    for choice in plan.choices:
+        if (told := found.predict_ms.get(choice.compute_units)) is not None:
+            ratio = choice.latency_ms.mid / told
+            lines.append(
+                f"a prediction with {choice.compute_units}: measured {significant(told, 3)} ms, planned"
+                f" {choice.latency_ms}: {ratio:.2f} times the measured"
+            )
+    parts = sorted(plan.spent_on.items(), key=lambda item: -item[1])
+    whole = sum(ms for _, ms in parts)
+    if found.predict_ms and whole:
+        words = ", ".join(f"{name} {ms / whole:.0%}" for name, ms in parts if ms >= 0.01 * whole)
+        lines.append(f"the estimate with {plan.compute_units} is made of: {words}")
+    kinds = sorted(found.kinds_ms.items(), key=lambda item: -abs(item[1][0] - item[1][1]))
+    if kinds:
+        words = "; ".join(
+            f"{kind} {significant(told, 2)}, planned {significant(mine, 2)}"
+            for kind, (mine, told) in kinds[:_SHOWN]
+        )
+        lines.append(f"furthest off, in ms of the measured prediction as Core ML itself divides it: {words}")
+    return lines
 
 
 def measured_text(measured: Measured) -> str:

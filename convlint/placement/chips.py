@@ -11,6 +11,7 @@ from pathlib import Path
 
 from convlint.coreml.targets import DEFAULT_TARGET, TARGETS, normalise_target
 from convlint.errors import UsageError
+from convlint.model.fitted import Fitted
 from convlint.nearest import nearest_names
 
 DATA = Path(__file__).parent / "data"
@@ -24,7 +25,8 @@ class Chip:
     """One chip. ``generation`` is that of its Neural Engine (H13 is 13), ``systems`` the first and last
     release of each system that ran on it, ``assumed`` the figures without a source. What the GPU reaches in
     matrix products and in moving values is None where nobody measured it. ``watts`` is the power of the chip
-    by compute units, measured with one network; empty where nobody did."""
+    by compute units, measured with one network; empty where nobody did. ``fitted`` are numbers that its
+    user fitted to measurements."""
 
     name: str
     generation: int
@@ -44,6 +46,11 @@ class Chip:
     gpu_gb_s: float | None = None
     gpu_entry_gb_s: float | None = None
     watts: Mapping[str, float] = field(default_factory=dict)
+    fitted: Fitted | None = None
+
+    def factor(self, name: str) -> float:
+        """What a time of this name is multiplied by, as the user fitted it."""
+        return 1.0 if self.fitted is None else self.fitted.factor(name)
 
     @property
     def mobile(self) -> bool:
@@ -143,6 +150,22 @@ def devices_for(chips_: str, system: str | None, target: str) -> tuple[Device, .
         except UsageError:  # it never ran this system
             continue
     return tuple(kept) or (device_for(None, system, target),)
+
+
+def chip_of_phone(name: str) -> str | None:
+    """The chip in an iPhone of this name, such as ``iPhone 16 Pro``; None where that is not known."""
+    best, found = "", None
+    for chip in chips().values():
+        for device in chip.devices:
+            first, *others = device.removesuffix(" family").split("/")
+            phones = [
+                first,
+                *(f"iPhone {each}" if each[0].isdigit() else f"{first} {each}" for each in others),
+            ]
+            for phone in phones if first.startswith("iPhone ") else ():
+                if f"{name} ".startswith(f"{phone} ") and len(phone) > len(best):
+                    best, found = phone, chip.name
+    return found
 
 
 def _usual(chip: Chip) -> str:

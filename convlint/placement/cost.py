@@ -13,6 +13,9 @@ ROW_BYTES = 64
 """The Neural Engine rounds the last axis of a buffer up to this many bytes:
 https://machinelearning.apple.com/research/neural-engine-transformers"""
 
+MANY_CHANNELS = 16
+"""From so many channels a group on a convolution is as efficient as a dense one; assumed."""
+
 _MOVING = frozenset(
     "batch_to_space cast concat copy depth_to_space expand_dims fill_like gather gather_along_axis gather_nd "
     "identity pad pixel_shuffle pixel_unshuffle read_state reshape reshape_like reverse scatter "
@@ -26,7 +29,7 @@ _FUSED = frozenset(
     "silu softplus tanh thresholded_relu clamped_relu".split()
 )
 """Functions of one value that the engine applies at the end of the op before."""
-_ENTRYWISE = _FUSED | frozenset(
+ENTRYWISE = _FUSED | frozenset(
     "abs add atan cast ceil cos erf exp exp2 floor floor_div inverse log maximum minimum mul pow real_div "
     "round rsqrt select sign sin softsign sqrt square sub".split()
 )
@@ -69,7 +72,7 @@ def cost_of(operation: Operation, follows: Operation | None, sole: bool, absorbe
     padded = sum(padded_bytes(meta) for meta in tensors)
     dense = stored_bytes(tensors)
     fused = _is_fused(operation, follows, sole)
-    entrywise = operation.kind in _ENTRYWISE
+    entrywise = operation.kind in ENTRYWISE
     stitched = operation.kind in _FREE or (entrywise and absorbed > 0)
     on_gpu = dense
     if (
@@ -165,7 +168,7 @@ def _work(operation: Operation) -> str:
     grouped = int(operation.attributes.get("groups") or 1) > 1
     if operation.kind in (*PRODUCTS, "scaled_dot_product_attention"):
         return "product"
-    return "grouped" if grouped and isinstance(channels, int) and channels < 16 else "dense"
+    return "grouped" if grouped and isinstance(channels, int) and channels < MANY_CHANNELS else "dense"
 
 
 def _is_fused(operation: Operation, follows: Operation | None, sole: bool) -> bool:

@@ -1,9 +1,13 @@
-"""Reads what a Mac said of a model: where Core ML's compute plan puts each op.
+"""Reads what a Mac said of a model: where Core ML puts each op, and how long a prediction takes.
 
-Three forms are known. JSON of anemll-profile, whose ``ordered_placements`` its source names:
+Known are a performance report of Xcode (:mod:`convlint.placement.xcode_report`), a plan with a measurement
+that convlint wrote, and: JSON of anemll-profile, whose ``ordered_placements`` its source names:
 https://github.com/Anemll/anemll-profile. JSON with ``operations``, each with ``operator``, ``preferred`` and
-``supported``: https://github.com/erwinzhang7/coreml-compute-placement/tree/80cdd66/results/residency.
-Lines of model, index, operator, name, preferred and supported, with tabs between them:
+``supported``: https://github.com/erwinzhang7/coreml-compute-placement/tree/80cdd66/results/residency. The
+``Measurement`` of coremltools' ``MLModelBenchmarker`` as ``dataclasses.asdict`` gives it, alone or as
+``predict`` beside such operations:
+https://github.com/apple/coremltools/blob/9.0/coremltools/models/ml_program/experimental/perf_utils.py. Lines
+of model, index, operator, name, preferred and supported, with tabs between them:
 https://github.com/751K/Apple-Neural-Engine-Microarchitecture-Study-M6/tree/5cb462b/data/03_compile/opdispatch
 """
 
@@ -12,13 +16,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from convlint.errors import FileError
 from convlint.model.measured import Compared, Measured
-from convlint.model.placement import UNITS, ComputeUnits, Plan, Unit
+from convlint.model.placement import COMPUTE_UNITS, ComputeUnits, Plan
+from convlint.placement.dumped import Dump, DumpedOp, is_time, op_of
+from convlint.placement.xcode_report import REPORT, is_report, of_report
 
 UNIT_WORDS: dict[str, ComputeUnits] = {
     "ALL": "all",
@@ -27,31 +33,17 @@ UNIT_WORDS: dict[str, ComputeUnits] = {
     "CPU_AND_NE": "cpu+ane",
 }
 _FORMS = (
-    "known are JSON of anemll-profile, JSON with operations that have operator, preferred and supported, and "
-    "lines of model, index, operator, name, preferred and supported with tabs between them"
+    "known are a performance report of Xcode (a folder with a report.json), a plan with a measurement as"
+    " convlint writes it, a Measurement of coremltools' MLModelBenchmarker as JSON, JSON of anemll-profile,"
+    " JSON with operations that have operator, preferred and supported, and lines of model, index, operator,"
+    " name, preferred and supported with tabs between them"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DumpedOp:
-    """One op of a compiled model. ``kind`` is the MIL op type, ``name`` that of its value, "" if not told."""
-
-    kind: str
-    name: str
-    preferred: Unit
-    supported: tuple[Unit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Dump:
-    """Every op of one model that Core ML placed; ``compute_units`` where the file says them."""
-
-    ops: tuple[DumpedOp, ...]
-    compute_units: ComputeUnits | None = None
-
-
 def read_dump(path: Path) -> Dump:
-    """The dump in this file; a FileError for what is none."""
+    """The dump in this file, or in this folder of Xcode; a FileError for what is none."""
+    if path.is_dir():
+        path = path / REPORT
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -60,14 +52,27 @@ def read_dump(path: Path) -> Dump:
         data = json.loads(text) if text.lstrip().startswith(("{", "[")) else None
     except json.JSONDecodeError as error:
         raise FileError([f"{path}:{error.lineno}: not JSON: {error.msg}"]) from error
-    dump = _of_json(data) if data is not None else Dump(tuple(_of_lines(text.splitlines())))
-    if not dump.ops:
-        raise FileError([f"{path}: no ops with a unit in it; {_FORMS}"])
+    except RecursionError as error:
+        raise FileError([f"{path}: cannot be read: it is nested too deep"]) from error
+    if data is None:
+        dump = Dump(tuple(_of_lines(text.splitlines())))
+    else:
+        dump = of_report(data) if is_report(data) else _of_json(data)
+    if not (dump.ops or dump.milliseconds or dump.times):
+        raise FileError([f"{path}: no ops with a unit in it, and no time of a prediction; {_FORMS}"])
     return dump
 
 
 def compare_with_dump(plan: Plan, dump: Dump, source: str) -> Measured:
-    """The ops of the plan beside those of the dump: of one name, else the first of a kind with the first."""
+    """The ops of the plan beside those of the dump: of one name, else the first of a kind with the first.
+
+    Whole predictions are compared for each choice of units that was timed.
+    """
+    timed = dict(dump.times)
+    if dump.milliseconds is not None:
+        timed[dump.compute_units or plan.compute_units] = dump.milliseconds
+    total = timed.get(plan.compute_units)
+    weights = sum(op.weight for op in dump.ops)
     named = {op.name: op for op in dump.ops if op.name}
     waiting: dict[str, deque[DumpedOp]] = defaultdict(deque)
     for op in dump.ops:
@@ -85,9 +90,12 @@ def compare_with_dump(plan: Plan, dump: Dump, source: str) -> Measured:
             continue
         taken.add(id(theirs))
         compared.append(
-            Compared(mine.name, mine.kind, mine.unit, theirs.preferred, theirs.supported, mine.allowed)
-        )
-    return Measured(source, tuple(compared), {}, len(dump.ops) - len(compared))
+            Compared(
+                mine.name, mine.kind, mine.unit, theirs.preferred, theirs.supported, mine.allowed,
+                mine.latency_ms.mid, theirs.weight / weights * total if weights and total else None,
+            )
+        )  # fmt: skip
+    return Measured(source, tuple(compared), timed, len(dump.ops) - len(compared), dump.device, dump.system)
 
 
 def _of_json(data: Any) -> Dump:
@@ -98,10 +106,37 @@ def _of_json(data: Any) -> Dump:
     placements = data.get("ordered_placements")
     if isinstance(placements, list):
         return _of_anemll(data, placements)
+    if isinstance(measured := data.get("measured") or data.get("compared"), dict):
+        return _of_plan(measured)
     units = data.get("compute_units")
     known = UNIT_WORDS.get(units) if isinstance(units, str) else None
     operations = data.get("operations")
-    return Dump(tuple(_ops(operations)) if isinstance(operations, list) else (), known)
+    predicted = data.get("predict", data if "samples" in data else None)
+    ops = tuple(_ops(operations)) if isinstance(operations, list) else ()
+    return Dump(ops, known, _median(predicted))
+
+
+def _of_plan(measured: dict[str, Any]) -> Dump:
+    """The measurement in the JSON of a plan."""
+    told, ops = measured.get("predict_ms"), measured.get("ops")
+    times = {words: told.get(words) for words in COMPUTE_UNITS} if isinstance(told, dict) else {}
+    entries = ops if isinstance(ops, list) else ()
+    return Dump(
+        tuple(_ops({**op, "operator": op.get("kind")} for op in entries if isinstance(op, dict))),
+        times={words: ms for words, ms in times.items() if ms is not None and is_time(ms)},
+    )
+
+
+def _median(measurement: Any) -> float | None:
+    """The median milliseconds of a ``Measurement``: of its statistics, else of its samples."""
+    if not isinstance(measurement, dict):
+        return None
+    statistics, samples = measurement.get("statistics"), measurement.get("samples")
+    told = statistics.get("median") if isinstance(statistics, dict) else None
+    if is_time(told):
+        return float(told)
+    times = [each for each in samples if is_time(each)] if isinstance(samples, list) else []
+    return float(median(times)) if times else None
 
 
 def _of_anemll(data: dict[str, Any], placements: list[Any]) -> Dump:
@@ -117,32 +152,30 @@ def _of_anemll(data: dict[str, Any], placements: list[Any]) -> Dump:
             "name": placed.get("name"),
             "preferred": placed.get("device"),
             "supported": ("CPU", placed.get("device"), *(("ANE",) if placed.get("ane_supported") else ())),
+            "cost": placed.get("cost"),
         }
         for placed in placements
         if isinstance(placed, dict)
     ]
-    return Dump(tuple(_ops(entries)), "all" if everything else "cpu+ane")
+    told = data.get("measured_prediction")
+    average = told.get("average_ms") if isinstance(told, dict) else None
+    return Dump(
+        tuple(_ops(entries)), "all" if everything else "cpu+ane", float(average) if is_time(average) else None
+    )
 
 
 def _ops(entries: Iterable[Any]) -> Iterable[DumpedOp]:
     for entry in entries:
         if isinstance(entry, dict):
-            supported = entry.get("supported") or ()
-            yield from _op(entry.get("operator"), entry.get("name"), entry.get("preferred"), supported)
+            supported, cost = entry.get("supported") or (), entry.get("cost")
+            weight = float(cost) if is_time(cost) else 0.0
+            yield from op_of(
+                entry.get("operator"), entry.get("name"), entry.get("preferred"), supported, weight
+            )
 
 
 def _of_lines(lines: Iterable[str]) -> Iterable[DumpedOp]:
     for line in lines:
         cells = line.split("\t")
         if len(cells) >= 6:
-            yield from _op(cells[2], cells[3], cells[4], cells[5].split(","))
-
-
-def _op(operator: Any, name: Any, preferred: Any, supported: Iterable[Any]) -> Iterable[DumpedOp]:
-    """The op, unless Core ML said no unit of it, as it does of constants."""
-    unit = next((unit for unit in UNITS if unit == preferred), None)
-    if not isinstance(operator, str) or unit is None:
-        return
-    kind = operator.partition(".")[2] if operator.startswith("ios") else operator
-    found = set(supported)
-    yield DumpedOp(kind, str(name or ""), unit, tuple(each for each in UNITS if each in found))
+            yield from op_of(cells[2], cells[3], cells[4], cells[5].split(","))

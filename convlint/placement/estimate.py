@@ -7,7 +7,7 @@ a prediction, according to published latencies.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,10 +53,29 @@ def calibration_table() -> Mapping[str, Any]:
         return tomllib.load(file)
 
 
+ARITHMETIC, VALUES, WEIGHTS, EACH = "arithmetic", "values", "weights", "each op"
+"""The parts of a time on the Neural Engine: the slowest of the first three counts, and the last always."""
+CALL, ON_GPU, ON_CPU = "call", "GPU", "CPU"
+FACTORS = (ARITHMETIC, VALUES, WEIGHTS, CALL, ON_GPU, ON_CPU)
+"""The times that a user can fit to measurements; three are those parts, and a call is that of an engine."""
+
+
 def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     """Milliseconds of one op on the Neural Engine: the slowest of arithmetic, activations and weights."""
-    if cost.fused or not chip.ane_tflops:
+    return slowest(ane_parts(cost, chip, fitted), chip.factor)
+
+
+def slowest(parts: Mapping[str, float], factor: Callable[[str], float]) -> float:
+    """The time of an op on the Neural Engine of its parts, each by its factor."""
+    if not parts:
         return 0.0
+    return max(parts[name] * factor(name) for name in (ARITHMETIC, VALUES, WEIGHTS)) + parts[EACH]
+
+
+def ane_parts(cost: Cost, chip: Chip, fitted: Calibration) -> dict[str, float]:
+    """Milliseconds of the parts of one op on the Neural Engine; empty where it takes no time there."""
+    if cost.fused or not chip.ane_tflops:
+        return {}
     shares = {"dense": fitted.dense_share, "grouped": fitted.grouped_share, "product": fitted.product_share}
     share = shares.get(cost.work)
     compute = cost.flops / (share * chip.ane_tflops * 1e9) if share else 0.0
@@ -64,7 +83,7 @@ def ane_ms(cost: Cost, chip: Chip, fitted: Calibration) -> float:
     spilled = cost.spilled(resident_bytes(chip))
     traffic = ((cost.traffic - spilled) / speed + spilled / fitted.spill_gb_s) / 1e6
     weights = cost.weights / (chip.ane_gb_s * 1e6)
-    return max(compute, traffic, weights) + fitted.op_us / 1e3
+    return {ARITHMETIC: compute, VALUES: traffic, WEIGHTS: weights, EACH: fitted.op_us / 1e3}
 
 
 def resident_bytes(chip: Chip) -> int:
@@ -81,8 +100,8 @@ def unit_ms(cost: Cost, chip: Chip) -> dict[Unit, float]:
     busy = 0.0 if cost.fused else 1.0
     return {
         "ANE": ane_ms(cost, chip, calibration()),
-        "GPU": gpu_ms(cost, chip),
-        "CPU": cpu + busy * other["cpu_op_us"] / 1e3,
+        "GPU": gpu_ms(cost, chip) * chip.factor(ON_GPU),
+        "CPU": (cpu + busy * other["cpu_op_us"] / 1e3) * chip.factor(ON_CPU),
     }
 
 
@@ -146,7 +165,7 @@ def call_ms(unit: Unit, chip: Chip) -> float:
     fitted = calibration()
     if unit == "CPU":
         return 0.0
-    return fitted.call_ms if chip.mobile else fitted.mac_call_ms
+    return (fitted.call_ms if chip.mobile else fitted.mac_call_ms) * chip.factor(CALL)
 
 
 def around(milliseconds: float, unit: Unit) -> Interval:

@@ -13,7 +13,7 @@ from convlint.nearest import did_you_mean
 from convlint.placement.advice import advice_of
 from convlint.placement.blockers import blockers_of
 from convlint.placement.chips import Device
-from convlint.placement.first_launch import first_launch_of
+from convlint.placement.first_launch import first_launch_of, with_two_engines
 from convlint.placement.operations import Operation
 from convlint.placement.planner import Planner
 from convlint.placement.rules import Precision
@@ -62,10 +62,11 @@ def plan_program(
             f"{size:.1f} GB of weights in float16: an iPhone's Neural Engine takes about 1 GB a model (CL226)"
         )
     on_engine = any(op.unit == "ANE" for op in planned.ops)
+    launch = with_two_engines(first_launch_of(graph.parameter_count), planned) if on_engine else None
     return replace(
         planned,
         target=target,
-        first_launch=first_launch_of(graph.parameter_count) if on_engine else None,
+        first_launch=launch,
         advice=advice_of(graph, target) if "ANE" in COMPUTE_UNITS[compute_units] else (),
         notes=(*notes, *remarks, *planned.notes),
         seconds=spent,
@@ -132,6 +133,8 @@ _FIGURES = {
 def _notes(planned: Plan, device: Device) -> tuple[str, ...]:
     chip = device.chip
     notes = ["a forecast from published measurements; nothing here was run on a device"]
+    if chip.fitted is not None:
+        notes.append(chip.fitted.sentence)
     if chip.assumed:
         figures = ", nor ".join(_FIGURES[name] for name in chip.assumed)
         notes.append(f"of {chip.name}, no source gives {figures}: assumed")

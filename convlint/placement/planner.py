@@ -25,7 +25,16 @@ from convlint.placement import islands as graphs
 from convlint.placement.attributes import CONVOLUTIONS, PRODUCTS
 from convlint.placement.chips import Device
 from convlint.placement.cost import Cost, cost_of, stored_bytes
-from convlint.placement.estimate import around, call_ms, change_ms, copy_gb_s, total, unit_ms
+from convlint.placement.estimate import (
+    ane_parts,
+    around,
+    calibration,
+    call_ms,
+    change_ms,
+    copy_gb_s,
+    total,
+    unit_ms,
+)
 from convlint.placement.operations import Operation
 from convlint.placement.rules import PlacementVerdict, Precision, judge_placement
 from convlint.placement.segmenter import segmenter, segmenter_ms
@@ -136,6 +145,8 @@ class Planner:
             latency_ms=self.latency(division),
             share=self.share(division),
             longest_chain=graphs.longest_chain(self.graph, [op.latency_ms.mid for op in ops]),
+            fitted=self.device.chip.fitted,
+            calls_ms={unit: call_ms(unit, replace(self.device.chip, fitted=None)) for unit in UNITS},
         )
 
     def island_ms(self, division: Division, members: Sequence[int]) -> Interval:
@@ -190,6 +201,7 @@ class Planner:
             outputs=operation.outputs,
             allowed=verdict.allowed,
             times=self.times[index],
+            parts=ane_parts(cost, self.device.chip, calibration()),
             latency_ms=around(self.times[index][unit], unit),
             flops=cost.flops,
             bytes=cost.traffic + cost.weights,

@@ -15,7 +15,7 @@ from typing import Any
 from convlint.model.placement import Unit
 from convlint.placement.chips import DATA, Chip, chips
 from convlint.placement.cost import Cost, flops_of, stored_bytes
-from convlint.placement.estimate import dispatch_ms, gpu_gb_s, gpu_tflops
+from convlint.placement.estimate import gpu_tflops
 from convlint.placement.operations import Operation, numel
 
 
@@ -47,20 +47,42 @@ def segmenter_ms(operation: Operation, cost: Cost, chip: Chip) -> dict[Unit, flo
     """Milliseconds of one op on each unit by Core ML's own cost model."""
     table = _table()
     flops, moved = flops_of(operation), _bytes(operation)
+    rate = table["gb_s"] * 1e6
+    gpu_rate = rate * chip.dram_gb_s / chips()[table["gpu_chip"]].dram_gb_s
     ane_part = chip.ane_tflops / chips()[table["chip"]].ane_tflops
     cpu_part = table["mobile_cpu"] if chip.mobile else 1.0
     product = _product(table["product"], operation, flops, moved)
     if product is None:
-        on_ane, on_cpu = table["factor"].get(operation.kind, table["factor"]["default"])
-        ane, cpu = moved * on_ane / (table["gb_s"] * 1e6), moved * on_cpu / (table["gb_s"] * 1e6)
-        gpu = moved * on_cpu / (gpu_gb_s(chip, entrywise=False) * 1e6)
+        on_ane, on_cpu, on_gpu = _factors(table, operation, moved)
+        ane, cpu, gpu = moved * on_ane / rate, moved * on_cpu / rate, moved * on_gpu / gpu_rate
     else:
-        on_ane, on_cpu = product["gflops"]
-        gpu = flops / (gpu_tflops(chip) * 1e9) * table["most_gflops"] / on_cpu
-        ane = flops / (on_ane * ane_part * 1e6) if ane_part else 0.0
-        ane = max(ane, moved / (product["ane_gb_s"] * 1e6)) if "ane_gb_s" in product else ane
+        on_ane, on_cpu, *rest = product["gflops"]
+        rated = _squared(operation) if "squared" in product else flops
+        best = gpu_tflops(chip) * table["gpu_share"] * 1e9
+        share = (rest[0] if rest else on_cpu) / table["most_gflops"]
+        gpu = max(rated / (best * share), moved * table["factor"]["default"][2] / gpu_rate)
+        ane = rated / (on_ane * ane_part * 1e6) if ane_part else 0.0
+        ane = max(ane, moved * product["ane_factor"] / rate) if "ane_factor" in product else ane
         cpu = flops / (on_cpu * cpu_part * 1e6)
-    return {"ANE": ane, "GPU": gpu + (0.0 if cost.fused else dispatch_ms()), "CPU": cpu}
+    return {"ANE": ane, "GPU": gpu, "CPU": cpu}
+
+
+def _factors(table: Mapping[str, Any], operation: Operation, moved: int) -> list[float]:
+    """How much longer than a relu of so many bytes: on the Neural Engine, the CPU and the GPU."""
+    found: list[float] = table["factor"].get(operation.kind, table["factor"]["default"])
+    if moved <= table["large"]["above_mb"] * 1e6:
+        return found
+    by_number = operation.kind == "mul" and sum(numel(meta.shape) > 1 for meta in operation.activations) < 2
+    name = "mul_by_number" if by_number else operation.kind
+    large: list[float] = table["large"].get(name, found)
+    return large
+
+
+def _squared(operation: Operation) -> int:
+    """Rows times the square of the depth of a linear."""
+    depth = operation.attributes.get("depth")
+    rows = sum(numel(meta.shape[:-1]) for meta in operation.outputs)
+    return rows * depth**2 if isinstance(depth, int) else 0
 
 
 def _product(
@@ -75,9 +97,9 @@ def _product(
         "depth_below": depth if isinstance(depth, int) else 0,
     }
     for rate in rates:
-        if operation.kind in rate["kinds"] and all(
-            value < rate[name] for name, value in have.items() if name in rate
-        ):
+        if operation.kind not in rate["kinds"] or entries < rate.get("entries_from", 0):
+            continue
+        if all(value < rate[name] for name, value in have.items() if name in rate):
             return rate
     return None
 

@@ -37,7 +37,7 @@ def divide(
         steps.append(came)
     if not best:
         return []
-    unit = min(best, key=lambda other: _rounded(best[other] + (prices.output_ms if other == "ANE" else 0.0)))
+    unit = min(best, key=lambda other: _rounded(best[other] + (prices.output_ms if other != "CPU" else 0.0)))
     path = [unit]
     for came in reversed(steps[1:]):
         unit = came[unit]

@@ -34,7 +34,15 @@ def choices_of(planner: Planner) -> tuple[UnitChoice, ...]:
         division = other.division()
         watts = planner.device.chip.watts.get(words, 0.0)
         found.append(
-            UnitChoice(words, other.latency(division), other.share(division), len(division.crossings), watts)
+            UnitChoice(
+                words,
+                other.latency(division),
+                other.share(division),
+                len(division.crossings),
+                watts,
+                "".join(unit[0] for unit in division.units),
+                sum(crossing.cost_ms for crossing in division.crossings),
+            )
         )
     return tuple(found)
 

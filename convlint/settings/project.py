@@ -86,7 +86,19 @@ def find_project(
         _named(Path(named)) if named else _nearest(Path(start) if start is not None else Path.cwd())
     )
     project = _project(*configuration) if configuration is not None else Project()
-    return _with_environment(project, variables)
+    return _with_environment(_with_fitted(project), variables)
+
+
+def _with_fitted(project: Project) -> Project:
+    """``project`` with the numbers of chips that were fitted for it, in all its options."""
+    root = Path.cwd() if project.root is None else Path(project.root)
+    if not os.path.exists(root / ".convlint" / "chips.toml"):
+        return project
+    from convlint.placement.fitted import read_fitted
+
+    fitted = read_fitted(root)
+    models = tuple(replace(job, options=replace(job.options, fitted=fitted)) for job in project.models)
+    return replace(project, options=replace(project.options, fitted=fitted), models=models)
 
 
 def _named(file: Path) -> tuple[Mapping[str, Any], Path]:

@@ -46,10 +46,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "run",
         "report",
         "as_dict compression fixed reasons since",
-        "measured parity verdict",
+        "calibrated measured parity verdict",
         "repair",
         "applied findings placement remarks runtimes",
-        "alternative form",
+        "alternative first_launch fitted form",
         "graph plain rule shown",
     ),
     "convlint.rules": (
@@ -83,7 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.output": (
         "junit notebook plan_markdown since statistics",
         "fixed github gitlab html markdown plan sarif terminal",
-        "concise explained findings json",
+        "calibration concise explained findings json",
         "formats page places plan_units proofs rule_page rules runtimes settings upgrade",
         "catalogue compression earlier excerpt fix_report hyperlinks modules order",
     ),

@@ -29,7 +29,12 @@ ROOMS = (
     "repair",
     "trial",
 )
-OF_COMMANDS = ("placement/measure.py", "repair/source/script.py", "repair/source/helper_file.py")
+OF_COMMANDS = (
+    "placement/measure.py",
+    "placement/measured_plans.py",
+    "repair/source/script.py",
+    "repair/source/helper_file.py",
+)
 """Modules that only commands use, and texts that are written into files."""
 
 

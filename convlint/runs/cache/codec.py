@@ -32,6 +32,8 @@ _MEASURED = (
     "convlint.model.alternative",
     "convlint.model.applied",
     "convlint.model.compression",
+    "convlint.model.first_launch",
+    "convlint.model.fitted",
     "convlint.model.form",
     "convlint.model.parity",
     "convlint.model.placement",

@@ -64,7 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.repair": (
         "fix",
         "fixing proposal",
-        "changes known_sizes ports normalisation",
+        "changes known_sizes ports normalisation sparse_buffers",
         "layout",
         "search",
         "forms",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convlint.model.calibrated import Calibrated
     from convlint.model.fitted import Fitted
 
-_OPTION = "convlint calibrate"
+_OPTION = "the file"
 
 
 def add_calibrate_options(parser: argparse.ArgumentParser) -> None:

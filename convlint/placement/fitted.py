@@ -49,7 +49,8 @@ def read_fitted(root: str | Path) -> tuple[Fitted, ...]:
     keys = ("name", "date", "measurements", "models", "factors")
     found = [_fitted(table) for table in whole.tables("chip", keys)]
     if problems.messages:
-        raise SettingsError(problems.messages)
+        hint = f"{shown}: plans take numbers of chips from this file; delete it, or move it where it is yours"
+        raise SettingsError([*problems.messages, hint])
     return tuple(found)
 
 

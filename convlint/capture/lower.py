@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
+from convlint.capture.names import EXPORTED
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +71,7 @@ class _Lowering:
 
     def copy(self, node: Node) -> Node:
         copied = self.new.node_copy(node, lambda source: self.env[source])
+        copied.meta[EXPORTED] = node.name
         if node.op == "placeholder":
             copied.name = node.name  # an input may be called as a builtin is, and must keep its name
         return copied
@@ -100,7 +102,7 @@ class _Lowering:
     def add(self, node: Node, target: Any, args: tuple[Any, ...], value: Any, **kwargs: Any) -> Node:
         """A new node in place of ``node``, with its line and module."""
         new = self.new.create_node("call_function", target, args, kwargs)
-        new.meta = {**node.meta, "val": value}
+        new.meta = {**node.meta, "val": value, EXPORTED: node.name}
         return new
 
     def functional(self, node: Node) -> Node:

@@ -167,6 +167,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--diff", metavar="FILE", help=text)
     shown = parser.add_argument_group("what to show")
     add_report_options(shown, PLAN_FORMATS)
+    text = "also write unit and time of each node for Model Explorer, which draws the exported program"
+    shown.add_argument("--model-explorer", metavar="FILE", help=text)
 
 
 def add_baseline_options(parser: argparse.ArgumentParser) -> None:

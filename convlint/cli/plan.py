@@ -9,9 +9,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from convlint.checking.options import Options
 from convlint.checking.shipping import fitted_device
 from convlint.cli.options import PLAN_FORMATS
 from convlint.cli.requests import ModelCommand, command_fields, files_of
+from convlint.destination import Place, checked_place, make_folder_of
 from convlint.errors import UsageError
 from convlint.model.placement import Plan
 from convlint.model.run import Outcome, Run
@@ -52,6 +54,7 @@ class PlanRequest(ModelCommand):
     compare_with: str | None
     diff: str | None
     files: tuple[str, ...]
+    model_explorer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def plan_request(namespace: argparse.Namespace) -> PlanRequest:
         compare_with=namespace.compare_with,
         diff=namespace.diff,
         files=files_of(namespace),
+        model_explorer=namespace.model_explorer,
     )
 
 
@@ -102,12 +106,14 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         "--measure": request.measure,
         "--compare-with": request.compare_with,
         "--diff": request.diff,
+        "--model-explorer": request.model_explorer,
     }
     files = destinations(request.files, PLAN_FORMATS)
     pictures = {request.format, *(file.format for file in files)} & PICTURES
     for given in [word for word, asked in (single | {"a page or a drawing": pictures}).items() if asked]:
         if len(devices) > 1:
             raise UsageError(f"{given} is for one chip, and --chip names {len(devices)}.")
+    nodes = _node_data(request, options)
     dump = _dump(request, devices[0])
     earlier = read_plan(request.diff) if request.diff is not None else None
     forecasts, measured, others = _planned(
@@ -132,6 +138,16 @@ def plan(request: PlanRequest, out: TextIO) -> int:
         return written.getvalue()
 
     write_texts(files, text)
+    if nodes is not None:
+        from convlint.output.model_explorer import render_node_data
+
+        if not any(op.node for op in forecasts[0].ops):
+            raise UsageError(
+                "--model-explorer: no op of this plan comes from a node of an exported program: it is planned"
+                " through TorchScript, by a recorded run or by PyTorch's own ops. No file was written."
+            )
+        make_folder_of(nodes)
+        nodes.write(render_node_data(forecasts[0]))
     if request.format in PICTURES:
         out.write(text(request.format))
     else:
@@ -144,6 +160,19 @@ def _slowest(forecasts: tuple[Plan, ...], request: PlanRequest) -> Plan | None:
     """The plan that is furthest above ``--max-ms``; None where none is above it."""
     slowest = max(forecasts, key=lambda each: each.latency_ms.mid)
     return slowest if request.max_ms is not None and slowest.latency_ms.mid > request.max_ms else None
+
+
+def _node_data(request: PlanRequest, options: Options) -> Place | None:
+    """Where the data for Model Explorer go, looked at before any work."""
+    if request.model_explorer is None:
+        return None
+    if options.trial is None:
+        raise UsageError(
+            "--model-explorer takes the converted program, whose ops have nodes: leave --trial none out."
+        )
+    from convlint.output.model_explorer import NODE_DATA
+
+    return checked_place("--model-explorer", request.model_explorer, NODE_DATA)
 
 
 def _dump(request: PlanRequest, device: Device) -> Dump | None:

@@ -63,7 +63,8 @@ class PlacedOp:
 
     ``index`` is its place in :attr:`Plan.ops`, which is in program order. ``kind`` is the MIL op type
     (``conv``); ``op`` the PyTorch op that it comes from (``aten.conv2d.default``, "" for an op of the
-    passes). ``module`` is the dotted path of the innermost module, :attr:`path` its parts.
+    passes), ``node`` the node of the program that ``torch.export.export`` gives. ``module`` is the dotted
+    path of the innermost module, :attr:`path` its parts.
     ``inputs`` are the indices of the ops that it reads: the edges of the graph.
     ``allowed`` are the units that take the op at all, ``times`` its estimated milliseconds on each.
     ``parts`` are those of the Neural Engine, with the numbers that are shipped: arithmetic, values and
@@ -87,6 +88,7 @@ class PlacedOp:
     caller: Site | None = None
     module: str = ""
     module_type: str = ""
+    node: str = ""
     inputs: tuple[int, ...] = ()
     outputs: tuple[TensorMeta, ...] = ()
     allowed: tuple[Unit, ...] = ("CPU",)

@@ -27,7 +27,8 @@ ITEM_BYTES = {
 class Operation:
     """An op. ``kind`` is the MIL op type. ``inputs`` are the tensors that it reads, constants too; ``reads``
     are the indices of the operations that made them. ``attributes`` are those that placement and cost use,
-    with the same names for every source: see :mod:`convlint.placement.attributes`."""
+    with the same names for every source: see :mod:`convlint.placement.attributes`. ``node`` is the node of
+    the exported program that it comes from, "" where there is none."""
 
     kind: str
     name: str
@@ -40,6 +41,7 @@ class Operation:
     caller: Site | None = None
     module: str = ""
     module_type: str = ""
+    node: str = ""
 
     @property
     def activations(self) -> Iterator[TensorMeta]:

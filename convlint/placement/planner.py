@@ -197,6 +197,7 @@ class Planner:
             caller=operation.caller,
             module=operation.module,
             module_type=operation.module_type,
+            node=operation.node,
             inputs=operation.reads,
             outputs=operation.outputs,
             allowed=verdict.allowed,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from convlint.capture.names import located
+from convlint.capture.names import exported_name, located
 from convlint.capture.walk import node_module, node_place, op_name
 from convlint.child import ChildResult, run_in_child
 from convlint.coreml.precision import Precision
@@ -190,12 +190,25 @@ class _Nodes:
     def placed(self, messages: Sequence[Any]) -> tuple[Any, ...]:
         """The operations that were read, each with the op, the line and the module that it came from."""
         return tuple(
-            replace(operation, op=op, site=place.site, caller=place.caller, module=module, module_type=kind)
+            replace(
+                operation,
+                op=op,
+                site=place.site,
+                caller=place.caller,
+                module=module,
+                module_type=kind,
+                node=self.exported_from(origin),
+            )
             for message in messages
             if isinstance(message, Read)
             for operation, origin in zip(message.operations, message.origins, strict=True)
             for op, place, module, kind in [self.origin(origin)]
         )
+
+    def exported_from(self, text: str) -> str:
+        """The node of the program that ``torch.export.export`` gives; empty where there is none."""
+        node = self.by_name.get(text) if self.exported else None
+        return exported_name(node) if node is not None else ""
 
     def origin(self, text: str) -> tuple[str, Place, str, str]:
         """Op, line, module and its type of what an operation came from."""

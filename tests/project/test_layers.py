@@ -83,7 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "convlint.output": (
         "junit notebook plan_markdown since statistics",
         "fixed github gitlab html markdown plan sarif terminal",
-        "calibration concise explained findings json",
+        "calibration concise explained findings json model_explorer",
         "formats page places plan_units proofs rule_page rules runtimes settings upgrade",
         "catalogue compression earlier excerpt fix_report hyperlinks modules order",
     ),

@@ -90,7 +90,7 @@ def test_the_fixed_model_converts_and_computes_the_same(model: nn.Module, title:
 def test_the_script_of_fix_makes_the_buffer_dense(convlint: Convlint, model: str, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     done = convlint("fix", f"nets.py:{model}", "--input", "4x4", "--emit", "convert.py")
-    assert done.code == 0, done.output
+    assert done.code == 0, done.err
     script = (tmp_path / "convert.py").read_text()
     assert "model.get_submodule('').kept = model.get_buffer('kept').to_dense()" in script
     assert "class Fixed" not in script

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.written import write_between
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "editor.md"
 BEGIN, END = "<!-- editor-speed: begin -->", "<!-- editor-speed: end -->"
 FILE = """\
@@ -89,8 +91,7 @@ def main(argv: Sequence[str]) -> int:
     lines = list(rows(options.models, options.runs))
     print(*lines, sep="\n")
     if options.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text("\n".join([before + BEGIN, *lines, END]) + rest.partition(END)[2], encoding="utf-8")
+        write_between(PAGE, BEGIN, END, lines)
     return 0
 
 

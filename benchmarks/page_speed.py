@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.written import write_between
 from convlint.model import Site, TensorArg, TensorMeta
 from convlint.model.run import Outcome, Run
 from convlint.output.html.page import render_html
@@ -116,8 +117,7 @@ def main(argv: Sequence[str]) -> int:
     lines = list(rows(options.ops, options.runs))
     print(*lines, sep="\n")
     if options.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text("\n".join([before + BEGIN, *lines, END]) + rest.partition(END)[2], encoding="utf-8")
+        write_between(PAGE, BEGIN, END, lines)
     return 0
 
 

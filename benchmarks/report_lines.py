@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.written import write_between
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- report-lines: begin -->", "<!-- report-lines: end -->"
@@ -67,8 +69,7 @@ def main(argv: Sequence[str]) -> int:
     lines = list(rows())
     print(*lines, sep="\n")
     if options.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text("\n".join([before + BEGIN, *lines, END]) + rest.partition(END)[2], encoding="utf-8")
+        write_between(PAGE, BEGIN, END, lines)
     return 0
 
 

@@ -43,15 +43,13 @@ def _stored(program: Any, name: str) -> Any:
 def _left_out(draft: Draft, name: str) -> bool:
     """Take the buffer out where nothing reads it, else put its dense values there; whether it is out."""
     specs = draft.signature.input_specs
-    at = next(number for number, spec in enumerate(specs) if spec.target == name)
-    node = [node for node in draft.graph.nodes if node.op == "placeholder"][at]
+    node = draft.nodes()[next(spec.arg.name for spec in specs if spec.target == name)]
     read = bool(node.users)
     if read:
         stored: Any = draft.constants.get(name, draft.state.get(name))
         dense = stored.detach().to_dense()
         node.replace_all_uses_with(draft.add_constant(dense))
-    at = next(number for number, spec in enumerate(specs) if spec.target == name)
-    del specs[at]
+    specs[:] = [spec for spec in specs if spec.target != name]
     draft.graph.erase_node(node)
     draft.constants.pop(name, None)
     return not read

@@ -108,7 +108,11 @@ def _environment(folder: Path) -> Mapping[str, str]:
     program = programs / "convlint"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m convlint "$@"\n', encoding="utf-8")
     program.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "CONVLINT_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GIT_", "CONVLINT_", "PYTEST_")) and name != "CI"
+    }
     return kept | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),

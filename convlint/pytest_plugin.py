@@ -5,7 +5,7 @@ Importing it loads pytest alone, so that test-suites which do not use it pay not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -43,6 +43,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, so that ``--strict-markers`` knows it."""
     config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the reasons alone into pytest's summary, which repeats the whole of a text where ``CI`` is set."""
+    report = yield
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = crash.message.splitlines() if crash is not None else []
+    # A text of convlint begins and ends with its reasons: convlint.testing.
+    if len(lines) > 1 and lines[-1] and lines[0].endswith(lines[-1]):
+        crash.message = lines[0]
+    return report
 
 
 class Checker:

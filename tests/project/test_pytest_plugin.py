@@ -56,6 +56,9 @@ def test_function_fails():
     import convlint
     convlint.assert_convertible(Bad(), (torch.rand(1, 4), torch.rand(1, 4)))
 
+def test_of_others_fails():
+    assert not "any failure\\nand its second line"
+
 def test_select_leaves_the_verdict(convlint):
     assert convlint(Bad(), ("1x4", "1x4"), select=["ane"]).convertible == "no"
 
@@ -100,8 +103,9 @@ def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest
     inner.makeini("[pytest]\nconvlint_target = iOS16\n")
     inner.makepyfile(TESTS)
     # In this process, torch would be imported by halves: pytester forgets what the inner run imports.
+    monkeypatch.delenv("CI", raising=False)
     result = inner.runpytest_subprocess(*STRICT)
-    result.assert_outcomes(passed=5, failed=5)
+    result.assert_outcomes(passed=5, failed=6)
     result.stdout.fnmatch_lines(["*The converted program computes something else, first here*"])
     result.stdout.fnmatch_lines(
         ["*error CL104 hypot: aten.hypot.default has no converter", "*return torch.hypot(x, y)"]
@@ -123,6 +127,20 @@ def test_fixture_marker_and_function(inner: pytest.Pytester, monkeypatch: pytest
         "AssertionError: does not convert: CL104"
     )
     assert "DEBUG" not in result.stdout.str(), "torch's own log for tlparse is not the test's"
+
+
+def test_the_summary_on_ci_is_the_reasons_too(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With CI set, pytest cuts no text in its summary: the report would stand in the log twice."""
+    monkeypatch.setenv("CI", "true")
+    inner.makepyfile(TESTS)
+    result = inner.runpytest_subprocess("-k", "fixture_fails or function_fails or others", *STRICT)
+    result.assert_outcomes(failed=3)
+    _, _, summary = result.stdout.str().partition("short test summary info")
+    assert "seen   1 op" not in summary
+    assert summary.count("does not convert: CL104") == 2
+    assert "and its second line" in summary, "a failure that is not ours is left as it is"
 
 
 HIGHEST = """

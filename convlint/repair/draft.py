@@ -7,6 +7,7 @@ shares the weights, and gives a new ``ExportedProgram`` in the end.
 from __future__ import annotations
 
 import copy
+import logging
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
 from convlint.capture.outputs import drop_constant_outputs
+from convlint.capture.quiet import quiet_torch
 from convlint.rewrites.table import FixesSize, NotApplicable
 from convlint.text import single_line
 
@@ -101,13 +103,14 @@ class Draft:
     def settle(self) -> None:
         """Let every value follow from what it is computed of now; copy where a view cannot be one any more.
 
-        A rewrite may lay its result out in memory in another order than the call that it replaces.
+        A rewrite may lay its result out in memory in another order than the call that it replaces. Where only
+        data tells a size, some calls cannot be computed again outside of an export; they keep their value.
         """
         import torch
 
         values: dict[Node, Any] = {}
         views = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
-        with self.fake_mode(), torch.no_grad():
+        with self.fake_mode(), torch.no_grad(), quiet_torch(logging.ERROR):
             for node in self.graph.nodes:
                 if node.op != "call_function":
                     values[node] = node.meta.get("val")
@@ -115,7 +118,10 @@ class Draft:
                 args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda source: values[source])
                 try:
                     values[node] = node.target(*args, **kwargs)
-                except (RuntimeError, ValueError):
+                except (RuntimeError, ValueError) as error:
+                    if torch_adapter.is_about_data(error) and "val" in node.meta:
+                        values[node] = node.meta["val"]
+                        continue
                     if node.target not in views:
                         raise
                     node.target = torch.ops.aten.reshape.default

@@ -71,12 +71,8 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     op of another library that has no such rule counts as one: no tracer can tell.
     """
     import torch
-    from torch._subclasses.fake_tensor import (
-        DataDependentOutputException,
-        DynamicOutputShapeException,
-        FakeTensorMode,
-    )
-    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
     from torch.utils import _pytree as pytree
 
     mode = FakeTensorMode(shape_env=ShapeEnv())
@@ -90,15 +86,24 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         try:
             args, kwargs = pytree.tree_map(empty, (args, kwargs))
             results = op(*args, **kwargs)
-        except (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode):
-            return True
-        except Exception:
-            return getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
+        except Exception as error:
+            outside = getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
+            return is_about_data(error) or outside
     return any(
         isinstance(size, torch.SymInt)
         for value in pytree.tree_leaves(results)
         if isinstance(value, torch.Tensor)
         for size in value.shape
+    )
+
+
+def is_about_data(error: Exception) -> bool:
+    """Whether a call failed, or would have to guess, because only data tells a size or a value."""
+    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    return isinstance(
+        error, (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
     )
 
 

@@ -76,6 +76,13 @@ def test_has_sizes_from_data_tells_ops_whose_sizes_only_the_values_tell() -> Non
     assert torch_adapter.has_sizes_from_data(torch.ops.torchvision.nms.default, boxes, {})
 
 
+def test_is_about_data_tells_errors_for_want_of_values() -> None:
+    with torch_adapter.fake_mode(), pytest.raises(RuntimeError) as refused:
+        bool(torch.zeros(1).item() > 0)
+    assert torch_adapter.is_about_data(refused.value)
+    assert not torch_adapter.is_about_data(RuntimeError("The size of tensor a (2) must match"))
+
+
 def test_survives_decomposition_agrees_with_torch() -> None:
     aten = torch.ops.aten
     assert torch_adapter.survives_decomposition(aten.linear.default)

@@ -47,6 +47,26 @@ def test_a_program_with_dynamic_sizes_is_fixed_and_compared_at_other_sizes(mixed
                 torch.testing.assert_close(other, one)
 
 
+class Chosen(nn.Module):
+    """A pad of as many rows as are above a threshold, as a spline of a normalizing flow has it; then hypot."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        chosen = x > 0.3
+        knots = nn.functional.pad(x[chosen][:, None].expand(-1, 10).softmax(-1).cumsum(-1), (1, 0))
+        out = torch.zeros_like(x)
+        out[chosen] = knots[:, 3]
+        return torch.hypot(out, x)
+
+
+def test_sizes_that_only_data_tells_are_kept() -> None:
+    """Its pad cannot be computed again for a size without a number: torch refuses it outside of an export."""
+    torch.manual_seed(0)
+    fixed = convlint.fix(Chosen(), (torch.rand(4, 8),))
+    assert (fixed.converts, [made.op for made in fixed.applied]) == ("yes", ["aten.hypot.default"])
+    x = torch.rand(4, 8)
+    torch.testing.assert_close(fixed.module(x), Chosen()(x))
+
+
 def test_coremltools_converts_it_with_ranges(mixed: Any) -> None:
     import coremltools
 

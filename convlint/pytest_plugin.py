@@ -50,10 +50,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """Put the reasons alone into pytest's summary, which repeats the whole of a text where ``CI`` is set."""
     report = yield
     crash = getattr(report.longrepr, "reprcrash", None)
-    lines = crash.message.splitlines() if crash is not None else []
-    # A text of convlint begins and ends with its reasons: convlint.testing.
-    if len(lines) > 1 and lines[-1] and lines[0].endswith(lines[-1]):
-        crash.message = lines[0]
+    if crash is not None:
+        # A text of convlint begins and ends with its reasons: convlint.testing.
+        lines = crash.message.splitlines()
+        if len(lines) > 1 and lines[-1] and lines[0].endswith(lines[-1]):
+            crash.message = lines[0]
     return report
 
 

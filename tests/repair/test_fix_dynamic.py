@@ -48,7 +48,7 @@ def test_a_program_with_dynamic_sizes_is_fixed_and_compared_at_other_sizes(mixed
 
 
 class Chosen(nn.Module):
-    """A pad of as many rows as are above a threshold, as a spline of a normalizing flow has it; then hypot."""
+    """A pad of as many rows as are above a threshold, as a spline of a flow has it; then hypot."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         chosen = x > 0.3

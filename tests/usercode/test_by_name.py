@@ -151,6 +151,9 @@ def test_the_long_form_stays() -> None:
         ("wav2vec2", "Wav2Vec2Model", {"input_values": (1, 16_000)}),
         ("audio-spectrogram-transformer", "ASTModel", {"input_values": (1, 1024, 128)}),
         ("videomae", "VideoMAEModel", {"pixel_values": (1, 16, 3, 224, 224)}),
+        ("parakeet_encoder", "ParakeetEncoder", {"input_features": (1, 256, 80)}),
+        ("glmasr_encoder", "GlmAsrEncoder", {"input_features": (1, 128, 256)}),
+        ("patchtst", "PatchTSTModel", {"past_values": (1, 32, 1)}),
     ],
 )
 def test_a_type_of_transformers_has_a_model_and_its_inputs(
@@ -162,6 +165,31 @@ def test_a_type_of_transformers_has_a_model_and_its_inputs(
     assert {each.name: each.shape for each in model.inputs} == inputs
     assert "num_hidden_layers" not in model.arg_exprs["config"]
     run_without_memory(model)
+
+
+def test_an_encoder_of_patches_has_their_grid_as_values() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    model = found("hf:qwen3_vl_vision", {"depth": 1})
+    assert list(map(str, model.inputs)) == ["hidden_states=256x1536:float32", "grid_thw=1x3:int64=1,16,16"]
+    encoder = transformers.AutoModel.from_config(transformers.Qwen3VLVisionConfig(depth=1))
+    with torch.no_grad():
+        rows = encoder(torch.zeros(256, 1536), torch.tensor([[1, 16, 16]])).last_hidden_state
+    assert rows.shape[0] == 256
+
+
+def test_an_agent_is_given_what_it_saw_and_did() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    inputs = found("hf:decision_transformer").inputs
+    assert {each.name: each.shape for each in inputs} == {
+        "states": (1, 20, 17),
+        "actions": (1, 20, 4),
+        "rewards": (1, 20, 1),
+        "returns_to_go": (1, 20, 1),
+        "timesteps": (1, 20),
+    }
+    agent = transformers.AutoModel.from_config(transformers.DecisionTransformerConfig(num_hidden_layers=1))
+    with torch.no_grad():
+        assert agent(**make_tensors(inputs)[1]).action_preds.shape == (1, 20, 4)
 
 
 def test_a_very_large_default_has_few_layers() -> None:

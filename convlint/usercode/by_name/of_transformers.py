@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from convlint.errors import ModelError, UsageError
+from convlint.interface.contents import Contents
 from convlint.interface.inputs import InputSpec
 from convlint.nearest import did_you_mean
 from convlint.usercode.arguments import evaluate_expression
@@ -22,6 +23,13 @@ _TOKENS, _DECODED, _SAMPLES, _SIDE = 64, 16, 16_000, 224
 _LARGEST = 10**9
 """Parameters from which on a default configuration is made with fewer layers."""
 _LAYERS = 4
+_FRAMES, _STEPS, _PATCHES = 256, 20, 16
+"""Frames of a spectrum where the type names no number of its own, steps of what an agent did, and the patches
+of a side, for encoders that take them as rows."""
+_BINS_FIRST = {"glmasr_encoder", "voxtral_realtime_encoder"}
+"""Types whose spectra are (bins, frames), though they have no number of positions, as Whisper's have."""
+_TOGETHER = {"states": ("actions", "rewards", "returns_to_go", "timesteps")}
+"""What is given with an input, though the signature does not ask for it."""
 
 
 def names() -> Collection[str]:
@@ -113,7 +121,7 @@ def _parameters(config: Any) -> int:
 def _parts(config: Any) -> Iterator[Any]:
     """A configuration and those of its parts."""
     yield config
-    for name in ("text_config", "vision_config", "audio_config"):
+    for name in ("text_config", "vision_config", "audio_config", "encoder_config"):
         part = _value(config, name)
         if part is not None and part is not config:
             yield part
@@ -139,7 +147,10 @@ def _inputs(model: Any, config: Any) -> Iterator[InputSpec]:
     if hasattr(model, "get_text_features"):  # two encoders side by side, and both are compared
         names = [name for name in ("input_ids", "pixel_values", "input_features") if name in taken]
     names += [name for name, each in taken.items() if name not in names and _is_required(each)]
-    found = [_input(name, config) for name in names if name in taken]
+    names += [more for name in names for more in _TOGETHER.get(name, ()) if more not in names]
+    patched = any(name.endswith("grid_thw") for name in names if name in taken)
+    given = _of_patches if patched else _input
+    found = [given(name, config) for name in names if name in taken]
     if not found or None in found:
         return
     yield from (each for each in found if each is not None)
@@ -164,9 +175,45 @@ def _input(name: str, config: Any) -> InputSpec | None:
         channels = _number(config, "audio_channels")
         wave = (1, channels, _SAMPLES) if channels else (1, _SAMPLES)
         return InputSpec(name, (1, length, bins) if bins and length else wave)
-    if name == "input_features":
+    if name in ("input_features", "audio_mel"):
         return _features(name, config)
-    return None
+    if name in ("input_features_mask", "audio_mel_mask"):
+        return InputSpec(name, (1, _FRAMES), "bool", contents=Contents(True, True))
+    if name == "past_values":
+        return _of_numbers(name, config, "context_length", "num_input_channels")
+    if name == "task_inputs":
+        return _of_numbers(name, config, "task_seq_len", dtype="int64")
+    return _of_an_agent(name, config)
+
+
+def _of_numbers(name: str, config: Any, *keys: str, dtype: str = "float32") -> InputSpec | None:
+    """An input of the sizes that the configuration has under these keys; None where it lacks one."""
+    sizes = [_number(config, key) for key in keys]
+    return InputSpec(name, (1, *sizes), dtype) if all(sizes) else None
+
+
+def _of_patches(name: str, config: Any) -> InputSpec | None:
+    """An input of an encoder that takes a picture as rows, one for each patch, and their grid beside it."""
+    if name.endswith("grid_thw"):
+        return InputSpec(name, (1, 3), "int64", contents=Contents(listed=(1, _PATCHES, _PATCHES)))
+    side, frames = _number(config, "patch_size"), _number(config, "temporal_patch_size") or 1
+    channels = _number(config, "in_channels") or _number(config, "num_channels") or 3
+    if name not in ("hidden_states", "pixel_values") or not side:
+        return None
+    return InputSpec(name, (_PATCHES * _PATCHES, channels * frames * side * side))
+
+
+def _of_an_agent(name: str, config: Any) -> InputSpec | None:
+    """What an agent saw and did, step by step."""
+    sizes = {
+        "states": _number(config, "state_dim"),
+        "actions": _number(config, "act_dim"),
+        "rewards": 1,
+        "returns_to_go": 1,
+    }
+    if name == "timesteps":
+        return InputSpec(name, (1, _STEPS), "int64")
+    return InputSpec(name, (1, _STEPS, sizes[name])) if sizes.get(name) else None
 
 
 def _picture(config: Any, *, video: bool) -> tuple[int, ...]:
@@ -192,4 +239,8 @@ def _features(name: str, config: Any) -> InputSpec | None:
     for key in ("feature_projection_input_dim", "input_feat_per_channel"):
         if _number(config, key):
             return InputSpec(name, (1, 128, _number(config, key)))
-    return None
+    if config.model_type in _BINS_FIRST:
+        return InputSpec(name, (1, bins, _FRAMES))
+    keys = ("num_mel_bins", "input_feat_size")
+    bins = next((n for part in _parts(config) for key in keys if (n := _number(part, key))), 0)
+    return InputSpec(name, (1, _FRAMES, bins)) if bins else None

@@ -265,6 +265,8 @@ def _places(check: Kept, report: Report) -> dict[str, Any]:
         operations = with_modules(check.ships.operations)
     elif report.graph is not None:
         operations = read_aten(report.graph, report.target)
+    else:
+        return {}
     places = []
     flops = 0
     for chip in CHIPS:

@@ -54,6 +54,21 @@ def operations(program: Any) -> Iterator[Any]:
         yield from block_operations(function)
 
 
+def is_without_value(operation: Any) -> bool:
+    """Whether a converter gave an operation Python's ``None`` for a number that it could not know.
+
+    coremltools notices when it writes the program, where no integer can be None:
+    ``_internal_op_tensor_inplace_fill`` in converters/mil/frontend/torch/ops.py does it.
+    https://github.com/apple/coremltools/blob/9.0/coremltools/converters/mil/frontend/torch/ops.py
+    """
+    import numpy as np
+
+    values = (getattr(variable, "val", None) for variable in operation.inputs.values())
+    return any(
+        isinstance(value, np.ndarray) and value.dtype.kind == "O" and None in value.flat for value in values
+    )
+
+
 def operation_names() -> frozenset[str]:
     """The names of all ops in the op sets of the installed coremltools."""
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry

@@ -80,12 +80,17 @@ def _finding(page: Page, report: Report, said: Said, *, full: bool) -> None:
         page.put(before, severity, title, ": ", each.message, ("", "") if number else places, hang=2)
     for told in said.places:
         _place(page, report, told, {each.message for each in said.findings})
-    left = 0
-    for each in said.findings:
-        helps = each.replacements if full else best_helps(each.replacements)
-        left += len(each.replacements) - len(helps)
-        for replacement in helps:
-            _replacement(page, replacement, each.rule.code)
+    helps = [
+        (each.rule.code, replacement)
+        for each in said.findings
+        for replacement in (each.replacements if full else best_helps(each.replacements))
+    ]
+    if not full and any(replacement.edit is not None for _, replacement in helps):
+        helps = [pair for pair in helps if pair[1].kind != "decomposition"]
+    # What is said of the user's own line comes before what another rule says in general.
+    for code, replacement in sorted(helps, key=lambda pair: pair[1].edit is None):
+        _replacement(page, replacement, code)
+    left = sum(len(each.replacements) for each in said.findings) - len(helps)
     if left:
         page.put((f"{count(left, 'more help')}: --full", DIM), indent=2, hang=2)
     rules = {each.rule.code: each.rule.confidence for each in said.findings}

@@ -114,7 +114,19 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
                 node=adapter.stack_text(operation) or str(operation.name),
             )
         )
-    if high:
+    unknown = [op for op in adapter.operations(program) if adapter.is_without_value(op)]
+    for operation in unknown:
+        channel.send(
+            Failed(
+                "backend",
+                "TypeError",
+                f"'NoneType' object cannot be interpreted as an integer; the {operation.op_type} named "
+                f"{operation.name} is given None for a number that only the input tells",
+                op=str(operation.op_type),
+                node=adapter.stack_text(operation) or str(operation.name),
+            )
+        )
+    if high or unknown:
         return False
     try:
         adapter.check_program(program)

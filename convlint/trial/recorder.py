@@ -141,18 +141,18 @@ class Recorder:
             context.add(_variable(value, node.name, known), torch_name=node.name, override=True)
 
 
-_APART = "\x1f"
+APART = "\x1f"
 
 
 def _saying_its_origin(node: Any) -> AbstractContextManager[None]:
     """While open, the MIL operations of a node of a trace say what it came from; of an export all do."""
     traced = (node.meta or {}).get("traced")
-    return nullcontext() if traced is None else adapter.said_origin(_APART.join(traced))
+    return nullcontext() if traced is None else adapter.said_origin(APART.join(traced))
 
 
 def origin_of_traced(text: str) -> tuple[str, str, str]:
     """Kind, source range and scope of the node of a trace that an operation came from."""
-    kind, source, scope = text.split(_APART)
+    kind, source, scope = text.split(APART)
     return kind, source, scope
 
 

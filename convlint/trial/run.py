@@ -20,7 +20,7 @@ from convlint.model import Frontend, Graph, Trial, TrialFailure, TrialLevel, Tri
 from convlint.sandbox import stop_if_interrupted
 from convlint.trial.conversion import convert
 from convlint.trial.job import Failed, Finished, Job, Passed, Read, Reader
-from convlint.trial.recorder import NodeFailure, origin_of_traced
+from convlint.trial.recorder import APART, NodeFailure, origin_of_traced
 from convlint.trial.trace import WRAPPED
 from convlint.usercode.sites import NOWHERE, Place, place_of_torchscript
 
@@ -166,7 +166,10 @@ class _Nodes:
                 "frontend",
                 sent.follows,
             )
-        op, place, module = self.locate(sent.node, sent.op)
+        if APART in sent.node:
+            op, place, module = _traced_place(*origin_of_traced(sent.node))
+        else:
+            op, place, module = self.locate(sent.node, sent.op)
         return TrialFailure(
             op,
             sent.error,

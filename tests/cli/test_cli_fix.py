@@ -305,6 +305,38 @@ def test_a_file_that_is_read_only_or_generated_is_left_alone(tmp_path: Path) -> 
     assert "no file" in nowhere.reason
 
 
+DECODER = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        found = torch.full((x.size(0), 4), 7, dtype=torch.long)
+        found[:, 1] = x.squeeze().argmax(-1)
+        found[:, 2] = (x * x).squeeze().argmax(-1)
+        return found + x.sum(-1, keepdim=True).long()
+"""
+
+
+def test_a_line_that_is_written_otherwise_needs_no_helper_for_what_the_old_one_needed(
+    tmp_path: Path, convlint: Convlint
+) -> None:
+    """The graph needs three changes at these two lines, and the new lines none: no file is put beside it."""
+    file = tmp_path / "net.py"
+    file.write_text(DECODER)
+    ran = convlint("fix", "net.py:Net", "--input", "1x5", "--write", "--format", "json")
+    document = json.loads(ran.out)
+    assert ran.code == 0, ran.err
+    assert (document["context"], document["left"], document["handed_to_helpers"]) == (None, [], [])
+    assert [Path(path).name for path in document["written"]] == ["net.py"]
+    assert file.read_text().splitlines()[7:9] == [
+        "        found[:, 1] = x.squeeze().argmax(-1).expand_as(found[:, 1])",
+        "        found[:, 2] = (x * x).squeeze().argmax(-1).expand_as(found[:, 2])",
+    ]
+    assert convlint("check", "net.py:Net", "--input", "1x5", "--frontend", "torchscript").code == 0
+
+
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "import torch\nz = a & b\n"
     edit = edit_of(text, 2, "x & y", "torch.logical_and(x, y)", tmp_path)

@@ -13,7 +13,27 @@ from convlint.repair.source.match import Module, rewritten
 HYPOT = Replacement("t", before="torch.hypot(x, y)", after="torch.sqrt(x * x + y * y)")
 ADDCMUL = Replacement("t", before="torch.addcmul(x, y, w)", after="x + y * w")
 MISH = Replacement("t", before="F.mish(x)", after="F.silu(x)")
+PLACE = Replacement("t", before="y[i] = v", after="y[i] = v.expand_as(y[i])")
 POWER = Replacement("t", before="torch.square(x)", after="torch.pow(x, 2)")
+
+
+@pytest.mark.parametrize(
+    ("written", "becomes"),
+    [
+        ("ys[:, 1] = found", "ys[:, 1] = found.expand_as(ys[:, 1])"),
+        ("self.ys[:, i + 1] = a.argmax(-1)", "self.ys[:, i + 1] = a.argmax(-1).expand_as(self.ys[:, i + 1])"),
+        ("ys[..., 1:n] = a - b", "ys[..., 1:n] = (a - b).expand_as(ys[..., 1:n])"),
+        ("ys[0, -1] = a if b else c", "ys[0, -1] = (a if b else c).expand_as(ys[0, -1])"),
+        ("ys[f(1)] = found", None),
+        ("g()[1] = found", None),
+        ("ys = found", None),
+        ("ys[0] = zs[0] = found", None),
+        ("ys[0] += found", None),
+    ],
+)
+def test_an_assignment_to_a_place(written: str, becomes: str | None) -> None:
+    """The place is named twice, so that nothing in it may cost anything."""
+    assert on_the_line(f"{written}  #!", PLACE) == becomes
 
 
 def on_the_line(text: str, replacement: Replacement) -> str | None:

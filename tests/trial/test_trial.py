@@ -217,6 +217,34 @@ def test_torchscript_refusals_have_lines_too() -> None:
     assert all(failure.site is not None and failure.site.path == __file__ for failure in told.values())
 
 
+class Written(nn.Module):
+    """What a decoder found, written into its place: a number without axes, which only the input tells."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = torch.full((1, 4), 7, dtype=torch.int32)
+        found[:, 1] = x.squeeze().argmax(-1).int()
+        return found + 1
+
+
+def test_an_integer_that_coremltools_does_not_know_is_refused_as_it_is_when_written() -> None:
+    """The frontend and the passes hand ``None`` on; a real conversion ends where it writes the program."""
+    import coremltools
+
+    with pytest.raises(TypeError, match="'NoneType' object cannot be interpreted as an integer"):
+        coremltools.convert(
+            torch.jit.trace(Written(), torch.rand(1, 5)),
+            inputs=[coremltools.TensorType(shape=(1, 5))],
+            minimum_deployment_target=coremltools.target.iOS17,
+            skip_model_load=True,
+        )
+    report = convlint.check(Written(), torch.rand(1, 5), frontend="torchscript")
+    assert report.trial is not None
+    assert [failure.error_type for failure in report.trial.failures] == ["TypeError"]
+    assert "'NoneType' object cannot be interpreted as an integer" in report.trial.failures[0].error
+    assert {finding.rule.code for finding in report.errors()} >= {"CL1169"}
+    assert report.convertible == "no"
+
+
 class Elsewhere(nn.Module):
     """`roll` is refused by export alone; what comes after the first refusal is never reached by a trace."""
 

@@ -235,6 +235,10 @@ class _Search:
     def prove_context(self) -> None:
         """The third form, for all that no edit says; where nothing is left, that the edits are enough."""
         left = [change for change in self.applied if change in self.refused or not site_of(change)]
+        if left and self._needs_no_more(left):
+            for change in left:
+                del self.refused[change]
+            left = []
         if not left and self.changes.helper_edits:
             self._extend(context=False)
         if left and self.can_write and any(_is_helped(change) for change in left):
@@ -255,6 +259,18 @@ class _Search:
         done = {(edit.path, edit.line) for edit in self.changes.edits}
         refusals = {(one.site.path, one.site.line): one for one in self.refused.values()}
         self.changes.refusals += [one for place, one in refusals.items() if place not in done]
+
+    def _needs_no_more(self, left: Sequence[Applied]) -> bool:
+        """Whether the edits of the lines that these changes are of are enough, so that nothing is left to do.
+
+        A line that is written otherwise may need fewer changes than the graph of the old line did.
+        """
+        lines = {(edit.path, edit.line) for edit in self.changes.edits}
+        sites = [site_of(change) for change in left]
+        if not all(site is not None and (site.path, site.line) in lines for site in sites):
+            return False
+        result = converted(self.changes.edits, self.original, self._files())
+        return result.status == "converted" and not result.problem
 
     def _extend(self, *, context: bool) -> str:
         """Add what coremltools refuses of the helpers themselves, until it takes them; why it does not."""

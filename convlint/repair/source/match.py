@@ -21,6 +21,7 @@ from convlint.repair.source.names import Names
 _MODULES = {"torch": "torch", "F": "torch.nn.functional", "nn": "torch.nn", "math": "math"}
 """Names that a rule's example has, and what they are."""
 
+Written = ast.expr | ast.Assign
 Meaning = Callable[[str], "str | None"]
 Bound = dict[str, ast.expr]
 
@@ -39,13 +40,17 @@ class Module:
     def names(self) -> Names:
         return Names(self.source.text, self.tree)
 
-    def expressions(self, line: int) -> Iterator[ast.expr]:
-        """The expressions that reach over ``line``, the outermost first."""
+    def written(self, line: int) -> Iterator[Written]:
+        """The assignments and expressions that reach over ``line``, the outermost first."""
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.expr) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            if isinstance(node, Written) and node.lineno <= line <= (node.end_lineno or node.lineno):
                 yield node
 
-    def text_of(self, node: ast.expr) -> str:
+    def expressions(self, line: int) -> Iterator[ast.expr]:
+        """The expressions that reach over ``line``, the outermost first."""
+        return (node for node in self.written(line) if isinstance(node, ast.expr))
+
+    def text_of(self, node: Written) -> str:
         """An expression as it is written."""
         start, end = span_of(self.source.text, node)
         return self.source.text[start:end]
@@ -62,12 +67,10 @@ class Rewritten:
 
 def rewritten(module: Module, line: int, replacement: Replacement) -> Rewritten | None:
     """What one replacement makes of the line; None where the line is not written as its ``before``."""
-    try:
-        before = ast.parse(replacement.before.strip(), mode="eval").body
-        after = ast.parse(replacement.after.strip(), mode="eval").body
-    except SyntaxError:
+    before, after = _parsed(replacement.before.strip()), _parsed(replacement.after.strip())
+    if before is None or after is None or isinstance(before, ast.Assign) != isinstance(after, ast.Assign):
         return None  # several statements: for a person to make
-    for node in module.expressions(line):
+    for node in module.written(line):
         bound: Bound = {}
         if not _same(before, node, bound, partial(module.names.meaning, place=node)):
             continue
@@ -81,14 +84,29 @@ def rewritten(module: Module, line: int, replacement: Replacement) -> Rewritten 
     return None
 
 
+def _parsed(text: str) -> Written | None:
+    """An expression, or one assignment to a place such as ``y[i]``; None for all else."""
+    try:
+        (statement,) = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return None
+    if isinstance(statement, ast.Expr):
+        return statement.value
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        return statement
+    return None
+
+
 def _stands_alone(parent: ast.AST | None) -> bool:
     """Whether an expression is all that its parent assigns or returns, and needs no parentheses."""
     return isinstance(parent, (ast.Assign, ast.AnnAssign, ast.Return, ast.Expr))
 
 
-def _same(wanted: ast.expr, written: ast.expr, bound: Bound, meaning: Meaning) -> bool:
+def _same(wanted: Written, written: Written, bound: Bound, meaning: Meaning) -> bool:
     """Whether ``written`` is ``wanted`` with expressions in the place of the example's own names."""
     if isinstance(wanted, ast.Name) and wanted.id not in _MODULES and wanted.id != "self":
+        if isinstance(written, ast.Assign):
+            return False
         known = bound.setdefault(wanted.id, written)
         return ast.dump(known) == ast.dump(written)
     dotted = dotted_name(wanted, _MODULES.get)
@@ -147,7 +165,7 @@ def _called(call: ast.Call, meaning: Meaning) -> tuple[str, list[ast.expr]] | No
     return None
 
 
-def dotted_name(node: ast.expr, meaning: Meaning) -> str | None:
+def dotted_name(node: Written, meaning: Meaning) -> str | None:
     """The full name of something imported: ``F.relu`` is ``torch.nn.functional.relu``."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -157,14 +175,17 @@ def dotted_name(node: ast.expr, meaning: Meaning) -> str | None:
     return ".".join([full, *reversed(parts)]) if full is not None else None
 
 
-def _filled(text: str, after: ast.expr, bound: Bound, module: Module, place: ast.expr) -> str | None:
+def _filled(text: str, after: Written, bound: Bound, module: Module, place: Written) -> str | None:
     """``after`` with the user's own text in it; None where it cannot be said at this place.
 
     ``text`` is that of ``after``. An expression gets parentheses where it would be read otherwise without.
     """
     names = [node for node in ast.walk(after) if isinstance(node, ast.Name)]
     uses = [node.id for node in names]
-    if any(uses.count(name) > 1 and not _cheap(value) for name, value in bound.items()):
+    indices = {id(node.slice) for node in ast.walk(after) if isinstance(node, ast.Subscript)}
+    places = {node.id for node in names if id(node) in indices}
+    cheap = {name: (_cheap_index if name in places else _cheap)(value) for name, value in bound.items()}
+    if any(uses.count(name) > 1 and not cheap[name] for name in bound):
         return None  # what was computed once would be computed twice
     words: dict[str, str] = {name: module.text_of(value) for name, value in bound.items()}
     for name in set(uses) - set(bound):
@@ -173,7 +194,7 @@ def _filled(text: str, after: ast.expr, bound: Bound, module: Module, place: ast
             return None
         words[name] = spelled
     names.sort(key=lambda node: span_of(text, node))
-    wrapped = [node.id in bound and not _is_atom(bound[node.id]) for node in names]
+    wrapped = [node.id in bound and node.id not in places and not _is_atom(bound[node.id]) for node in names]
     whole = _joined(text, names, words, wrapped)
     wanted = _dump(whole)
     if wanted is None:
@@ -197,12 +218,12 @@ def _joined(text: str, names: list[ast.Name], words: dict[str, str], wrapped: li
 
 def _dump(text: str) -> str | None:
     try:
-        return ast.dump(ast.parse(text, mode="eval"))
+        return ast.dump(ast.parse(text))
     except SyntaxError:
         return None
 
 
-def _module_here(name: str, module: Module, place: ast.expr) -> str | None:
+def _module_here(name: str, module: Module, place: Written) -> str | None:
     """How the user's file names a module of the example at this place."""
     full = _MODULES.get(name)
     if full is None:
@@ -217,6 +238,19 @@ def _module_here(name: str, module: Module, place: ast.expr) -> str | None:
 def _is_atom(node: ast.expr) -> bool:
     """Whether an expression reads the same wherever it stands."""
     return isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
+
+
+def _cheap_index(node: ast.expr) -> bool:
+    """Whether a subscript costs nothing: slices of numbers, and sums of names and numbers."""
+    if isinstance(node, ast.Slice):
+        return all(map(_cheap_index, filter(None, (node.lower, node.upper, node.step))))
+    if isinstance(node, ast.Tuple):
+        return all(map(_cheap_index, node.elts))
+    if isinstance(node, ast.BinOp):
+        return _cheap_index(node.left) and _cheap_index(node.right)
+    if isinstance(node, ast.UnaryOp):
+        return _cheap_index(node.operand)
+    return _cheap(node)
 
 
 def _cheap(node: ast.expr) -> bool:

@@ -188,7 +188,16 @@ def _dtype_of_computed(
         )
     if name == "embedding":
         return typed(args.get("weight"))
+    if name in ("matmul", "mm") and _is_linear(*args.values()):
+        return first
     return None
+
+
+def _is_linear(one: Any, other: Any, *_: Any) -> bool:
+    """Whether a product is a ``linear`` for coremltools, whose result has the dtype of its first operand."""
+    if not (isinstance(one, TensorArg) and isinstance(other, TensorArg)):
+        return False
+    return other.const and len(other.meta.shape) == 2 and len(one.meta.shape) <= 3
 
 
 def _divides_whole(args: Mapping[str, Any], typed: _Typed) -> bool:

@@ -81,17 +81,27 @@ def against(converted: Converted, right: list[Any], outputs: Mapping[str, Any]) 
 def paired(converted: Converted, right: list[Any], outputs: Mapping[str, Any]) -> list[Any]:
     """The program's value for each of the model's outputs; a tensor that is returned twice is one output."""
     values = list(outputs.values())
-    if len(values) < len(right) and converted.frontend == "export":
-        names: Iterable[Any] = converted.model.graph_signature.user_outputs
-        each = list(dict.fromkeys(name for name in names if isinstance(name, str)))
+    if len(values) < len(right):
+        names = _output_names(converted)
+        each = list(dict.fromkeys(names))
         if len(each) == len(values):
             by_name = dict(zip(each, values, strict=True))
-            values = [by_name[name] for name in names if isinstance(name, str)]
+            values = [by_name[name] for name in names]
     values = values[: len(right)]
     if len(values) < len(right) or any(value is None for value in right):
         have = count(len(values), "output")
         raise NotConverted(f"the program has {have} of numbers, and the model {len(right)}.")
     return values
+
+
+def _output_names(converted: Converted) -> list[str]:
+    """What the converted model calls each of its outputs."""
+    from convlint.torch_adapter import traced_outputs
+
+    if converted.frontend == "torchscript":
+        return traced_outputs(converted.model)
+    names: Iterable[Any] = converted.model.graph_signature.user_outputs
+    return [name for name in names if isinstance(name, str)]
 
 
 def program_inputs(converted: Converted, inputs: Inputs) -> dict[str, Any]:

@@ -35,7 +35,13 @@ from convlint.torch_adapter.sizes import (
     traced_symbols,
 )
 from convlint.torch_adapter.tensors import dispatch_mode_class, fake_mode, is_fake, mode_of, real_tensors
-from convlint.torch_adapter.tracing import FrameFilter, stack_frames, trace_real, unprinted_graph
+from convlint.torch_adapter.tracing import (
+    FrameFilter,
+    stack_frames,
+    trace_real,
+    traced_outputs,
+    unprinted_graph,
+)
 
 __all__ = [
     "FrameFilter",
@@ -69,6 +75,7 @@ __all__ = [
     "symbols_of",
     "torchscript_call",
     "trace_real",
+    "traced_outputs",
     "traced_symbols",
     "unprinted_graph",
     "with_interface",

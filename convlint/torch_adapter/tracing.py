@@ -112,3 +112,20 @@ def unprinted_graph() -> Iterator[None]:
         yield
     finally:
         vars(_trace).pop("print", None)
+
+
+def traced_outputs(traced: Any) -> list[str]:
+    """The names of what a traced module returns, in order; a tensor that is returned twice has one name."""
+    names: list[str] = []
+
+    def collect(value: Any) -> None:
+        node = value.node()
+        if node.kind() in ("prim::TupleConstruct", "prim::ListConstruct"):
+            for inner in node.inputs():
+                collect(inner)
+        else:
+            names.append(value.debugName())
+
+    for output in traced.inlined_graph.outputs():
+        collect(output)
+    return names

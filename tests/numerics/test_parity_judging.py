@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -192,8 +194,9 @@ class Twice(nn.Module):
         return y, y, x * 2
 
 
-def test_a_tensor_that_is_returned_twice_is_compared_twice() -> None:
-    assert convlint.parity(Twice(), torch.rand(2)).status == "equal"
+@pytest.mark.parametrize("frontend", ["export", "torchscript"])
+def test_a_tensor_that_is_returned_twice_is_compared_twice(frontend: Any) -> None:
+    assert convlint.parity(Twice(), torch.rand(2), frontend=frontend).status == "equal"
 
 
 def _boxes(threshold: float) -> Parity:

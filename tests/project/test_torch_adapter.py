@@ -187,3 +187,13 @@ def test_a_size_that_must_stay_dynamic_raises_where_a_number_is_asked_for() -> N
         else:
             raise AssertionError("a number was given for a dynamic size")
     assert not torch_adapter.fixes_a_size(RuntimeError("another"))
+
+
+def test_a_trace_has_one_name_for_a_tensor_that_is_returned_twice() -> None:
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+            y = x + 1
+            return y, (x * 2, y)
+
+    first, second, third = torch_adapter.traced_outputs(torch.jit.trace(Twice(), torch.rand(2)))
+    assert first == third != second

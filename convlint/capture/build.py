@@ -148,6 +148,24 @@ def kept_buffers(module: torch.nn.Module) -> Iterator[None]:
                 setattr(part, name, tensor)
 
 
+_OF_MODULES = {"training", "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
+"""What a module keeps of its own, beside what its author set."""
+
+
+@contextmanager
+def kept_attributes(module: torch.nn.Module) -> Iterator[None]:
+    """For a while ``forward`` may set attributes, to what a tracer gives; afterwards all are as before."""
+    held = {part: dict(vars(part)) for part in module.modules()}
+    try:
+        yield
+    finally:
+        for part, before in held.items():
+            now = vars(part)
+            for name in [name for name in now if name not in before]:
+                del now[name]
+            now.update({name: value for name, value in before.items() if name not in _OF_MODULES})
+
+
 @contextmanager
 def unchanged_buffers(module: torch.nn.Module) -> Iterator[None]:
     """While open, the module may write to its buffers; then they get their values back."""

@@ -71,6 +71,7 @@ class Export:
         shapes = dynamic_shapes(self.module, *inputs, specs) if asked is None else asked
         with user_code(), torch_adapter.stack_frames(choose_frames), torch.no_grad():
             program = self.export(inputs, shapes)
+            refuse_lost_constants(program)
             with self.timed("decompose"):
                 program = lower(program) or _decomposed(program)
             if shapes is not None and asked is None:
@@ -123,6 +124,23 @@ def fake_inputs(inputs: Inputs, mode: Any) -> Inputs:
 
     args, kwargs = pytree.tree_map(fake, inputs)
     return args, kwargs
+
+
+def refuse_lost_constants(program: Any) -> None:
+    """Raise for a program with a constant that has no numbers, which torch crashes on when it reads one.
+
+    A tensor put into ``.data`` of a parameter while forward runs is such a constant, as a model has it that
+    merges its branches in eval mode. Export with real weights refuses it, with words of its own.
+    """
+    import torch
+
+    tensors = {name: each for name, each in program.constants.items() if isinstance(each, torch.Tensor)}
+    lost = [name for name, tensor in tensors.items() if torch_adapter.is_fake(tensor)]
+    if lost:
+        raise RuntimeError(
+            f"the exported program has constants without numbers: {', '.join(lost)}."
+            " A tensor that forward computes is put into the place of a parameter or a buffer (.data = ...)."
+        )
 
 
 def _decomposed(program: Any) -> Any:

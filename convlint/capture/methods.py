@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
-from convlint.capture.build import borrowed, fake_weights, kept_buffers, weight_bytes
+from convlint.capture.build import borrowed, fake_weights, kept_attributes, kept_buffers, weight_bytes
 from convlint.capture.declared import declare
 from convlint.capture.dtypes import mixes_dtypes
 from convlint.capture.exporting import Export, fake_inputs
@@ -176,7 +176,7 @@ class Attempts:
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         try:
-            with borrowed(module):
+            with borrowed(module), kept_attributes(module):
                 return self.export(module, args, kwargs, self.source.specs)
         except Exception:
             self.run_forward(module, (args, kwargs))
@@ -186,16 +186,38 @@ class Attempts:
         import torch
 
         module, (args, kwargs) = self.real()
-        with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
+        with self.traceable(module):
             traced = torch.fx.symbolic_trace(module)
+            # The traced module has its own attributes from this one, where forward has set a Proxy by now.
+            proxies = {
+                name
+                for part in module.modules()
+                for name, value in vars(part).items()
+                if isinstance(value, torch.fx.Proxy)
+            }
+            if proxies:
+                raise RuntimeError(
+                    f"forward keeps what it computes in attributes: {', '.join(sorted(proxies))}"
+                )
             graph, self.reads, self.lines = record_run(traced, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
 
     def record(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
-        with borrowed(module), user_code(), torch_adapter.stack_frames(choose_frames):
+        with self.traceable(module):
             graph, self.reads, self.lines = record_run(module, args, kwargs, decomposed=self.decomposed)
             return self.declared(graph), None
+
+    @contextmanager
+    def traceable(self, module: torch.nn.Module) -> Iterator[None]:
+        """While open, the module can be traced; what ``forward`` sets then is forgotten afterwards."""
+        with (
+            borrowed(module),
+            kept_attributes(module),
+            user_code(),
+            torch_adapter.stack_frames(choose_frames),
+        ):
+            yield
 
     def declared(self, graph: Graph) -> Graph:
         return declare(graph, self.source.specs, self.source.outputs)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+import convlint
 from convlint.capture.failures import PATTERNS
 from convlint.capture.methods import (
     EXPORT_FAKE,
@@ -330,3 +331,32 @@ def test_a_file_that_a_library_wrote_is_not_the_users(tmp_path: Path) -> None:
 
 def test_capture_rules_can_name_what_stops_a_capture() -> None:
     assert {kind for kind, _ in PATTERNS} < set(CAPTURE_KINDS)
+
+
+class Merging(nn.Module):
+    """Merges its two convolutions whenever it runs in eval mode, as SPAN does, and moves its mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = torch.rand(1, 3, 1, 1)
+        self.wide, self.narrow, self.merged = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.mean = self.mean.type_as(x)
+        self.sum = self.wide.weight.data.clone() + self.narrow.weight.data.clone()
+        self.merged.weight.data = self.sum.contiguous()
+        return self.merged(x - self.mean)
+
+
+def test_weights_that_forward_puts_together_end_no_process() -> None:
+    """torch.export makes a constant without numbers of them, and torch crashes where it reads one."""
+    model = Merging()
+    before = set(vars(model))
+    report = convlint.check(model, torch.rand(1, 3, 8, 8), parity="float32")
+    assert (report.convertible, report.frontend) == ("yes", "torchscript")
+    assert report.parity is not None
+    assert report.parity.status == "equal"
+    assert report.graph is not None
+    assert [port.meta.shape for port in report.graph.outputs if port.meta is not None] == [(1, 3, 8, 8)]
+    assert type(model.mean) is torch.Tensor
+    assert set(vars(model)) == before

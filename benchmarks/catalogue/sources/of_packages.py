@@ -37,6 +37,11 @@ SPANDREL_ARGUMENTS = {
     "CRAFT": "",
     "Compact": "--arg num_in_ch=3 --arg num_out_ch=3 --arg num_feat=64 --arg num_conv=16",
     "SPAN": "--arg num_in_ch=3 --arg num_out_ch=3",
+    "MMRealSR": "--arg num_in_ch=3 --arg num_out_ch=3",
+    "SAFMN": "--arg dim=36",
+    "SAFMNBCIE": "--arg dim=48",
+    "HAT": "--arg window_size=16",
+    "LaMa": "--arg in_nc=4",
 }
 """Arguments without a default."""
 SPANDREL_SIDES = {
@@ -49,7 +54,9 @@ SPANDREL_SIDES = {
     "DRUNet": 64,
 }
 """The side of the picture, 64 where nothing is said."""
-SPANDREL_CHANNELS = {"FBCNN": 3, "LaMa": 4, "DRUNet": 1}
+SPANDREL_CHANNELS = {"FBCNN": 3, "DRUNet": 1}
+SPANDREL_MORE = {"LaMa": ("--input", "1x1x64x64")}
+"""Inputs after the picture."""
 
 LIBREYOLO = """
 picodet:LibrePICODETModel:detection yolox:LibreYOLOXModel:detection rtmdet:LibreRTMDetModel:detection
@@ -60,7 +67,12 @@ pidnet:LibrePIDNetNet:segmentation zipdepth:LibreZipDepthNet:depth birefnet:Libr
 nafnet:NAFNet:restoration quicksrnet:QuickSRNet:super-resolution
 """.split()
 
-LIBREYOLO_ARGUMENTS = {"dfine": "--arg config=n", "deim": "--arg config=n", "rtdetr": "--arg config=r18"}
+LIBREYOLO_ARGUMENTS = {
+    "dfine": "--arg config=n",
+    "deim": "--arg config=n",
+    "rtdetr": "--arg config=r18",
+    "efficientdet": "--arg size=d0",
+}
 
 
 def candidates() -> Iterator[Candidate]:
@@ -92,7 +104,8 @@ def _spandrel() -> Iterator[Candidate]:
         family, _, name = text.partition(":")
         side, channels = SPANDREL_SIDES.get(family, 64), SPANDREL_CHANNELS.get(family, 3)
         words = f"spandrel.architectures.{family}:{name or family} {SPANDREL_ARGUMENTS.get(family, '')}"
-        command = (*words.split(), "--input", f"1x{channels}x{side}x{side}")
+        more = SPANDREL_MORE.get(family, ())
+        command = (*words.split(), "--input", f"1x{channels}x{side}x{side}", *more)
         yield Candidate(f"spandrel/{family}", "spandrel", family, "image restoration", (command,), "spandrel")
 
 

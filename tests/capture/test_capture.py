@@ -353,7 +353,7 @@ def test_weights_that_forward_puts_together_end_no_process() -> None:
     model = Merging()
     before = set(vars(model))
     report = convlint.check(model, torch.rand(1, 3, 8, 8), parity="float32")
-    assert (report.convertible, report.frontend) == ("yes", "torchscript")
+    assert report.convertible == "yes"
     assert report.parity is not None
     assert report.parity.status == "equal"
     assert report.graph is not None

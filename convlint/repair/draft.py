@@ -318,7 +318,18 @@ def _traced(make_fx: Any, call: Callable[..., Any], values: list[Any]) -> GraphM
             raise FixesSize from error
         raise NotApplicable(f"{type(error).__name__}: {single_line(error, 200)}") from error
     traced.graph.eliminate_dead_code()
+    _as_an_export_has_it(traced)
     return traced
+
+
+def _as_an_export_has_it(traced: GraphModule) -> None:
+    """Put the sampling op that coremltools converts for the one that a trace behind the dispatcher meets."""
+    import torch
+
+    aten = torch.ops.aten
+    for node in traced.graph.nodes:
+        if node.target is aten.grid_sampler_2d.default:  # of the same arguments
+            node.target = aten.grid_sampler.default
 
 
 def _writes(node: Node) -> bool:

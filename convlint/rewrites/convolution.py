@@ -1,4 +1,4 @@
-"""Convolutions whose kernel is computed while the model runs."""
+"""Convolutions whose kernel, or whose places, are computed while the model runs."""
 
 from __future__ import annotations
 
@@ -76,3 +76,54 @@ def convolution_of_computed_kernel(
     return torch.ops.aten.convolution.default(
         wide, turned, bias, one, [0] * axes, one, False, [0] * axes, groups
     )
+
+
+@rewrite("torchvision.deform_conv2d.default")
+def deformable_convolution(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    bias: Tensor,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    groups: int,
+    offset_groups: int,
+    use_mask: bool,
+) -> Tensor:
+    """All taps sampled at their places at once, and a convolution of one pixel over what they are.
+
+    https://docs.pytorch.org/vision/stable/generated/torchvision.ops.deform_conv2d.html
+    """
+    batch, channels, height, width = input.shape
+    outs, _, kernel_h, kernel_w = weight.shape
+    rows, columns = offset.shape[2:]
+    need_numbers(batch, channels, height, width, rows, columns)
+    if height < 2 or width < 2:
+        raise NotApplicable("a picture of one row or column has no scale to sample at")
+    taps, places = kernel_h * kernel_w, rows * columns
+    moved = offset.reshape([batch * offset_groups, taps, 2, places])
+    at = [
+        [tap_y * dilation_h + row * stride_h - pad_h, tap_x * dilation_w + column * stride_w - pad_w]
+        for tap_y in range(kernel_h)
+        for tap_x in range(kernel_w)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    still = torch.tensor(at, dtype=input.dtype).reshape([taps, places, 2])
+    # grid_sample has the corners of a picture at -1 and 1, the column before the row.
+    x = (moved[:, :, 1] + still[:, :, 1]) * (2 / (width - 1)) - 1
+    y = (moved[:, :, 0] + still[:, :, 0]) * (2 / (height - 1)) - 1
+    grid = torch.stack([x, y], 3).reshape([batch * offset_groups, taps * rows, columns, 2])
+    pictures = input.reshape([batch * offset_groups, channels // offset_groups, height, width])
+    sampled = torch.ops.aten.grid_sampler.default(pictures, grid, 0, 0, True)
+    sampled = sampled.reshape([batch * offset_groups, channels // offset_groups, taps, places])
+    if use_mask:
+        sampled = sampled * mask.reshape([batch * offset_groups, 1, taps, places])
+    sampled = sampled.reshape([batch, channels * taps, rows, columns])
+    kernel = weight.reshape([outs, channels // groups * taps, 1, 1])
+    return torch.conv2d(sampled, kernel, bias, groups=groups)

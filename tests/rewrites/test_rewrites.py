@@ -250,6 +250,9 @@ NOTHING_TO_WRITE = {
         "aten._embedding_bag_forward_only.default", "aten._safe_softmax.default",
         "aten.nll_loss_forward.default", "aten.nll_loss2d_forward.default", "aten._neg_view.default",
     ),
+    "of another library than PyTorch: fix says it in the graph, and the helper file does not": (
+        "torchvision.deform_conv2d.default",
+    ),
     "too long for a line: fix puts a function of it into the helper file": (
         "aten.__lshift__.Tensor", "aten.__rshift__.Tensor",
         *(f"aten.bitwise_{side}_shift.{kind}" for side in ("left", "right")

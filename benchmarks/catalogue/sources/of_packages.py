@@ -41,6 +41,8 @@ SPANDREL_ARGUMENTS = {
     "SAFMN": "--arg dim=36",
     "SAFMNBCIE": "--arg dim=48",
     "HAT": "--arg window_size=16",
+    "Swin2SR": "--arg window_size=8",
+    "SwinIR": "--arg window_size=8",
     "LaMa": "--arg in_nc=4",
 }
 """Arguments without a default."""
@@ -54,7 +56,7 @@ SPANDREL_SIDES = {
     "DRUNet": 64,
 }
 """The side of the picture, 64 where nothing is said."""
-SPANDREL_CHANNELS = {"FBCNN": 3, "DRUNet": 1}
+SPANDREL_CHANNELS = {"FBCNN": 3, "DRUNet": 1, "DnCNN": 1}
 SPANDREL_MORE = {"LaMa": ("--input", "1x1x64x64")}
 """Inputs after the picture."""
 

@@ -72,6 +72,13 @@ def fill(self: Tensor, value: Any) -> Tensor:
     return _full(self, self.shape, value, None)
 
 
+@rewrite("aten.normal_functional.default")
+def normal_filled(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
+    """torch.randn, scaled and moved."""
+    drawn = torch.randn(list(self.shape), dtype=self.dtype)
+    return drawn if (mean, std) == (0.0, 1.0) else drawn * std + mean
+
+
 @rewrite("aten.arange.start_step", "aten.arange.start", "aten.arange.default")
 def arange(start: float, end: float | None = None, step: float = 1, **kinds: Any) -> Tensor:
     """A running sum of ones, scaled and moved."""

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from convlint.rewrites.reduction import logcumsumexp
+from convlint.rewrites.resize import resized
 from convlint.rewrites.table import NotApplicable, correction, need_numbers
 
 Tensor = torch.Tensor
@@ -347,3 +348,9 @@ def cosine_of_bounded_norms(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1
 def logarithms_of_running_sums(self: Tensor, dim: int) -> Tensor:
     """Logarithms of sums of two exponentials, over ever longer steps."""
     return logcumsumexp(self, dim)
+
+
+@correction("aten.upsample_bilinear2d.vec")
+def resized_by_matrices(input: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
+    """Products with the matrices that resize, axis by axis."""
+    return resized(input, [None, None], "bilinear", list(scale_factors), align_corners, False)

@@ -42,7 +42,7 @@ def _matrix(
         return columns[:, 0, :, 0].T.contiguous()
 
 
-def _resized(
+def resized(
     self: Tensor,
     sizes: Sequence[int | None],
     mode: str,
@@ -50,6 +50,7 @@ def _resized(
     corners: bool,
     smooth: bool,
 ) -> Tensor:
+    """The last axes resized by matrices, each to its size or by its scale."""
     out = self
     first = self.dim() - len(sizes)
     for number in reversed(range(len(sizes))):
@@ -107,11 +108,11 @@ def _by_matrices(mode: str, smooth: bool) -> tuple[Function, Function]:
         self: Tensor, output_size: Any, align_corners: bool, *scales: float | None, **named: float | None
     ) -> Tensor:
         factors = _factors(scales, named, len(output_size))
-        return _resized(self, output_size, mode, factors, align_corners, smooth)
+        return resized(self, output_size, mode, factors, align_corners, smooth)
 
     def vec(self: Tensor, output_size: Any, align_corners: bool, scale_factors: Any = None) -> Tensor:
         sizes, factors = _asked(output_size, scale_factors, self.dim() - 2)
-        return _resized(self, sizes, mode, factors, align_corners, smooth)
+        return resized(self, sizes, mode, factors, align_corners, smooth)
 
     return default, vec
 

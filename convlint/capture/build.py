@@ -156,6 +156,12 @@ _OF_MODULES = {"training", "_parameters", "_buffers", "_modules", "_non_persiste
 def kept_attributes(module: torch.nn.Module) -> Iterator[None]:
     """For a while ``forward`` may set attributes, to what a tracer gives; afterwards all are as before."""
     held = {part: dict(vars(part)) for part in module.modules()}
+    caches = [
+        (value, value.copy())
+        for attributes in held.values()
+        for name, value in attributes.items()
+        if name not in _OF_MODULES and type(value) in (dict, list)
+    ]
     try:
         yield
     finally:
@@ -164,6 +170,12 @@ def kept_attributes(module: torch.nn.Module) -> Iterator[None]:
             for name in [name for name in now if name not in before]:
                 del now[name]
             now.update({name: value for name, value in before.items() if name not in _OF_MODULES})
+        for cache, contents in caches:
+            if isinstance(cache, dict):
+                cache.clear()
+                cache.update(contents)
+            else:
+                cache[:] = contents
 
 
 @contextmanager

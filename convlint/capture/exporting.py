@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convlint import torch_adapter
+from convlint.capture.build import kept_attributes
 from convlint.capture.declared import declare
 from convlint.capture.flexible import Forward, dynamic_shapes
 from convlint.capture.generated import restore_lines
@@ -87,7 +88,9 @@ class Export:
         import torch
 
         args, kwargs = inputs
-        with self.timed("export"), torch_adapter.unprinted_graph(), plain_outputs(self.module) as odd:
+        # What forward keeps for later, a table say, has no numbers while it is exported.
+        kept = kept_attributes(self.module)
+        with self.timed("export"), kept, torch_adapter.unprinted_graph(), plain_outputs(self.module) as odd:
             if shapes is None:
                 program = torch.export.export(self.module, args, kwargs or None, strict=False)
             else:
@@ -134,8 +137,13 @@ def refuse_lost_constants(program: Any) -> None:
     """
     import torch
 
-    tensors = {name: each for name, each in program.constants.items() if isinstance(each, torch.Tensor)}
-    lost = [name for name, tensor in tensors.items() if torch_adapter.is_fake(tensor)]
+    # What torch lifts out of forward has such a name; a weightless model has fake attributes of its own.
+    lifted = {name: each for name, each in program.constants.items() if "lifted_tensor_" in name}
+    lost = [
+        name
+        for name, each in lifted.items()
+        if isinstance(each, torch.Tensor) and torch_adapter.is_fake(each)
+    ]
     if lost:
         raise RuntimeError(
             f"the exported program has constants without numbers: {', '.join(lost)}."

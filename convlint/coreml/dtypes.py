@@ -188,7 +188,7 @@ def _dtype_of_computed(
         )
     if name == "embedding":
         return typed(args.get("weight"))
-    if name in ("matmul", "mm") and _is_linear(*args.values()):
+    if name in ("matmul", "mm") and not fixed and _is_linear(*args.values()):
         return first
     return None
 

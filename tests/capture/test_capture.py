@@ -360,3 +360,27 @@ def test_weights_that_forward_puts_together_end_no_process() -> None:
     assert [port.meta.shape for port in report.graph.outputs if port.meta is not None] == [(1, 3, 8, 8)]
     assert type(model.mean) is torch.Tensor
     assert set(vars(model)) == before
+
+
+class Remembering(nn.Module):
+    """Keeps a table for each length that it has met, as many models keep their masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[int, torch.Tensor] = {}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        length = int(x.shape[-1])
+        if length not in self.tables:
+            self.tables[length] = torch.arange(length).float()
+        return torch.hypot(x, self.tables[length])
+
+
+def test_what_forward_keeps_for_later_is_not_what_an_export_gave_it() -> None:
+    """A table from an export has no numbers, and a run that found it there would have none either."""
+    model = Remembering()
+    fixed = convlint.fix(model, (torch.rand(2, 4),))
+    assert fixed.converts == "yes"
+    assert model.tables == {}
+    x = torch.rand(2, 4)
+    torch.testing.assert_close(fixed.module(x), model(x))

@@ -104,27 +104,13 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
     high = [op for op in adapter.operations(program) if any(_rank(variable) > 5 for variable in op.outputs)]
     for operation in high:
         rank = max(_rank(variable) for variable in operation.outputs)
-        channel.send(
-            Failed(
-                "backend",
-                "ValueError",
-                f"Core ML only supports tensors with rank <= 5; the {operation.op_type} named "
-                f"{operation.name} has rank {rank} after all passes",
-                op=str(operation.op_type),
-                node=adapter.stack_text(operation) or str(operation.name),
-            )
-        )
+        limit, has = "Core ML only supports tensors with rank <= 5; the", f"has rank {rank} after all passes"
+        channel.send(_refused(operation, "ValueError", limit, has))
     unknown = [op for op in adapter.operations(program) if adapter.is_without_value(op)]
     for operation in unknown:
+        said = "'NoneType' object cannot be interpreted as an integer; the"
         channel.send(
-            Failed(
-                "backend",
-                "TypeError",
-                f"'NoneType' object cannot be interpreted as an integer; the {operation.op_type} named "
-                f"{operation.name} is given None for a number that only the input tells",
-                op=str(operation.op_type),
-                node=adapter.stack_text(operation) or str(operation.name),
-            )
+            _refused(operation, "TypeError", said, "is given None for a number that only the input tells")
         )
     if high or unknown:
         return False
@@ -134,6 +120,13 @@ def _passes(job: Job, program: Any, channel: Channel) -> bool:
         channel.send(failed("backend", error))
         return False
     return True
+
+
+def _refused(operation: Any, error: str, before: str, behind: str) -> Failed:
+    """An operation that the backend does not take, named between the two halves of the text."""
+    kind, name = str(operation.op_type), str(operation.name)
+    text = f"{before} {kind} named {name} {behind}"
+    return Failed("backend", error, text, op=kind, node=adapter.stack_text(operation) or name)
 
 
 def _full(job: Job, channel: Channel) -> None:

@@ -176,7 +176,7 @@ class Attempts:
     def export_cpu(self) -> tuple[Graph, Any]:
         module, (args, kwargs) = self.real()
         try:
-            with borrowed(module), kept_attributes(module):
+            with borrowed(module):
                 return self.export(module, args, kwargs, self.source.specs)
         except Exception:
             self.run_forward(module, (args, kwargs))

@@ -131,27 +131,52 @@ def next_release(candidate: Candidate, notes: Notes) -> None:
 
 
 def _first_that_fits(candidate: Candidate) -> tuple[str, ...]:
-    """The first of the commands whose model is no larger than wanted, else the one with the smallest."""
+    """The first of the commands whose model runs and is no larger than wanted, else the smallest that runs.
+
+    Raises :class:`~convlint.errors.ConvlintError` for the first problem where none runs.
+    """
     from convlint.capture.weightless import build_weightless
 
     if not candidate.largest:
         return candidate.commands[0]
-    problem = ConvlintError(f"{candidate.name} has no command")
+    problem: ConvlintError | None = None
     sizes: dict[tuple[str, ...], int] = {}
-    for words in candidate.commands:
+    for words in dict.fromkeys(candidate.commands):
         try:
             with opened(job_of(words), quiet) as source:
                 assert source.build is not None
                 module = build_weightless(source.build)
+                sizes[words] = sum(parameter.numel() for parameter in module.parameters())
+                if sizes[words] <= candidate.largest:
+                    _run_once(source)
+                    return words
         except ConvlintError as error:
-            problem = error
-            continue
-        sizes[words] = sum(parameter.numel() for parameter in module.parameters())
-        if sizes[words] <= candidate.largest:
-            return words
-    if not sizes:
-        raise problem
-    return min(sizes, key=lambda words: sizes[words])
+            problem = problem or error
+            sizes.pop(words, None)
+    for words in sorted(sizes, key=lambda words: sizes[words]):
+        try:
+            with opened(job_of(words), quiet) as source:
+                if 4 * sizes[words] <= LARGEST_WEIGHTS:
+                    _run_once(source)
+                return words
+        except ConvlintError as error:
+            problem = problem or error
+    raise problem or ConvlintError(f"{candidate.name} has no command")
+
+
+def _run_once(source: Any) -> None:
+    """Run the model on its inputs. Raises :class:`~convlint.errors.ConvlintError` where it does not."""
+    import torch
+
+    from convlint.capture.build import build_on_cpu
+
+    module = build_on_cpu(source.build)
+    args, kwargs = source.make_inputs()
+    try:
+        with torch.no_grad():
+            module(*args, **kwargs)
+    except Exception as error:  # models raise anything
+        raise ConvlintError(f"the model does not run: {type(error).__name__}: {error}") from None
 
 
 def _measure(candidate: Candidate, job: Job, source: Any, notes: Notes) -> None:

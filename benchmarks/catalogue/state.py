@@ -50,7 +50,8 @@ class State:
         if again == "all":
             return False
         if row is None:
-            return not again and self.is_shipped(candidate)
+            shipped = self.shipped.get(candidate.name)
+            return self.is_shipped(candidate) and not (again and shipped and shipped.unbuilt)
         first = row["installed"]
         late = _LATE.fullmatch(first.get("ended", ""))
         if late is not None and float(late[1]) < seconds:

@@ -5,10 +5,10 @@ Widths stay those of the default, where the model is then small enough; else the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from benchmarks.catalogue.candidate import Candidate
+from benchmarks.catalogue.sources.cuts import small_settings
 
 COMMON = """
 bert mobilevit whisper distilbert vit llama segformer wav2vec2 t5 detr gpt2 dinov2 clip mobilenet_v2 qwen2
@@ -71,37 +71,12 @@ def _task(name: str) -> str:
 def _commands(name: str) -> Iterator[tuple[str, ...]]:
     import transformers
 
-    from benchmarks.corpora.transformers_zoo import DEPTHS, WIDTHS
-
     config = transformers.CONFIG_MAPPING[name]
     try:
         default = config()
     except Exception:  # a configuration of parts that have to be given
         yield (f"hf:{name}",)
         return
-    depths = {key: size for key, size in DEPTHS.items() if size == 2 and "token" not in key}
-    depths |= {
-        key: DEPTHS[key]
-        for key in ("num_experts", "num_local_experts", "n_routed_experts", "n_group", "topk_group")
-    }
-    for sizes in (depths, {**depths, "vocab_size": 1000}, DEPTHS | WIDTHS):
-        settings = _cut(default, sizes)
+    for settings in small_settings(default):
         text = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         yield (f"hf:{name}", "--arg-expr", f"config=transformers.{config.__name__}({text})")
-
-
-def _cut(config: Any, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The settings of a configuration that are larger than these, cut, with those of its parts."""
-    import transformers
-
-    made: dict[str, Any] = {}
-    for key, value in vars(config).items():
-        if isinstance(value, transformers.PretrainedConfig):
-            parts = _cut(value, sizes)
-            if parts:
-                made[key] = {"model_type": value.model_type, **parts} if value.model_type else parts
-        elif isinstance(value, int) and not isinstance(value, bool) and value > sizes.get(key, value):
-            made[key] = sizes[key]
-        elif key == "depths" and isinstance(value, list | tuple) and any(depth > 2 for depth in value):
-            made[key] = type(value)(min(depth, 2) for depth in value)
-    return made

@@ -154,6 +154,12 @@ def test_the_long_form_stays() -> None:
         ("parakeet_encoder", "ParakeetEncoder", {"input_features": (1, 256, 80)}),
         ("glmasr_encoder", "GlmAsrEncoder", {"input_features": (1, 128, 256)}),
         ("patchtst", "PatchTSTModel", {"past_values": (1, 32, 1)}),
+        ("sam2", "Sam2Model", {"pixel_values": (1, 3, 1024, 1024)}),
+        (
+            "lxmert",
+            "LxmertModel",
+            {"input_ids": (1, 64), "visual_feats": (1, 36, 2048), "visual_pos": (1, 36, 4)},
+        ),
     ],
 )
 def test_a_type_of_transformers_has_a_model_and_its_inputs(
@@ -175,6 +181,16 @@ def test_an_encoder_of_patches_has_their_grid_as_values() -> None:
     with torch.no_grad():
         rows = encoder(torch.zeros(256, 1536), torch.tensor([[1, 16, 16]])).last_hidden_state
     assert rows.shape[0] == 256
+
+
+def test_inputs_that_no_signature_tells_are_stated_with_the_sizes_of_the_configuration() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    inputs = found("hf:bros", {"dim_bbox": 4}).inputs
+    assert {each.name: each.shape for each in inputs} == {"input_ids": (1, 64), "bbox": (1, 64, 4)}
+    inputs = found("hf:bros").inputs
+    reader = transformers.AutoModel.from_config(transformers.BrosConfig(num_hidden_layers=1)).eval()
+    with torch.no_grad():
+        assert reader(**make_tensors(inputs)[1]).last_hidden_state.shape == (1, 64, 768)
 
 
 def test_an_agent_is_given_what_it_saw_and_did() -> None:

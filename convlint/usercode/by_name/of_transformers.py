@@ -8,12 +8,13 @@ https://huggingface.co/docs/transformers/model_doc/auto
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from convlint.errors import ModelError, UsageError
 from convlint.interface.contents import Contents
-from convlint.interface.inputs import InputSpec
+from convlint.interface.inputs import InputSpec, parse_input
 from convlint.nearest import did_you_mean
 from convlint.usercode.arguments import evaluate_expression
 from convlint.usercode.by_name.full import InFull
@@ -28,6 +29,27 @@ _FRAMES, _STEPS, _PATCHES = 256, 20, 16
 of a side, for encoders that take them as rows."""
 _BINS_FIRST = {"glmasr_encoder", "voxtral_realtime_encoder"}
 """Types whose spectra are (bins, frames), though they have no number of positions, as Whisper's have."""
+_STATED = """
+audioflamingo3_encoder input_features=1x{num_mel_bins}x3000 input_features_mask=1x3000:bool=true
+blip_2_qformer query_embeds=1x32x{hidden_size} encoder_hidden_states=1x257x{encoder_hidden_size}
+bridgetower input_ids=1x64:int64 pixel_values=1x3x{image_size}x{image_size}
+bros input_ids=1x64:int64 bbox=1x64x{dim_bbox}
+clap input_ids=1x64:int64 input_features=1x1x1001x{num_mel_bins}
+dac input_values=1x1x16000
+depth_pro pixel_values=1x3x1536x1536
+efficientloftr pixel_values=1x2x3x256x256
+fun_asr_nano_encoder input_features=1x128x{input_size} input_features_mask=1x128:bool=true
+gemma4_audio input_features=1x256x128 attention_mask=1x256:bool=true
+gemma4_vision pixel_values=1x144x768 pixel_position_ids=1x144x2:int64=0..11
+granite_speech5_ctc input_features=1x256x320
+granite_speech5_encoder input_features=1x256x320
+idefics input_ids=1x64:int64 pixel_values=1x1x3x{image_size}x{image_size} image_attention_mask=1x64x1:int64=1
+kimi_k25_vision pixel_values=256x3x{patch_size}x{patch_size} grid_thw=1x3:int64=1,16,16
+lxmert input_ids=1x64:int64 visual_feats=1x36x{visual_feat_dim} visual_pos=1x36x{visual_pos_dim}
+mimi_decoder latents=1x{hidden_size}x25
+speecht5 input_values=1x100x{hidden_size} decoder_input_values=1x16x{hidden_size}
+"""
+"""The inputs of types whose signatures and fields do not say them, with the sizes of their configuration."""
 _TOGETHER = {"states": ("actions", "rewards", "returns_to_go", "timesteps")}
 """What is given with an input, though the signature does not ask for it."""
 
@@ -119,12 +141,12 @@ def _parameters(config: Any) -> int:
 
 
 def _parts(config: Any) -> Iterator[Any]:
-    """A configuration and those of its parts."""
+    """A configuration and those of its parts, and of theirs."""
     yield config
-    for name in ("text_config", "vision_config", "audio_config", "encoder_config"):
+    for name in ("text_config", "vision_config", "audio_config", "encoder_config", "backbone_config"):
         part = _value(config, name)
         if part is not None and part is not config:
-            yield part
+            yield from _parts(part)
 
 
 def _value(config: Any, name: str) -> Any:
@@ -146,6 +168,10 @@ def _inputs(model: Any, config: Any) -> Iterator[InputSpec]:
     names = [main] if isinstance(main, str) else list(main)
     if hasattr(model, "get_text_features"):  # two encoders side by side, and both are compared
         names = [name for name in ("input_ids", "pixel_values", "input_features") if name in taken]
+    stated = next((line for line in _STATED.splitlines() if line.split()[:1] == [config.model_type]), "")
+    if stated:
+        yield from (parse_input(_filled(text, config)) for text in stated.split()[1:])
+        return
     names += [name for name, each in taken.items() if name not in names and _is_required(each)]
     names += [more for name in names for more in _TOGETHER.get(name, ()) if more not in names]
     patched = any(name.endswith("grid_thw") for name in names if name in taken)
@@ -156,6 +182,14 @@ def _inputs(model: Any, config: Any) -> Iterator[InputSpec]:
     yield from (each for each in found if each is not None)
     if _value(config, "is_encoder_decoder") and "decoder_input_ids" in taken:
         yield InputSpec("decoder_input_ids", (1, _DECODED), "int64")
+
+
+def _filled(text: str, config: Any) -> str:
+    """An input with the sizes of the configuration, or of the first of its parts that has them."""
+    for key in re.findall(r"{(\w+)}", text):
+        size = next((n for part in _parts(config) if (n := _number(part, key))), 0)
+        text = text.replace(f"{{{key}}}", str(size))
+    return text
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:

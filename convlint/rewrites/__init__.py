@@ -27,6 +27,7 @@ KINDS = (
     "convolution",
     "bessel",
     "special",
+    "operands",
     "polynomials",
     "corrections",
 )

@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from benchmarks.catalogue.candidate import Candidate  # noqa: E402
-from benchmarks.catalogue.measure import _first_that_fits  # noqa: E402
-from benchmarks.catalogue.sources.cuts import small_settings  # noqa: E402
-from benchmarks.catalogue.sources.of_transformers import candidates  # noqa: E402
-from convlint.errors import ConvlintError  # noqa: E402
+from benchmarks.catalogue.candidate import Candidate
+from benchmarks.catalogue.measure import _first_that_fits
+from benchmarks.catalogue.sources.cuts import small_settings
+from benchmarks.catalogue.sources.of_transformers import candidates
+from convlint.errors import ConvlintError
 
 
 def settings(name: str) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ NEEDED = """
 einops ftfy wcwidth opencv-python-headless hyperpyyaml ruamel.yaml julius lightning-utilities polars
 kornia_rs loguru tiktoken anyascii xxhash draccus torchaudio defusedxml langdetect pyclipper shapely
 rapidfuzz einx frozendict pypdfium2 typing_inspect mypy_extensions numba llvmlite more_itertools h5py
-torch_einops_utils validators six
+torch_einops_utils validators six iopath portalocker hydra-core omegaconf antlr4-python3-runtime==4.9.3
+datasets dill multiprocess pyarrow pandas python-dateutil imageio
 """.split()
 """What the packages import of their dependencies, beside what this project has installed."""
 
@@ -115,6 +116,6 @@ def _libreyolo() -> Iterator[Candidate]:
     for text in LIBREYOLO:
         family, name, task = text.split(":")
         extra = LIBREYOLO_ARGUMENTS.get(family, "").split()
-        side = 640 if extra else 320  # these have tables for one size
+        side = {"efficientdet": 512}.get(family, 640 if extra else 320)  # these have tables for one size
         command = (f"libreyolo.models.{family}.nn:{name}", *extra, "--input", f"1x3x{side}x{side}")
         yield Candidate(f"libreyolo/{family}", "libreyolo", family, task, (command,), "libreyolo")

@@ -131,6 +131,15 @@ def headline(entry: Entry) -> str:
     return f"{words.capitalize()}."
 
 
+def _sizes(bytes_at: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Each size in words; 4 bits come in blocks of 32, and what they do not divide keeps its 16 bits."""
+    eight = dict(bytes_at).get(8)
+    for bits, size in bytes_at:
+        blocks = bits == 4 and eight is not None and size > eight
+        remark = ", as blocks of 32 fit few of its weights" if blocks else ""
+        yield f"{quantity(size)}B with {bits} bits a weight{remark}"
+
+
 def facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
     """What was measured, as labels and texts, with what differs from the versions that are installed."""
     if entry.inputs:
@@ -140,8 +149,7 @@ def facts(entry: Entry, installed: Installed) -> Iterator[tuple[str, str]]:
         reduced = f": {REDUCED}" if entry.reduced else ""
         yield "size", f"{quantity(entry.parameters)} parameters{flops}{reduced}"
     if entry.bytes_at:
-        sizes = (f"{quantity(size)}B with {bits} bits a weight" for bits, size in entry.bytes_at)
-        yield "package", ", ".join(sizes)
+        yield "package", ", ".join(_sizes(entry.bytes_at))
     if entry.form:
         yield "form", entry.form
     for door in entry.doors:

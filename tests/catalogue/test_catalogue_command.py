@@ -138,6 +138,14 @@ def test_one_entry_is_told_in_words(catalogue_of: Any, capsys: pytest.CaptureFix
     assert (document["converts"], document["repairs"]["how"]) == ("in-part", "part")
 
 
+def test_four_bits_that_fit_few_weights_are_said_to(
+    catalogue_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalogue_of([entry("acme/narrow", bytes_at=((16, 853_397), (8, 431_477), (4, 840_149)))])
+    _, out, _ = ask(capsys, "show", "narrow")
+    assert "840 kB with 4 bits a weight, as blocks of 32 fit few of its weights" in " ".join(out.split())
+
+
 def test_what_was_measured_with_another_release_says_so(
     catalogue_of: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

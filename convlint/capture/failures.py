@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from convlint.model import CaptureFailure
+from convlint.model import CaptureFailure, Site
 from convlint.text import single_line
 from convlint.usercode.sites import place_of_exception, place_of_text
 
@@ -61,14 +61,23 @@ def describe_failure(method: str, error: BaseException) -> CaptureFailure:
     place = place_of_exception(error)
     if place.site is None:
         place = place_of_text(str(error))
+    site = getattr(error, "site", None) or place.site
+    kind = failure_kind(error)
+    if kind == "data-dependent-branch" and asserts(place.caller or site):
+        kind = "data-dependent-assertion"
     return CaptureFailure(
         method=method,
-        kind=failure_kind(error),
+        kind=kind,
         error_type=type(error).__name__,
         message=_first_paragraph(str(error)),
-        site=getattr(error, "site", None) or place.site,
+        site=site,
         caller=place.caller,
     )
+
+
+def asserts(line: Site | None) -> bool:
+    """Whether a line is an assertion: what it reads is checked, and nothing is computed of it."""
+    return line is not None and line.source.startswith(("assert ", "assert("))
 
 
 def _first_paragraph(text: str) -> str:

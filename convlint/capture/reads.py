@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from convlint.capture.cut import reads_number
+from convlint.capture.failures import asserts
 from convlint.capture.reach import reached
 from convlint.capture.walk import node_module, node_place
 from convlint.model import Proviso, Site
@@ -31,7 +32,7 @@ def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tupl
             continue
         place = node_place(node)
         line = place.caller or place.site
-        if line is not None and line.source.startswith("assert"):
+        if asserts(line):
             continue  # it passed for the example, and the program has no need of it
         text = f"the {_what(line)} is that of the example, whatever the input"
         by_line.setdefault(str(line), Proviso("frozen", text, place.site, place.caller, node_module(node)[0]))

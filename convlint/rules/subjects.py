@@ -40,6 +40,7 @@ CONTEXT = (*COMPONENTS, "frontend", "target")
 CAPTURE_KINDS = (
     "python-number",
     "data-dependent-branch",
+    "data-dependent-assertion",
     "data-dependent-shape",
     "data-dependent-index",
     "item-call",

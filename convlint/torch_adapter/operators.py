@@ -71,7 +71,7 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     op of another library that has no such rule counts as one: no tracer can tell.
     """
     import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
     from torch.utils import _pytree as pytree
 
@@ -82,19 +82,44 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             return value
         return torch.empty([size_hint(size) for size in value.shape], dtype=value.dtype)
 
-    with mode, torch.no_grad():
-        try:
-            args, kwargs = pytree.tree_map(empty, (args, kwargs))
+    given = (args, kwargs)
+    try:
+        with mode, torch.no_grad():
+            args, kwargs = pytree.tree_map(empty, given)
             results = op(*args, **kwargs)
-        except Exception as error:
-            outside = getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
-            return is_about_data(error) or outside
+    except DataDependentOutputException:  # a value is read, and a size need not follow from it
+        return not _only_checks(op, given)
+    except Exception as error:
+        outside = getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
+        return is_about_data(error) or outside
     return any(
         isinstance(size, torch.SymInt)
         for value in pytree.tree_leaves(results)
         if isinstance(value, torch.Tensor)
         for size in value.shape
     )
+
+
+def _only_checks(op: Any, given: tuple[tuple[Any, ...], dict[str, Any]]) -> bool:
+    """Whether an op of floats reads a value for a check alone, as ``istft`` does of its window: it runs on any."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    def drawn(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return torch.rand([size_hint(size) for size in value.shape], dtype=value.dtype)
+
+    tensors = [each for each in pytree.tree_leaves(given) if isinstance(each, torch.Tensor)]
+    if not all(each.is_floating_point() or each.is_complex() for each in tensors):
+        return False
+    try:
+        args, kwargs = pytree.tree_map(drawn, given)
+        with torch.no_grad():
+            op(*args, **kwargs)
+    except Exception:  # an op refuses numbers in any way
+        return False
+    return True
 
 
 def is_about_data(error: Exception) -> bool:

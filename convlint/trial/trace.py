@@ -22,7 +22,13 @@ from convlint.usercode.sites import definition_of
 if TYPE_CHECKING:
     import torch
 
-_FROM_DATA = ("data-dependent-branch", "python-number", "data-dependent-index", "data-dependent-shape")
+_FROM_DATA = (
+    "data-dependent-branch",
+    "data-dependent-assertion",
+    "python-number",
+    "data-dependent-index",
+    "data-dependent-shape",
+)
 
 _READS = re.compile(
     r"^(if|elif|while)\b|\b(int|float|bool|len|range|tensor|as_tensor|new_tensor)\(|\.(item|tolist|numpy)\("

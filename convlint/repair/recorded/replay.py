@@ -15,6 +15,7 @@ from torch import nn
 
 from convlint import torch_adapter
 from convlint.capture.build import borrowed
+from convlint.capture.failures import asserts
 from convlint.capture.methods import Inputs
 from convlint.capture.recording import RecordedModule, Recording, record
 from convlint.capture.walk import node_meta, node_place, op_name
@@ -86,6 +87,11 @@ def _steps(recording: Recording, refused: TrialFailure | None) -> Iterator[Appli
         )
     changes: dict[tuple[Any, ...], Applied] = {}
     for decision in recording.decisions:
+        place = node_place(decision.node)
+        if asserts(place.caller or place.site):
+            title = "the assertion held for the example input, and the program checks nothing"
+            add_call(changes, decision.node, "branch", title, "safe")
+            continue
         title = (
             f"the value that Python reads here was {decision.value!r} for the example input, and is"
             " assumed to be that always"

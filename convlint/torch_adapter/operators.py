@@ -101,7 +101,7 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def _only_checks(op: Any, given: tuple[tuple[Any, ...], dict[str, Any]]) -> bool:
-    """Whether an op of floats reads a value for a check alone, as ``istft`` does of its window: it runs on any."""
+    """Whether an op of floats reads a value for a check alone, as ``istft`` of its window: it runs on any."""
     import torch
     from torch.utils import _pytree as pytree
 

@@ -166,7 +166,7 @@ def _tensor_text(tensor: Any, literal: bool) -> str:
     if 0 < tensor.numel() <= _SMALL or literal:
         return f"torch.tensor({tensor.tolist()!r}, dtype={dtype})"
     shape = "".join(f"{size}, " for size in tensor.shape)
-    if tensor.dtype.is_floating_point:
+    if tensor.dtype.is_floating_point or tensor.dtype.is_complex:
         return f"torch.randn({shape}dtype={dtype})"
     low, high = (int(tensor.min()), int(tensor.max()) + 1) if tensor.numel() else (0, 1)
     return f"torch.randint({low}, {high}, ({shape})).to({dtype})"

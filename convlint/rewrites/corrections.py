@@ -350,6 +350,15 @@ def logarithms_of_running_sums(self: Tensor, dim: int) -> Tensor:
     return logcumsumexp(self, dim)
 
 
+@correction("aten.pad.default")
+def padded_by_parts(
+    self: Tensor, pad: list[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """The real part padded with the number, the imaginary one with zeros."""
+    re = functional.pad(self.real, pad, mode, value)
+    return torch.complex(re, functional.pad(self.imag, pad, mode))
+
+
 @correction("aten.upsample_bilinear2d.vec")
 def resized_by_matrices(input: Tensor, output_size: Any, align_corners: bool, scale_factors: Any) -> Tensor:
     """Products with the matrices that resize, axis by axis."""

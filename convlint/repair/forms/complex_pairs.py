@@ -126,7 +126,7 @@ def exponential(call: Call) -> Any:
     "aten.neg.default", "aten.roll.default", "aten.flip.default", "aten.sum.",
     "aten.mean.",
     "aten.repeat.default", "aten.split.", "aten.split_with_sizes.", "aten.unbind.int", "aten.narrow.default",
-    "aten.constant_pad_nd.default", "aten.lift_fresh_copy.default", "aten.movedim.", "aten.flatten.",
+    "aten.lift_fresh_copy.default", "aten.movedim.", "aten.flatten.",
     "aten.unflatten.", "aten.t.default", "aten.resolve_conj.default", "aten.resolve_neg.default",
     "aten.fft_fftshift.default", "aten.fft_ifftshift.default",
 )  # fmt: skip
@@ -136,6 +136,20 @@ def each_part(call: Call) -> Any:
     if isinstance(re, (list, tuple)):
         return [_carrier(one, two) for one, two in zip(re, im, strict=True)]
     return _carrier(re, im)
+
+
+@register("aten.constant_pad_nd.default", "aten.pad.default")
+def padded(call: Call) -> Any:
+    """Each part padded; a number is put into the real ones, as it has no imaginary part."""
+    import torch
+
+    re, im = parts_of(call.args[0])
+    pads, mode = call.argument("pad"), call.argument("mode", "constant")
+    if mode != "constant":
+        return pair(call, *(torch.nn.functional.pad(part, pads, mode) for part in (re, im)))
+    values = parts_of(call.argument("value") or 0.0)
+    both = zip((re, im), values, strict=True)
+    return pair(call, *(torch.nn.functional.pad(part, pads, value=value) for part, value in both))
 
 
 def _on_parts(call: Call, side: int) -> Any:

@@ -350,6 +350,14 @@ def logarithms_of_running_sums(self: Tensor, dim: int) -> Tensor:
     return logcumsumexp(self, dim)
 
 
+@correction("aten.slice.Tensor")
+def sliced_to_nothing(
+    self: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """The axis sliced up to 0, which converts to nothing of it."""
+    return torch.ops.aten.slice.Tensor(self, dim, 0, 0)
+
+
 @correction("aten.pad.default")
 def padded_by_parts(
     self: Tensor, pad: list[int], mode: str = "constant", value: float | None = None

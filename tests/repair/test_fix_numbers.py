@@ -49,3 +49,17 @@ def test_what_a_rule_calls_wrong_is_corrected_or_listed(rule: Rule, example: Exa
     assert fixed.parity.status == "equal", fixed.parity
     assert not fixed.wrong
     assert fixed.ships
+
+
+def test_a_correction_may_be_the_same_op_with_other_arguments() -> None:
+    class Before(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return functional.pad(x[:, :-1], (1, 0)) + x[:, 1:].sum()
+
+    fixed = convlint.fix(Before(), torch.randn(2, 1))
+    assert fixed.converts == "yes", fixed.headline
+    assert [step.title for step in fixed.applied] == [
+        "The axis sliced up to 0, which converts to nothing of it"
+    ]
+    assert fixed.parity is not None
+    assert fixed.parity.status == "equal"

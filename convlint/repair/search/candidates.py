@@ -168,6 +168,13 @@ def _spelled(argument: Any, node: Node) -> Any:
     return value
 
 
+def _arguments(node: Node) -> Any:
+    """The arguments of a call, whatever its tensors are called."""
+    from torch.fx import map_arg
+
+    return map_arg((node.args, node.kwargs), lambda tensor: "a tensor")
+
+
 def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None, str]:
     """The candidate traced with the arguments of ``node``; else why it does not apply.
 
@@ -184,8 +191,6 @@ def traced_or_none(node: Node, candidate: Candidate) -> tuple[GraphModule | None
     calls = [inner for inner in traced.graph.nodes if inner.op == "call_function"]
     if any(str(inner.target).startswith("prims.") for inner in calls):
         return None, "it ends in ops of another dialect"
-    if len(calls) == 1 and calls[0].target is node.target and len(calls[0].args) == len(node.args):
-        same = [type(one) for one in calls[0].args] == [type(one) for one in node.args]
-        if same and calls[0].kwargs.keys() == node.kwargs.keys():
-            return None, "it is the call itself again"
+    if len(calls) == 1 and calls[0].target is node.target and _arguments(calls[0]) == _arguments(node):
+        return None, "it is the call itself again"
     return traced, ""

@@ -89,19 +89,19 @@ def scatter_by_integers(self: Tensor, dim: int, index: Tensor, src: Tensor) -> T
 @rewrite("aten.roll.default")
 def roll_mask(self: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
     """The mask rolled as integers."""
-    return torch.roll(_numbers(self), shifts, dims) != 0
+    return torch.roll(_numbers(self), tuple(shifts), tuple(dims)) != 0
 
 
 @rewrite("aten.amax.default")
 def amax_of_mask(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
     """The maximum of the mask as integers."""
-    return torch.amax(_numbers(self), dim, keepdim) != 0
+    return torch.amax(_numbers(self), tuple(dim), keepdim) != 0
 
 
 @rewrite("aten.amin.default")
 def amin_of_mask(self: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
     """The minimum of the mask as integers."""
-    return torch.amin(_numbers(self), dim, keepdim) != 0
+    return torch.amin(_numbers(self), tuple(dim), keepdim) != 0
 
 
 @rewrite("aten.max.dim")

@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def sentence(counts: Counter[str], version: str) -> str:
     """The counts in words."""
     return (
-        f"Of the {counts.total()} types in transformers {version} that have a model without a head, inputs are"
-        f" stated for {counts['inputs']}. For {counts['none']} they are not: write `--input`. For"
+        f"Of the {counts.total()} types in transformers {version} that have a model without a head, inputs"
+        f" are stated for {counts['inputs']}. For {counts['none']} they are not: write `--input`. For"
         f" {counts['refused']} transformers makes no default configuration, or asks for another package: name"
         " the class in full. A stated input need not be one that the default configuration runs with."
     )

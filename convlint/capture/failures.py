@@ -47,6 +47,9 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 """Tried in order against "ExceptionType: message"; torch has no stable codes for these."""
 
 
+_ASSERTIONS = ("assert ", "assert(", "torch._check", "torch._assert")
+
+
 def failure_kind(error: BaseException) -> str:
     """The word for an exception, "unknown" where no pattern fits."""
     text = f"{type(error).__name__}: {error}"
@@ -63,7 +66,7 @@ def describe_failure(method: str, error: BaseException) -> CaptureFailure:
         place = place_of_text(str(error))
     site = getattr(error, "site", None) or place.site
     kind = failure_kind(error)
-    if kind == "data-dependent-branch" and asserts(place.caller or site):
+    if kind == "data-dependent-branch" and (asserts(site) or asserts(place.caller)):
         kind = "data-dependent-assertion"
     return CaptureFailure(
         method=method,
@@ -77,7 +80,7 @@ def describe_failure(method: str, error: BaseException) -> CaptureFailure:
 
 def asserts(line: Site | None) -> bool:
     """Whether a line is an assertion: what it reads is checked, and nothing is computed of it."""
-    return line is not None and line.source.startswith(("assert ", "assert("))
+    return line is not None and line.source.startswith(_ASSERTIONS)
 
 
 def _first_paragraph(text: str) -> str:

@@ -51,6 +51,28 @@ def needed_for(graph: Graph, ends: Iterable[Node]) -> frozenset[Node]:
     return frozenset(needed)
 
 
+_CHECKS = ("aten._assert", "aten._linalg_check_errors")
+"""Ops that compute nothing: they raise where a value is not as it should be."""
+
+
+def what_follows(node: Node) -> set[Node]:
+    """All that is computed of a call, through values alone."""
+    found: set[Node] = set()
+    waiting = list(node.users)
+    while waiting:
+        user = waiting.pop()
+        if user not in found:
+            found.add(user)
+            waiting += user.users
+    return found
+
+
+def is_checked_alone(node: Node) -> bool:
+    """Whether a call is a check, or all that is computed of it ends in checks."""
+    ends = (each for each in (node, *what_follows(node)) if not each.users)
+    return all(str(each.target).startswith(_CHECKS) for each in ends)
+
+
 def written(node: Node) -> list[Node]:
     """The arguments of a call that it writes to."""
     return [value for argument, value in _bound(node) if argument.alias_info.is_write]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convlint.capture.cut import reads_number
 from convlint.capture.failures import asserts
-from convlint.capture.reach import reached
+from convlint.capture.reach import is_checked_alone, reached
 from convlint.capture.walk import node_module, node_place
 from convlint.model import Proviso, Site
 
@@ -28,12 +28,11 @@ def reads_of_inputs(graph: Graph, inputs: Collection[str] | None = None) -> tupl
     moving = reached(graph, lambda node: node.op == "placeholder" and (inputs is None or node.name in inputs))
     by_line: dict[str, Proviso] = {}
     for node in _reads(graph):
-        if node not in moving:
-            continue
         place = node_place(node)
         line = place.caller or place.site
-        if asserts(line):
-            continue  # it passed for the example, and the program has no need of it
+        # A check passed for the example, and the program has no need of it.
+        if node not in moving or is_checked_alone(node) or asserts(place.site) or asserts(place.caller):
+            continue
         text = f"the {_what(line)} is that of the example, whatever the input"
         by_line.setdefault(str(line), Proviso("frozen", text, place.site, place.caller, node_module(node)[0]))
     return tuple(by_line.values())

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from convlint.capture.build import borrowed, kept_buffers, unchanged_buffers, weight_bytes
+from convlint.capture.first_run import run_forward
 from convlint.capture.methods import Inputs
 from convlint.capture.outputs import tensor_leaves
 from convlint.numerics.difference import Difference, difference, distances, scale_of
@@ -107,6 +108,7 @@ def _on_seeds(original: nn.Module, fixed: nn.Module, inputs: Inputs, seeds: int)
             continue
         except Exception:
             if seed == 0:
+                run_forward(original, sample, ())  # says where the model stopped, and what to do
                 raise
             refused += 1  # a loss, say, that takes probabilities alone
             continue

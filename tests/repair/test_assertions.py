@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import convlint
+from convlint.errors import ModelError
 from convlint.torch_adapter import has_sizes_from_data
 
 
@@ -23,6 +24,14 @@ class Branching(nn.Module):
         if x.sum() > 0:
             return torch.hypot(x, x)
         return x
+
+
+class Checking(nn.Module):
+    """What a check becomes in an exported program is refused, and nothing is computed of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch._check_tensor_all(x < 100)
+        return torch.hypot(x, x * 2)
 
 
 class Spectrum(nn.Module):
@@ -61,6 +70,16 @@ def test_a_fix_passes_an_assertion_without_leave() -> None:
     [step] = [each for each in fixed.applied if each.kind == "branch"]
     assert step.safety == "safe"
     assert "the program checks nothing" in step.title
+
+
+def test_a_check_of_torch_is_left_out_and_is_no_frozen_value() -> None:
+    report = convlint.check(Checking(), X)
+    assert "CL389" not in {each.rule.code for each in report.findings}
+    fixed = convlint.fix(Checking(), X)
+    assert fixed.converts == "yes", fixed.headline
+    assert {step.kind for step in fixed.applied} == {"drop", "rewrite"}
+    with pytest.raises(ModelError, match=r"in the line `torch\._check_tensor_all\(x < 100\)`"):
+        convlint.fix(Checking(), X + 1000)
 
 
 def test_a_transform_that_checks_its_window_is_no_end_of_the_model() -> None:

@@ -88,7 +88,7 @@ def _steps(recording: Recording, refused: TrialFailure | None) -> Iterator[Appli
     changes: dict[tuple[Any, ...], Applied] = {}
     for decision in recording.decisions:
         place = node_place(decision.node)
-        if asserts(place.caller or place.site):
+        if asserts(place.site) or asserts(place.caller):
             title = "the assertion held for the example input, and the program checks nothing"
             add_call(changes, decision.node, "branch", title, "safe")
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from convlint.capture.reach import is_checked_alone, what_follows
 from convlint.capture.walk import op_name
 from convlint.repair.draft import CHANGED, Change, Draft
 from convlint.repair.search.candidates import (
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from convlint.repair.folding import Folder
 
-_CHECKS = ("aten._assert", "aten._linalg_check_errors")
-"""Ops that compute nothing: they raise where a value is not as it should be."""
-
 
 class Choice(Protocol):
     """One way to treat a call."""
@@ -40,12 +38,14 @@ class Choice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leaves the call out."""
+    """Leaves the call out, with all that is computed of it: nothing but checks."""
 
     change: Change
 
     def apply(self, draft: Draft, node: Node) -> None:
-        draft.graph.erase_node(node)
+        gone = {node, *what_follows(node)}
+        for each in [each for each in reversed(draft.graph.nodes) if each in gone]:
+            draft.graph.erase_node(each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Choices:
     def of_refused(self, node: Node, error: str) -> Iterator[Choice]:
         """The ways to treat a call that coremltools refuses with ``error``, in the order to try them."""
         op = op_name(node.target)
-        if op.startswith(_CHECKS):
+        if is_checked_alone(node):
             yield Drop(Change(node.name, op, "drop", "an assertion, which computes nothing, left out"))
             return
         for more in spelled_out(node, error):

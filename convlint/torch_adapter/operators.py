@@ -82,15 +82,14 @@ def has_sizes_from_data(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             return value
         return torch.empty([size_hint(size) for size in value.shape], dtype=value.dtype)
 
-    given = (args, kwargs)
+    given, outside = (args, kwargs), getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
     try:
         with mode, torch.no_grad():
             args, kwargs = pytree.tree_map(empty, given)
             results = op(*args, **kwargs)
     except DataDependentOutputException:  # a value is read, and a size need not follow from it
-        return not _only_checks(op, given)
+        return outside or not _only_checks(op, given)
     except Exception as error:
-        outside = getattr(op, "namespace", "aten") not in ("aten", "prims", "_operator")
         return is_about_data(error) or outside
     return any(
         isinstance(size, torch.SymInt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +14,11 @@ from benchmarks.catalogue.measure import _first_that_fits
 from benchmarks.catalogue.sources.cuts import small_settings
 from benchmarks.catalogue.sources.of_transformers import candidates
 from convlint.errors import ConvlintError
+
+
+@cache
+def by_name() -> dict[str, Candidate]:
+    return {candidate.name: candidate for candidate in candidates()}
 
 
 def settings(name: str) -> list[dict[str, Any]]:
@@ -43,7 +49,7 @@ def test_a_part_keeps_what_the_whole_made_of_it() -> None:
 
 @pytest.mark.parametrize("name", ["esm", "deepseek_v2", "glm4v_text"])  # none runs as it is by default
 def test_the_first_that_runs_is_taken(name: str) -> None:
-    [candidate] = [each for each in candidates() if each.name == f"transformers/{name}"]
+    candidate = by_name()[f"transformers/{name}"]
     words = _first_that_fits(candidate)
     assert words in candidate.commands
     assert words != candidate.commands[0]

@@ -10,20 +10,22 @@ import convlint
 
 class Shifted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        mask = x.new_zeros((4, 8))
-        mask[-2:0, 0:4] = 1
+        mask = x.new_zeros((4, 8, 6))
+        for shift, rows in enumerate(((0, 4), (4, 7), (7, None)), 1):
+            mask[-2:0, rows[0] : rows[1], 1:5] = shift
+        mask[1:3, 0:4] = 9
         return x + mask
 
 
 def test_a_write_into_an_empty_slice_is_refused_at_its_line_and_fixed() -> None:
-    x = torch.randn(4, 8)
+    x = torch.randn(4, 8, 6)
     report = convlint.check(Shifted(), x, frontend="export")
     [finding] = [each for each in report.findings if each.severity == "error"]
     assert finding.rule.code == "CL1172"
     [failure] = [each for trial in report.trials for each in trial.failures]
     assert failure.stage == "passes"
     assert failure.site is not None
-    assert failure.site.source == "mask[-2:0, 0:4] = 1"
+    assert failure.site.source == "mask[-2:0, rows[0] : rows[1], 1:5] = shift"
     fixed = convlint.fix(Shifted(), x)
     assert fixed.converts == "yes", fixed.headline
     assert fixed.parity is not None

@@ -11,8 +11,9 @@ import convlint
 class Shifted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mask = x.new_zeros((4, 8, 6))
-        for shift, rows in enumerate(((0, 4), (4, 7), (7, None)), 1):
-            mask[-2:0, rows[0] : rows[1], 1:5] = shift
+        for row in range(8):  # more writes than a search has rounds
+            for column in range(6):
+                mask[-2:0, row : row + 1, column : column + 1] = row
         mask[1:3, 0:4] = 9
         return x + mask
 
@@ -25,7 +26,7 @@ def test_a_write_into_an_empty_slice_is_refused_at_its_line_and_fixed() -> None:
     [failure] = [each for trial in report.trials for each in trial.failures]
     assert failure.stage == "passes"
     assert failure.site is not None
-    assert failure.site.source == "mask[-2:0, rows[0] : rows[1], 1:5] = shift"
+    assert failure.site.source == "mask[-2:0, row : row + 1, column : column + 1] = row"
     fixed = convlint.fix(Shifted(), x)
     assert fixed.converts == "yes", fixed.headline
     assert fixed.parity is not None

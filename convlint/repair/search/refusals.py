@@ -43,7 +43,18 @@ def refused_nodes(draft: Draft, trial: Trial) -> dict[Node, str]:
         for node in draft.graph.nodes:
             if op_name(node.target).startswith(_RAISES_RANK) and node.meta["val"].dim() > _HIGHEST_UNSPLIT:
                 first.setdefault(node, "its converter makes a tensor of rank above 5")
+    if any(_writes_nothing(node) for node in first):  # the pass ends at the first of them
+        for node in filter(_writes_nothing, draft.graph.nodes):
+            first.setdefault(node, "it writes nothing")
     return first or follow
+
+
+def _writes_nothing(node: Node) -> bool:
+    """Whether a call writes no element, or into a tensor that has none."""
+    if op_name(node.target) not in ("aten.slice_scatter.default", "aten.select_scatter.default"):
+        return False
+    sizes = (size for tensor in node.all_input_nodes for size in tensor.meta["val"].shape)
+    return any(isinstance(size, int) and size == 0 for size in sizes)
 
 
 def _of_results(node: Node | None) -> Node | None:

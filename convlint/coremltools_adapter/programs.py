@@ -143,10 +143,11 @@ def said_origin(text: str) -> Iterator[None]:
         yield
 
 
-def origin_of_error(error: BaseException) -> str:
+def origin_of_error(error: BaseException, kind: str = "") -> str:
     """:func:`stack_text` of the operation that a pass was at when it raised; empty where none is in sight.
 
-    Passes name no operation in what they raise, and hold it in a local variable.
+    Passes name no operation in what they raise, and hold it in a local variable. ``kind`` is how its type
+    begins: passes behind the frontend take apart those of "torch_", and look at what these read.
     """
     from coremltools.converters.mil.mil import Operation
 
@@ -157,7 +158,8 @@ def origin_of_error(error: BaseException) -> str:
         trace = trace.tb_next
     for frame in reversed(frames):
         for value in frame.f_locals.values():
-            if isinstance(value, Operation) and value.op_type != "const" and (text := stack_text(value)):
+            wanted = isinstance(value, Operation) and value.op_type != "const"
+            if wanted and value.op_type.startswith(kind) and (text := stack_text(value)):
                 return text
     return ""
 

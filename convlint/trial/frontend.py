@@ -95,7 +95,7 @@ class _Run:
         """What stopped the frontend: at ``stage``, unless nodes failed before."""
         if not self.recorder.failures:
             # The passes of the frontend run right behind it, and some of them refuse an operation.
-            origin = adapter.origin_of_error(error)
+            origin = adapter.origin_of_error(error, "torch_")
             return replace(failed("passes", error), node=origin) if origin else failed(stage, error)
         # What goes wrong once a stand-in is in the program may be the stand-in's doing.
         return replace(failed("frontend", error), follows=self.recorder.failures[0].node)

@@ -69,6 +69,11 @@ def accuracy(entries: Sequence[Entry]) -> str:
             _count(refused, lambda entry: entry.converts in ("fixed", "in-part")),
         ),
         (
+            "refused by both frontends: converts after `fix`, parts set apart",
+            _count(refused, lambda entry: entry.converts != "in-part"),
+            _count(refused, lambda entry: entry.converts == "fixed"),
+        ),
+        (
             "compared at float32: outputs equal",
             len(compared),
             _count(compared, lambda entry: entry.equal is not None and entry.equal.conclusion == "equal"),
